@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target is a thin call; `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+NETWORK  ?= auto
+TASK     ?= price
+VEHICLES ?= 20
+ROUNDS   ?= 10
+SPLIT    ?= iid
+DATA     ?=
+export NETWORK
+
+SEV := node application/bin/sev.js
+
+.PHONY: help install build demo rounds network-up network-down network-status network-clean \
+        test test-full lint format bench audit clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  rounds takes TASK=$(TASK) DATA=<csv, default generated> VEHICLES=$(VEHICLES) ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
+	@echo '  network-up takes NETWORK=auto|fabric|embedded'
+
+# The lock file npm leaves in node_modules is newer than ours once the install is done.
+node_modules/.package-lock.json: package-lock.json package.json $(wildcard */package.json)
+	npm ci --no-fund --no-audit
+	@touch $@
+
+install: node_modules/.package-lock.json ## install the dependencies (npm ci)
+
+build: install ## compile everything
+	@npx tsc -b
+
+demo: network-up ## the main job: 20 vehicles, 10 rounds of task price, audit, table and plot
+	@$(SEV) round run --task $(TASK) --vehicles $(VEHICLES) --rounds $(ROUNDS) --split $(SPLIT)
+
+rounds: build ## rounds on your data: TASK= DATA= VEHICLES= ROUNDS= SPLIT=
+	@$(SEV) round run --task $(TASK) --vehicles $(VEHICLES) --rounds $(ROUNDS) --split $(SPLIT) $(if $(DATA),--data "$(DATA)")
+
+network-up: build ## start the network and the consortium on it
+	@$(SEV) network up
+
+network-down: build ## stop the network; its ledger stays
+	@$(SEV) network down
+
+network-status: build ## say what runs
+	@$(SEV) network status
+
+network-clean: build ## stop the network and remove its ledger and crypto material together
+	@$(SEV) network clean
+
+audit: build ## re-check everything from the blocks and the store
+	@$(SEV) audit verify
+
+test: build ## the default test suite
+	@npx mocha
+
+test-full: build ## every test, exhaustive and randomised ones in full
+	@SEV_TEST_FULL=1 npx mocha
+
+lint: build ## typed lint and format check
+	@npx eslint . --max-warnings 0
+	@npx prettier --check --log-level warn .
+
+format: install ## format every file
+	@npx prettier --write --log-level warn .
+
+bench: build ## measure every figure, print it beside its target, write runs/bench.json
+	@node experiments/dist/bench.js
+
+clean: ## remove what was compiled
+	rm -rf */dist

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The one error table of the contracts. A contract error reaches a client as the text `CODE: what and what to do`,
+ * because Fabric carries no structured error from chaincode (status 500 and a message, nothing else).
+ */
+export const ERROR_CODES = {
+  ARGUMENT_INVALID: 'An argument does not have the documented form.',
+  ACCESS_DENIED: 'The caller may not run this transaction.',
+  CALLER_UNKNOWN: 'The caller holds no role that governance knows.',
+  GOVERNANCE_MISSING: 'The consortium has not been bootstrapped on this channel.',
+  GOVERNANCE_CONFLICT: 'The consortium was bootstrapped with other content.',
+  PROPOSAL_UNKNOWN: 'No such governance proposal.',
+  PROPOSAL_CONFLICT: 'The proposal exists with other content.',
+  PROPOSAL_NOT_ACCEPTED: 'No majority of organisations has voted for the proposal.',
+  PROPOSAL_EXECUTED: 'The proposal has already been executed.',
+  ORGANISATION_UNKNOWN: 'The organisation is not a member of the consortium.',
+  VEHICLE_UNKNOWN: 'No vehicle is enrolled under this id.',
+  VEHICLE_CONFLICT: 'The vehicle id is enrolled with other content.',
+  VEHICLE_NOT_ACTIVE: 'The vehicle is suspended or revoked.',
+  VEHICLE_CERTIFICATE_EXPIRED: "The vehicle's certificate has ended.",
+  VEHICLE_STATUS_TRANSITION: 'The vehicle cannot go from its present status to the one asked for.',
+  TAG_ALREADY_ENROLLED: 'This physical vehicle already holds an identity in this domain.',
+  PUBLIC_KEY_ALREADY_ENROLLED: 'This public key already belongs to an enrolled vehicle.',
+  MAKER_UNKNOWN: "The maker's key is not accredited.",
+  ATTESTATION_INVALID: "The maker's attestation does not hold for this vehicle.",
+  QUOTA_EXCEEDED: "The slot lies outside the organisation's quota.",
+  RATE_EXCEEDED: "The slot lies outside the organisation's rate limit for this window.",
+  SLOT_TAKEN: 'The slot is in use; ask for free slots and try again.',
+  WINDOW_INVALID: "The rate window is not that of the transaction's time.",
+  TASK_UNKNOWN: 'No such task.',
+  TASK_CONFLICT: 'The task exists with other content.',
+  ROUND_UNKNOWN: 'No such round.',
+  ROUND_CONFLICT: 'The round exists with other content.',
+  ROUND_OUT_OF_ORDER: 'The round before it is not finalised, or the attempt is not the next one.',
+  ROUND_STATE: 'The round is not in the state that this transaction needs.',
+  ROUND_STALE: 'The envelope names another round, attempt or base model than the open one.',
+  ROUND_DEADLINE_PASSED: 'The deadline of the round has passed.',
+  ROUND_DEADLINE_NOT_REACHED: 'Before the deadline only a majority of organisations may do this.',
+  COHORT_TOO_SMALL: 'Fewer updates than the minimum cohort of the task.',
+  COHORT_MISMATCH: 'The proposal does not cover the recorded updates.',
+  BASE_MODEL_MISMATCH: 'The base model is not the current model of the task.',
+  MODEL_UNKNOWN: 'No model with this hash is on the ledger.',
+  UPDATE_DUPLICATE: 'The vehicle has already recorded an update in this round.',
+  UPDATE_UNKNOWN: 'No such update record.',
+  ENVELOPE_MALFORMED: 'The envelope does not have the documented form.',
+  SIGNATURE_INVALID: 'The signature does not hold for this content and key.',
+  STATEMENTS_INSUFFICIENT: 'The signed statements do not come from a majority of organisations.',
+  BATCH_TOO_LARGE: 'The batch holds more items than allowed.',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** A refusal by a contract: thrown inside the chaincode, parsed back from the message text by clients. */
+export class ContractError extends Error {
+  readonly code: ErrorCode;
+  readonly detail: string;
+
+  constructor(code: ErrorCode, detail: string) {
+    super(`${code}: ${detail}`);
+    this.name = 'ContractError';
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
+const TEXT = /\b([A-Z][A-Z0-9_]+): ([^\n]*)/g;
+
+/**
+ * Finds a contract error in a text that a peer or gateway may have wrapped
+ * (`chaincode response 500, CODE: detail`).
+ *
+ * @returns the error, or undefined where the text holds no known code.
+ */
+export function parseContractError(text: string): ContractError | undefined {
+  for (const [, code, detail] of text.matchAll(TEXT)) {
+    if (code !== undefined && code in ERROR_CODES) {
+      return new ContractError(code as ErrorCode, detail ?? '');
+    }
+  }
+  return undefined;
+}

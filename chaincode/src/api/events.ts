@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One event a transaction: type, ids, hash; at most 1 kB and nothing personal. The event's name is its `type`. */
+export type LedgerEvent =
+  | { readonly type: 'ConsortiumChanged'; readonly hash: string }
+  | { readonly type: 'VehiclesEnrolled'; readonly txId: string; readonly accepted: number; readonly refused: number }
+  | { readonly type: 'VehicleStatusChanged'; readonly vehicleId: string; readonly status: string }
+  | { readonly type: 'TaskCreated'; readonly taskId: string; readonly hash: string }
+  | {
+      readonly type: 'RoundOpened' | 'RoundClosed' | 'RoundFinalised' | 'RoundAborted';
+      readonly taskId: string;
+      readonly round: number;
+      readonly attempt: number;
+      /** Base model while open, new model once finalised. */
+      readonly modelHash: string;
+    }
+  | {
+      readonly type: 'UpdatesRecorded';
+      readonly taskId: string;
+      readonly round: number;
+      readonly attempt: number;
+      readonly accepted: number;
+      readonly refused: number;
+    };

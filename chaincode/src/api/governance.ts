@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { durationMs, hash, identifier, mspId, publicKey, timestampMs, vehicleId } from './primitives';
+import { vehicleStatus } from './registry';
+
+/** Roles that a certificate's `role` attribute may carry. Which MSP may hold which is decided by governance. */
+export const role = z.enum(['operator', 'registrar', 'coordinator', 'attester', 'vehicle', 'auditor']);
+export type Role = z.infer<typeof role>;
+
+export const organisation = z.strictObject({
+  name: identifier,
+  mspId,
+  /** Verifies the organisation's signed statements (close, abort, attestation). */
+  signingKey: publicKey,
+  roles: z.array(role).min(1).max(16),
+});
+export type Organisation = z.infer<typeof organisation>;
+
+export const makerKey = z.strictObject({ makerKeyId: identifier, mspId, publicKey });
+export type MakerKey = z.infer<typeof makerKey>;
+
+export const policy = z.strictObject({
+  /** How many vehicles one organisation may hold enrolled in one domain. */
+  vehicleQuota: z.int().min(1).max(1_000_000),
+  /** How many enrollments one organisation may make in one rate window. */
+  enrollmentsPerWindow: z.int().min(1).max(1_000_000),
+  enrollmentWindowMs: durationMs,
+});
+export type Policy = z.infer<typeof policy>;
+
+/** governance:Bootstrap — once a channel, by an operator of a listed organisation. */
+export const bootstrap = z.strictObject({
+  organisations: z.array(organisation).min(1).max(64),
+  makers: z.array(makerKey).max(64),
+  policy,
+});
+export type Bootstrap = z.infer<typeof bootstrap>;
+
+/** What a majority of organisations may decide. */
+export const change = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('set-policy'), policy }),
+  z.strictObject({ kind: z.literal('put-organisation'), organisation }),
+  z.strictObject({ kind: z.literal('remove-organisation'), mspId }),
+  z.strictObject({ kind: z.literal('put-maker'), maker: makerKey }),
+  z.strictObject({ kind: z.literal('remove-maker'), makerKeyId: identifier }),
+  z.strictObject({ kind: z.literal('vehicle-status'), vehicleId, status: vehicleStatus, reason: z.string().max(200) }),
+]);
+export type Change = z.infer<typeof change>;
+
+/** governance:Propose; the proposer's organisation votes for it by proposing. */
+export const propose = z.strictObject({ proposalId: identifier, change });
+export type Propose = z.infer<typeof propose>;
+
+/** governance:Vote and governance:Execute */
+export const vote = z.strictObject({ proposalId: identifier, approve: z.boolean() });
+export type Vote = z.infer<typeof vote>;
+export const execute = z.strictObject({ proposalId: identifier });
+export type Execute = z.infer<typeof execute>;
+
+export interface ProposalRecord {
+  readonly docType: 'proposal';
+  readonly schemaVersion: 1;
+  readonly proposalId: string;
+  readonly change: Change;
+  readonly changeHash: z.infer<typeof hash>;
+  readonly proposedBy: string;
+  readonly proposedAtMs: z.infer<typeof timestampMs>;
+  readonly executed: boolean;
+}
+
+/** governance:GetConsortium */
+export interface ConsortiumRecord {
+  readonly docType: 'consortium';
+  readonly schemaVersion: 1;
+  readonly organisations: readonly Organisation[];
+  readonly makers: readonly MakerKey[];
+  readonly policy: Policy;
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import {
+  attemptNumber,
+  bookmark,
+  durationMs,
+  hash,
+  identifier,
+  mspId,
+  pageSize,
+  reason,
+  roundNumber,
+  signature,
+  vehicleId,
+} from './primitives';
+
+/** Envelopes in one transaction, at the most. */
+export const MAX_ENVELOPES = 100;
+/** Room for clocks: a transaction's time is the client's choice within this margin (peer.authentication.timewindow). */
+export const TIME_MARGIN_MS = 60_000;
+
+/** Where updates are visible. Secure modes follow; every place that prints a round says which one it ran in. */
+export const privacyMode = z.enum(['plain']);
+export type PrivacyMode = z.infer<typeof privacyMode>;
+
+/**
+ * A learning task. Everything that decides the outcome of a round is here, so that anyone can recompute it.
+ * Learning rates and the like are integers in millionths: the ledger holds no float.
+ */
+export const task = z.strictObject({
+  taskId: identifier,
+  kind: z.enum(['price']),
+  /** Named feature set, defined in fl (`price/cardekho-v1`); an update is only comparable within one. */
+  features: z.string().min(1).max(100),
+  model: z.strictObject({
+    /** Layer widths, inputs first: [140, 64, 32, 1]. ReLU between, linear at the end. */
+    layers: z.array(z.int().min(1).max(65_536)).min(2).max(16),
+    /** Number of parameters d; must equal the sum over layers of (in + 1) · out. */
+    parameters: z.int().min(1).max(10_000_000),
+    initialModelHash: hash,
+  }),
+  engine: z.enum(['dense']),
+  training: z.strictObject({
+    epochs: z.int().min(1).max(1_000),
+    batchSize: z.int().min(1).max(100_000),
+    learningRateMicro: z.int().min(1).max(1_000_000_000),
+    seed: z.int().min(0).max(0xffff_ffff),
+  }),
+  aggregation: z.strictObject({
+    rule: z.enum(['fedavg']),
+    /**
+     * Public classes of sample counts, at most four, ascending: an update with n samples belongs to the last class
+     * whose minSamples ≤ n and counts with that integer weight.
+     */
+    weightClasses: z
+      .array(z.strictObject({ minSamples: z.int().min(1), weight: z.int().min(1).max(64) }))
+      .min(1)
+      .max(4),
+  }),
+  privacy: privacyMode,
+  cohort: z.strictObject({
+    /** Fewer updates than this and the round is aborted. */
+    minimum: z.int().min(1).max(100_000),
+    /** With this many recorded, attesters agree to close at once. */
+    target: z.int().min(1).max(100_000),
+  }),
+  deadlines: z.strictObject({
+    /** After this time on an attester's clock it agrees to close a round that has its minimum cohort. */
+    graceMs: durationMs,
+    /** After this time on the ledger's clock (plus the margin) any single organisation may close or abort. */
+    roundMs: durationMs,
+  }),
+  plannedRounds: roundNumber,
+});
+export type Task = z.infer<typeof task>;
+
+export interface TaskRecord {
+  readonly docType: 'task';
+  readonly schemaVersion: 1;
+  readonly task: Task;
+  readonly createdBy: string;
+  readonly createdAtMs: number;
+}
+
+const roundRef = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
+
+/** learning:OpenRound — by a coordinator of any organisation. */
+export const openRound = z.strictObject({ ...roundRef, baseModelHash: hash });
+export type OpenRound = z.infer<typeof openRound>;
+
+/**
+ * What a vehicle signs for its update. `updateHash` is the SHA-256 of the update's bytes as the store holds them
+ * (little-endian float32, length 4·d).
+ */
+export interface UpdateStatement {
+  readonly type: 'sev/update/v1';
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly baseModelHash: string;
+  readonly vehicleId: string;
+  readonly updateHash: string;
+  readonly weightClass: number;
+}
+
+/** One vehicle's envelope: at most 400 bytes of argument. */
+export const envelope = z.strictObject({
+  vehicleId,
+  updateHash: hash,
+  weightClass: z.int().min(0).max(3),
+  signature,
+});
+export type Envelope = z.infer<typeof envelope>;
+
+/**
+ * learning:RecordUpdates — a batch, by a coordinator; per-item results are committed, refusals included.
+ * Items are parsed one by one, so that a malformed one does not spoil the batch.
+ * learning:RecordUpdate — one envelope, by the vehicle itself; a refusal is thrown.
+ */
+export const recordUpdates = z.strictObject({
+  ...roundRef,
+  baseModelHash: hash,
+  envelopes: z.array(z.unknown()).min(1).max(MAX_ENVELOPES),
+});
+export const recordUpdate = z.strictObject({ ...roundRef, baseModelHash: hash, envelope });
+export type RecordUpdates = Omit<z.infer<typeof recordUpdates>, 'envelopes'> & { readonly envelopes: readonly Envelope[] };
+export type RecordUpdate = z.infer<typeof recordUpdate>;
+
+export interface UpdateRecord {
+  readonly docType: 'update';
+  readonly schemaVersion: 1;
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly baseModelHash: string;
+  readonly vehicleId: string;
+  readonly updateHash: string;
+  readonly weightClass: number;
+  readonly signature: string;
+  readonly recordedAtMs: number;
+}
+
+/** What organisations sign to close or abort a round before its deadline. */
+export interface CloseStatement {
+  readonly type: 'sev/close-round/v1';
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly mspId: string;
+}
+export interface AbortStatement {
+  readonly type: 'sev/abort-round/v1';
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly reason: string;
+  readonly mspId: string;
+}
+/** What organisations sign after recomputing the aggregation. */
+export interface AttestationStatement {
+  readonly type: 'sev/attest-model/v1';
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly proposalHash: string;
+  readonly mspId: string;
+}
+
+export const signedBy = z.strictObject({ mspId, signature });
+export type SignedBy = z.infer<typeof signedBy>;
+
+/** learning:CloseRound, learning:AbortRound; statements may be empty after the deadline. */
+export const closeRound = z.strictObject({ ...roundRef, statements: z.array(signedBy).max(64) });
+export type CloseRound = z.infer<typeof closeRound>;
+export const abortRound = z.strictObject({ ...roundRef, reason, statements: z.array(signedBy).max(64) });
+export type AbortRound = z.infer<typeof abortRound>;
+
+/** Why a recorded update did not enter the model; recomputed by every attester. */
+export const exclusionReason = z.enum(['UPDATE_MISSING', 'UPDATE_LENGTH', 'UPDATE_NOT_FINITE']);
+export const exclusion = z.strictObject({ vehicleId, reason: exclusionReason });
+export type Exclusion = z.infer<typeof exclusion>;
+
+/**
+ * The outcome of a round as the coordinator proposes it.
+ * `cohortHash` = {@link cohortHash} over all recorded updates of the attempt, excluded ones too;
+ * `excluded` is sorted by vehicleId.
+ */
+export const proposal = z.strictObject({
+  ...roundRef,
+  baseModelHash: hash,
+  modelHash: hash,
+  cohortHash: hash,
+  cohortSize: z.int().min(1),
+  excluded: z.array(exclusion).max(100_000),
+});
+export type Proposal = z.infer<typeof proposal>;
+
+/** learning:FinaliseRound — attestations are signatures over {@link AttestationStatement} by a majority. */
+export const finaliseRound = z.strictObject({ proposal, attestations: z.array(signedBy).min(1).max(64) });
+export type FinaliseRound = z.infer<typeof finaliseRound>;
+
+export type RoundState = 'open' | 'closed' | 'finalised' | 'aborted';
+
+/** One key a round; a further attempt after an abort overwrites it, and the ledger's history keeps what was. */
+export interface RoundRecord {
+  readonly docType: 'round';
+  readonly schemaVersion: 1;
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly state: RoundState;
+  readonly privacy: PrivacyMode;
+  readonly baseModelHash: string;
+  readonly openedBy: string;
+  readonly openedAtMs: number;
+  readonly deadlineMs: number;
+  readonly closedAtMs?: number;
+  readonly closedBy?: readonly string[];
+  readonly abortedAtMs?: number;
+  readonly abortReason?: string;
+  readonly finalisedAtMs?: number;
+  readonly proposal?: Proposal;
+  readonly attestations?: readonly SignedBy[];
+}
+
+export interface ModelRecord {
+  readonly docType: 'model';
+  readonly schemaVersion: 1;
+  readonly modelHash: string;
+  readonly taskId: string;
+  /** 0 for the initial model. */
+  readonly round: number;
+  readonly attempt: number;
+  readonly baseModelHash: string | null;
+}
+
+/** learning:GetTask, GetRound, GetModel, ListTasks, ListRounds, ListUpdates, RoundHistory, VehicleUpdates */
+export const getTask = z.strictObject({ taskId: identifier });
+export const getRound = z.strictObject({ taskId: identifier, round: roundNumber });
+export const getModel = z.strictObject({ taskId: identifier, modelHash: hash });
+export const listTasks = z.strictObject({ pageSize, bookmark });
+export const listRounds = z.strictObject({ taskId: identifier, pageSize, bookmark });
+export const listUpdates = z.strictObject({ ...roundRef, pageSize, bookmark });
+export const roundHistory = z.strictObject({ taskId: identifier, round: roundNumber, pageSize, bookmark });
+/** Updates of one vehicle in a task, a page of rounds at a time. */
+export const vehicleUpdates = z.strictObject({ vehicleId, taskId: identifier, pageSize, bookmark });

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { bookmark, hash, identifier, mspId, pageSize, publicKey, reason, signature, timestampMs, vehicleId } from './primitives';
+import type { ErrorCode } from './errors';
+
+export const domain = z.enum(['learning', 'energy', 'sharing']);
+export type Domain = z.infer<typeof domain>;
+export const vehicleStatus = z.enum(['active', 'suspended', 'revoked']);
+export type VehicleStatus = z.infer<typeof vehicleStatus>;
+
+/**
+ * What an accredited maker signs (with {@link signStatement}) for a car that wants an identity.
+ * `tag` = HMAC-SHA-256(maker's secret, provisioning certificate id ‖ 0x00 ‖ domain), hex: the same car always gets the
+ * same tag in a domain, and nobody but the maker can compute it.
+ */
+export interface MakerAttestation {
+  readonly type: 'sev/maker-attestation/v1';
+  readonly makerKeyId: string;
+  readonly publicKey: string;
+  readonly mspId: string;
+  readonly domain: Domain;
+  readonly tag: string;
+}
+
+export const enrollment = z.strictObject({
+  vehicleId,
+  publicKey,
+  /** End of the vehicle's certificate. */
+  certificateNotAfterMs: timestampMs,
+  tag: hash,
+  makerKeyId: identifier,
+  /** The maker's signature over the {@link MakerAttestation}. */
+  attestation: signature,
+  /** A free slot below the organisation's quota. */
+  quotaSlot: z.int().nonnegative(),
+  /** A free slot of the rate window. */
+  rateSlot: z.int().nonnegative(),
+});
+export type Enrollment = z.infer<typeof enrollment>;
+
+/** registry:EnrollVehicles — by a registrar, for vehicles of its own organisation. */
+export const enrollVehicles = z.strictObject({
+  domain,
+  /** floor(transaction time / enrollmentWindowMs) */
+  window: z.int().nonnegative(),
+  vehicles: z.array(enrollment).min(1).max(50),
+});
+export type EnrollVehicles = z.infer<typeof enrollVehicles>;
+
+/** The outcome of one item of a batch; refusals are committed beside acceptances. */
+export interface ItemResult {
+  readonly id: string;
+  readonly accepted: boolean;
+  readonly code?: ErrorCode;
+  readonly detail?: string;
+}
+export interface BatchResult {
+  readonly docType: 'enrollmentBatch' | 'updateBatch';
+  readonly schemaVersion: 1;
+  readonly txId: string;
+  readonly results: readonly ItemResult[];
+}
+
+export interface VehicleRecord {
+  readonly docType: 'vehicle';
+  readonly schemaVersion: 1;
+  readonly vehicleId: string;
+  readonly mspId: string;
+  readonly domain: Domain;
+  readonly publicKey: string;
+  readonly certificateNotAfterMs: number;
+  readonly tag: string;
+  readonly makerKeyId: string;
+  readonly quotaSlot: number;
+  readonly status: VehicleStatus;
+  readonly statusReason: string;
+  readonly enrolledAtMs: number;
+}
+
+/** registry:SetVehicleStatus — by a registrar of the vehicle's organisation. Revoked is final. */
+export const setVehicleStatus = z.strictObject({ vehicleId, status: vehicleStatus, reason });
+export type SetVehicleStatus = z.infer<typeof setVehicleStatus>;
+
+/** registry:GetVehicle */
+export const getVehicle = z.strictObject({ vehicleId });
+/** registry:FreeSlots → {@link FreeSlots} */
+export const freeSlots = z.strictObject({ mspId, domain, window: z.int().nonnegative(), count: z.int().min(1).max(1_000) });
+export interface FreeSlots {
+  readonly quotaSlots: readonly number[];
+  readonly rateSlots: readonly number[];
+}
+/** registry:ListVehicles → Page<VehicleRecord>; registry:VehicleHistory → Page<HistoryEntry<VehicleRecord>> */
+export const listVehicles = z.strictObject({ pageSize, bookmark });
+export const vehicleHistory = z.strictObject({ vehicleId, pageSize, bookmark });
+
+/** One page of an evaluated query; an empty bookmark ends the list. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly bookmark: string;
+}
+/** One version of a record; newest first. */
+export interface HistoryEntry<T> {
+  readonly txId: string;
+  readonly timestampMs: number;
+  readonly deleted: boolean;
+  readonly value: T | null;
+}

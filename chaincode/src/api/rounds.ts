@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import { hashOf } from './canonical';
+import type { Proposal, Task, UpdateRecord } from './learning';
+
+/** More than half of n organisations. */
+export function majorityOf(n: number): number {
+  return Math.floor(n / 2) + 1;
+}
+
+/**
+ * Binds a set of recorded updates into one hash: SHA-256 over the canonical JSON of
+ * [[vehicleId, updateHash, weightClass], …] sorted by vehicleId (ids are unique in a round).
+ */
+export function cohortHash(updates: readonly Pick<UpdateRecord, 'vehicleId' | 'updateHash' | 'weightClass'>[]): string {
+  const rows = updates.map((u) => [u.vehicleId, u.updateHash, u.weightClass] as const);
+  rows.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
+  return hashOf(rows);
+}
+
+/** What attestations are signed over. */
+export function proposalHash(proposal: Proposal): string {
+  return hashOf(proposal);
+}
+
+/** Parameters of a dense network with these layer widths: Σ (in + 1) · out. */
+export function parameterCount(layers: readonly number[]): number {
+  return layers.slice(1).reduce((sum, out, i) => sum + ((layers[i] ?? 0) + 1) * out, 0);
+}
+
+/** The public weight class of n samples: the last whose minSamples ≤ n; undefined below the first. */
+export function weightClassOf(task: Task, samples: number): number | undefined {
+  const index = task.aggregation.weightClasses.findLastIndex((c) => c.minSamples <= samples);
+  return index < 0 ? undefined : index;
+}
