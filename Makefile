@@ -54,10 +54,10 @@ audit: build ## re-check everything from the blocks and the store
 	@$(SEV) audit verify
 
 test: build ## the default test suite
-	@npx mocha
+	@npm test --silent
 
 test-full: build ## every test, exhaustive and randomised ones in full
-	@SEV_TEST_FULL=1 npx mocha
+	@SEV_TEST_FULL=1 npm test --silent
 
 lint: build ## typed lint and format check
 	@npx eslint . --max-warnings 0

@@ -1,1 +1,7 @@
-export {};
+// SPDX-License-Identifier: Apache-2.0
+import { GovernanceContract } from './contracts/governance';
+import { LearningContract } from './contracts/learning';
+import { RegistryContract } from './contracts/registry';
+
+/** What the chaincode server loads; the first one is the default contract. */
+export const contracts = [GovernanceContract, RegistryContract, LearningContract];

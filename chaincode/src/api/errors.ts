@@ -64,7 +64,7 @@ export class ContractError extends Error {
   }
 }
 
-const TEXT = /\b([A-Z][A-Z0-9_]+): ([^\n]*)/g;
+const TEXT = /\b([A-Z][A-Z0-9_]+): (?=([^\n]*))/g;
 
 /**
  * Finds a contract error in a text that a peer or gateway may have wrapped

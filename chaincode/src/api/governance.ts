@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { durationMs, hash, identifier, mspId, publicKey, timestampMs, vehicleId } from './primitives';
+import {
+  bookmark,
+  durationMs,
+  hash,
+  identifier,
+  mspId,
+  pageSize,
+  publicKey,
+  timestampMs,
+  vehicleId,
+} from './primitives';
 import { vehicleStatus } from './registry';
 
 /** Roles that a certificate's `role` attribute may carry. Which MSP may hold which is decided by governance. */
@@ -76,3 +86,23 @@ export interface ConsortiumRecord {
   readonly makers: readonly MakerKey[];
   readonly policy: Policy;
 }
+
+/** One organisation's vote on a proposal; it may be changed until the proposal is executed. */
+export interface VoteRecord {
+  readonly docType: 'vote';
+  readonly schemaVersion: 1;
+  readonly proposalId: string;
+  readonly mspId: string;
+  readonly approve: boolean;
+  readonly votedAtMs: z.infer<typeof timestampMs>;
+}
+
+/** governance:GetProposal — the proposal and the votes of the present member organisations, sorted by MSP id. */
+export interface ProposalView extends ProposalRecord {
+  readonly votes: readonly VoteRecord[];
+}
+
+export const getConsortium = z.strictObject({});
+export const getProposal = z.strictObject({ proposalId: identifier });
+/** governance:ListProposals → Page<ProposalRecord> */
+export const listProposals = z.strictObject({ pageSize, bookmark });

@@ -123,7 +123,9 @@ export const recordUpdates = z.strictObject({
   envelopes: z.array(z.unknown()).min(1).max(MAX_ENVELOPES),
 });
 export const recordUpdate = z.strictObject({ ...roundRef, baseModelHash: hash, envelope });
-export type RecordUpdates = Omit<z.infer<typeof recordUpdates>, 'envelopes'> & { readonly envelopes: readonly Envelope[] };
+export type RecordUpdates = Omit<z.infer<typeof recordUpdates>, 'envelopes'> & {
+  readonly envelopes: readonly Envelope[];
+};
 export type RecordUpdate = z.infer<typeof recordUpdate>;
 
 export interface UpdateRecord {
@@ -182,8 +184,8 @@ export type Exclusion = z.infer<typeof exclusion>;
 
 /**
  * The outcome of a round as the coordinator proposes it.
- * `cohortHash` = {@link cohortHash} over all recorded updates of the attempt, excluded ones too;
- * `excluded` is sorted by vehicleId.
+ * `cohortHash` = {@link cohortHash} over all recorded updates of the attempt, excluded ones too, and `cohortSize` is
+ * their number; `cohortSize` less the excluded must reach the task's minimum. `excluded` is sorted by vehicleId.
  */
 export const proposal = z.strictObject({
   ...roundRef,

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { bookmark, hash, identifier, mspId, pageSize, publicKey, reason, signature, timestampMs, vehicleId } from './primitives';
+import {
+  bookmark,
+  hash,
+  identifier,
+  mspId,
+  pageSize,
+  publicKey,
+  reason,
+  signature,
+  timestampMs,
+  vehicleId,
+} from './primitives';
 import type { ErrorCode } from './errors';
 
 export const domain = z.enum(['learning', 'energy', 'sharing']);
@@ -74,6 +85,8 @@ export interface VehicleRecord {
   readonly quotaSlot: number;
   readonly status: VehicleStatus;
   readonly statusReason: string;
+  /** Who set the status: what a vote suspended, only a vote reinstates. */
+  readonly statusSetBy: 'organisation' | 'consortium';
   readonly enrolledAtMs: number;
 }
 
@@ -84,7 +97,12 @@ export type SetVehicleStatus = z.infer<typeof setVehicleStatus>;
 /** registry:GetVehicle */
 export const getVehicle = z.strictObject({ vehicleId });
 /** registry:FreeSlots → {@link FreeSlots} */
-export const freeSlots = z.strictObject({ mspId, domain, window: z.int().nonnegative(), count: z.int().min(1).max(1_000) });
+export const freeSlots = z.strictObject({
+  mspId,
+  domain,
+  window: z.int().nonnegative(),
+  count: z.int().min(1).max(1_000),
+});
 export interface FreeSlots {
   readonly quotaSlots: readonly number[];
   readonly rateSlots: readonly number[];

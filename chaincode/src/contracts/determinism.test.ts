@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import { CITY, GRID, MAKER, REGULATOR, TestConsortium } from '../testing/consortium';
+import { enrolledFleet, enrollmentOf, newVehicle, WINDOW } from '../testing/fleet';
+import { identity } from '../testing/identities';
+import { INITIAL_MODEL, ROUND_1, RoundDriver, taskOf } from '../testing/learning';
+
+const MAJORITY = [GRID, CITY, REGULATOR];
+const TX_ID = 'f'.repeat(64);
+
+/** Endorses a call twice, as two peers would, compares byte for byte what they would sign, then commits it. */
+async function endorseTwice(
+  consortium: TestConsortium,
+  transaction: string,
+  argument: unknown,
+  mspId: string,
+  role: string,
+): Promise<void> {
+  const caller = await identity(mspId, role);
+  const a = await consortium.simulate(transaction, argument, caller, TX_ID);
+  const b = await consortium.simulate(transaction, argument, caller, TX_ID);
+  consortium.raise(a);
+  expect(a.stub.writes.size, `${transaction} writes`).to.be.greaterThan(0);
+  expect(b.stub.writeSet(), transaction).to.equal(a.stub.writeSet());
+  expect([...b.stub.reads]).to.deep.equal([...a.stub.reads]);
+  expect(b.stub.ranges).to.deep.equal(a.stub.ranges);
+  expect(b.stub.event).to.deep.equal(a.stub.event);
+  expect(b.result).to.deep.equal(a.result);
+  expect(a.stub.event?.payload.length ?? 0, 'events stay below 1 kB').to.be.below(1_000);
+  expect(consortium.commit(a)).to.equal('VALID');
+}
+
+describe('Every peer comes to the same write set', () => {
+  it('for every transaction that writes', async () => {
+    const consortium = new TestConsortium();
+    const driver = new RoundDriver(consortium);
+    const run = (transaction: string, argument: unknown, mspId: string, role: string): Promise<void> =>
+      endorseTwice(consortium, transaction, argument, mspId, role);
+    const coordinate = (transaction: string, argument: unknown): Promise<void> =>
+      run(`learning:${transaction}`, argument, GRID, 'coordinator');
+
+    await run('governance:Bootstrap', consortium.bootstrapContent(), GRID, 'operator');
+    const vehicles = Array.from({ length: 50 }, (_, slot) => enrollmentOf(consortium, newVehicle(), { slot }));
+    const withRefusal = [...vehicles.slice(0, 49), { ...vehicles[49]!, makerKeyId: 'maker-9' }];
+    const batch = { domain: 'learning', window: WINDOW, vehicles: withRefusal };
+    await run('registry:EnrollVehicles', batch, MAKER, 'registrar');
+    const { vehicleId } = vehicles[0]!;
+    await run('registry:SetVehicleStatus', { vehicleId, status: 'suspended', reason: 'r' }, MAKER, 'registrar');
+
+    const fleet = await enrolledFleet(consortium, 4, 60);
+    await coordinate('CreateTask', taskOf());
+    await coordinate('OpenRound', { ...ROUND_1, baseModelHash: INITIAL_MODEL });
+    const envelopes = [...driver.envelopes(fleet), null];
+    await coordinate('RecordUpdates', { ...ROUND_1, baseModelHash: INITIAL_MODEL, envelopes });
+    await coordinate('CloseRound', { ...ROUND_1, statements: driver.closeStatements(MAJORITY) });
+    await coordinate('FinaliseRound', driver.attested(await driver.proposal(), MAJORITY));
+
+    const change = { kind: 'remove-organisation', mspId: MAKER };
+    await run('governance:Propose', { proposalId: 'p-1', change }, GRID, 'operator');
+    await run('governance:Vote', { proposalId: 'p-1', approve: true }, CITY, 'operator');
+    await run('governance:Vote', { proposalId: 'p-1', approve: true }, REGULATOR, 'operator');
+    await run('governance:Execute', { proposalId: 'p-1' }, GRID, 'operator');
+  });
+});

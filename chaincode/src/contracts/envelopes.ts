@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  ContractError,
+  envelope as envelopeSchema,
+  vehicleId,
+  type Envelope,
+  type ItemResult,
+  type RoundRecord,
+  type Task,
+  type UpdateRecord,
+} from '../api';
+import { describeIssue } from '../codec';
+import { itemResult } from '../domain/batch';
+import { decideUpdate, type UpdateFacts } from '../domain/update';
+import type { LedgerContext } from './context';
+
+interface Item {
+  readonly id: string;
+  readonly read: () => Envelope;
+  readonly facts: UpdateFacts | undefined;
+}
+
+/** Decides a batch of envelopes in order and writes the updates that are new. */
+export async function recordEnvelopes(
+  ctx: LedgerContext,
+  round: RoundRecord,
+  task: Task,
+  values: readonly unknown[],
+): Promise<ItemResult[]> {
+  const { nowMs } = ctx.state;
+  const items = await Promise.all(values.map((value, index) => readItem(ctx, round, value, index)));
+  const accepted = new Set<string>();
+  const updates: UpdateRecord[] = [];
+  const results = items.map(({ id, read, facts }) =>
+    itemResult(id, () => {
+      const envelope = read();
+      if (accepted.has(envelope.vehicleId)) {
+        throw new ContractError('UPDATE_DUPLICATE', 'an update of this vehicle occurs before in this batch');
+      }
+      const known = facts ?? { vehicle: undefined, member: false, recorded: undefined };
+      const update = decideUpdate(round, task, envelope, known, nowMs);
+      accepted.add(envelope.vehicleId);
+      if (update !== known.recorded) {
+        updates.push(update);
+      }
+    }),
+  );
+  await Promise.all(updates.map((update) => ctx.learning.putUpdate(update)));
+  return results;
+}
+
+/** Decides one envelope and writes the update if it is new; a refusal is thrown. */
+export async function recordEnvelope(
+  ctx: LedgerContext,
+  round: RoundRecord,
+  task: Task,
+  envelope: Envelope,
+): Promise<{ update: UpdateRecord; isNew: boolean }> {
+  const facts = await readFacts(ctx, round, envelope.vehicleId);
+  const update = decideUpdate(round, task, envelope, facts, ctx.state.nowMs);
+  const isNew = update !== facts.recorded;
+  if (isNew) {
+    await ctx.learning.putUpdate(update);
+  }
+  return { update, isNew };
+}
+
+async function readItem(ctx: LedgerContext, round: RoundRecord, value: unknown, index: number): Promise<Item> {
+  const parsed = envelopeSchema.safeParse(value);
+  if (!parsed.success) {
+    const read = (): never => {
+      throw new ContractError('ENVELOPE_MALFORMED', describeIssue(parsed.error));
+    };
+    return { id: nameOf(value, index), read, facts: undefined };
+  }
+  const facts = await readFacts(ctx, round, parsed.data.vehicleId);
+  return { id: parsed.data.vehicleId, read: () => parsed.data, facts };
+}
+
+async function readFacts(ctx: LedgerContext, round: RoundRecord, id: string): Promise<UpdateFacts> {
+  const [vehicle, recorded] = await Promise.all([
+    ctx.registry.findVehicle(id),
+    ctx.learning.findUpdate(round.taskId, round.round, round.attempt, id),
+  ]);
+  const member = vehicle !== undefined && (await ctx.governance.organisation(vehicle.mspId)) !== undefined;
+  return { vehicle, member, recorded };
+}
+
+/** A malformed envelope goes by its vehicle's id where that much can be read, else by its place in the batch. */
+function nameOf(value: unknown, index: number): string {
+  const candidate = value !== null && typeof value === 'object' && 'vehicleId' in value ? value.vehicleId : undefined;
+  const parsed = vehicleId.safeParse(candidate);
+  return parsed.success ? parsed.data : `#${index}`;
+}

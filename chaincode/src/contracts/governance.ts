@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Info, Transaction } from 'fabric-contract-api';
+import {
+  bootstrap,
+  ContractError,
+  execute,
+  getConsortium,
+  getProposal,
+  hashOf,
+  listProposals,
+  propose,
+  vote,
+  type Change,
+  type ProposalRecord,
+  type ProposalView,
+} from '../api';
+import { encodeResult, parseArgument } from '../codec';
+import {
+  checkBootstrap,
+  checkBootstrapCaller,
+  checkChange,
+  checkMaker,
+  withOrganisation,
+  withoutOrganisation,
+} from '../domain/consortium';
+import * as rules from '../domain/proposals';
+import { changeStatus } from '../domain/vehicle';
+import { ConsortiumContract, LedgerContext } from './context';
+
+/** Who is a member, who may hold which role, whose keys count, and what a majority changes about it. */
+@Info({ title: 'governance', description: 'Members, roles, makers and policy of the consortium' })
+export class GovernanceContract extends ConsortiumContract {
+  constructor() {
+    super('governance');
+  }
+
+  @Transaction()
+  async Bootstrap(ctx: LedgerContext, argument: string): Promise<string> {
+    const content = parseArgument(bootstrap, argument);
+    checkBootstrap(content);
+    checkBootstrapCaller(content, ctx.caller.mspId);
+    const contentHash = hashOf(content);
+    const existing = await ctx.governance.bootstrapRecord();
+    if (existing !== undefined) {
+      if (existing.contentHash !== contentHash) {
+        throw new ContractError('GOVERNANCE_CONFLICT', 'bootstrapped before; propose a change instead');
+      }
+      return encodeResult(await ctx.governance.consortium());
+    }
+    await ctx.governance.putBootstrap(content, {
+      docType: 'bootstrap',
+      schemaVersion: 1,
+      contentHash,
+      bootstrappedBy: ctx.caller.mspId,
+      bootstrappedAtMs: ctx.state.nowMs,
+    });
+    ctx.state.emit({ type: 'ConsortiumChanged', hash: contentHash });
+    return encodeResult({ docType: 'consortium', schemaVersion: 1, ...content });
+  }
+
+  /** The proposer's organisation votes for the change by proposing it. */
+  @Transaction()
+  async Propose(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(propose, argument);
+    checkChange(input.change);
+    const existing = await ctx.governance.findProposal(input.proposalId);
+    const proposal = rules.propose(input, existing, ctx.caller.mspId, ctx.state.nowMs);
+    if (proposal !== existing) {
+      await ctx.governance.putProposal(proposal);
+      await this.#vote(ctx, proposal, true);
+    }
+    return encodeResult(proposal);
+  }
+
+  @Transaction()
+  async Vote(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(vote, argument);
+    const proposal = await ctx.governance.proposal(input.proposalId);
+    await this.#vote(ctx, proposal, input.approve);
+    return encodeResult(proposal);
+  }
+
+  @Transaction()
+  async Execute(ctx: LedgerContext, argument: string): Promise<string> {
+    const { proposalId } = parseArgument(execute, argument);
+    const proposal = await ctx.governance.proposal(proposalId);
+    if (proposal.executed) {
+      return encodeResult(proposal);
+    }
+    const organisations = await ctx.governance.organisations();
+    rules.requireAccepted(proposal, await ctx.governance.votes(proposalId, organisations), organisations);
+    await this.#apply(ctx, proposal.change);
+    const executed: ProposalRecord = { ...proposal, executed: true };
+    await ctx.governance.putProposal(executed);
+    if (proposal.change.kind === 'vehicle-status') {
+      const { vehicleId, status } = proposal.change;
+      ctx.state.emit({ type: 'VehicleStatusChanged', vehicleId, status });
+    } else {
+      ctx.state.emit({ type: 'ConsortiumChanged', hash: proposal.changeHash });
+    }
+    return encodeResult(executed);
+  }
+
+  @Transaction(false)
+  async GetConsortium(ctx: LedgerContext, argument: string): Promise<string> {
+    parseArgument(getConsortium, argument);
+    return encodeResult(await ctx.governance.consortium());
+  }
+
+  @Transaction(false)
+  async GetProposal(ctx: LedgerContext, argument: string): Promise<string> {
+    const { proposalId } = parseArgument(getProposal, argument);
+    const proposal = await ctx.governance.proposal(proposalId);
+    const votes = await ctx.governance.votes(proposalId, await ctx.governance.organisations());
+    const view: ProposalView = { ...proposal, votes };
+    return encodeResult(view);
+  }
+
+  @Transaction(false)
+  async ListProposals(ctx: LedgerContext, argument: string): Promise<string> {
+    const { pageSize, bookmark } = parseArgument(listProposals, argument);
+    return encodeResult(await ctx.governance.proposals(pageSize, bookmark));
+  }
+
+  async #vote(ctx: LedgerContext, proposal: ProposalRecord, approve: boolean): Promise<void> {
+    const { mspId } = ctx.caller;
+    const existing = await ctx.governance.vote(proposal.proposalId, mspId);
+    const cast = rules.castVote(proposal, existing, mspId, approve, ctx.state.nowMs);
+    if (cast !== existing) {
+      await ctx.governance.putVote(cast);
+    }
+  }
+
+  async #apply(ctx: LedgerContext, change: Change): Promise<void> {
+    const { governance, registry } = ctx;
+    switch (change.kind) {
+      case 'set-policy':
+        await governance.putPolicy(change.policy);
+        break;
+      case 'put-organisation':
+        withOrganisation(await governance.organisations(), change.organisation);
+        await governance.putOrganisation(change.organisation);
+        break;
+      case 'remove-organisation':
+        await this.#removeOrganisation(ctx, change.mspId);
+        break;
+      case 'put-maker':
+        checkMaker(change.maker, await governance.organisations());
+        await governance.putMaker(change.maker);
+        break;
+      case 'remove-maker':
+        if ((await governance.maker(change.makerKeyId)) === undefined) {
+          throw new ContractError('MAKER_UNKNOWN', change.makerKeyId);
+        }
+        await governance.deleteMaker(change.makerKeyId);
+        break;
+      case 'vehicle-status': {
+        const vehicle = await registry.vehicle(change.vehicleId);
+        const { status, reason } = change;
+        const changed = changeStatus(vehicle, { status, reason, setBy: 'consortium' });
+        if (changed !== vehicle) {
+          await registry.putVehicle(changed);
+        }
+      }
+    }
+  }
+
+  /** A member's makers leave with it. */
+  async #removeOrganisation({ governance }: LedgerContext, mspId: string): Promise<void> {
+    withoutOrganisation(await governance.organisations(), mspId);
+    await governance.deleteOrganisation(mspId);
+    const makers = (await governance.makers()).filter((maker) => maker.mspId === mspId);
+    await Promise.all(makers.map(({ makerKeyId }) => governance.deleteMaker(makerKeyId)));
+  }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  ContractError,
+  majorityOf,
+  parsePublicKey,
+  verifyStatement,
+  type Organisation,
+  type Signable,
+  type SignedBy,
+} from '../api';
+
+/**
+ * The statements that hold: one an organisation, of members only, signed with the member's key; sorted by MSP id.
+ * Others are left out rather than refused, so that one bad statement cannot spoil a majority of good ones.
+ */
+export function validStatements(
+  statements: readonly SignedBy[],
+  organisations: readonly Organisation[],
+  statementOf: (mspId: string) => Signable,
+): SignedBy[] {
+  const signingKeys = new Map(organisations.map(({ mspId, signingKey }) => [mspId, signingKey]));
+  const valid = new Map<string, SignedBy>();
+  for (const statement of statements) {
+    const text = signingKeys.get(statement.mspId);
+    const key = text === undefined || valid.has(statement.mspId) ? undefined : parsePublicKey(text);
+    if (key !== undefined && verifyStatement(statementOf(statement.mspId), statement.signature, key)) {
+      valid.set(statement.mspId, statement);
+    }
+  }
+  return [...valid.values()].sort((a, b) => (a.mspId < b.mspId ? -1 : 1));
+}
+
+/** @throws ContractError STATEMENTS_INSUFFICIENT, naming the organisations whose statements hold. */
+export function requireMajority(valid: readonly SignedBy[], organisations: readonly Organisation[]): void {
+  const needed = majorityOf(organisations.length);
+  if (valid.length < needed) {
+    const names = valid.map(({ mspId }) => mspId).join(', ') || 'none';
+    throw new ContractError(
+      'STATEMENTS_INSUFFICIENT',
+      `${needed} of ${organisations.length} organisations are needed; valid: ${names}`,
+    );
+  }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ContractError, parameterCount, type Task } from '../api';
+
+/**
+ * Checks what a schema cannot: that the parts of a task agree with each other.
+ *
+ * @throws ContractError ARGUMENT_INVALID, naming the path.
+ */
+export function checkTask(task: Task): void {
+  const parameters = parameterCount(task.model.layers);
+  if (task.model.parameters !== parameters) {
+    throw new ContractError('ARGUMENT_INVALID', `model.parameters: these layers have ${parameters}`);
+  }
+  if (task.cohort.minimum > task.cohort.target) {
+    throw new ContractError('ARGUMENT_INVALID', 'cohort.minimum: above cohort.target');
+  }
+  let before = 0;
+  for (const { minSamples } of task.aggregation.weightClasses) {
+    if (minSamples <= before) {
+      throw new ContractError('ARGUMENT_INVALID', 'aggregation.weightClasses: minSamples must ascend');
+    }
+    before = minSamples;
+  }
+}

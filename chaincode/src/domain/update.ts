@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  ContractError,
+  parsePublicKey,
+  TIME_MARGIN_MS,
+  verifyStatement,
+  type Envelope,
+  type RoundRecord,
+  type Task,
+  type UpdateRecord,
+  type UpdateStatement,
+  type VehicleRecord,
+} from '../api';
+
+/** What the ledger holds of an envelope's vehicle. */
+export interface UpdateFacts {
+  readonly vehicle: VehicleRecord | undefined;
+  /** Whether the vehicle's organisation is still a member. */
+  readonly member: boolean;
+  /** The vehicle's update in this attempt, where one is recorded. */
+  readonly recorded: UpdateRecord | undefined;
+}
+
+/** Checks a whole batch of envelopes against the round they claim. */
+export function checkAccepting(
+  round: RoundRecord,
+  claimed: { readonly attempt: number; readonly baseModelHash: string },
+  nowMs: number,
+): void {
+  if (claimed.attempt !== round.attempt) {
+    throw new ContractError('ROUND_STALE', `attempt ${claimed.attempt}; the ledger is at attempt ${round.attempt}`);
+  }
+  if (claimed.baseModelHash !== round.baseModelHash) {
+    throw new ContractError('ROUND_STALE', `the base model of this attempt is ${round.baseModelHash}`);
+  }
+  if (round.state !== 'open') {
+    throw new ContractError('ROUND_STATE', `the round is ${round.state}, not open`);
+  }
+  if (nowMs > round.deadlineMs + TIME_MARGIN_MS) {
+    throw new ContractError('ROUND_DEADLINE_PASSED', `the deadline was ${round.deadlineMs}`);
+  }
+}
+
+/**
+ * Decides one envelope of an open round.
+ *
+ * @returns the update to write, or the record on the ledger where the same update is recorded already.
+ * @throws ContractError with the code of the first rule that the envelope breaks.
+ */
+export function decideUpdate(
+  round: RoundRecord,
+  task: Task,
+  envelope: Envelope,
+  facts: UpdateFacts,
+  nowMs: number,
+): UpdateRecord {
+  const vehicle = requireEligible(envelope.vehicleId, facts, nowMs);
+  const classes = task.aggregation.weightClasses.length;
+  if (envelope.weightClass >= classes) {
+    throw new ContractError('ENVELOPE_MALFORMED', `weightClass: the task has ${classes}, counted from 0`);
+  }
+  const { taskId, round: number, attempt, baseModelHash } = round;
+  const { vehicleId, updateHash, weightClass, signature } = envelope;
+  const content = { taskId, round: number, attempt, baseModelHash, vehicleId, updateHash, weightClass };
+  const statement: UpdateStatement = { type: 'sev/update/v1', ...content };
+  const key = parsePublicKey(vehicle.publicKey);
+  if (key === undefined || !verifyStatement(statement, signature, key)) {
+    throw new ContractError('SIGNATURE_INVALID', 'not signed for this round with the key that the vehicle enrolled');
+  }
+  if (facts.recorded !== undefined) {
+    if (facts.recorded.updateHash !== updateHash || facts.recorded.weightClass !== weightClass) {
+      throw new ContractError('UPDATE_DUPLICATE', 'another update of this vehicle is recorded in this attempt');
+    }
+    return facts.recorded;
+  }
+  return { docType: 'update', schemaVersion: 1, ...content, signature, recordedAtMs: nowMs };
+}
+
+function requireEligible(vehicleId: string, { vehicle, member }: UpdateFacts, nowMs: number): VehicleRecord {
+  if (vehicle?.domain !== 'learning') {
+    throw new ContractError('VEHICLE_UNKNOWN', `${vehicleId} is not enrolled for learning`);
+  }
+  if (!member) {
+    throw new ContractError('ORGANISATION_UNKNOWN', `${vehicle.mspId} is no longer a member`);
+  }
+  if (vehicle.status !== 'active') {
+    throw new ContractError('VEHICLE_NOT_ACTIVE', `the vehicle is ${vehicle.status}`);
+  }
+  if (vehicle.certificateNotAfterMs <= nowMs) {
+    throw new ContractError('VEHICLE_CERTIFICATE_EXPIRED', `ended at ${vehicle.certificateNotAfterMs}`);
+  }
+  return vehicle;
+}

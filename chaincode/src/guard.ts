@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ContractError, type Role } from './api';
+import type { Caller } from './caller';
+import type { GovernanceRepository } from './ledger/governance';
+
+const READERS: readonly Role[] = ['operator', 'registrar', 'coordinator', 'attester', 'vehicle', 'auditor'];
+
+/** Which roles may run which transaction. What is not listed is denied. */
+export const PERMISSIONS: ReadonlyMap<string, readonly Role[]> = new Map<string, readonly Role[]>([
+  ['governance:Bootstrap', ['operator']],
+  ['governance:Propose', ['operator']],
+  ['governance:Vote', ['operator']],
+  ['governance:Execute', ['operator']],
+  ['governance:GetConsortium', READERS],
+  ['governance:GetProposal', READERS],
+  ['governance:ListProposals', READERS],
+
+  ['registry:EnrollVehicles', ['registrar']],
+  ['registry:SetVehicleStatus', ['registrar']],
+  ['registry:GetVehicle', READERS],
+  ['registry:FreeSlots', READERS],
+  ['registry:ListVehicles', READERS],
+  ['registry:VehicleHistory', READERS],
+
+  ['learning:CreateTask', ['operator', 'coordinator']],
+  ['learning:OpenRound', ['coordinator']],
+  ['learning:RecordUpdates', ['coordinator']],
+  ['learning:RecordUpdate', ['vehicle']],
+  ['learning:CloseRound', ['coordinator']],
+  ['learning:AbortRound', ['coordinator']],
+  ['learning:FinaliseRound', ['coordinator']],
+  ['learning:GetTask', READERS],
+  ['learning:ListTasks', READERS],
+  ['learning:GetRound', READERS],
+  ['learning:ListRounds', READERS],
+  ['learning:RoundHistory', READERS],
+  ['learning:ListUpdates', READERS],
+  ['learning:VehicleUpdates', READERS],
+  ['learning:GetModel', READERS],
+]);
+
+/** There is no governance to ask before this one; it checks its caller against its own argument. */
+const BEFORE_GOVERNANCE = 'governance:Bootstrap';
+
+/**
+ * Lets a caller run a transaction only where the table allows its role and governance allows its organisation that
+ * role: a CA alone cannot mint one.
+ *
+ * @throws ContractError ACCESS_DENIED, CALLER_UNKNOWN or GOVERNANCE_MISSING.
+ */
+export async function authorise(transaction: string, caller: Caller, governance: GovernanceRepository): Promise<void> {
+  const roles = PERMISSIONS.get(transaction);
+  if (roles === undefined) {
+    throw new ContractError('ACCESS_DENIED', `there is no transaction ${transaction.slice(0, 100)}`);
+  }
+  if (!roles.includes(caller.role)) {
+    throw new ContractError('ACCESS_DENIED', `${transaction} needs the role ${roles.join(' or ')}, not ${caller.role}`);
+  }
+  if (transaction === BEFORE_GOVERNANCE) {
+    return;
+  }
+  const organisation = await governance.organisation(caller.mspId);
+  if (organisation?.roles.includes(caller.role)) {
+    return;
+  }
+  if ((await governance.bootstrapRecord()) === undefined) {
+    throw new ContractError('GOVERNANCE_MISSING', 'run governance:Bootstrap first');
+  }
+  throw new ContractError('CALLER_UNKNOWN', `governance does not allow ${caller.mspId} the role ${caller.role}`);
+}

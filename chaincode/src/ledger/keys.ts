@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ChaincodeStub } from 'fabric-shim-api';
+import {
+  sha256Hex,
+  type BatchResult,
+  type Domain,
+  type ModelRecord,
+  type ProposalRecord,
+  type RoundRecord,
+  type TaskRecord,
+  type UpdateRecord,
+  type VehicleRecord,
+  type VoteRecord,
+} from '../api';
+import type {
+  BootstrapRecord,
+  MakerRecord,
+  OrganisationRecord,
+  PolicyRecord,
+  PublicKeyRecord,
+  QuotaSlotRecord,
+  RateSlotRecord,
+  StoredRecord,
+  TagRecord,
+} from './records';
+
+/** The address of one record: a composite key whose object type is the record's docType. */
+export interface Key<T extends StoredRecord> {
+  readonly docType: T['docType'];
+  readonly attributes: readonly string[];
+}
+
+/** The address of all records whose keys begin with these attributes. */
+export interface Prefix<T extends StoredRecord> extends Key<T> {
+  readonly prefix: true;
+}
+
+/** There is one policy and one bootstrap a channel; their keys need some attribute. */
+const ONLY = 'consortium';
+
+/** Digits of the largest safe integer: padded so that keys sort as the numbers do. */
+const DIGITS = 16;
+
+function padded(value: number): string {
+  return value.toString().padStart(DIGITS, '0');
+}
+
+function key<T extends StoredRecord>(docType: T['docType'], ...attributes: readonly string[]): Key<T> {
+  return { docType, attributes };
+}
+
+function prefix<T extends StoredRecord>(docType: T['docType'], ...attributes: readonly string[]): Prefix<T> {
+  return { docType, attributes, prefix: true };
+}
+
+/** Every key of the ledger. */
+export const keys = {
+  bootstrap: () => key<BootstrapRecord>('bootstrap', ONLY),
+  policy: () => key<PolicyRecord>('policy', ONLY),
+  organisation: (mspId: string) => key<OrganisationRecord>('organisation', mspId),
+  organisations: () => prefix<OrganisationRecord>('organisation'),
+  maker: (makerKeyId: string) => key<MakerRecord>('maker', makerKeyId),
+  makers: () => prefix<MakerRecord>('maker'),
+  proposal: (proposalId: string) => key<ProposalRecord>('proposal', proposalId),
+  proposals: () => prefix<ProposalRecord>('proposal'),
+  vote: (proposalId: string, mspId: string) => key<VoteRecord>('vote', proposalId, mspId),
+
+  vehicle: (vehicleId: string) => key<VehicleRecord>('vehicle', vehicleId),
+  vehicles: () => prefix<VehicleRecord>('vehicle'),
+  tag: (domain: Domain, tag: string) => key<TagRecord>('tag', domain, tag),
+  publicKey: (publicKey: string) => key<PublicKeyRecord>('publicKey', sha256Hex(publicKey)),
+  quotaSlot: (mspId: string, domain: Domain, slot: number) =>
+    key<QuotaSlotRecord>('quotaSlot', mspId, domain, padded(slot)),
+  quotaSlots: (mspId: string, domain: Domain) => prefix<QuotaSlotRecord>('quotaSlot', mspId, domain),
+  rateSlot: (mspId: string, domain: Domain, window: number, slot: number) =>
+    key<RateSlotRecord>('rateSlot', mspId, domain, padded(window), padded(slot)),
+  rateSlots: (mspId: string, domain: Domain, window: number) =>
+    prefix<RateSlotRecord>('rateSlot', mspId, domain, padded(window)),
+  batch: (docType: BatchResult['docType'], txId: string) => key<BatchResult>(docType, txId),
+
+  task: (taskId: string) => key<TaskRecord>('task', taskId),
+  tasks: () => prefix<TaskRecord>('task'),
+  round: (taskId: string, round: number) => key<RoundRecord>('round', taskId, padded(round)),
+  rounds: (taskId: string) => prefix<RoundRecord>('round', taskId),
+  update: (taskId: string, round: number, attempt: number, vehicleId: string) =>
+    key<UpdateRecord>('update', taskId, padded(round), padded(attempt), vehicleId),
+  updates: (taskId: string, round: number, attempt: number) =>
+    prefix<UpdateRecord>('update', taskId, padded(round), padded(attempt)),
+  model: (taskId: string, modelHash: string) => key<ModelRecord>('model', taskId, modelHash),
+};
+
+/** The composite key as Fabric stores it. */
+export function compositeKey(stub: ChaincodeStub, address: Key<StoredRecord>): string {
+  return stub.createCompositeKey(address.docType, [...address.attributes]);
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  ContractError,
+  type BatchResult,
+  type HistoryEntry,
+  type ModelRecord,
+  type Page,
+  type RoundRecord,
+  type TaskRecord,
+  type UpdateRecord,
+} from '../api';
+import { keys } from './keys';
+import type { LedgerState } from './state';
+
+/** Tasks, rounds, updates and models. */
+export class LearningRepository {
+  readonly #state: LedgerState;
+
+  constructor(state: LedgerState) {
+    this.#state = state;
+  }
+
+  findTask(taskId: string): Promise<TaskRecord | undefined> {
+    return this.#state.get(keys.task(taskId));
+  }
+
+  /** @throws ContractError TASK_UNKNOWN */
+  async task(taskId: string): Promise<TaskRecord> {
+    const record = await this.findTask(taskId);
+    if (record === undefined) {
+      throw new ContractError('TASK_UNKNOWN', taskId);
+    }
+    return record;
+  }
+
+  putTask(record: TaskRecord): Promise<void> {
+    return this.#state.put(keys.task(record.task.taskId), record);
+  }
+
+  tasks(pageSize: number, bookmark: string): Promise<Page<TaskRecord>> {
+    return this.#state.page(keys.tasks(), pageSize, bookmark);
+  }
+
+  findRound(taskId: string, round: number): Promise<RoundRecord | undefined> {
+    return this.#state.get(keys.round(taskId, round));
+  }
+
+  /** @throws ContractError ROUND_UNKNOWN */
+  async round(taskId: string, round: number): Promise<RoundRecord> {
+    const record = await this.findRound(taskId, round);
+    if (record === undefined) {
+      throw new ContractError('ROUND_UNKNOWN', `round ${round} of task ${taskId}`);
+    }
+    return record;
+  }
+
+  putRound(record: RoundRecord): Promise<void> {
+    return this.#state.put(keys.round(record.taskId, record.round), record);
+  }
+
+  rounds(taskId: string, pageSize: number, bookmark: string): Promise<Page<RoundRecord>> {
+    return this.#state.page(keys.rounds(taskId), pageSize, bookmark);
+  }
+
+  roundHistory(
+    taskId: string,
+    round: number,
+    pageSize: number,
+    bookmark: string,
+  ): Promise<Page<HistoryEntry<RoundRecord>>> {
+    return this.#state.history(keys.round(taskId, round), pageSize, bookmark);
+  }
+
+  findUpdate(taskId: string, round: number, attempt: number, vehicleId: string): Promise<UpdateRecord | undefined> {
+    return this.#state.get(keys.update(taskId, round, attempt, vehicleId));
+  }
+
+  putUpdate(record: UpdateRecord): Promise<void> {
+    return this.#state.put(keys.update(record.taskId, record.round, record.attempt, record.vehicleId), record);
+  }
+
+  /** All updates of an attempt, sorted by vehicle; a range read, for after the round has been closed. */
+  allUpdates(taskId: string, round: number, attempt: number): Promise<UpdateRecord[]> {
+    return this.#state.scan(keys.updates(taskId, round, attempt));
+  }
+
+  updates(
+    taskId: string,
+    round: number,
+    attempt: number,
+    pageSize: number,
+    bookmark: string,
+  ): Promise<Page<UpdateRecord>> {
+    return this.#state.page(keys.updates(taskId, round, attempt), pageSize, bookmark);
+  }
+
+  /** One vehicle's updates in a page of rounds, every attempt of each: point reads, so no index is kept for it. */
+  async vehicleUpdates(
+    vehicleId: string,
+    taskId: string,
+    pageSize: number,
+    bookmark: string,
+  ): Promise<Page<UpdateRecord>> {
+    const page = await this.rounds(taskId, pageSize, bookmark);
+    const attempts = page.items.flatMap(({ round, attempt }) =>
+      Array.from({ length: attempt }, (_, i) => this.findUpdate(taskId, round, i + 1, vehicleId)),
+    );
+    const items = (await Promise.all(attempts)).filter((update) => update !== undefined);
+    return { items, bookmark: page.bookmark };
+  }
+
+  findModel(taskId: string, modelHash: string): Promise<ModelRecord | undefined> {
+    return this.#state.get(keys.model(taskId, modelHash));
+  }
+
+  putModel(record: ModelRecord): Promise<void> {
+    return this.#state.put(keys.model(record.taskId, record.modelHash), record);
+  }
+
+  putBatch(result: BatchResult): Promise<void> {
+    return this.#state.put(keys.batch(result.docType, result.txId), result);
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  signStatement,
+  type BatchResult,
+  type Domain,
+  type Enrollment,
+  type Envelope,
+  type MakerAttestation,
+  type UpdateStatement,
+} from '../api';
+import { MAKER, START_MS, type TestConsortium } from './consortium';
+import { randomHash, randomVehicleId, signingKey, type SigningKey } from './identities';
+
+/** Rate windows in the tests last an hour. */
+export const WINDOW = Math.floor(START_MS / 3_600_000);
+
+/** A vehicle as it is before it is enrolled. */
+export interface Vehicle {
+  readonly vehicleId: string;
+  readonly key: SigningKey;
+  readonly tag: string;
+}
+
+export function newVehicle(): Vehicle {
+  return { vehicleId: randomVehicleId(), key: signingKey(), tag: randomHash() };
+}
+
+export interface EnrollmentOptions {
+  readonly slot: number;
+  readonly mspId?: string;
+  readonly domain?: Domain;
+  readonly change?: Partial<Enrollment>;
+}
+
+/** An enrollment that the maker attests; `change` alters it after the maker signed. */
+export function enrollmentOf(consortium: TestConsortium, vehicle: Vehicle, options: EnrollmentOptions): Enrollment {
+  const { slot, mspId = MAKER, domain = 'learning', change = {} } = options;
+  const { publicKey } = vehicle.key;
+  const statement: MakerAttestation = {
+    type: 'sev/maker-attestation/v1',
+    makerKeyId: 'maker-1',
+    publicKey,
+    mspId,
+    domain,
+    tag: vehicle.tag,
+  };
+  return {
+    vehicleId: vehicle.vehicleId,
+    publicKey,
+    certificateNotAfterMs: START_MS + 365 * 86_400_000,
+    tag: vehicle.tag,
+    makerKeyId: 'maker-1',
+    attestation: signStatement(statement, consortium.makerKey.privateKey),
+    quotaSlot: slot,
+    rateSlot: slot,
+    ...change,
+  };
+}
+
+export function enroll(
+  consortium: TestConsortium,
+  vehicles: readonly Enrollment[],
+  { mspId = MAKER, domain = 'learning', window = WINDOW }: { mspId?: string; domain?: Domain; window?: number } = {},
+): Promise<BatchResult> {
+  return consortium.submit('registry:EnrollVehicles', { domain, window, vehicles }, mspId, 'registrar');
+}
+
+/** Enrolls new vehicles of the maker in slots from `firstSlot` on. */
+export async function enrolledFleet(consortium: TestConsortium, size: number, firstSlot = 0): Promise<Vehicle[]> {
+  const fleet = Array.from({ length: size }, newVehicle);
+  for (let start = 0; start < size; start += 50) {
+    const part = fleet.slice(start, start + 50);
+    const items = part.map((vehicle, i) => enrollmentOf(consortium, vehicle, { slot: firstSlot + start + i }));
+    const { results } = await enroll(consortium, items);
+    const refused = results.find((result) => !result.accepted);
+    if (refused !== undefined) {
+      throw new Error(`${refused.code ?? ''}: ${refused.detail ?? ''}`);
+    }
+  }
+  return fleet;
+}
+
+export type UpdateContent = Omit<UpdateStatement, 'type' | 'vehicleId'>;
+
+export function envelopeOf(vehicle: Vehicle, content: UpdateContent): Envelope {
+  const { vehicleId, key } = vehicle;
+  const { updateHash, weightClass } = content;
+  const statement: UpdateStatement = { type: 'sev/update/v1', vehicleId, ...content };
+  return { vehicleId, updateHash, weightClass, signature: signStatement(statement, key.privateKey) };
+}
