@@ -1,1 +1,19 @@
-export {};
+// SPDX-License-Identifier: Apache-2.0
+export * from './aggregation/fedavg.js';
+export * from './aggregation/rule.js';
+export * from './data/car.js';
+export * from './data/cardekho.js';
+export * from './data/dataset.js';
+export * from './data/features.js';
+export * from './data/generate.js';
+export * from './data/split.js';
+export * from './errors.js';
+export * from './evaluation/accuracy.js';
+export * from './evaluation/baselines.js';
+export * from './evaluation/clients.js';
+export * from './evaluation/federation.js';
+export * from './evaluation/metrics.js';
+export * from './models/bytes.js';
+export * from './models/dense.js';
+export * from './random.js';
+export * from './training/train.js';

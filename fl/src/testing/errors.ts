@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import { DataError, ModelError } from '../errors.js';
+
+/** The DataError that the call throws; anything else fails the test. */
+export function dataError(call: () => unknown): DataError {
+  const error = thrown(call);
+  if (!(error instanceof DataError)) {
+    throw new Error('A DataError was expected', { cause: error });
+  }
+  return error;
+}
+
+/** The ModelError that the call throws; anything else fails the test. */
+export function modelError(call: () => unknown): ModelError {
+  const error = thrown(call);
+  if (!(error instanceof ModelError)) {
+    throw new Error('A ModelError was expected', { cause: error });
+  }
+  return error;
+}
+
+/** The DataError that the promise rejects with; anything else fails the test. */
+export async function dataErrorAsync(promise: Promise<unknown>): Promise<DataError> {
+  const [result] = await Promise.allSettled([promise]);
+  return dataError(() => {
+    if (result.status === 'rejected') {
+      throw result.reason;
+    }
+  });
+}
+
+function thrown(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
