@@ -2,6 +2,9 @@
 import { GovernanceContract } from './contracts/governance';
 import { LearningContract } from './contracts/learning';
 import { RegistryContract } from './contracts/registry';
+import { skipUnwantedLogging } from './logging';
+
+skipUnwantedLogging();
 
 /** What the chaincode server loads; the first one is the default contract. */
 export const contracts = [GovernanceContract, RegistryContract, LearningContract];

@@ -42,7 +42,6 @@ export const ERROR_CODES = {
   BASE_MODEL_MISMATCH: 'The base model is not the current model of the task.',
   MODEL_UNKNOWN: 'No model with this hash is on the ledger.',
   UPDATE_DUPLICATE: 'The vehicle has already recorded an update in this round.',
-  UPDATE_UNKNOWN: 'No such update record.',
   ENVELOPE_MALFORMED: 'The envelope does not have the documented form.',
   SIGNATURE_INVALID: 'The signature does not hold for this content and key.',
   STATEMENTS_INSUFFICIENT: 'The signed statements do not come from a majority of organisations.',

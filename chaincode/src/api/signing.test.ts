@@ -38,7 +38,8 @@ describe('Signed statements', () => {
     expect(parsePublicKey(text)?.equals(publicKey)).to.equal(true);
     const onP384 = publicKeyText(generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey);
     const rsa = publicKeyText(createPublicKey(generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey));
-    for (const wrong of ['', 'AAAA', `${text}AAAA`, text.slice(0, -4), onP384, rsa]) {
+    const offCurve = `${text.slice(0, -4)}${text.endsWith('AAAA') ? 'AAEA' : 'AAAA'}`;
+    for (const wrong of ['', offCurve, 'AAAA', `${text}AAAA`, text.slice(0, -4), onP384, rsa]) {
       expect(parsePublicKey(wrong), wrong).to.equal(undefined);
     }
   });

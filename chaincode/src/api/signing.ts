@@ -36,13 +36,21 @@ export function publicKeyText(key: KeyObject): PublicKeyText {
   return key.export({ type: 'spki', format: 'der' }).toString('base64');
 }
 
-/** @returns the key, or undefined where the text is not the SubjectPublicKeyInfo of a P-256 key. */
+/** Everything of a P-256 key's SubjectPublicKeyInfo before the coordinates of its uncompressed point (RFC 5480). */
+const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
+const P256_LENGTH = 91;
+
+/** @returns the key, or undefined where the text is not the SubjectPublicKeyInfo of a P-256 key, in its one spelling. */
 export function parsePublicKey(text: PublicKeyText): KeyObject | undefined {
+  const der = Buffer.from(text, 'base64');
+  const onP256 = der.length === P256_LENGTH && der.subarray(0, P256_PREFIX.length).equals(P256_PREFIX);
+  if (!onP256 || der.toString('base64') !== text) {
+    return undefined;
+  }
   try {
-    const key = createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
-    const onP256 = key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
-    return onP256 && publicKeyText(key) === text ? key : undefined;
+    return createPublicKey({ key: der, format: 'der', type: 'spki' });
   } catch {
+    // The point is not on the curve.
     return undefined;
   }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   ContractError,
-  parsePublicKey,
   TIME_MARGIN_MS,
   verifyStatement,
   type Domain,
@@ -11,6 +10,7 @@ import {
   type Policy,
   type VehicleRecord,
 } from '../api';
+import { publicKeyOf } from './public-keys';
 
 /** What the ledger holds of the names that an enrollment asks for, and the key its maker is accredited with. */
 export interface EnrollmentFacts {
@@ -94,13 +94,13 @@ export class EnrollmentBatch {
     if (item.certificateNotAfterMs <= nowMs) {
       throw new ContractError('VEHICLE_CERTIFICATE_EXPIRED', `ended at ${item.certificateNotAfterMs}`);
     }
-    if (parsePublicKey(item.publicKey) === undefined) {
+    if (publicKeyOf(item.publicKey) === undefined) {
       throw new ContractError('ARGUMENT_INVALID', 'publicKey: not a P-256 public key');
     }
   }
 
   #checkAttestation(item: Enrollment, maker: MakerKey | undefined): void {
-    const makerKey = maker && parsePublicKey(maker.publicKey);
+    const makerKey = maker && publicKeyOf(maker.publicKey);
     if (makerKey === undefined) {
       throw new ContractError('MAKER_UNKNOWN', item.makerKeyId);
     }

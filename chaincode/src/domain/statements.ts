@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  ContractError,
-  majorityOf,
-  parsePublicKey,
-  verifyStatement,
-  type Organisation,
-  type Signable,
-  type SignedBy,
-} from '../api';
+import { ContractError, majorityOf, verifyStatement, type Organisation, type Signable, type SignedBy } from '../api';
+import { publicKeyOf } from './public-keys';
 
 /**
  * The statements that hold: one an organisation, of members only, signed with the member's key; sorted by MSP id.
@@ -22,7 +15,7 @@ export function validStatements(
   const valid = new Map<string, SignedBy>();
   for (const statement of statements) {
     const text = signingKeys.get(statement.mspId);
-    const key = text === undefined || valid.has(statement.mspId) ? undefined : parsePublicKey(text);
+    const key = text === undefined || valid.has(statement.mspId) ? undefined : publicKeyOf(text);
     if (key !== undefined && verifyStatement(statementOf(statement.mspId), statement.signature, key)) {
       valid.set(statement.mspId, statement);
     }

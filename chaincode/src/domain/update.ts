@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   ContractError,
-  parsePublicKey,
   TIME_MARGIN_MS,
   verifyStatement,
   type Envelope,
@@ -11,6 +10,7 @@ import {
   type UpdateStatement,
   type VehicleRecord,
 } from '../api';
+import { publicKeyOf } from './public-keys';
 
 /** What the ledger holds of an envelope's vehicle. */
 export interface UpdateFacts {
@@ -63,7 +63,7 @@ export function decideUpdate(
   const { vehicleId, updateHash, weightClass, signature } = envelope;
   const content = { taskId, round: number, attempt, baseModelHash, vehicleId, updateHash, weightClass };
   const statement: UpdateStatement = { type: 'sev/update/v1', ...content };
-  const key = parsePublicKey(vehicle.publicKey);
+  const key = publicKeyOf(vehicle.publicKey);
   if (key === undefined || !verifyStatement(statement, signature, key)) {
     throw new ContractError('SIGNATURE_INVALID', 'not signed for this round with the key that the vehicle enrolled');
   }

@@ -4,6 +4,11 @@ import { canonicalJson, ContractError, type HistoryEntry, type LedgerEvent, type
 import { compositeKey, type Key, type Prefix } from './keys';
 import type { StoredRecord } from './records';
 
+interface PageOfState {
+  readonly iterator: Iterators.StateQueryIterator;
+  readonly metadata?: { readonly bookmark: string };
+}
+
 /**
  * Typed records over a ChaincodeStub, for one transaction. A record is read from the peer at most once; as on Fabric,
  * a read never sees what the same transaction wrote.
@@ -58,7 +63,8 @@ export class LedgerState {
 
   /** One page of the records under a prefix, in key order. Only for evaluated transactions. */
   async page<T extends StoredRecord>(range: Prefix<T>, pageSize: number, bookmark: string): Promise<Page<T>> {
-    const { iterator, metadata } = await this.#stub.getStateByPartialCompositeKeyWithPagination(
+    // An empty page has empty metadata, which the wire leaves out, and then the shim gives none.
+    const { iterator, metadata }: PageOfState = await this.#stub.getStateByPartialCompositeKeyWithPagination(
       range.docType,
       [...range.attributes],
       pageSize,
@@ -66,7 +72,7 @@ export class LedgerState {
     );
     const items: T[] = [];
     await drain(iterator, pageSize, ({ value }) => items.push(decode(value, range)));
-    return { items, bookmark: Buffer.from(metadata.bookmark).toString('base64url') };
+    return { items, bookmark: Buffer.from(metadata?.bookmark ?? '').toString('base64url') };
   }
 
   /**
