@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { resolve } from 'node:path';
+import { envelopeSize } from './benchmarks/envelope.js';
+import { brandRun, fleetRun, hundredVehicles } from './benchmarks/rounds.js';
+import { ledgerRecords } from './benchmarks/records.js';
+import { localTraining } from './benchmarks/training.js';
+import { meetsTarget, type Benchmark, type Figure } from './figure.js';
+import { Sandbox } from './sandbox.js';
+
+const BENCHMARKS: readonly Benchmark[] = [
+  localTraining,
+  envelopeSize,
+  fleetRun,
+  brandRun,
+  hundredVehicles,
+  ledgerRecords,
+];
+
+/** Measures every figure, prints it beside its target and writes runs/bench.json. Names in argv choose benchmarks. */
+async function main(): Promise<void> {
+  const chosen = process.argv.slice(2);
+  const unknown = chosen.filter((name) => !BENCHMARKS.some((b) => b.name === name));
+  if (unknown.length > 0) {
+    throw new Error(`no benchmark ${unknown.join(', ')}; known: ${BENCHMARKS.map((b) => b.name).join(', ')}`);
+  }
+  const processors = cpus();
+  note(`${processors.length} × ${processors[0]?.model ?? 'processor'}, Node ${process.versions.node}, embedded network`);
+  const sandbox = await Sandbox.create();
+  const figures: Figure[] = [];
+  try {
+    await sandbox.sev(['network', 'up']);
+    for (const benchmark of BENCHMARKS.filter((b) => chosen.length === 0 || chosen.includes(b.name))) {
+      figures.push(...(await measure(benchmark, sandbox)));
+    }
+  } finally {
+    await sandbox.remove();
+  }
+  await save(figures);
+}
+
+async function measure(benchmark: Benchmark, sandbox: Sandbox): Promise<readonly Figure[]> {
+  const dataFolder = process.env['SEV_DATA_FOLDER'] ?? resolve('../shared/data');
+  note(`\n${benchmark.name}`);
+  const result = await benchmark.run({ dataFolder, sev: (args) => sandbox.sev(args), note });
+  if ('skipped' in result) {
+    note(`  skipped: ${result.skipped}`);
+    return [];
+  }
+  for (const figure of result) {
+    const target = figure.target === null ? '' : `target ${figure.better === 'higher' ? '≥' : '≤'} ${figure.target}`;
+    const verdict = figure.target === null ? ' ' : meetsTarget(figure) ? '✓' : '✗';
+    const value = `${figure.value} ${figure.unit}`.padStart(18);
+    note(`  ${verdict} ${figure.name.padEnd(40)}${value}  ${target.padEnd(18)} ${figure.note}`);
+  }
+  return result;
+}
+
+async function save(figures: readonly Figure[]): Promise<void> {
+  const file = resolve('runs/bench.json');
+  await mkdir(resolve('runs'), { recursive: true });
+  await writeFile(`${file}.new`, `${JSON.stringify(figures, null, 2)}\n`);
+  await rename(`${file}.new`, file);
+  const short = figures.filter((figure) => !meetsTarget(figure));
+  note(`\n${figures.length} figures, ${short.length} short of their target; ${file}`);
+}
+
+function note(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+await main();
