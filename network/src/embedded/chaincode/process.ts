@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ChaincodeConfig, ChaincodeProcessStatus, EmbeddedOrganisation } from '../types.js';
+import { ChaincodeConnection, type ChaincodeCall, type ChaincodeResult, type ChaincodeTls } from './connection.js';
+import type { TransactionSimulator } from '../simulation/simulator.js';
+
+type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
+
+const HOST_SCRIPT = fileURLToPath(new URL('./host.js', import.meta.url));
+const REGISTER_DEADLINE_MS = 20_000;
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5_000;
+/** How long a call waits for a chaincode process that is being restarted. */
+const LAUNCH_WAIT_MS = 10_000;
+const STOP_GRACE_MS = 2_000;
+
+/** One organisation's chaincode process: started, connected to, restarted when it dies, stopped. */
+export class ChaincodeProcess {
+  readonly #organisation: EmbeddedOrganisation;
+  readonly #chaincode: ChaincodeConfig;
+  readonly #directory: string;
+  readonly #log: Log;
+  readonly #tls: ChaincodeTls;
+  #child: ChildProcess | undefined;
+  #connection: ChaincodeConnection | undefined;
+  #waiting = new Set<() => void>();
+  #backoffMs = FIRST_BACKOFF_MS;
+  #restart: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(organisation: EmbeddedOrganisation, chaincode: ChaincodeConfig, dataDir: string, log: Log) {
+    this.#organisation = organisation;
+    this.#chaincode = chaincode;
+    this.#directory = join(dataDir, 'chaincode', organisation.mspId);
+    this.#log = log;
+    this.#tls = {
+      rootCertPem: organisation.tlsCaCert,
+      ...organisation.chaincodeClientTls,
+    };
+  }
+
+  get mspId(): string {
+    return this.#organisation.mspId;
+  }
+
+  /** What the process writes, its log of errors among it. */
+  get logFile(): string {
+    return join(this.#directory, 'chaincode.log');
+  }
+
+  status(): ChaincodeProcessStatus {
+    return {
+      mspId: this.mspId,
+      pid: this.#child?.pid,
+      running: this.#connection !== undefined,
+    };
+  }
+
+  /** Starts the process and waits until the chaincode is ready. @throws Error naming the log file where it is not. */
+  async start(): Promise<void> {
+    try {
+      await this.#launch();
+    } catch (cause) {
+      await this.stop();
+      throw new Error(
+        `chaincode ${this.#chaincode.name} of ${this.mspId} did not start, see ${this.logFile}: ${String(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  /** Calls the chaincode, waiting a little for a process that is being restarted. @throws Error worded as on Fabric. */
+  async execute(call: ChaincodeCall, simulator: TransactionSimulator, timeoutMs: number): Promise<ChaincodeResult> {
+    if (this.#connection === undefined) {
+      await this.#untilReady();
+    }
+    const connection = this.#connection;
+    if (connection === undefined) {
+      throw new Error(`could not launch chaincode ${this.#chaincodeId}: connection to ${this.#chaincodeId} failed`);
+    }
+    return connection.execute(call, simulator, timeoutMs);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#restart);
+    this.#connection?.close();
+    this.#connection = undefined;
+    const child = this.#child;
+    if (child?.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS);
+      await exited;
+      clearTimeout(timer);
+    }
+  }
+
+  get #chaincodeId(): string {
+    return `${this.#chaincode.name}:${this.#chaincode.version}`;
+  }
+
+  async #launch(): Promise<void> {
+    const port = this.#organisation.chaincodePort || (await freePort());
+    const child = await this.#spawn(port);
+    this.#child = child;
+    const exited = new Promise<never>((_resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) => {
+        reject(new Error(`the chaincode process ended (${signal ?? `exit code ${String(code)}`})`));
+        this.#onExit(child);
+      });
+    });
+    const connecting = ChaincodeConnection.open(
+      `localhost:${String(port)}`,
+      this.#tls,
+      this.#chaincodeId,
+      REGISTER_DEADLINE_MS,
+      () => {
+        this.#onDisconnect(child);
+      },
+    );
+    try {
+      this.#connection = await Promise.race([connecting, exited]);
+    } catch (error) {
+      child.kill('SIGKILL');
+      connecting.then(
+        (connection) => {
+          connection.close();
+        },
+        () => undefined, // The same failure, already reported.
+      );
+      throw error;
+    }
+    this.#backoffMs = FIRST_BACKOFF_MS;
+    this.#wake();
+  }
+
+  async #spawn(port: number): Promise<ChildProcess> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const file = async (name: string, content: string): Promise<string> => {
+      const path = join(this.#directory, name);
+      await writeFile(path, content, { mode: 0o600 });
+      return path;
+    };
+    const keyFile = await file('server.key', this.#organisation.chaincodeServerTls.privateKeyPem);
+    const certFile = await file('server.crt', this.#organisation.chaincodeServerTls.certificatePem);
+    const caFile = await file('clientca.crt', this.#organisation.tlsCaCert);
+    const output = await open(this.logFile, 'a', 0o600);
+    try {
+      const options = [
+        ['--chaincode-address', `127.0.0.1:${String(port)}`],
+        ['--chaincode-id', this.#chaincodeId],
+        ['--chaincode-tls-key-file', keyFile],
+        ['--chaincode-tls-cert-file', certFile],
+        ['--chaincode-tls-client-cacert-file', caFile],
+        ['--module-path', this.#chaincode.path],
+      ].flat();
+      return spawn(process.execPath, [HOST_SCRIPT, shimCli(this.#chaincode.path), 'server', ...options], {
+        cwd: this.#chaincode.path,
+        env: {
+          PATH: process.env['PATH'],
+          CORE_PEER_LOCALMSPID: this.mspId,
+          CORE_CHAINCODE_LOGGING_LEVEL: 'ERROR',
+        },
+        stdio: ['ignore', output.fd, output.fd, 'pipe'],
+      });
+    } finally {
+      await output.close();
+    }
+  }
+
+  #onDisconnect(child: ChildProcess): void {
+    this.#connection = undefined;
+    if (!this.#stopped && child.exitCode === null && child.signalCode === null) {
+      // The process is alive but its stream is not: it is stuck.
+      child.kill('SIGKILL');
+    }
+  }
+
+  #onExit(child: ChildProcess): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+    if (this.#stopped || child !== this.#child) {
+      return;
+    }
+    this.#log('warn', 'a chaincode process ended and is started again', {
+      mspId: this.mspId,
+      pid: child.pid,
+      backoffMs: this.#backoffMs,
+    });
+    this.#restart = setTimeout(() => {
+      this.#launch().catch((error: unknown) => {
+        this.#log('error', 'a chaincode process did not start', {
+          mspId: this.mspId,
+          error: String(error),
+          logFile: this.logFile,
+        });
+      });
+    }, this.#backoffMs);
+    this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS);
+  }
+
+  #untilReady(): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, LAUNCH_WAIT_MS);
+      this.#waiting.add(wake);
+    });
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) {
+      wake();
+    }
+  }
+}
+
+/** `fabric-chaincode-node` as the chaincode package itself would find it. */
+function shimCli(chaincodePath: string): string {
+  return createRequire(join(chaincodePath, 'package.json')).resolve('fabric-shim/cli.js');
+}
+
+/** A port on loopback that is free now; a chaincode process cannot report one it chose. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') {
+    throw new Error('no free port on loopback');
+  }
+  return address.port;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import { common, orderer, peer } from '@hyperledger/fabric-protos';
+import { required } from '../protocol/block.js';
+import { unpackEnvelope } from '../protocol/transaction.js';
+import { blocksFrom } from './blocks.js';
+import type { Channel } from './endorsement.js';
+
+type Status = common.StatusMap[keyof common.StatusMap];
+const POSITION = orderer.SeekPosition.TypeCase;
+
+/**
+ * Answers one seek request of Deliver: the blocks it asks for, then a status. Ends without a status where the signal
+ * aborts.
+ */
+export async function* deliverBlocks(
+  channel: Channel,
+  envelope: common.Envelope,
+  signal: AbortSignal,
+): AsyncGenerator<peer.DeliverResponse> {
+  const request = readRequest(channel, envelope);
+  if (typeof request === 'number') {
+    yield statusResponse(request);
+    return;
+  }
+  const { start, stop, failIfNotReady } = request;
+  if (failIfNotReady && start >= channel.ledger.height) {
+    yield statusResponse(common.Status.NOT_FOUND);
+    return;
+  }
+  for await (const block of blocksFrom(channel.ledger, start, signal)) {
+    const response = new peer.DeliverResponse();
+    response.setBlock(block);
+    yield response;
+    const next = required(block.getHeader(), 'block header').getNumber() + 1;
+    if (next > stop) {
+      break;
+    }
+    if (failIfNotReady && next >= channel.ledger.height) {
+      yield statusResponse(common.Status.NOT_FOUND);
+      return;
+    }
+  }
+  if (!signal.aborted) {
+    yield statusResponse(common.Status.SUCCESS);
+  }
+}
+
+interface DeliverRequest {
+  readonly start: number;
+  readonly stop: number;
+  readonly failIfNotReady: boolean;
+}
+
+/** The checks of Fabric's deliver handler, in its order. */
+function readRequest(channel: Channel, envelope: common.Envelope): DeliverRequest | Status {
+  let unpacked: ReturnType<typeof unpackEnvelope>;
+  let seek: orderer.SeekInfo;
+  try {
+    unpacked = unpackEnvelope(envelope);
+    seek = orderer.SeekInfo.deserializeBinary(unpacked.payload.getData_asU8());
+  } catch {
+    return common.Status.BAD_REQUEST;
+  }
+  if (unpacked.channelHeader.getChannelId() !== channel.name) {
+    return common.Status.NOT_FOUND;
+  }
+  const isReader = channel.access.satisfies('Readers', {
+    data: envelope.getPayload_asU8(),
+    identity: unpacked.signatureHeader.getCreator_asU8(),
+    signature: envelope.getSignature_asU8(),
+  });
+  if (!isReader) {
+    return common.Status.FORBIDDEN;
+  }
+  const last = channel.ledger.height - 1;
+  const start = positionOf(seek.getStart(), last);
+  const isNewestOnly =
+    seek.getStart()?.getTypeCase() === POSITION.NEWEST && seek.getStop()?.getTypeCase() === POSITION.NEWEST;
+  const stop = isNewestOnly ? start : positionOf(seek.getStop(), last);
+  if (start === undefined || stop === undefined || stop < start) {
+    return common.Status.BAD_REQUEST;
+  }
+  return {
+    start,
+    stop,
+    failIfNotReady: seek.getBehavior() === orderer.SeekInfo.SeekBehavior.FAIL_IF_NOT_READY,
+  };
+}
+
+function positionOf(position: orderer.SeekPosition | undefined, last: number): number | undefined {
+  switch (position?.getTypeCase()) {
+    case POSITION.OLDEST:
+      return 0;
+    case POSITION.NEWEST:
+      return last;
+    case POSITION.NEXT_COMMIT:
+      return last + 1;
+    case POSITION.SPECIFIED:
+      return position?.getSpecified()?.getNumber();
+    default:
+      return undefined;
+  }
+}
+
+function statusResponse(value: Status): peer.DeliverResponse {
+  const response = new peer.DeliverResponse();
+  response.setStatus(value);
+  return response;
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import { checkpointers, type ChaincodeEvent, type CloseableAsyncIterable } from '@hyperledger/fabric-gateway';
+import { expect } from 'chai';
+import { useNetwork } from '../testing/harness.js';
+
+async function take<T>(events: CloseableAsyncIterable<T>, count: number): Promise<T[]> {
+  const taken: T[] = [];
+  try {
+    for await (const event of events) {
+      taken.push(event);
+      if (taken.length === count) {
+        break;
+      }
+    }
+  } finally {
+    events.close();
+  }
+  return taken;
+}
+
+const told = (event: ChaincodeEvent): string => `${event.eventName} ${Buffer.from(event.payload).toString()}`;
+
+describe('Chaincode events', function () {
+  this.timeout(60_000);
+  const harness = useNetwork();
+  const emit = (name: string, payload: string): Promise<Uint8Array> =>
+    harness.client().contract.submitTransaction('event', name, payload);
+
+  it('come as transactions are committed', async () => {
+    const events = await harness.client(1).network.getChaincodeEvents('testcc');
+    const taken = take(events, 2);
+    await emit('first', '1');
+    await emit('second', '2');
+    expect((await taken).map(told)).to.deep.equal(['first 1', 'second 2']);
+  });
+
+  it('come again from a block on', async () => {
+    const startBlock = BigInt(harness.network.height());
+    await emit('replayed', '1');
+    await harness.client().contract.submitTransaction('put', 'between', 'x');
+    await emit('replayed', '2');
+    const network = harness.client(2).network;
+    const [first, second] = await take(await network.getChaincodeEvents('testcc', { startBlock }), 2);
+    expect([first!, second!].map(told)).to.deep.equal(['replayed 1', 'replayed 2']);
+    expect(first!.blockNumber).to.equal(startBlock);
+    expect(first!.chaincodeName).to.equal('testcc');
+  });
+
+  it('go on after the last transaction that a checkpoint holds, within its block', async () => {
+    const startBlock = BigInt(harness.network.height());
+    await Promise.all(['a', 'b', 'c', 'd'].map((payload) => emit('batch', payload)));
+    const network = harness.client().network;
+    const all = await take(await network.getChaincodeEvents('testcc', { startBlock }), 4);
+    const checkpoint = checkpointers.inMemory();
+    await checkpoint.checkpointChaincodeEvent(all[1]!);
+    const rest = await take(await network.getChaincodeEvents('testcc', { checkpoint }), 2);
+    expect(rest.map(told)).to.deep.equal(all.slice(2).map(told));
+  });
+
+  it('do not come from transactions that are not valid', async () => {
+    const startBlock = BigInt(harness.network.height());
+    const { contract, network } = harness.client();
+    const proposal = contract.newProposal('event', {
+      arguments: ['invalid', 'x'],
+      endorsingOrganizations: ['AMSP'],
+    });
+    const status = await (await (await proposal.endorse()).submit()).getStatus();
+    expect(status.successful).to.equal(false);
+    await emit('valid', 'y');
+    const [event] = await take(await network.getChaincodeEvents('testcc', { startBlock }), 1);
+    expect(told(event!)).to.equal('valid y');
+  });
+});

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { ChannelAccess } from './access.js';
+import { ChaincodeProcess } from './chaincode/process.js';
+import { Endorser } from './endorser.js';
+import { EndorsementService, type Channel } from './gateway/endorsement.js';
+import { GatewayServer } from './gateway/server.js';
+import { ABSOLUTE_MAX_BYTES, SubmissionService } from './gateway/submission.js';
+import { LedgerError } from './ledger/errors.js';
+import { Ledger } from './ledger/ledger.js';
+import { readTransactions } from './ledger/transactions.js';
+import { Orderer } from './ordering/orderer.js';
+import { BlockValidator } from './ordering/validator.js';
+import { blockHeaderHash, required } from './protocol/block.js';
+import { genesisBlock, readConfiguration } from './protocol/genesis.js';
+import type { EmbeddedNetwork, EmbeddedNetworkConfig } from './types.js';
+
+const DEFAULT_EXECUTE_TIMEOUT_MS = 30_000;
+const SHUTDOWN_GRACE_MS = 3_000;
+
+/**
+ * Starts the embedded network in this process: ledger, orderer, and for each organisation its chaincode process and its
+ * gateway on loopback. Ready when it resolves.
+ * @throws LedgerError DATA_LOSS or STATE_FOREIGN, Error where a port is taken or a chaincode does not start.
+ */
+export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promise<EmbeddedNetwork> {
+  const { organisations, msp, ordering } = config;
+  const [first] = organisations;
+  if (first === undefined) {
+    throw new Error('a network needs at least one organisation');
+  }
+  const log = config.log ?? (() => undefined);
+  const chaincode = { ...config.chaincode, path: resolve(config.chaincode.path) };
+  const executeTimeoutMs = config.executeTimeoutMs ?? DEFAULT_EXECUTE_TIMEOUT_MS;
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+
+  // What has been started, to be stopped in reverse order.
+  const started: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of started.splice(0).reverse()) {
+      await close();
+    }
+  };
+  try {
+    const ledger = await Ledger.open(config.dataDir, log);
+    started.push(() => ledger.close());
+    const genesisHash = await openChannel(ledger, config);
+
+    const processes = organisations.map(
+      (organisation) => new ChaincodeProcess(organisation, chaincode, config.dataDir, log),
+    );
+    started.push(async () => {
+      await Promise.all(processes.map((process) => process.stop()));
+    });
+    await Promise.all(processes.map((process) => process.start()));
+
+    const validator = new BlockValidator(config.channel, chaincode.name, msp, ledger);
+    const orderer = new Orderer(ledger, validator, first.orderer, ordering, log);
+    started.push(() => orderer.close());
+
+    const endorsers: Endorser[] = [];
+    const channel: Channel = {
+      name: config.channel,
+      chaincodeName: chaincode.name,
+      ledger,
+      access: new ChannelAccess(config.channel, msp, ledger),
+      endorsers,
+    };
+    const gatewayPorts = new Map<string, number>();
+    for (const [index, organisation] of organisations.entries()) {
+      const server = new GatewayServer(
+        channel,
+        new EndorsementService(channel, organisation.mspId),
+        new SubmissionService(channel, orderer),
+      );
+      started.push(() => server.close(SHUTDOWN_GRACE_MS));
+      const port = await server.listen(organisation.gatewayPort, organisation.gatewayTls);
+      gatewayPorts.set(organisation.mspId, port);
+      endorsers.push(
+        new Endorser(
+          `localhost:${String(port)}`,
+          organisation,
+          chaincode,
+          required(processes[index], 'chaincode process'),
+          executeTimeoutMs,
+        ),
+      );
+    }
+
+    let closing: Promise<void> | undefined;
+    return {
+      channel: config.channel,
+      genesisHash,
+      gatewayPorts,
+      height: () => ledger.height,
+      chaincodeStatus: () => processes.map((process) => process.status()),
+      close: () => (closing ??= stop()),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Writes block 0 where the ledger is empty, otherwise checks that it is this network's. @returns its header hash. */
+async function openChannel(ledger: Ledger, config: EmbeddedNetworkConfig): Promise<string> {
+  if (ledger.height === 0) {
+    const block = genesisBlock(config.channel, config.organisations, config.ordering, ABSOLUTE_MAX_BYTES);
+    await ledger.commit(block, readTransactions(block));
+    return ledger.lastHeaderHash.toString('hex');
+  }
+  const block = await ledger.block(0);
+  const { channel, members } = readConfiguration(block);
+  const isSame =
+    channel === config.channel &&
+    members.size === config.organisations.length &&
+    config.organisations.every(({ mspId, identityCaCert }) => members.get(mspId) === identityCaCert);
+  if (!isSame) {
+    throw new LedgerError(
+      'STATE_FOREIGN',
+      'the data folder holds the ledger of another channel, or of other organisations or certificate authorities',
+    );
+  }
+  return blockHeaderHash(required(block.getHeader(), 'block header')).toString('hex');
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
+import { common, peer } from '@hyperledger/fabric-protos';
+import type { Ledger } from '../ledger/ledger.js';
+import { isIndexed, stateWrites, transactionTimestamp, type CommittedTransaction } from '../ledger/transactions.js';
+import { majority } from '../policies.js';
+import { computeTransactionId, proposalHash } from '../protocol/proposal.js';
+import { unpackEnvelope, unpackResults, unpackTransaction, type TransactionAction } from '../protocol/transaction.js';
+import { MspError, type MembershipVerifier } from '../types.js';
+import { ReadSetValidator } from './mvcc.js';
+
+const CODE = peer.TxValidationCode;
+/** After this many transactions others get their turn on the processor. */
+const YIELD_EVERY = 32;
+
+interface CheckedTransaction {
+  readonly id: string;
+  readonly timestamp: CommittedTransaction['timestamp'];
+  readonly code: number;
+  readonly sets: ReturnType<typeof unpackResults>;
+}
+
+/** What a block's transactions come to. */
+export interface BlockValidation {
+  /** TRANSACTIONS_FILTER: one `peer.TxValidationCode` a transaction. */
+  readonly flags: Uint8Array;
+  readonly transactions: readonly CommittedTransaction[];
+}
+
+/** Decides which transactions of a block are valid, as a committing peer does. */
+export class BlockValidator {
+  readonly #channel: string;
+  readonly #chaincodeName: string;
+  readonly #msp: MembershipVerifier;
+  readonly #ledger: Ledger;
+
+  constructor(channel: string, chaincodeName: string, msp: MembershipVerifier, ledger: Ledger) {
+    this.#channel = channel;
+    this.#chaincodeName = chaincodeName;
+    this.#msp = msp;
+    this.#ledger = ledger;
+  }
+
+  /** Checks form, signatures, endorsements and duplicates of each transaction, then what each has read. */
+  async validate(blockNumber: number, envelopes: readonly Uint8Array[]): Promise<BlockValidation> {
+    const checked: CheckedTransaction[] = [];
+    const ids = new Set<string>();
+    for (const [index, bytes] of envelopes.entries()) {
+      if (index % YIELD_EVERY === YIELD_EVERY - 1) {
+        await yieldToOthers();
+      }
+      const transaction = this.#check(bytes);
+      const isRepeated = transaction.code === CODE.VALID && ids.has(transaction.id);
+      checked.push(isRepeated ? { ...transaction, code: CODE.DUPLICATE_TXID } : transaction);
+      if (transaction.code === CODE.VALID) {
+        ids.add(transaction.id);
+      }
+    }
+    const transactions = await this.#checkReads(blockNumber, checked);
+    return { flags: Uint8Array.from(transactions, ({ code }) => code), transactions };
+  }
+
+  async #checkReads(blockNumber: number, checked: readonly CheckedTransaction[]): Promise<CommittedTransaction[]> {
+    const state = this.#ledger.snapshot();
+    try {
+      const validator = new ReadSetValidator(state, blockNumber);
+      const transactions: CommittedTransaction[] = [];
+      for (const [index, { id, timestamp, code, sets }] of checked.entries()) {
+        let result = code;
+        for (const { namespace, rwset } of sets) {
+          if (result === CODE.VALID) {
+            result = await validator.check(namespace, rwset);
+          }
+        }
+        const writes = result === CODE.VALID ? stateWrites(sets) : [];
+        validator.apply(writes, index);
+        transactions.push({ id: isIndexed(result) ? id : '', timestamp, code: result, writes });
+      }
+      return transactions;
+    } finally {
+      await state.close();
+    }
+  }
+
+  #check(bytes: Uint8Array): CheckedTransaction {
+    const invalid = (code: number): CheckedTransaction => ({
+      id: '',
+      timestamp: { seconds: 0, nanos: 0 },
+      code,
+      sets: [],
+    });
+    let envelope: common.Envelope;
+    let unpacked: ReturnType<typeof unpackEnvelope>;
+    try {
+      envelope = common.Envelope.deserializeBinary(bytes);
+      unpacked = unpackEnvelope(envelope);
+    } catch {
+      return invalid(CODE.BAD_PAYLOAD);
+    }
+    const { channelHeader, signatureHeader, header, payload } = unpacked;
+    const creator = signatureHeader.getCreator_asU8();
+    const nonce = signatureHeader.getNonce_asU8();
+    if (nonce.length === 0 || creator.length === 0 || channelHeader.getEpoch() !== 0) {
+      return invalid(CODE.BAD_COMMON_HEADER);
+    }
+    if (!this.#isSigned(creator, envelope.getPayload_asU8(), envelope.getSignature_asU8())) {
+      return invalid(CODE.BAD_CREATOR_SIGNATURE);
+    }
+    if (channelHeader.getType() !== common.HeaderType.ENDORSER_TRANSACTION) {
+      return invalid(CODE.UNSUPPORTED_TX_PAYLOAD);
+    }
+    if (channelHeader.getTxId() !== computeTransactionId(nonce, creator)) {
+      return invalid(CODE.BAD_PROPOSAL_TXID);
+    }
+    const result = (code: number, sets: CheckedTransaction['sets'] = []): CheckedTransaction => ({
+      id: channelHeader.getTxId(),
+      timestamp: transactionTimestamp(channelHeader),
+      code,
+      sets,
+    });
+    let action: TransactionAction;
+    try {
+      action = unpackTransaction(payload.getData_asU8());
+    } catch {
+      return result(CODE.INVALID_ENDORSER_TRANSACTION);
+    }
+    const hash = proposalHash(header.getChannelHeader_asU8(), action.signatureHeader, action.proposalPayload);
+    if (!hash.equals(action.proposalHash)) {
+      return result(CODE.INVALID_ENDORSER_TRANSACTION);
+    }
+    if (channelHeader.getChannelId() !== this.#channel) {
+      return result(CODE.TARGET_CHAIN_NOT_FOUND);
+    }
+    if (this.#ledger.transaction(channelHeader.getTxId()) !== undefined) {
+      return result(CODE.DUPLICATE_TXID);
+    }
+    return this.#checkAction(channelHeader, action, result);
+  }
+
+  #checkAction(
+    channelHeader: common.ChannelHeader,
+    action: TransactionAction,
+    result: (code: number, sets?: CheckedTransaction['sets']) => CheckedTransaction,
+  ): CheckedTransaction {
+    let sets: CheckedTransaction['sets'];
+    let invokedName: string;
+    try {
+      const extension = channelHeader.getExtension_asU8();
+      invokedName = peer.ChaincodeHeaderExtension.deserializeBinary(extension).getChaincodeId()?.getName() ?? '';
+      sets = unpackResults(action.results);
+    } catch {
+      return result(CODE.BAD_RWSET);
+    }
+    if (invokedName !== this.#chaincodeName || action.chaincodeName !== invokedName) {
+      return result(CODE.INVALID_CHAINCODE);
+    }
+    if (action.event !== undefined && action.event.getChaincodeId() !== invokedName) {
+      return result(CODE.INVALID_OTHER_REASON);
+    }
+    if (new Set(sets.map(({ namespace }) => namespace)).size !== sets.length) {
+      return result(CODE.ILLEGAL_WRITESET);
+    }
+    const isUnsupported = sets.some(
+      ({ collections, rwset }) => collections > 0 || rwset.getMetadataWritesList().length > 0,
+    );
+    if (isUnsupported) {
+      return result(CODE.ILLEGAL_WRITESET);
+    }
+    if (sets.some(({ namespace, rwset }) => namespace !== this.#chaincodeName && rwset.getWritesList().length > 0)) {
+      return result(CODE.INVALID_CHAINCODE);
+    }
+    return this.#isEndorsed(action) ? result(CODE.VALID, sets) : result(CODE.ENDORSEMENT_POLICY_FAILURE);
+  }
+
+  /** Whether peers of a majority of the organisations have signed the results. */
+  #isEndorsed(action: TransactionAction): boolean {
+    const organisations = new Set<string>();
+    for (const endorsement of action.endorsements) {
+      const endorser = endorsement.getEndorser_asU8();
+      const identity = this.#signer(
+        endorser,
+        Buffer.concat([action.responsePayload, endorser]),
+        endorsement.getSignature_asU8(),
+      );
+      if (identity?.ou === 'peer') {
+        organisations.add(identity.mspId);
+      }
+    }
+    return organisations.size >= majority(this.#msp.mspIds.length);
+  }
+
+  #isSigned(identity: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+    return this.#signer(identity, message, signature) !== undefined;
+  }
+
+  #signer(
+    serialized: Uint8Array,
+    message: Uint8Array,
+    signature: Uint8Array,
+  ): ReturnType<MembershipVerifier['identify']> | undefined {
+    try {
+      const identity = this.#msp.identify(serialized, Date.now());
+      this.#msp.verify(identity, message, signature);
+      return identity;
+    } catch (error) {
+      if (error instanceof MspError) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+}

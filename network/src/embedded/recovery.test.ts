@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { status } from '@grpc/grpc-js';
+import type { GatewayError } from '@hyperledger/fabric-gateway';
+import { expect } from 'chai';
+import { LedgerError } from './ledger/errors.js';
+import { Ledger } from './ledger/ledger.js';
+import { startEmbeddedNetwork } from './network.js';
+import type { ChildReady } from './testing/child.js';
+import { connectClient } from './testing/client.js';
+import { networkConfig, newConsortium, type OrganisationMaterial } from './testing/consortium.js';
+import { eventually, NetworkHarness, rejection } from './testing/harness.js';
+
+const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
+const CHILD = fileURLToPath(new URL('./testing/child.js', import.meta.url));
+const BLOCK_FILE = join('blocks', 'blockfile_000000');
+
+describe('After kill -9 of the network under load', function () {
+  this.timeout(120_000);
+  let folder: string;
+  let consortium: OrganisationMaterial[];
+  let child: ChildProcess | undefined;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'embedded-kill-'));
+    consortium = await newConsortium(['AMSP', 'BMSP', 'CMSP']);
+    await writeFile(join(folder, 'material.json'), JSON.stringify(consortium), { mode: 0o600 });
+  });
+
+  after(async () => {
+    child?.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const startChild = async (): Promise<ChildReady> => {
+    child = spawn(process.execPath, [CHILD, join(folder, 'data'), join(folder, 'material.json')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
+    return JSON.parse(line) as ChildReady;
+  };
+
+  it('no confirmed transaction is lost, and no chaincode process is left', async () => {
+    const confirmed: string[] = [];
+    for (let kill = 0; kill < 3; kill += 1) {
+      const { ports, chaincodePids } = await startChild();
+      const client = connectClient(consortium[0]!, new Map(ports).get('AMSP')!);
+      const killAfter = confirmed.length + 5 + Math.floor(Math.random() * 40);
+      let next = 0;
+      const worker = async (): Promise<void> => {
+        for (;;) {
+          const key = `kill-${String(kill)}-${String((next += 1))}`;
+          try {
+            await client.contract.submitTransaction('put', key, key);
+          } catch {
+            return;
+          }
+          confirmed.push(key);
+          if (confirmed.length === killAfter) {
+            child!.kill('SIGKILL');
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: 8 }, worker));
+      client.close();
+      await eventually('the chaincode processes have ended', async () => {
+        const running = await Promise.all(chaincodePids.map((pid) => isRunning(pid!)));
+        return running.includes(true) ? undefined : true;
+      });
+    }
+    const network = await startEmbeddedNetwork(networkConfig(join(folder, 'data'), consortium));
+    const client = connectClient(consortium[1]!, network.gatewayPorts.get('BMSP')!);
+    try {
+      const keys = decode(await client.contract.evaluateTransaction('range', 'kill-', 'kill.'));
+      expect(JSON.parse(keys)).to.include.members(confirmed);
+      expect(decode(await client.contract.submitTransaction('put', 'after', 'x'))).to.equal('x');
+    } finally {
+      client.close();
+      await network.close();
+    }
+  });
+});
+
+describe('The ledger on disk', function () {
+  this.timeout(60_000);
+  const harness = new NetworkHarness();
+  before(() => harness.start());
+  after(() => harness.remove());
+  const blockFile = (): string => join(harness.dataDir, BLOCK_FILE);
+  const put = (key: string): Promise<Uint8Array> => harness.client().contract.submitTransaction('put', key, key);
+  const get = async (key: string): Promise<string> =>
+    decode(await harness.client().contract.evaluateTransaction('get', key));
+
+  it('is the same after a restart', async () => {
+    await put('kept');
+    const { genesisHash } = harness.network;
+    const height = harness.network.height();
+    await harness.stop();
+    await harness.start();
+    expect(harness.network.genesisHash).to.equal(genesisHash);
+    expect(harness.network.height()).to.equal(height);
+    expect(await get('kept')).to.equal('kept');
+  });
+
+  it('drops a block that was not written to its end', async () => {
+    await put('whole');
+    const height = harness.network.height();
+    const { size } = await stat(blockFile());
+    await harness.stop();
+    await appendFile(blockFile(), Buffer.concat([Buffer.from([0xff, 0x7f]), Buffer.alloc(300, 1)]));
+    await harness.start();
+    expect(harness.network.height()).to.equal(height);
+    expect((await stat(blockFile())).size).to.equal(size);
+    expect(await get('whole')).to.equal('whole');
+    await put('onwards');
+    expect(await get('onwards')).to.equal('onwards');
+  });
+
+  it('applies blocks that the state does not have yet: all of them, if need be', async () => {
+    await put('replayed');
+    const height = harness.network.height();
+    const history = await harness.client().contract.evaluateTransaction('history', 'replayed');
+    await harness.stop();
+    await rm(join(harness.dataDir, 'state'), { recursive: true });
+    await harness.start();
+    expect(harness.network.height()).to.equal(height);
+    expect(await get('replayed')).to.equal('replayed');
+    const again = await harness.client().contract.evaluateTransaction('history', 'replayed');
+    expect(decode(again)).to.equal(decode(history));
+  });
+
+  it('names the block in which a byte has changed', async () => {
+    const number = harness.network.height();
+    const { size } = await stat(blockFile());
+    await put('flipped');
+    await put('later');
+    await flipByte(blockFile(), size + 40);
+    const events = await harness.client().network.getBlockEvents({ startBlock: 0n });
+    let seen = 0;
+    const reading = (async () => {
+      for await (const _block of events) {
+        seen += 1;
+      }
+    })();
+    const error = await rejection<GatewayError>(reading);
+    expect(error.code).to.equal(status.DATA_LOSS);
+    expect(error.message).to.contain(`block ${String(number)} is not what was committed`);
+    expect(seen).to.equal(number);
+    await flipByte(blockFile(), size + 40);
+  });
+
+  it('is not rebuilt from a block file in which a byte has changed', async () => {
+    await harness.stop();
+    await rm(join(harness.dataDir, 'state'), { recursive: true });
+    const content = await readFile(blockFile());
+    const position = content.indexOf('replayed');
+    await flipByte(blockFile(), position);
+    const error = await rejection<LedgerError>(Ledger.open(harness.dataDir, () => undefined));
+    expect(error.code).to.equal('DATA_LOSS');
+    expect(error.message).to.match(/block \d+ holds other transactions than its header says/);
+    await flipByte(blockFile(), position);
+    await harness.start();
+    expect(await get('later')).to.equal('later');
+  });
+
+  it('is not taken for another network’s', async () => {
+    await harness.stop();
+    const strangers = await newConsortium(['AMSP', 'BMSP', 'CMSP']);
+    const starting = startEmbeddedNetwork(networkConfig(harness.dataDir, strangers));
+    expect(await rejection<LedgerError>(starting)).to.have.property('code', 'STATE_FOREIGN');
+    await harness.start();
+  });
+
+  it('does not lose blocks because its last file is cut short by hand', async () => {
+    await harness.stop();
+    const { size } = await stat(blockFile());
+    const content = await readFile(blockFile());
+    await truncate(blockFile(), size - 10);
+    await harness.start();
+    const events = await harness.client().network.getBlockEvents({
+      startBlock: BigInt(harness.network.height() - 1),
+    });
+    const reading = (async () => {
+      for await (const _block of events) {
+        break;
+      }
+    })();
+    expect(await rejection(reading)).to.have.property('code', status.DATA_LOSS);
+    await harness.stop();
+    await writeFile(blockFile(), content);
+    await harness.start();
+  });
+});
+
+async function flipByte(path: string, position: number): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    const byte = Buffer.alloc(1);
+    await file.read(byte, 0, 1, position);
+    byte.writeUInt8(byte.readUInt8(0) ^ 1, 0);
+    await file.write(byte, 0, 1, position);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A process that has ended but was not yet waited for does not run. */
+async function isRunning(pid: number): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  const state = await readFile(`/proc/${String(pid)}/stat`, 'utf8').catch(() => '');
+  return !/\) Z /.test(state);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What can go wrong with a network; the codes are stable. */
+export const NETWORK_ERROR_CODES = {
+  TOPOLOGY_INVALID: 'The topology file does not have the documented form.',
+  PORT_IN_USE: 'Another program listens on a port of the network.',
+  PORT_OFFSET_INVALID: 'SEV_PORT_OFFSET is neither a whole number nor "ephemeral".',
+  NETWORK_KIND_INVALID: 'NETWORK is none of auto, fabric, embedded.',
+  FABRIC_NOT_SUPPORTED: 'Native Fabric networks are not part of this version.',
+  NETWORK_NOT_RUNNING: 'The network is not running.',
+  NETWORK_START_FAILED: 'The network did not start.',
+  NETWORK_STOP_FAILED: 'The network did not stop.',
+  NETWORK_BUSY: 'Another command is bringing this network up, down or away.',
+  ALREADY_RUNNING: 'Another process runs on this state.',
+  PROFILE_INVALID: 'The connection profile does not have the documented form.',
+  STATE_FOREIGN: 'The state directory belongs to something else, to a newer version or to another consortium.',
+} as const;
+
+export type NetworkErrorCode = keyof typeof NETWORK_ERROR_CODES;
+
+/** A failure of the network's own programs; `message` says what to do next. */
+export class NetworkError extends Error {
+  readonly code: NetworkErrorCode;
+
+  constructor(code: NetworkErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'NetworkError';
+    this.code = code;
+  }
+}
+
+/** A topology file that cannot be used; `line` (from 1) is where, when a line can be named. */
+export class TopologyError extends NetworkError {
+  readonly file: string;
+  readonly line: number | undefined;
+
+  constructor(file: string, line: number | undefined, detail: string, options?: ErrorOptions) {
+    super('TOPOLOGY_INVALID', `${file}${line === undefined ? '' : `:${line.toString()}`}: ${detail}`, options);
+    this.name = 'TopologyError';
+    this.file = file;
+    this.line = line;
+  }
+}
+
+/** The `code` of a system error (`ENOENT`, `EADDRINUSE`, …), if it is one. */
+export function systemErrorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) {
+    return undefined;
+  }
+  return typeof error.code === 'string' ? error.code : undefined;
+}

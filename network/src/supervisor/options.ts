@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import { fileURLToPath } from 'node:url';
+import { NetworkError } from '../errors.js';
+import { withLock } from './lock.js';
+import { networkPaths, type NetworkPaths } from './paths.js';
+
+/** What all commands on a network take. */
+export interface NetworkOptions {
+  /** `consortium.yaml`; default: SEV_TOPOLOGY, else the one that ships. */
+  readonly topologyPath?: string;
+  /** Home of the network; default: SEV_NETWORK_HOME, else `.network` in the working directory. */
+  readonly home?: string;
+  /** Told what is being done, in words. */
+  readonly onProgress?: (message: string) => void;
+}
+
+const SHIPPED_TOPOLOGY = new URL('../../../test-network-config/consortium.yaml', import.meta.url);
+/** Longer than a start or a stop may take. */
+const COMMAND_WAIT_MS = 120_000;
+
+export function topologyFile(options: NetworkOptions): string {
+  return options.topologyPath ?? (process.env['SEV_TOPOLOGY'] || fileURLToPath(SHIPPED_TOPOLOGY));
+}
+
+/** Runs a command on a network that no other command works on meanwhile. @throws NetworkError NETWORK_BUSY */
+export async function asOnlyCommand<T>(
+  options: NetworkOptions,
+  command: (paths: NetworkPaths) => Promise<T>,
+): Promise<T> {
+  const paths = networkPaths(options.home);
+  const outcome = await withLock(paths.commandLock, COMMAND_WAIT_MS, () => command(paths));
+  if (outcome === undefined) {
+    throw new NetworkError('NETWORK_BUSY', `another command is working on the network in ${paths.home}; try again`);
+  }
+  return outcome.result;
+}
