@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  sha256Hex,
+  type Proposal,
+  type RoundRecord,
+  type SignedBy,
+  type Task,
+  type UpdateRecord,
+} from '@sev/chaincode/api';
+import { SevError } from '../errors.js';
+import { learning } from '../ledger/contracts.js';
+import { attemptKey, type AttemptRef } from '../services/attempt.js';
+import { failureFields, type ServiceLog } from '../services/log.js';
+import { ObjectCache } from '../services/object-cache.js';
+import { followRounds, type RoundEvent } from '../services/round-events.js';
+import { computeOutcome, isAbsent, type RoundOutcome } from '../services/round-outcome.js';
+import {
+  collect,
+  latestRound,
+  roundIfAny,
+  updatesOf,
+  type LearningContract,
+  type ServiceSession,
+} from '../services/rounds.js';
+import type { StatementSigner } from '../services/statement-signer.js';
+import type { ObjectStore } from '../store/object-store.js';
+import {
+  refuseAbort,
+  refuseAbortClosed,
+  refuseClose,
+  refuseProposal,
+  refuseState,
+  type OpenAttempt,
+  type Refusal,
+} from './decisions.js';
+
+export interface AttesterOptions {
+  readonly session: ServiceSession;
+  readonly store: ObjectStore;
+  readonly signer: StatementSigner;
+  /** Bytes of models and updates kept in memory; default 256 MiB. */
+  readonly cacheBytes?: number;
+  readonly log: ServiceLog;
+}
+
+/** Attempts whose opening is remembered. */
+const REMEMBERED_ATTEMPTS = 1_000;
+
+/**
+ * Speaks for one organisation about rounds, believing only its own view of the ledger, its own clock and its own
+ * computation. It drives nothing and keeps nothing: after a restart the grace time of an open round begins anew.
+ */
+export class Attester {
+  readonly #options: AttesterOptions;
+  readonly #learning: LearningContract;
+  readonly #objects: ObjectCache;
+  readonly #ending = new AbortController();
+  readonly #tasks = new Map<string, Promise<Task>>();
+  readonly #openSince = new Map<string, number>();
+
+  constructor(options: AttesterOptions) {
+    this.#options = options;
+    this.#learning = learning(options.session);
+    this.#objects = new ObjectCache(options.store, options.cacheBytes ?? 256 * 1024 * 1024);
+  }
+
+  /** Watches rounds open, until {@link end} is called. */
+  async run(): Promise<void> {
+    const { session, log } = this.#options;
+    const events = followRounds(session, this.#ending.signal, log, (event) => {
+      this.#hear(event);
+    });
+    this.#seeOpenRounds().catch((error: unknown) => {
+      log.warn(failureFields(error), 'looking for open rounds failed; they are noticed when first asked about');
+    });
+    await events;
+  }
+
+  end(): void {
+    this.#ending.abort();
+  }
+
+  /** @throws SevError with the code of the {@link Refusal}; LedgerError. */
+  async close(ref: AttemptRef): Promise<SignedBy> {
+    const { round, updates, task } = await this.#read(ref);
+    insist(refuseState(ref, round, ['open', 'closed']));
+    if (round?.state === 'open') {
+      insist(refuseClose(this.#openAttempt(ref, task, updates)));
+    }
+    this.#prefetch(updates);
+    return this.#options.signer.close(ref);
+  }
+
+  /** @throws SevError with the code of the {@link Refusal}; LedgerError. */
+  async abort(ref: AttemptRef, reason: string): Promise<SignedBy> {
+    const { round, updates, task } = await this.#read(ref);
+    insist(refuseState(ref, round, ['open', 'closed']));
+    if (round?.state === 'closed') {
+      insist(refuseAbortClosed(task, await this.#compute(task, round, updates)));
+    } else {
+      insist(refuseAbort(this.#openAttempt(ref, task, updates)));
+    }
+    return this.#options.signer.abort(ref, reason);
+  }
+
+  /**
+   * Signs the proposal where recomputing the round gives the same, and the store holds the model.
+   *
+   * @throws SevError ATTESTATION_REFUSED naming what differs, ROUND_STATE, ROUND_STALE, STORE_UNREACHABLE; LedgerError.
+   */
+  async attest(proposal: Proposal): Promise<SignedBy> {
+    const { round, updates, task } = await this.#read(proposal);
+    insist(refuseState(proposal, round, ['closed']));
+    if (round !== undefined) {
+      const outcome = await this.#compute(task, round, updates);
+      insist(refuseProposal(proposal, outcome));
+      await this.#insistOnModel(proposal.modelHash);
+    }
+    this.#options.log.info({ round: proposal.round, modelHash: proposal.modelHash }, 'attested');
+    return this.#options.signer.attest(proposal);
+  }
+
+  async #read(ref: AttemptRef): Promise<{ round: RoundRecord | undefined; updates: UpdateRecord[]; task: Task }> {
+    const [round, updates, task] = await Promise.all([
+      roundIfAny(this.#learning, ref),
+      updatesOf(this.#learning, ref),
+      this.#task(ref.taskId),
+    ]);
+    return { round, updates, task };
+  }
+
+  #task(taskId: string): Promise<Task> {
+    const known = this.#tasks.get(taskId);
+    if (known !== undefined) {
+      return known;
+    }
+    const reading = this.#learning.task(taskId).then((record) => record.task);
+    this.#tasks.set(taskId, reading);
+    reading.catch(() => this.#tasks.delete(taskId));
+    return reading;
+  }
+
+  #openAttempt(ref: AttemptRef, task: Task, updates: readonly UpdateRecord[]): OpenAttempt {
+    return { task, recorded: updates.length, openForMs: performance.now() - this.#seeOpen(ref) };
+  }
+
+  #compute(task: Task, round: RoundRecord, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {
+    return computeOutcome(task, round, updates, (hash) => this.#objects.get(hash));
+  }
+
+  /** Reading the model, not only asking for it, makes sure that the bytes under the hash are the right ones. */
+  async #insistOnModel(modelHash: string): Promise<void> {
+    try {
+      const bytes = await this.#objects.get(modelHash);
+      if (sha256Hex(bytes) === modelHash) {
+        return;
+      }
+    } catch (error) {
+      if (!isAbsent(error)) {
+        throw error;
+      }
+    }
+    insist({ code: 'ATTESTATION_REFUSED', detail: 'the store does not hold the model' });
+  }
+
+  /** The updates of a round that closes are needed next; reading them overlaps with the closing transaction. */
+  #prefetch(updates: readonly UpdateRecord[]): void {
+    for (const { updateHash } of updates) {
+      this.#objects.get(updateHash).catch((error: unknown) => {
+        this.#options.log.debug(failureFields(error), 'reading an update ahead of time failed');
+      });
+    }
+  }
+
+  #hear(event: RoundEvent): void {
+    if (event.type === 'RoundOpened') {
+      this.#seeOpen(event);
+    }
+  }
+
+  /** When this attester first saw the attempt open, on its monotonic clock. */
+  #seeOpen(ref: AttemptRef): number {
+    const key = attemptKey(ref);
+    const since = this.#openSince.get(key) ?? performance.now();
+    this.#openSince.set(key, since);
+    const [oldest] = this.#openSince.keys();
+    if (this.#openSince.size > REMEMBERED_ATTEMPTS && oldest !== undefined) {
+      this.#openSince.delete(oldest);
+    }
+    return since;
+  }
+
+  async #seeOpenRounds(): Promise<void> {
+    for (const { task } of await collect(this.#learning.tasks())) {
+      const round = await latestRound(this.#learning, task.taskId);
+      if (round?.state === 'open') {
+        this.#seeOpen(round);
+      }
+    }
+  }
+}
+
+function insist(refusal: Refusal | undefined): void {
+  if (refusal !== undefined) {
+    throw new SevError(refusal.code, refusal.detail);
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import { canonicalJson, type Proposal, type RoundRecord, type Task } from '@sev/chaincode/api';
+import type { AttemptRef } from '../services/attempt.js';
+import type { RoundOutcome } from '../services/round-outcome.js';
+
+/** Why an attester does not sign; undefined where it does. */
+export interface Refusal {
+  readonly code:
+    'ROUND_STATE' | 'ROUND_STALE' | 'GRACE_NOT_OVER' | 'COHORT_TOO_SMALL' | 'COHORT_REACHED' | 'ATTESTATION_REFUSED';
+  readonly detail: string;
+}
+
+/** What an attester knows of an open attempt; `openForMs` is measured on its own clock, from when it first saw it. */
+export interface OpenAttempt {
+  readonly task: Task;
+  readonly recorded: number;
+  readonly openForMs: number;
+}
+
+/** The round on this attester's ledger must be the attempt asked about, in this state. */
+export function refuseState(
+  ref: AttemptRef,
+  round: RoundRecord | undefined,
+  states: readonly RoundRecord['state'][],
+): Refusal | undefined {
+  if (round?.attempt !== ref.attempt) {
+    const present = round === undefined ? 'not there' : `at attempt ${String(round.attempt)}`;
+    return { code: 'ROUND_STALE', detail: `round ${String(ref.round)} is ${present}` };
+  }
+  return states.includes(round.state) ? undefined : { code: 'ROUND_STATE', detail: `the round is ${round.state}` };
+}
+
+/** A round may close with its target cohort at once, with its minimum once the grace time is over. */
+export function refuseClose({ task, recorded, openForMs }: OpenAttempt): Refusal | undefined {
+  const { minimum, target } = task.cohort;
+  if (recorded >= target) {
+    return undefined;
+  }
+  if (recorded < minimum) {
+    return { code: 'COHORT_TOO_SMALL', detail: `${String(recorded)} of at least ${String(minimum)} updates` };
+  }
+  return refuseGrace(task, openForMs);
+}
+
+/** A round may be given up once the grace time is over and the minimum cohort is not there. */
+export function refuseAbort({ task, recorded, openForMs }: OpenAttempt): Refusal | undefined {
+  const { minimum } = task.cohort;
+  if (recorded >= minimum) {
+    return { code: 'COHORT_REACHED', detail: `${String(recorded)} updates, the minimum is ${String(minimum)}` };
+  }
+  return refuseGrace(task, openForMs);
+}
+
+/** A closed round may be given up where too few of its updates can be averaged. */
+export function refuseAbortClosed(task: Task, outcome: RoundOutcome): Refusal | undefined {
+  const { minimum } = task.cohort;
+  return outcome.usable < minimum
+    ? undefined
+    : { code: 'COHORT_REACHED', detail: `${String(outcome.usable)} usable updates, the minimum is ${String(minimum)}` };
+}
+
+/** Compares a proposal with what the attester has computed itself, and names what differs. */
+export function refuseProposal(proposal: Proposal, outcome: RoundOutcome): Refusal | undefined {
+  const own = outcome.model?.proposal;
+  if (own === undefined) {
+    return { code: 'ATTESTATION_REFUSED', detail: 'no recorded update is usable' };
+  }
+  const fields = Object.keys(own) as (keyof Proposal)[];
+  const differing = fields.filter((field) => canonicalJson(own[field]) !== canonicalJson(proposal[field]));
+  return differing.length === 0
+    ? undefined
+    : { code: 'ATTESTATION_REFUSED', detail: `the recomputation differs in ${differing.join(', ')}` };
+}
+
+function refuseGrace(task: Task, openForMs: number): Refusal | undefined {
+  const left = task.deadlines.graceMs - openForMs;
+  return left <= 0 ? undefined : { code: 'GRACE_NOT_OVER', detail: `${String(Math.ceil(left))} ms are left` };
+}

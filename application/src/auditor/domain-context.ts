@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  majorityOf,
+  parsePublicKey,
+  verifyStatement,
+  type ConsortiumRecord,
+  type Signable,
+  type SignedBy,
+} from '@sev/chaincode/api';
+import { AuditError, type AuditCode, type AuditCounts } from './failure.js';
+import type { Audited } from './records.js';
+
+/** A valid transaction of our chaincode, ready for the rules of its domain. */
+export interface DomainTransaction {
+  /** `block 12, transaction 3 (1f0c…)` */
+  readonly where: string;
+  /** `learning:RecordUpdates` */
+  readonly name: string;
+  readonly argument: unknown;
+  readonly creatorMspId: string;
+  readonly timestampMs: number;
+}
+
+/** One audited record that a transaction wrote, beside what stood under its key before. */
+export interface RecordWrite<R> {
+  readonly record: R;
+  readonly before: R | undefined;
+}
+
+export interface FinalisedRound {
+  readonly task: Audited<'task'>['task'];
+  readonly record: Audited<'round'>;
+  readonly updates: readonly Audited<'update'>[];
+}
+
+/** Everything that the replay of the domain's rules remembers. */
+export interface DomainState {
+  consortium: Pick<ConsortiumRecord, 'organisations' | 'makers' | 'policy'> | undefined;
+  readonly vehicles: Map<string, Audited<'vehicle'>>;
+  /** `domain/tag` → vehicleId */
+  readonly tags: Map<string, string>;
+  readonly tasks: Map<string, Audited<'task'>['task']>;
+  /** `task/round` → its latest record */
+  readonly rounds: Map<string, Audited<'round'>>;
+  /** `task/round/attempt` → recorded updates by vehicleId */
+  readonly updates: Map<string, Map<string, Audited<'update'>>>;
+  /** `task/modelHash` → record */
+  readonly models: Map<string, Audited<'model'>>;
+  readonly finalised: FinalisedRound[];
+  readonly counts: AuditCounts;
+}
+
+export function newDomainState(counts: AuditCounts): DomainState {
+  return {
+    consortium: undefined,
+    vehicles: new Map(),
+    tags: new Map(),
+    tasks: new Map(),
+    rounds: new Map(),
+    updates: new Map(),
+    models: new Map(),
+    finalised: [],
+    counts,
+  };
+}
+
+export function recordError(transaction: DomainTransaction, code: AuditCode, detail: string): AuditError {
+  return new AuditError({ kind: 'record', where: `${transaction.where}, ${transaction.name}`, code, detail });
+}
+
+export function consortiumOf(
+  state: DomainState,
+  transaction: DomainTransaction,
+): NonNullable<DomainState['consortium']> {
+  if (state.consortium === undefined) {
+    throw recordError(transaction, 'RECORD_UNKNOWN', 'the consortium has not been bootstrapped');
+  }
+  return state.consortium;
+}
+
+/** Verifies one signature over a statement and counts it. */
+export function statementHolds(
+  state: DomainState,
+  statement: Signable,
+  signature: string,
+  publicKeyText: string,
+): boolean {
+  state.counts.signatures += 1;
+  const key = parsePublicKey(publicKeyText);
+  return key !== undefined && verifyStatement(statement, signature, key);
+}
+
+/**
+ * Checks that a majority of the consortium's organisations signed their statement; signatures that do not hold,
+ * strangers and repetitions count for nothing.
+ *
+ * @throws AuditError STATEMENTS_INSUFFICIENT
+ */
+export function requireMajority(
+  state: DomainState,
+  transaction: DomainTransaction,
+  statements: readonly SignedBy[],
+  statementOf: (mspId: string) => Signable,
+): void {
+  const { organisations } = consortiumOf(state, transaction);
+  const signers = new Set<string>();
+  for (const { mspId, signature } of statements) {
+    const organisation = organisations.find((o) => o.mspId === mspId);
+    if (organisation !== undefined && statementHolds(state, statementOf(mspId), signature, organisation.signingKey)) {
+      signers.add(mspId);
+    }
+  }
+  const needed = majorityOf(organisations.length);
+  if (signers.size < needed) {
+    const found = signers.size === 0 ? 'none' : [...signers].join(', ');
+    const detail = `valid statements of ${found}; ${String(needed)} organisations are needed`;
+    throw recordError(transaction, 'STATEMENTS_INSUFFICIENT', detail);
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { recordError, newDomainState, type DomainState, type DomainTransaction, type RecordWrite } from './domain-context.js';
+import type { AuditCounts } from './failure.js';
+import { GovernanceRules } from './governance-rules.js';
+import {
+  checkBatchResults,
+  checkModelWrites,
+  checkRoundWrites,
+  checkTaskWrites,
+  checkUpdateWrites,
+} from './learning-rules.js';
+import { readRecord, type Audited, type AuditedRecord } from './records.js';
+import { checkVehicleWrites } from './registry-rules.js';
+
+/** A public write of a valid transaction with the value that it replaced. */
+export interface ReplacedValue {
+  readonly key: string;
+  readonly isDelete: boolean;
+  readonly value: Uint8Array;
+  readonly before: Uint8Array | undefined;
+}
+
+/**
+ * Repeats the contracts' rules from what valid transactions asked for, who asked, and what they wrote: nothing is
+ * taken from the contracts' own word. Transactions come in the ledger's order.
+ */
+export class DomainReplay {
+  readonly state: DomainState;
+  readonly #governance: GovernanceRules;
+
+  constructor(counts: AuditCounts) {
+    this.state = newDomainState(counts);
+    this.#governance = new GovernanceRules(this.state);
+  }
+
+  /** @throws AuditError naming the first record that does not follow. */
+  apply(transaction: DomainTransaction, values: readonly ReplacedValue[]): void {
+    try {
+      this.#apply(transaction, values);
+    } catch (error) {
+      if (error instanceof z.ZodError) {
+        const [issue] = error.issues;
+        const detail = issue === undefined ? 'unreadable' : `${issue.path.join('.')}: ${issue.message}`;
+        throw recordError(transaction, 'RECORD_MALFORMED', detail);
+      }
+      throw error;
+    }
+  }
+
+  #apply(transaction: DomainTransaction, values: readonly ReplacedValue[]): void {
+    const writes = values.map((value) => readWrite(transaction, value)).filter((write) => write !== undefined);
+    const voted = this.#governance.apply(transaction);
+    const vehicles = ofType(writes, 'vehicle');
+    const updates = ofType(writes, 'update');
+    checkVehicleWrites(this.state, transaction, vehicles, voted);
+    checkTaskWrites(this.state, transaction, ofType(writes, 'task'));
+    checkUpdateWrites(this.state, transaction, updates);
+    checkRoundWrites(this.state, transaction, ofType(writes, 'round'));
+    checkModelWrites(this.state, transaction, ofType(writes, 'model'));
+    const enrolled = vehicles.filter((write) => write.before === undefined).map((write) => write.record.vehicleId);
+    const recorded = updates.map((write) => write.record.vehicleId);
+    const enrollments = ofType(writes, 'enrollmentBatch').map((write) => write.record);
+    const batches = ofType(writes, 'updateBatch').map((write) => write.record);
+    checkBatchResults(this.state, transaction, enrollments, new Set(enrolled));
+    checkBatchResults(this.state, transaction, batches, new Set(recorded));
+  }
+}
+
+function readWrite(transaction: DomainTransaction, value: ReplacedValue): RecordWrite<AuditedRecord> | undefined {
+  const before = value.before === undefined ? undefined : readRecord(value.before);
+  if (value.isDelete) {
+    if (before !== undefined) {
+      throw recordError(transaction, 'RECORD_OVERWRITTEN', `a ${before.docType} record was deleted`);
+    }
+    return undefined;
+  }
+  const record = readRecord(value.value);
+  if (record === undefined || (before !== undefined && before.docType !== record.docType)) {
+    if (before !== undefined) {
+      throw recordError(transaction, 'RECORD_OVERWRITTEN', `a ${before.docType} record was replaced`);
+    }
+    return undefined;
+  }
+  return { record, before };
+}
+
+function ofType<T extends AuditedRecord['docType']>(
+  writes: readonly RecordWrite<AuditedRecord>[],
+  docType: T,
+): RecordWrite<Audited<T>>[] {
+  const isOfType = (record: AuditedRecord): record is Audited<T> => record.docType === docType;
+  return writes.flatMap(({ record, before }) =>
+    isOfType(record) ? [{ record, before: before !== undefined && isOfType(before) ? before : undefined }] : [],
+  );
+}
+

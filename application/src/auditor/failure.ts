@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What an audit can find wrong. The codes are stable; `sev audit verify` prints them. */
+export const AUDIT_CODES = {
+  EXPORT_MALFORMED: 'The export file does not have the documented form.',
+  EXPORT_INCOMPLETE: 'The export file ends before its last block.',
+  EXPORT_CHECKSUM: 'The bytes of the export file do not match its closing checksum.',
+  LEDGER_EMPTY: 'There is no block to check.',
+  GENESIS_MISMATCH: 'Block 0 is not the one that the connection profile names.',
+  BLOCK_MALFORMED: 'The block is not a block of Fabric.',
+  BLOCK_NUMBER: 'The blocks do not follow one another.',
+  PREVIOUS_HASH: 'The block does not continue the chain: its previous hash is not the hash of the block before.',
+  DATA_HASH: 'The transactions of the block do not match the data hash of its header.',
+  ORDERER_SIGNATURE: 'No ordering organisation has signed this block.',
+  ORDERER_SIGNATURE_UNSUPPORTED: 'The block is signed by consenter number, which this version cannot check.',
+  COMMIT_HASH: "The peer's running hash over validation codes and writes is not the one that follows.",
+  BLOCK_METADATA: 'The metadata of the block contradicts its content.',
+  VALIDATION_FLAG: 'The validation code that the peer recorded is not the one that follows from the block.',
+  CONFIG_TRANSACTION: 'A configuration transaction is not signed by an ordering organisation.',
+  CREATOR_CERTIFICATE: "The creator's certificate was not valid at the time of the transaction.",
+  RECORD_MALFORMED: 'A record on the ledger does not have the documented form.',
+  RECORD_UNKNOWN: 'A record refers to something that is not on the ledger.',
+  RECORD_OVERWRITTEN: 'A record that is written once was written again with other content.',
+  GOVERNANCE_INVALID: 'The consortium was changed without a majority of its organisations.',
+  MAKER_ATTESTATION: "A vehicle was enrolled without a valid attestation by an accredited maker's key.",
+  TAG_REUSED: 'Two vehicles of a domain hold the same tag: one car, two identities.',
+  VEHICLE_TRANSITION: 'The status of a vehicle changed against the rules.',
+  UPDATE_SIGNATURE: "The envelope's signature does not hold for the vehicle's enrolled key.",
+  UPDATE_INVALID: 'An update was recorded that the open round could not accept.',
+  BATCH_RESULT: 'The results that a batch recorded do not match the records it wrote.',
+  ROUND_TRANSITION: 'The state of a round changed against the rules.',
+  STATEMENTS_INSUFFICIENT: 'The signed statements do not come from a majority of organisations.',
+  COHORT_MISMATCH: 'The proposal does not cover the recorded updates.',
+  MODEL_CHAIN: 'The base model of a round is not the model of the round before.',
+  OBJECT_MISSING: 'The store lacks an object that the ledger refers to.',
+  CONTENT_HASH_MISMATCH: 'The store holds other bytes under this name.',
+  OBJECT_MALFORMED: 'The object is not a vector of parameters of the length that the task names.',
+  AGGREGATION_MISMATCH: 'Aggregating the recorded updates again gives another model.',
+} as const;
+
+export type AuditCode = keyof typeof AUDIT_CODES;
+export type AuditKind = 'export' | 'block' | 'transaction' | 'record' | 'object' | 'model';
+
+/** The first thing that does not hold. */
+export interface AuditFailure {
+  readonly kind: AuditKind;
+  /** Which one: `block 12, transaction 3 (1f0c…)`, `round price-1/4`, `object 9a3e…`. */
+  readonly where: string;
+  readonly code: AuditCode;
+  readonly detail: string;
+}
+
+/** Ends a check at its first failure; {@link verifyLedger} turns it into its result. */
+export class AuditError extends Error {
+  readonly failure: AuditFailure;
+
+  constructor(failure: AuditFailure) {
+    super(`${failure.code}: ${failure.where}: ${failure.detail}`);
+    this.name = 'AuditError';
+    this.failure = failure;
+  }
+}
+
+/** How much was checked. */
+export interface AuditCounts {
+  blocks: number;
+  transactions: number;
+  endorsements: number;
+  signatures: number;
+  vehicles: number;
+  updates: number;
+  rounds: number;
+  models: number;
+  objects: number;
+  aggregations: number;
+}
+
+export function newAuditCounts(): AuditCounts {
+  return {
+    blocks: 0,
+    transactions: 0,
+    endorsements: 0,
+    signatures: 0,
+    vehicles: 0,
+    updates: 0,
+    rounds: 0,
+    models: 0,
+    objects: 0,
+    aggregations: 0,
+  };
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  abortRound,
+  canonicalJson,
+  closeRound,
+  cohortHash,
+  finaliseRound,
+  parameterCount,
+  proposalHash,
+  task as taskSchema,
+  type AbortStatement,
+  type AttestationStatement,
+  type CloseStatement,
+  type UpdateStatement,
+} from '@sev/chaincode/api';
+import {
+  recordError,
+  requireMajority,
+  statementHolds,
+  type DomainState,
+  type DomainTransaction,
+  type RecordWrite,
+} from './domain-context.js';
+import type { Audited } from './records.js';
+
+type Round = Audited<'round'>;
+type Update = Audited<'update'>;
+
+export function roundKey(ref: { readonly taskId: string; readonly round: number }): string {
+  return `${ref.taskId}/${String(ref.round)}`;
+}
+
+export function attemptKey(ref: { readonly taskId: string; readonly round: number; readonly attempt: number }): string {
+  return `${roundKey(ref)}/${String(ref.attempt)}`;
+}
+
+/** A task is written once, as its creator asked for it. */
+export function checkTaskWrites(
+  state: DomainState,
+  transaction: DomainTransaction,
+  writes: readonly RecordWrite<Audited<'task'>>[],
+): void {
+  for (const { record, before } of writes) {
+    const { task } = record;
+    if (before !== undefined) {
+      throw recordError(transaction, 'RECORD_OVERWRITTEN', `task ${task.taskId}`);
+    }
+    const asked = transaction.name === 'learning:CreateTask' ? taskSchema.parse(transaction.argument) : undefined;
+    if (asked === undefined || canonicalJson(asked) !== canonicalJson(task)) {
+      throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} is not what was asked for`);
+    }
+    if (parameterCount(task.model.layers) !== task.model.parameters) {
+      throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} counts its parameters wrongly`);
+    }
+    state.tasks.set(task.taskId, task);
+  }
+}
+
+/** Every update was signed by its vehicle for exactly this open round, while the vehicle was active. */
+export function checkUpdateWrites(
+  state: DomainState,
+  transaction: DomainTransaction,
+  writes: readonly RecordWrite<Update>[],
+): void {
+  for (const { record, before } of writes) {
+    const where = `the update of ${record.vehicleId} in round ${attemptKey(record)}`;
+    if (before !== undefined) {
+      throw recordError(transaction, 'RECORD_OVERWRITTEN', where);
+    }
+    const problem = updateProblem(state, record);
+    if (problem !== undefined) {
+      throw recordError(transaction, 'UPDATE_INVALID', `${where}: ${problem}`);
+    }
+    const statement: UpdateStatement = {
+      type: 'sev/update/v1',
+      taskId: record.taskId,
+      round: record.round,
+      attempt: record.attempt,
+      baseModelHash: record.baseModelHash,
+      vehicleId: record.vehicleId,
+      updateHash: record.updateHash,
+      weightClass: record.weightClass,
+    };
+    const vehicle = state.vehicles.get(record.vehicleId);
+    if (vehicle === undefined || !statementHolds(state, statement, record.signature, vehicle.publicKey)) {
+      throw recordError(transaction, 'UPDATE_SIGNATURE', where);
+    }
+    recordedUpdates(state, record).set(record.vehicleId, record);
+    state.counts.updates += 1;
+  }
+}
+
+function updateProblem(state: DomainState, update: Update): string | undefined {
+  const round = state.rounds.get(roundKey(update));
+  const task = state.tasks.get(update.taskId);
+  const vehicle = state.vehicles.get(update.vehicleId);
+  if (task === undefined || round === undefined || vehicle === undefined) {
+    return 'task, round or vehicle is not on the ledger';
+  }
+  if (round.state !== 'open' || round.attempt !== update.attempt || round.baseModelHash !== update.baseModelHash) {
+    return `attempt ${String(round.attempt)} was ${round.state} from base ${round.baseModelHash}`;
+  }
+  if (vehicle.status !== 'active' || vehicle.certificateNotAfterMs < update.recordedAtMs) {
+    return 'the vehicle was not active or its certificate had ended';
+  }
+  if (update.weightClass >= task.aggregation.weightClasses.length) {
+    return `weight class ${String(update.weightClass)} is not one of the task's`;
+  }
+  return recordedUpdates(state, update).has(update.vehicleId) ? 'it has one already' : undefined;
+}
+
+function recordedUpdates(
+  state: DomainState,
+  ref: { readonly taskId: string; readonly round: number; readonly attempt: number },
+): Map<string, Update> {
+  const key = attemptKey(ref);
+  const found = state.updates.get(key) ?? new Map<string, Update>();
+  state.updates.set(key, found);
+  return found;
+}
+
+/** What a batch says it accepted is what it, or an earlier transaction with the same content, wrote. */
+export function checkBatchResults(
+  state: DomainState,
+  transaction: DomainTransaction,
+  batches: readonly Audited<'enrollmentBatch' | 'updateBatch'>[],
+  written: ReadonlySet<string>,
+): void {
+  for (const { docType, results } of batches) {
+    const accepted = new Set(results.filter((r) => r.accepted).map((r) => r.id));
+    const unreported = [...written].find((id) => !accepted.has(id));
+    const isKnown = (id: string): boolean =>
+      docType === 'enrollmentBatch' ? state.vehicles.has(id) : [...state.updates.values()].some((u) => u.has(id));
+    const unwritten = [...accepted].find((id) => !written.has(id) && !isKnown(id));
+    const wrong = unreported ?? unwritten;
+    if (wrong !== undefined) {
+      throw recordError(transaction, 'BATCH_RESULT', wrong);
+    }
+  }
+}
+
+/** Follows each round through its states: open → closed → finalised, or aborted and opened again. */
+export function checkRoundWrites(
+  state: DomainState,
+  transaction: DomainTransaction,
+  writes: readonly RecordWrite<Round>[],
+): void {
+  for (const { record, before } of writes) {
+    const from = before?.state ?? 'none';
+    const step = `${from} → ${record.state} by ${transaction.name}`;
+    const sameAttempt = before?.attempt === record.attempt && before.baseModelHash === record.baseModelHash;
+    if (record.state === 'open' && transaction.name === 'learning:OpenRound') {
+      checkOpened(state, transaction, record, before);
+    } else if (sameAttempt && step === 'open → closed by learning:CloseRound') {
+      checkClosed(state, transaction, record);
+    } else if (sameAttempt && (from === 'open' || from === 'closed') && record.state === 'aborted') {
+      checkAborted(state, transaction, record);
+    } else if (sameAttempt && step === 'closed → finalised by learning:FinaliseRound') {
+      checkFinalised(state, transaction, record);
+    } else {
+      throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} went ${step}`);
+    }
+    state.rounds.set(roundKey(record), record);
+  }
+}
+
+function taskOf(state: DomainState, transaction: DomainTransaction, taskId: string): Audited<'task'>['task'] {
+  const task = state.tasks.get(taskId);
+  if (task === undefined) {
+    throw recordError(transaction, 'RECORD_UNKNOWN', `task ${taskId}`);
+  }
+  return task;
+}
+
+function checkOpened(
+  state: DomainState,
+  transaction: DomainTransaction,
+  record: Round,
+  before: Round | undefined,
+): void {
+  const task = taskOf(state, transaction, record.taskId);
+  const isNext = before === undefined ? record.attempt === 1 : record.attempt === before.attempt + 1;
+  if (!isNext || (before !== undefined && before.state !== 'aborted')) {
+    throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} was opened out of order`);
+  }
+  const previous = state.rounds.get(roundKey({ taskId: record.taskId, round: record.round - 1 }));
+  const base = record.round === 1 ? task.model.initialModelHash : modelOf(previous);
+  if (base !== record.baseModelHash) {
+    const expected = base ?? 'not finalised';
+    throw recordError(transaction, 'MODEL_CHAIN', `round ${attemptKey(record)}: the model before it is ${expected}`);
+  }
+}
+
+function modelOf(round: Round | undefined): string | undefined {
+  return round?.state === 'finalised' ? round.proposal?.modelHash : undefined;
+}
+
+function checkClosed(state: DomainState, transaction: DomainTransaction, record: Round): void {
+  const { statements } = closeRound.parse(transaction.argument);
+  const { taskId, round, attempt } = record;
+  const task = taskOf(state, transaction, taskId);
+  const recorded = recordedUpdates(state, record).size;
+  if (recorded < task.cohort.minimum) {
+    const detail = `round ${attemptKey(record)} was closed with ${String(recorded)} updates`;
+    throw recordError(transaction, 'ROUND_TRANSITION', detail);
+  }
+  if (transaction.timestampMs < record.deadlineMs) {
+    requireMajority(
+      state,
+      transaction,
+      statements,
+      (mspId): CloseStatement => ({ type: 'sev/close-round/v1', taskId, round, attempt, mspId }),
+    );
+  }
+}
+
+function checkAborted(state: DomainState, transaction: DomainTransaction, record: Round): void {
+  const { statements, reason } = abortRound.parse(transaction.argument);
+  const { taskId, round, attempt } = record;
+  if (transaction.timestampMs < record.deadlineMs) {
+    requireMajority(
+      state,
+      transaction,
+      statements,
+      (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', taskId, round, attempt, reason, mspId }),
+    );
+  }
+}
+
+function checkFinalised(state: DomainState, transaction: DomainTransaction, record: Round): void {
+  const asked = finaliseRound.parse(transaction.argument);
+  const { proposal, attestations } = record;
+  const { taskId, round, attempt } = record;
+  const where = `round ${attemptKey(record)}`;
+  if (
+    proposal === undefined ||
+    attestations === undefined ||
+    canonicalJson(proposal) !== canonicalJson(asked.proposal) ||
+    attemptKey(proposal) !== attemptKey(record) ||
+    proposal.baseModelHash !== record.baseModelHash
+  ) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `${where}: the record is not what was proposed`);
+  }
+  const updates = [...recordedUpdates(state, record).values()];
+  const recorded = new Set(updates.map((u) => u.vehicleId));
+  if (
+    proposal.cohortHash !== cohortHash(updates) ||
+    proposal.cohortSize !== updates.length ||
+    proposal.excluded.some((e) => !recorded.has(e.vehicleId))
+  ) {
+    throw recordError(transaction, 'COHORT_MISMATCH', `${where} has ${String(updates.length)} recorded updates`);
+  }
+  const hash = proposalHash(proposal);
+  requireMajority(
+    state,
+    transaction,
+    attestations,
+    (mspId): AttestationStatement => ({
+      type: 'sev/attest-model/v1',
+      taskId,
+      round,
+      attempt,
+      proposalHash: hash,
+      mspId,
+    }),
+  );
+  state.finalised.push({ task: taskOf(state, transaction, taskId), record, updates });
+  state.counts.rounds += 1;
+}
+
+/** A model record says which round made it from which base; it is written with that round's end, and once. */
+export function checkModelWrites(
+  state: DomainState,
+  transaction: DomainTransaction,
+  writes: readonly RecordWrite<Audited<'model'>>[],
+): void {
+  for (const { record, before } of writes) {
+    const { taskId, round, modelHash, baseModelHash } = record;
+    const where = `model ${modelHash} of ${roundKey(record)}`;
+    if (before !== undefined) {
+      throw recordError(transaction, 'RECORD_OVERWRITTEN', where);
+    }
+    const task = taskOf(state, transaction, taskId);
+    const proposal = state.rounds.get(roundKey(record))?.proposal;
+    const isInitial = round === 0 && baseModelHash === null && modelHash === task.model.initialModelHash;
+    const isOutcome =
+      proposal !== undefined && proposal.modelHash === modelHash && proposal.baseModelHash === baseModelHash;
+    if (!isInitial && !isOutcome) {
+      throw recordError(transaction, 'MODEL_CHAIN', where);
+    }
+    state.models.set(`${taskId}/${modelHash}`, record);
+    state.counts.models += 1;
+  }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  domain,
+  hash,
+  identifier,
+  mspId,
+  privacyMode,
+  proposal,
+  publicKey,
+  signature,
+  signedBy,
+  task,
+  timestampMs,
+  vehicleId,
+  vehicleStatus,
+} from '@sev/chaincode/api';
+import { z } from 'zod';
+
+/** The records that an audit follows; other documents on the ledger (slots, indexes) only serve the contracts. */
+const round = { taskId: identifier, round: z.int().min(0), attempt: z.int().min(0) };
+
+export const auditedRecord = z.discriminatedUnion('docType', [
+  z.object({
+    docType: z.literal('vehicle'),
+    schemaVersion: z.literal(1),
+    vehicleId,
+    mspId,
+    domain,
+    publicKey,
+    certificateNotAfterMs: timestampMs,
+    tag: hash,
+    makerKeyId: identifier,
+    status: vehicleStatus,
+    statusSetBy: z.enum(['organisation', 'consortium']),
+  }),
+  z.object({ docType: z.literal('task'), schemaVersion: z.literal(1), task }),
+  z.object({
+    docType: z.literal('round'),
+    schemaVersion: z.literal(1),
+    ...round,
+    state: z.enum(['open', 'closed', 'finalised', 'aborted']),
+    privacy: privacyMode,
+    baseModelHash: hash,
+    deadlineMs: timestampMs,
+    openedAtMs: timestampMs,
+    openedBy: z.string(),
+    proposal: proposal.optional(),
+    attestations: z.array(signedBy).optional(),
+  }),
+  z.object({
+    docType: z.literal('update'),
+    schemaVersion: z.literal(1),
+    ...round,
+    baseModelHash: hash,
+    vehicleId,
+    updateHash: hash,
+    weightClass: z.int().min(0).max(3),
+    signature,
+    recordedAtMs: timestampMs,
+  }),
+  z.object({
+    docType: z.literal('model'),
+    schemaVersion: z.literal(1),
+    ...round,
+    modelHash: hash,
+    baseModelHash: hash.nullable(),
+  }),
+  z.object({
+    docType: z.enum(['enrollmentBatch', 'updateBatch']),
+    schemaVersion: z.literal(1),
+    results: z.array(z.object({ id: z.string(), accepted: z.boolean() })),
+  }),
+]);
+export type AuditedRecord = z.infer<typeof auditedRecord>;
+export type Audited<T extends AuditedRecord['docType']> = Extract<AuditedRecord, { docType: T }>;
+
+const AUDITED: ReadonlySet<string> = new Set([
+  'vehicle',
+  'task',
+  'round',
+  'update',
+  'model',
+  'enrollmentBatch',
+  'updateBatch',
+]);
+
+/**
+ * @returns the record; undefined for a document that no rule of the audit concerns.
+ * @throws z.ZodError where an audited record does not have the documented form.
+ */
+export function readRecord(value: Uint8Array): AuditedRecord | undefined {
+  const document = parseJson(value);
+  if (typeof document !== 'object' || document === null || !('docType' in document)) {
+    return undefined;
+  }
+  const { docType } = document;
+  return typeof docType === 'string' && AUDITED.has(docType) ? auditedRecord.parse(document) : undefined;
+}
+
+function parseJson(value: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(value).toString('utf8')) as unknown;
+  } catch {
+    return undefined; // Index entries hold single bytes, not documents.
+  }
+}

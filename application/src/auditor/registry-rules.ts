@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import { enrollVehicles, setVehicleStatus, type Change, type MakerAttestation } from '@sev/chaincode/api';
+import {
+  consortiumOf,
+  recordError,
+  statementHolds,
+  type DomainState,
+  type DomainTransaction,
+  type RecordWrite,
+} from './domain-context.js';
+import type { Audited } from './records.js';
+
+type Vehicle = Audited<'vehicle'>;
+type VotedStatus = Extract<Change, { kind: 'vehicle-status' }>;
+
+/** Which status may follow which; revoked is final. */
+const NEXT_STATUS: Record<Vehicle['status'], readonly Vehicle['status'][]> = {
+  active: ['suspended', 'revoked'],
+  suspended: ['active', 'revoked'],
+  revoked: [],
+};
+
+/** Checks every vehicle record that a transaction wrote. */
+export function checkVehicleWrites(
+  state: DomainState,
+  transaction: DomainTransaction,
+  writes: readonly RecordWrite<Vehicle>[],
+  voted: VotedStatus | undefined,
+): void {
+  for (const { record, before } of writes) {
+    if (before === undefined) {
+      checkEnrollment(state, transaction, record);
+      state.counts.vehicles += 1;
+    } else {
+      checkStatusChange(transaction, record, before, voted);
+    }
+    state.vehicles.set(record.vehicleId, record);
+  }
+}
+
+function checkEnrollment(state: DomainState, transaction: DomainTransaction, record: Vehicle): void {
+  const { vehicleId } = record;
+  if (transaction.name !== 'registry:EnrollVehicles') {
+    throw recordError(transaction, 'RECORD_MALFORMED', `it wrote the new vehicle ${vehicleId}`);
+  }
+  const batch = enrollVehicles.parse(transaction.argument);
+  const asked = batch.vehicles.find((v) => v.vehicleId === vehicleId && v.publicKey === record.publicKey);
+  if (
+    asked === undefined ||
+    record.mspId !== transaction.creatorMspId ||
+    record.domain !== batch.domain ||
+    record.tag !== asked.tag ||
+    record.makerKeyId !== asked.makerKeyId ||
+    record.certificateNotAfterMs !== asked.certificateNotAfterMs ||
+    record.status !== 'active'
+  ) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `vehicle ${vehicleId} is not what the registrar asked for`);
+  }
+  const maker = consortiumOf(state, transaction).makers.find((m) => m.makerKeyId === record.makerKeyId);
+  const statement: MakerAttestation = {
+    type: 'sev/maker-attestation/v1',
+    makerKeyId: record.makerKeyId,
+    publicKey: record.publicKey,
+    mspId: record.mspId,
+    domain: record.domain,
+    tag: record.tag,
+  };
+  if (maker === undefined || !statementHolds(state, statement, asked.attestation, maker.publicKey)) {
+    throw recordError(transaction, 'MAKER_ATTESTATION', `vehicle ${vehicleId}, maker's key ${record.makerKeyId}`);
+  }
+  const tag = `${record.domain}/${record.tag}`;
+  const holder = state.tags.get(tag);
+  if (holder !== undefined) {
+    throw recordError(transaction, 'TAG_REUSED', `vehicles ${holder} and ${vehicleId}`);
+  }
+  state.tags.set(tag, vehicleId);
+}
+
+function checkStatusChange(
+  transaction: DomainTransaction,
+  record: Vehicle,
+  before: Vehicle,
+  voted: VotedStatus | undefined,
+): void {
+  const { vehicleId, status } = record;
+  const decided = voted ?? ownStatusChange(transaction, before);
+  if (decided?.vehicleId !== vehicleId || decided.status !== status) {
+    throw recordError(transaction, 'VEHICLE_TRANSITION', `nobody entitled to it made ${vehicleId} ${status}`);
+  }
+  if (status !== before.status && !NEXT_STATUS[before.status].includes(status)) {
+    throw recordError(transaction, 'VEHICLE_TRANSITION', `${vehicleId} went from ${before.status} to ${status}`);
+  }
+  if (status === 'active' && before.status !== 'active' && before.statusSetBy === 'consortium' && voted === undefined) {
+    throw recordError(transaction, 'VEHICLE_TRANSITION', `${vehicleId} was suspended by a vote`);
+  }
+  if (record.publicKey !== before.publicKey || record.tag !== before.tag || record.mspId !== before.mspId) {
+    throw recordError(transaction, 'RECORD_OVERWRITTEN', `vehicle ${vehicleId} changed more than its status`);
+  }
+}
+
+function ownStatusChange(
+  transaction: DomainTransaction,
+  before: Vehicle,
+): { readonly vehicleId: string; readonly status: Vehicle['status'] } | undefined {
+  const isOwner = before.mspId === transaction.creatorMspId;
+  return transaction.name === 'registry:SetVehicleStatus' && isOwner
+    ? setVehicleStatus.parse(transaction.argument)
+    : undefined;
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+import { majorityOf } from '@sev/chaincode/api';
+import { common, peer } from '@hyperledger/fabric-protos';
+import { readBlock, recordedCommitHash, validationFlags, verifyBlock, type AuditBlock } from './block.js';
+import { commitHash } from './commit-hash.js';
+import { DomainReplay } from './domain-replay.js';
+import { AuditError, type AuditCode, type AuditCounts } from './failure.js';
+import { newMembership, type Membership, type TrustedOrganisation } from './membership.js';
+import { inspectTransaction, validationCodeName, type AuditTransaction, type Verdict } from './transaction.js';
+import { ReplayedState } from './versions.js';
+
+const CODES = peer.TxValidationCode;
+/** A client chooses its transaction's time within this margin of the peers' clocks (peer.authentication.timewindow). */
+const CLOCK_MARGIN_MS = 60_000;
+
+/** What an auditor trusts beforehand: everything else is checked against it. */
+export interface TrustAnchors {
+  readonly channel: string;
+  /** Name of the contracts' chaincode on the channel. */
+  readonly chaincode: string;
+  /** Hex of block 0's header hash. */
+  readonly genesisHash: string;
+  readonly organisations: readonly TrustedOrganisation[];
+}
+
+/** Goes through the blocks in order, as a committing peer and then as an attester of every rule would. */
+export class LedgerReplay {
+  readonly domain: DomainReplay;
+  readonly #anchors: TrustAnchors;
+  readonly #membership: Membership;
+  readonly #state = new ReplayedState();
+  /** Ids of all transactions of earlier blocks, whatever became of them. */
+  readonly #earlierIds = new Set<string>();
+  readonly #counts: AuditCounts;
+  #height = 0;
+  #lastHash: Uint8Array = new Uint8Array();
+  #lastConfig = 0;
+  #commitHash: Uint8Array = new Uint8Array();
+
+  constructor(anchors: TrustAnchors, counts: AuditCounts) {
+    this.#anchors = anchors;
+    this.#counts = counts;
+    this.#membership = newMembership(anchors.organisations);
+    this.domain = new DomainReplay(counts);
+  }
+
+  get height(): number {
+    return this.#height;
+  }
+
+  /** Hex of the last block's hash: what an auditor may compare with others. */
+  get lastHash(): string {
+    return Buffer.from(this.#lastHash).toString('hex');
+  }
+
+  /** @throws AuditError at the first thing that does not hold. */
+  add(raw: common.Block): void {
+    const block = readBlock(raw, this.#height);
+    const position = { height: this.#height, lastHash: this.#lastHash, lastConfig: this.#lastConfig };
+    this.#counts.signatures += verifyBlock(block, position, this.#membership, this.#anchors.genesisHash);
+    this.#replayTransactions(block);
+    this.#height += 1;
+    this.#lastHash = block.hash;
+    this.#counts.blocks += 1;
+  }
+
+  #replayTransactions(block: AuditBlock): void {
+    const flags = validationFlags(block);
+    const majority = majorityOf(this.#membership.mspIds.length);
+    const validIds = new Set<string>();
+    const ids: string[] = [];
+    this.#state.startBlock();
+    block.transactions.forEach((bytes, index) => {
+      const verdict = inspectTransaction(bytes, this.#anchors.channel, this.#membership, majority);
+      const { code, reason } = this.#againstLedger(verdict, validIds);
+      ids.push(verdict.transaction.txId);
+      const flag = flags[index] ?? CODES.NOT_VALIDATED;
+      const where = transactionName(block.header.number, index, verdict.transaction);
+      if (flag !== code) {
+        const because = reason === '' ? '' : ` (${reason})`;
+        const detail = `recorded ${validationCodeName(flag)}, found ${validationCodeName(code)}${because}`;
+        throw transactionError(where, 'VALIDATION_FLAG', detail);
+      }
+      this.#counts.transactions += 1;
+      this.#counts.endorsements += verdict.transaction.endorsed?.signaturesChecked ?? 0;
+      if (flag === CODES.VALID) {
+        this.#applyValid(block.header.number, index, where, verdict.transaction);
+      }
+    });
+    for (const id of ids) {
+      this.#earlierIds.add(id);
+    }
+    this.#checkCommitHash(block, flags);
+  }
+
+  /** Peers keep a running hash from block 1 on; a ledger without any has none to check. */
+  #checkCommitHash(block: AuditBlock, flags: Uint8Array): void {
+    const { number } = block.header;
+    const recorded = recordedCommitHash(block);
+    if (number === 0 || (recorded.length === 0 && this.#commitHash.length === 0)) {
+      return;
+    }
+    this.#commitHash = commitHash(this.#commitHash, flags, number, this.#state.finalWrites());
+    if (Buffer.compare(recorded, this.#commitHash) !== 0) {
+      const where = `block ${String(number)}`;
+      const detail = "the peer's commit hash does not follow from the writes";
+      throw new AuditError({ kind: 'block', where, code: 'COMMIT_HASH', detail });
+    }
+  }
+
+  /** Adds what depends on earlier transactions: each id once, versions as read. */
+  #againstLedger(verdict: Verdict, validIds: Set<string>): { code: number; reason: string } {
+    const { code, reason, transaction } = verdict;
+    const { txId, type, endorsed } = transaction;
+    const isWellFormed = code === CODES.VALID || code === CODES.ENDORSEMENT_POLICY_FAILURE;
+    if (type !== 'endorsed' || !isWellFormed) {
+      return { code, reason };
+    }
+    if (this.#earlierIds.has(txId) || (code === CODES.VALID && validIds.has(txId))) {
+      return { code: CODES.DUPLICATE_TXID, reason: 'the id was used before' };
+    }
+    if (code !== CODES.VALID) {
+      return { code, reason };
+    }
+    validIds.add(txId);
+    const conflict = this.#state.conflict(endorsed?.sets ?? []);
+    return conflict === undefined ? { code, reason } : { code: CODES[conflict], reason: 'replayed from the read set' };
+  }
+
+  #applyValid(block: number, index: number, where: string, transaction: AuditTransaction): void {
+    const { creator, endorsed, timestampMs } = transaction;
+    if (transaction.type === 'config') {
+      if (block > 0 && creator?.unit !== 'orderer') {
+        throw transactionError(where, 'CONFIG_TRANSACTION', `its creator is ${creator?.subject ?? 'nobody'}`);
+      }
+      this.#lastConfig = block;
+      return;
+    }
+    if (endorsed === undefined || creator === undefined) {
+      return;
+    }
+    const tooEarly = timestampMs + CLOCK_MARGIN_MS < creator.notBeforeMs;
+    if (tooEarly || timestampMs - CLOCK_MARGIN_MS > creator.notAfterMs) {
+      throw transactionError(where, 'CREATOR_CERTIFICATE', creator.subject);
+    }
+    const own = this.#anchors.chaincode;
+    const before = new Map<string, Uint8Array | undefined>();
+    for (const { namespace, publicSet } of endorsed.sets) {
+      for (const write of namespace === own ? publicSet.getWritesList() : []) {
+        before.set(write.getKey(), this.#state.get(own, write.getKey())?.value);
+      }
+    }
+    const writes = this.#state.apply(endorsed.sets, block, index);
+    if (endorsed.chaincode === own) {
+      const [name, argument] = endorsed.args.map((arg) => Buffer.from(arg).toString('utf8'));
+      const values = writes.filter((w) => w.namespace === own).map((w) => ({ ...w, before: before.get(w.key) }));
+      const request = { where, name: name ?? '', argument: readJson(argument), creatorMspId: creator.mspId, timestampMs };
+      this.domain.apply(request, values);
+    }
+  }
+}
+
+function readJson(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as unknown);
+  } catch {
+    return undefined; // The rules' schemas then name what is missing.
+  }
+}
+
+function transactionName(block: number, index: number, transaction: AuditTransaction): string {
+  const id = transaction.txId === '' ? '' : ` (${transaction.txId.slice(0, 16)}…)`;
+  return `block ${String(block)}, transaction ${String(index)}${id}`;
+}
+
+function transactionError(where: string, code: AuditCode, detail: string): AuditError {
+  return new AuditError({ kind: 'transaction', where, code, detail });
+}

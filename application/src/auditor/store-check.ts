@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import { canonicalJson, sha256Hex, type RoundRecord, type UpdateRecord } from '@sev/chaincode/api';
+import { hasCode } from '../errors.js';
+import { computeOutcome } from '../services/round-outcome.js';
+import { objectMissing, type ObjectStore } from '../store/object-store.js';
+import type { DomainState, FinalisedRound } from './domain-context.js';
+import { AuditError, type AuditCode, type AuditKind } from './failure.js';
+import { attemptKey } from './learning-rules.js';
+
+/** Told after each round whose objects were checked. */
+export type StoreProgress = (done: number, total: number) => void;
+
+function failure(kind: AuditKind, where: string, code: AuditCode, detail: string): AuditError {
+  return new AuditError({ kind, where, code, detail });
+}
+
+/**
+ * Checks everything that finalised rounds refer to: every model and every update that entered one exists in the store,
+ * hashes to its name, has the task's length; and aggregating the recorded updates again gives the recorded model.
+ *
+ * @throws AuditError at the first object or round that does not hold.
+ */
+export async function checkStore(state: DomainState, store: ObjectStore, progress?: StoreProgress): Promise<void> {
+  const reader = new CheckedReader(store, state);
+  for (const task of state.tasks.values()) {
+    const { initialModelHash, parameters } = task.model;
+    await reader.parameters(initialModelHash, parameters, `initial model of task ${task.taskId}`);
+  }
+  for (const [done, round] of state.finalised.entries()) {
+    await checkRound(state, reader, round);
+    progress?.(done + 1, state.finalised.length);
+  }
+}
+
+async function checkRound(state: DomainState, reader: CheckedReader, finalised: FinalisedRound): Promise<void> {
+  const { task, record, updates } = finalised;
+  const round = `round ${attemptKey(record)}`;
+  const { proposal } = record;
+  if (proposal === undefined) {
+    return;
+  }
+  const excluded = new Map(proposal.excluded.map((e) => [e.vehicleId, e.reason]));
+  await reader.parameters(record.baseModelHash, task.model.parameters, `base model of ${round}`);
+  await reader.parameters(proposal.modelHash, task.model.parameters, `model of ${round}`);
+  const absent = new Set<string>();
+  for (const { vehicleId, updateHash } of updates) {
+    const reason = excluded.get(vehicleId);
+    const what = `update of ${vehicleId} in ${round}`;
+    if (reason === 'UPDATE_MISSING') {
+      absent.add(updateHash);
+    } else if (reason === undefined) {
+      await reader.parameters(updateHash, task.model.parameters, what);
+    } else {
+      await reader.bytes(updateHash, what);
+    }
+  }
+  const fetch = (hash: string): Promise<Uint8Array> =>
+    absent.has(hash) ? Promise.reject(objectMissing(hash)) : reader.bytes(hash, round);
+  const outcome = await computeOutcome(task, record as RoundRecord, updates as readonly UpdateRecord[], fetch);
+  const found = outcome.model?.proposal;
+  if (found === undefined || canonicalJson(found) !== canonicalJson(proposal)) {
+    const detail = `the record names model ${proposal.modelHash}, its updates give ${found?.modelHash ?? 'none'}`;
+    throw failure('model', round, 'AGGREGATION_MISMATCH', detail);
+  }
+  state.counts.aggregations += 1;
+}
+
+/** Reads each object once and checks it against its name, however the store answers. */
+class CheckedReader {
+  readonly #checked = new Set<string>();
+
+  constructor(
+    readonly store: ObjectStore,
+    readonly state: DomainState,
+  ) {}
+
+  async bytes(hash: string, what: string): Promise<Uint8Array> {
+    const where = `object ${hash} (${what})`;
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.store.get(hash);
+    } catch (error) {
+      if (hasCode(error, 'OBJECT_MISSING', 'CONTENT_HASH_MISMATCH')) {
+        throw failure('object', where, error.code === 'OBJECT_MISSING' ? error.code : 'CONTENT_HASH_MISMATCH', error.message);
+      }
+      throw error;
+    }
+    const actual = sha256Hex(bytes);
+    if (actual !== hash) {
+      throw failure('object', where, 'CONTENT_HASH_MISMATCH', `the bytes hash to ${actual}`);
+    }
+    if (!this.#checked.has(hash)) {
+      this.#checked.add(hash);
+      this.state.counts.objects += 1;
+    }
+    return bytes;
+  }
+
+  async parameters(hash: string, count: number, what: string): Promise<void> {
+    const bytes = await this.bytes(hash, what);
+    if (bytes.length !== 4 * count) {
+      const detail = `it has ${String(bytes.length)} bytes, ${String(count)} parameters need ${String(4 * count)}`;
+      throw failure('object', `object ${hash} (${what})`, 'OBJECT_MALFORMED', detail);
+    }
+  }
+}

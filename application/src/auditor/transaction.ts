@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+import { common, ledger, peer } from '@hyperledger/fabric-protos';
+import { sha256 } from './block-hash.js';
+import { MembershipError, type Member, type Membership } from './membership.js';
+
+export type ValidationCode = peer.TxValidationCodeMap[keyof peer.TxValidationCodeMap];
+type KvRwSet = ledger.rwset.kvrwset.KVRWSet;
+type HashedRwSet = ledger.rwset.kvrwset.HashedRWSet;
+
+const CODES = peer.TxValidationCode;
+const TYPES = common.HeaderType;
+const IMPLICIT_COLLECTION = '_implicit_org_';
+
+/** What one namespace of the chaincode's state was read and written. */
+export interface NamespaceSets {
+  readonly namespace: string;
+  readonly publicSet: KvRwSet;
+  readonly collections: readonly { readonly name: string; readonly set: HashedRwSet }[];
+}
+
+/** A transaction proposed by a client and endorsed by organisations. */
+export interface EndorsedTransaction {
+  readonly chaincode: string;
+  readonly args: readonly Uint8Array[];
+  readonly response: Uint8Array;
+  readonly sets: readonly NamespaceSets[];
+  /** Organisations whose peers signed exactly this result. */
+  readonly endorsedBy: readonly string[];
+  readonly signaturesChecked: number;
+}
+
+/** What could be read of a transaction; the fields that its validation code allows to be known. */
+export interface AuditTransaction {
+  readonly type: 'endorsed' | 'config' | 'unreadable';
+  readonly txId: string;
+  readonly timestampMs: number;
+  readonly creator?: Member;
+  readonly endorsed?: EndorsedTransaction;
+}
+
+/** The validation code that follows from the transaction's own bytes, with the reason for every code but VALID. */
+export interface Verdict {
+  readonly code: ValidationCode;
+  readonly reason: string;
+  readonly transaction: AuditTransaction;
+}
+
+interface Headers {
+  readonly payload: common.Payload;
+  readonly header: common.Header;
+  readonly channel: common.ChannelHeader;
+  readonly signature: common.SignatureHeader;
+}
+
+class Refusal extends Error {
+  constructor(
+    readonly code: ValidationCode,
+    reason: string,
+  ) {
+    super(reason);
+  }
+}
+
+/**
+ * Repeats a committing peer's check of one transaction, in the peer's order: headers, creator and signature,
+ * transaction id = SHA-256(nonce ‖ creator), proposal hash, endorsements (Fabric, core/common/validation and the
+ * default endorsement plugin). Duplicates and versions depend on the ledger before it and come after.
+ */
+export function inspectTransaction(
+  envelopeBytes: Uint8Array,
+  channelId: string,
+  membership: Membership,
+  majority: number,
+): Verdict {
+  let transaction: AuditTransaction = { type: 'unreadable', txId: '', timestampMs: 0 };
+  try {
+    const envelope = parse(common.Envelope, envelopeBytes, CODES.INVALID_OTHER_REASON, 'the envelope');
+    const headers = readHeaders(envelope.getPayload_asU8());
+    const { channel } = headers;
+    const type = channel.getType();
+    transaction = {
+      type: type === TYPES.CONFIG ? 'config' : type === TYPES.ENDORSER_TRANSACTION ? 'endorsed' : 'unreadable',
+      txId: channel.getTxId(),
+      timestampMs: timestampMs(channel),
+    };
+    const isGenesis = type === TYPES.CONFIG && headers.signature.getCreator_asU8().length === 0;
+    if (!isGenesis) {
+      transaction = { ...transaction, creator: checkCreator(envelope, headers, membership) };
+    }
+    if (channel.getChannelId() !== channelId) {
+      throw new Refusal(CODES.TARGET_CHAIN_NOT_FOUND, `it was made for channel ${channel.getChannelId()}`);
+    }
+    if (type === TYPES.ENDORSER_TRANSACTION) {
+      transaction = { ...transaction, endorsed: checkEndorsed(headers, membership, majority) };
+    } else if (type !== TYPES.CONFIG) {
+      throw new Refusal(CODES.UNSUPPORTED_TX_PAYLOAD, `header type ${String(type)}`);
+    }
+    return { code: CODES.VALID, reason: '', transaction };
+  } catch (error) {
+    if (error instanceof Refusal) {
+      return { code: error.code, reason: error.message, transaction };
+    }
+    throw error;
+  }
+}
+
+export function validationCodeName(code: number): string {
+  const entry = Object.entries(CODES).find(([, value]) => value === code);
+  return entry?.[0] ?? `code ${String(code)}`;
+}
+
+function parse<T>(
+  type: { deserializeBinary(bytes: Uint8Array): T },
+  bytes: Uint8Array,
+  code: ValidationCode,
+  what: string,
+): T {
+  try {
+    return type.deserializeBinary(bytes);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Refusal(code, `${what} cannot be read: ${reason}`);
+  }
+}
+
+function readHeaders(payloadBytes: Uint8Array): Headers {
+  const payload = parse(common.Payload, payloadBytes, CODES.BAD_PAYLOAD, 'the payload');
+  const header = payload.getHeader();
+  if (header === undefined) {
+    throw new Refusal(CODES.BAD_COMMON_HEADER, 'the header is missing');
+  }
+  const code = CODES.BAD_COMMON_HEADER;
+  const channel = parse(common.ChannelHeader, header.getChannelHeader_asU8(), code, 'the channel header');
+  const signature = parse(common.SignatureHeader, header.getSignatureHeader_asU8(), code, 'the signature header');
+  const isConfig = channel.getType() === TYPES.CONFIG;
+  if (channel.getEpoch() !== 0) {
+    throw new Refusal(code, `epoch ${String(channel.getEpoch())}`);
+  }
+  if (!isConfig && (signature.getNonce_asU8().length === 0 || signature.getCreator_asU8().length === 0)) {
+    throw new Refusal(code, 'the signature header lacks nonce or creator');
+  }
+  return { payload, header, channel, signature };
+}
+
+function timestampMs(channel: common.ChannelHeader): number {
+  const time = channel.getTimestamp();
+  return time === undefined ? 0 : time.getSeconds() * 1_000 + Math.floor(time.getNanos() / 1e6);
+}
+
+function checkCreator(envelope: common.Envelope, headers: Headers, membership: Membership): Member {
+  const creator = identify(membership, headers.signature.getCreator_asU8(), CODES.BAD_CREATOR_SIGNATURE);
+  if (!membership.verify(creator, envelope.getPayload_asU8(), envelope.getSignature_asU8())) {
+    throw new Refusal(CODES.BAD_CREATOR_SIGNATURE, `the signature of ${creator.subject} does not hold`);
+  }
+  return creator;
+}
+
+function identify(membership: Membership, bytes: Uint8Array, code: ValidationCode): Member {
+  try {
+    return membership.identify(bytes);
+  } catch (error) {
+    if (error instanceof MembershipError) {
+      throw new Refusal(code, error.message);
+    }
+    throw error;
+  }
+}
+
+function checkEndorsed(headers: Headers, membership: Membership, majority: number): EndorsedTransaction {
+  const { channel, signature, header, payload } = headers;
+  const txId = sha256(signature.getNonce_asU8(), signature.getCreator_asU8()).toString('hex');
+  if (channel.getTxId() !== txId) {
+    throw new Refusal(CODES.BAD_PROPOSAL_TXID, `nonce and creator give ${txId}`);
+  }
+  const code = CODES.INVALID_ENDORSER_TRANSACTION;
+  const actions = parse(peer.Transaction, payload.getData_asU8(), code, 'the transaction').getActionsList();
+  const [action] = actions;
+  if (action === undefined || actions.length !== 1) {
+    throw new Refusal(code, `it holds ${String(actions.length)} actions`);
+  }
+  const actionHeader = parse(common.SignatureHeader, action.getHeader_asU8(), code, "the action's header");
+  if (actionHeader.getNonce_asU8().length === 0 || actionHeader.getCreator_asU8().length === 0) {
+    throw new Refusal(code, "the action's header lacks nonce or creator");
+  }
+  const body = parse(peer.ChaincodeActionPayload, action.getPayload_asU8(), code, "the action's payload");
+  const endorsedAction = body.getAction();
+  if (endorsedAction === undefined) {
+    throw new Refusal(code, 'the endorsed action is missing');
+  }
+  const responseBytes = endorsedAction.getProposalResponsePayload_asU8();
+  const response = parse(peer.ProposalResponsePayload, responseBytes, code, 'the proposal response');
+  const proposalBytes = body.getChaincodeProposalPayload_asU8();
+  const proposalHash = sha256(header.getChannelHeader_asU8(), action.getHeader_asU8(), proposalBytes);
+  if (Buffer.compare(proposalHash, response.getProposalHash_asU8()) !== 0) {
+    throw new Refusal(code, 'the endorsers signed another proposal');
+  }
+  const result = readResult(response, proposalBytes);
+  const endorsements = endorsedAction.getEndorsementsList();
+  const endorsedBy = endorsingMsps(endorsements, responseBytes, membership);
+  for (const required of requiredEndorsers(result.sets)) {
+    if (required === undefined ? endorsedBy.size < majority : !endorsedBy.has(required)) {
+      const found = endorsedBy.size === 0 ? 'nobody' : [...endorsedBy].join(', ');
+      const wanted = required ?? `${String(majority)} organisations`;
+      throw new Refusal(CODES.ENDORSEMENT_POLICY_FAILURE, `endorsed by ${found}, needed ${wanted}`);
+    }
+  }
+  return { ...result, endorsedBy: [...endorsedBy], signaturesChecked: endorsements.length };
+}
+
+/** Distinct organisations one of whose peers signed (proposal response ‖ endorser). */
+function endorsingMsps(
+  endorsements: readonly peer.Endorsement[],
+  responseBytes: Uint8Array,
+  membership: Membership,
+): Set<string> {
+  const msps = new Set<string>();
+  for (const endorsement of endorsements) {
+    const endorserBytes = endorsement.getEndorser_asU8();
+    let endorser: Member;
+    try {
+      endorser = membership.identify(endorserBytes);
+    } catch (error) {
+      if (error instanceof MembershipError) {
+        continue; // Fabric's policies leave out what does not verify and count the rest.
+      }
+      throw error;
+    }
+    const message = Buffer.concat([responseBytes, endorserBytes]);
+    if (endorser.unit === 'peer' && membership.verify(endorser, message, endorsement.getSignature_asU8())) {
+      msps.add(endorser.mspId);
+    }
+  }
+  return msps;
+}
+
+/**
+ * Who must have endorsed: a majority (undefined) for public writes, other collections and transactions that write
+ * nothing; the organisation itself for its implicit collection (chaincode approvals on Fabric).
+ */
+function requiredEndorsers(sets: readonly NamespaceSets[]): Set<string | undefined> {
+  const required = new Set<string | undefined>();
+  for (const { publicSet, collections } of sets) {
+    if (publicSet.getWritesList().length + publicSet.getMetadataWritesList().length > 0) {
+      required.add(undefined);
+    }
+    for (const { name, set } of collections) {
+      if (set.getHashedWritesList().length + set.getMetadataWritesList().length > 0) {
+        const own = name.startsWith(IMPLICIT_COLLECTION) ? name.slice(IMPLICIT_COLLECTION.length) : undefined;
+        required.add(own);
+      }
+    }
+  }
+  return required.size === 0 ? new Set([undefined]) : required;
+}
+
+function readResult(
+  response: peer.ProposalResponsePayload,
+  proposalBytes: Uint8Array,
+): Pick<EndorsedTransaction, 'chaincode' | 'args' | 'response' | 'sets'> {
+  const code = CODES.BAD_RWSET;
+  const action = parse(peer.ChaincodeAction, response.getExtension_asU8(), CODES.BAD_RESPONSE_PAYLOAD, 'the result');
+  const rwset = parse(ledger.rwset.TxReadWriteSet, action.getResults_asU8(), code, 'the read/write set');
+  const proposal = parse(
+    peer.ChaincodeProposalPayload,
+    proposalBytes,
+    CODES.INVALID_ENDORSER_TRANSACTION,
+    'the proposal',
+  );
+  const invocation = parse(
+    peer.ChaincodeInvocationSpec,
+    proposal.getInput_asU8(),
+    CODES.INVALID_ENDORSER_TRANSACTION,
+    'the invocation',
+  );
+  const spec = invocation.getChaincodeSpec();
+  const sets = rwset.getNsRwsetList().map((ns) => ({
+    namespace: ns.getNamespace(),
+    publicSet: parse(ledger.rwset.kvrwset.KVRWSet, ns.getRwset_asU8(), code, 'a read/write set'),
+    collections: ns.getCollectionHashedRwsetList().map((collection) => ({
+      name: collection.getCollectionName(),
+      set: parse(ledger.rwset.kvrwset.HashedRWSet, collection.getHashedRwset_asU8(), code, 'a hashed set'),
+    })),
+  }));
+  return {
+    chaincode: action.getChaincodeId()?.getName() ?? '',
+    args: spec?.getInput()?.getArgsList_asU8() ?? [],
+    response: action.getResponse()?.getPayload_asU8() ?? new Uint8Array(),
+    sets,
+  };
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { common } from '@hyperledger/fabric-protos';
+import type { ObjectStore } from '../store/object-store.js';
+import { AuditError, newAuditCounts, type AuditCounts, type AuditFailure } from './failure.js';
+import { anchorsOf, openExport } from './export.js';
+import { LedgerReplay, type TrustAnchors } from './replay.js';
+import { checkStore } from './store-check.js';
+
+/** What is being checked, how far it is; total is unknown while blocks are still coming. */
+export interface AuditProgress {
+  readonly stage: 'blocks' | 'rounds';
+  readonly done: number;
+  readonly total?: number;
+}
+
+export interface CheckOptions {
+  /** Without a store, models and updates are not looked at, and the result says so. */
+  readonly store?: ObjectStore;
+  readonly onProgress?: (progress: AuditProgress) => void;
+}
+
+export interface VerifyOptions extends CheckOptions {
+  readonly anchors: TrustAnchors;
+  /** All blocks from number 0 on, from a gateway or an export. */
+  readonly blocks: AsyncIterable<common.Block> | Iterable<common.Block>;
+  /** Number of blocks, where known; only for progress. */
+  readonly height?: number;
+}
+
+export interface AuditResult {
+  readonly ok: boolean;
+  readonly checked: Readonly<AuditCounts>;
+  /** Hex of the last good block's hash, to be compared with what others have. */
+  readonly lastBlockHash: string;
+  readonly height: number;
+  /** Parts that were not looked at. */
+  readonly skipped: readonly 'store'[];
+  readonly firstFailure?: AuditFailure;
+}
+
+/**
+ * Checks a ledger as a stranger would who has nothing but the connection profile's roots and genesis hash: the chain
+ * of blocks, every signature and validation code, the contracts' rules replayed from the requests, and the store's
+ * objects against the recorded hashes. Stops at the first thing that does not hold.
+ *
+ * @throws only where blocks or store cannot be read at all; what does not hold is in the result.
+ */
+export async function verifyLedger(options: VerifyOptions): Promise<AuditResult> {
+  const counts = newAuditCounts();
+  const replay = new LedgerReplay(options.anchors, counts);
+  const firstFailure = await firstFailureOf(options, replay);
+  return {
+    ok: firstFailure === undefined,
+    checked: counts,
+    lastBlockHash: replay.lastHash,
+    height: replay.height,
+    skipped: options.store === undefined ? ['store'] : [],
+    ...(firstFailure === undefined ? {} : { firstFailure }),
+  };
+}
+
+export interface VerifyExportOptions extends CheckOptions {
+  readonly path: string;
+  /** Hash of block 0 from a better source than the export itself. */
+  readonly genesisHash?: string;
+}
+
+/** Checks an export as {@link verifyLedger} checks a ledger; damage to the file itself is a failure like any other. */
+export async function verifyExport({ path, genesisHash, ...check }: VerifyExportOptions): Promise<AuditResult> {
+  try {
+    const file = await openExport(path);
+    const own = anchorsOf(file.manifest);
+    const anchors = genesisHash === undefined ? own : { ...own, genesisHash };
+    return await verifyLedger({ anchors, blocks: file.blocks(), ...check });
+  } catch (error) {
+    if (error instanceof AuditError) {
+      const skipped = check.store === undefined ? (['store'] as const) : [];
+      const { failure: firstFailure } = error;
+      return { ok: false, checked: newAuditCounts(), lastBlockHash: '', height: 0, skipped, firstFailure };
+    }
+    throw error;
+  }
+}
+
+async function firstFailureOf(options: VerifyOptions, replay: LedgerReplay): Promise<AuditFailure | undefined> {
+  const { blocks, height, store, onProgress } = options;
+  const total = height === undefined ? {} : { total: height };
+  try {
+    for await (const block of blocks) {
+      replay.add(block);
+      onProgress?.({ stage: 'blocks', done: replay.height, ...total });
+    }
+    if (replay.height === 0) {
+      throw new AuditError({ kind: 'block', where: 'block 0', code: 'LEDGER_EMPTY', detail: 'no block was read' });
+    }
+    if (store !== undefined) {
+      await checkStore(replay.domain.state, store, (done, rounds) => {
+        onProgress?.({ stage: 'rounds', done, total: rounds });
+      });
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof AuditError) {
+      return error.failure;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Command } from 'commander';
+import type { AuditProgress, AuditResult } from '../auditor/index.js';
+import { EXIT, SevError } from '../errors.js';
+import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
+import { addCommand, addGroup, type Answer, type Runner } from './command.js';
+import { EXIT_CODES } from './exit-codes.js';
+import { homesFolder, withSession } from './homes.js';
+import { Progress } from './progress.js';
+import type { Terminal } from './terminal.js';
+
+interface LedgerOptions {
+  readonly org: string;
+  readonly home?: string;
+  readonly homes?: string;
+}
+interface VerifyOptions extends LedgerOptions {
+  readonly file?: string;
+  readonly store?: string | boolean;
+  readonly genesis?: string;
+}
+interface HistoryOptions extends LedgerOptions {
+  readonly task?: string;
+}
+
+function ledgerOptions(command: Command): void {
+  command.option('--org <name>', 'organisation whose identity and gateway are used', 'regulator');
+  command.option('--home <folder>', 'home of that organisation (default .sev/<organisation>)');
+  command.option('--homes <folder>', 'folder of the homes, one named after each organisation');
+}
+
+export function auditCommands(program: Command, run: Runner): void {
+  const group = addGroup(program, 'audit', 'check the ledger and the store, follow histories, export');
+  addVerify(group, run);
+  addHistory(group, run);
+  addExport(group, run);
+}
+
+function addVerify(group: Command, run: Runner): void {
+  addCommand<VerifyOptions>(group, run, {
+    usage: 'verify',
+    summary: 'check everything from the blocks and the store, and name the first thing that does not hold',
+    examples: [
+      'sev audit verify',
+      'sev audit verify --store http://127.0.0.1:8100 --json',
+      'sev audit verify --file ledger.sev --genesis 5f3c… --no-store',
+    ],
+    notes:
+      'Checked are: the chain of blocks, the orderers\' and clients\' signatures, endorsements, validation codes, the\n' +
+      "contracts' rules from the requests, statements, and with a store every model, update and aggregation.\n" +
+      `The exit code is ${String(EXIT_CODES.refused.code)} where something does not hold.`,
+    options: (command) => {
+      command.option('--file <export>', 'check a file written by `sev audit export` instead of the running network');
+      command.option('--genesis <hash>', "hash of block 0, where the export's own word is not enough");
+      command.option('--store <where>', 'address or folder of the store (default .sev/store/objects)');
+      command.option('--no-store', 'check the ledger only');
+      ledgerOptions(command);
+    },
+    work: async ({ terminal }, options) => verifyAnswer(await verify(terminal, options)),
+  });
+}
+
+async function verify(terminal: Terminal, options: VerifyOptions): Promise<AuditResult> {
+  const { auditLedger, openStore, storeFolder } = await import('../run/audit-ledger.js');
+  const where = typeof options.store === 'string' ? options.store : storeFolder(homesFolder(options.homes));
+  const store = options.store === false ? {} : { store: await openStore(where) };
+  const onProgress = auditProgress(terminal);
+  if (options.file === undefined) {
+    return withSession({ ...options, label: staffLabel(options.org) }, ({ session }) =>
+      auditLedger({ session, ...store, onProgress }),
+    );
+  }
+  const { verifyExport } = await import('../auditor/index.js');
+  const genesis = options.genesis === undefined ? {} : { genesisHash: options.genesis };
+  if (options.genesis === undefined) {
+    terminal.warn("the export's own roots and genesis hash are trusted; compare them with what you know (--genesis)");
+  }
+  return verifyExport({ path: options.file, ...genesis, ...store, onProgress });
+}
+
+/** Only the regulator has an auditor; at any other organisation its operator reads the blocks. */
+function staffLabel(org: string): string {
+  return org === 'regulator' || org === 'RegulatorMSP' ? 'auditor' : 'operator';
+}
+
+/** Shows how far an audit is. */
+export function auditProgress(terminal: Terminal): (progress: AuditProgress) => void {
+  const blocks = new Progress({ terminal, label: 'audit: block', unit: 'blocks' });
+  let rounds: Progress | undefined;
+  return ({ stage, done, total }) => {
+    if (stage === 'blocks') {
+      blocks.update(done, total);
+    } else {
+      rounds ??= new Progress({ terminal, label: 'audit: round', unit: 'rounds' });
+      rounds.update(done, total);
+    }
+  };
+}
+
+function verifyAnswer(result: AuditResult): Answer {
+  const counts = Object.entries(result.checked).map(([what, count]) => `${String(count)} ${what}`);
+  const skipped = result.skipped.map((part) => `not checked: ${part}`);
+  const failure = result.firstFailure;
+  const lines =
+    failure === undefined
+      ? ['audit ok']
+      : ['audit FAILED', `${failure.code}: ${failure.where}`, `  ${failure.detail}`, '→ nothing after this was checked'];
+  return {
+    data: result,
+    text: [...lines, counts.join(', '), ...skipped, `last block ${result.lastBlockHash}`].join('\n'),
+    exitCode: result.ok ? EXIT_CODES.ok.code : EXIT_CODES.refused.code,
+  };
+}
+
+function addHistory(group: Command, run: Runner): void {
+  addCommand<HistoryOptions>(group, run, {
+    usage: 'history <kind> <id>',
+    summary: 'how a record came to be and changed: vehicle, task, round (task/round), model',
+    examples: [
+      'sev audit history vehicle v-AbCdEfGhIjKlMnOpQrStUv --task price-1',
+      'sev audit history task price-1',
+      'sev audit history round price-1/4',
+      'sev audit history model 9a3e… --task price-1',
+    ],
+    notes: `Rounds ran in the mode that their record names; ${PRIVACY_NOTE.plain}.`,
+    options: (command) => {
+      command.option('--task <id>', "task of a model, or for a vehicle's updates");
+      ledgerOptions(command);
+    },
+    work: (_context, options, [kind = '', id = '']) =>
+      withSession({ ...options, label: staffLabel(options.org) }, async ({ session }) => {
+        const { auditHistory } = await import('../auditor/history.js');
+        const history = await auditHistory(session, historyTarget(kind, id, options.task));
+        const rows = history.map((entry) => [
+          new Date(entry.timestampMs).toISOString(),
+          entry.txId.slice(0, 16),
+          entry.deleted ? 'deleted' : entry.what,
+        ]);
+        const table = renderTable(['time', 'transaction', 'what'], rows, new Set());
+        return { data: history, text: history.length === 0 ? 'nothing is recorded' : `${table}\n${PRIVACY_NOTE.plain}` };
+      }),
+  });
+}
+
+function historyTarget(kind: string, id: string, taskId: string | undefined) {
+  const withTask = taskId === undefined ? {} : { taskId };
+  switch (kind) {
+    case 'vehicle':
+      return { kind, vehicleId: id, ...withTask } as const;
+    case 'task':
+      return { kind, taskId: id } as const;
+    case 'round': {
+      const match = /^(.+)\/(\d+)$/.exec(id);
+      if (match?.[1] !== undefined) {
+        return { kind, taskId: match[1], round: Number(match[2]) } as const;
+      }
+      throw usage('A round is named task/round, e.g. price-1/4');
+    }
+    case 'model':
+      if (taskId === undefined) {
+        throw usage('Name the task of the model with --task');
+      }
+      return { kind, taskId, modelHash: id } as const;
+    default:
+      throw usage(`There is no history of "${kind}"; known are vehicle, task, round, model`);
+  }
+}
+
+function usage(message: string): SevError {
+  return new SevError('USAGE', message, { exitCode: EXIT.usage });
+}
+
+function addExport(group: Command, run: Runner): void {
+  addCommand<LedgerOptions>(group, run, {
+    usage: 'export <file>',
+    summary: 'write all blocks into one file that `sev audit verify --file` checks offline',
+    examples: ['sev audit export ledger.sev', 'sev audit export ledger.sev --json'],
+    options: ledgerOptions,
+    work: ({ terminal }, options, [file = '']) =>
+      withSession({ ...options, label: staffLabel(options.org) }, async ({ session, profile }) => {
+        const { exportLedger, manifestOf } = await import('../auditor/index.js');
+        const height = await session.height();
+        const progress = new Progress({ terminal, label: 'exported: block', unit: 'blocks', total: Number(height) });
+        const blocks = session.blocks({ startBlock: 0n, endBlock: height - 1n });
+        const summary = await exportLedger(blocks, manifestOf(profile), file, (done) => {
+          progress.update(done);
+        });
+        const text = `${String(summary.blocks)} blocks, ${String(summary.bytes)} bytes written to ${file}\nSHA-256 ${summary.sha256}`;
+        return { data: summary, text };
+      }),
+  });
+}
+

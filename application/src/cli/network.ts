@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Command } from 'commander';
+import type { NetworkStatus } from '@sev/network';
+import { addCommand, addGroup, type Answer, type Runner } from './command.js';
+import { EXIT_CODES } from './exit-codes.js';
+import { homesFolder } from './homes.js';
+
+interface UpOptions {
+  readonly topology?: string;
+  readonly homes?: string;
+}
+
+/** What a reader must know of a network that one process runs. */
+export const TRUST_NOTE = {
+  'single-operator':
+    'trust: single-operator — one operator holds all keys; it proves contracts and clients, not decentralised trust',
+  consortium: 'trust: consortium',
+} as const;
+
+export function networkCommands(program: Command, run: Runner): void {
+  const group = addGroup(program, 'network', 'bring the network up and down');
+  addCommand<UpOptions>(group, run, {
+    usage: 'up',
+    summary: 'start the network and set the consortium up; harmless when it runs already',
+    examples: ['sev network up', 'SEV_PORT_OFFSET=100 sev network up', 'sev network up --json'],
+    options: (command) => {
+      command.option('--topology <file>', 'consortium.yaml to use instead of the one that ships');
+      command.option('--homes <folder>', "folder of the organisations' homes (default .sev)");
+    },
+    work: async ({ terminal }, options) => {
+      const started = performance.now();
+      const { networkStatus, networkUp } = await import('@sev/network');
+      const onProgress = (message: string): void => {
+        terminal.status(message);
+      };
+      const topology = options.topology === undefined ? {} : { topologyPath: options.topology };
+      await networkUp({ ...topology, onProgress });
+      const { bootstrap } = await import('../run/network-ready.js');
+      await bootstrap(homesFolder(options.homes), onProgress);
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      const answer = statusAnswer(await networkStatus({}));
+      return { ...answer, text: `${answer.text}\nready after ${seconds} s` };
+    },
+  });
+  addCommand(group, run, {
+    usage: 'down',
+    summary: 'stop the network; ledgers and identities stay',
+    examples: ['sev network down'],
+    work: async ({ terminal }) => {
+      const { networkDown } = await import('@sev/network');
+      await networkDown({
+        onProgress: (message) => {
+          terminal.status(message);
+        },
+      });
+      return { data: { running: false }, text: 'the network is down' };
+    },
+  });
+  addCommand(group, run, {
+    usage: 'status',
+    summary: 'show whether the network runs, and what it is',
+    examples: ['sev network status', 'sev network status --json'],
+    notes: `The exit code is ${String(EXIT_CODES.unreachable.code)} while the network is not running.`,
+    work: async () => {
+      const { networkStatus } = await import('@sev/network');
+      return statusAnswer(await networkStatus({}));
+    },
+  });
+  addCommand<Pick<UpOptions, 'homes'>>(group, run, {
+    usage: 'clean',
+    summary: 'stop the network and remove its ledgers and identities',
+    examples: ['sev network clean'],
+    options: (command) => {
+      command.option('--homes <folder>', "folder of the homes that belong to it (default .sev)");
+    },
+    work: async ({ terminal }, options) => {
+      const { networkClean } = await import('@sev/network');
+      const { knownHomes, removeHomes } = await import('../run/network-ready.js');
+      const names = await knownHomes();
+      await networkClean({
+        onProgress: (message) => {
+          terminal.status(message);
+        },
+      });
+      await removeHomes(homesFolder(options.homes), names);
+      return { data: { removed: true, homes: names }, text: 'ledgers and identities are removed' };
+    },
+  });
+}
+
+function statusAnswer(status: NetworkStatus): Answer {
+  const organisations = status.organisations.map((o) => {
+    const chaincode = o.chaincode?.running === true ? `running (pid ${String(o.chaincode.pid)})` : 'not running';
+    return `  ${o.name.padEnd(10)} ${o.mspId.padEnd(18)} gateway ${o.gateway}  CA ${o.ca}  chaincode ${chaincode}`;
+  });
+  const lines = status.running
+    ? [
+        `network ${status.kind}: running, channel ${status.channel}, ${String(status.height)} blocks`,
+        TRUST_NOTE[status.trust],
+        ...organisations,
+      ]
+    : [`network ${status.kind}: not running`, TRUST_NOTE[status.trust], 'start it with `sev network up`'];
+  const exitCode = status.running ? EXIT_CODES.ok.code : EXIT_CODES.unreachable.code;
+  return { data: status, text: lines.join('\n'), exitCode };
+}

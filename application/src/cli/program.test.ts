@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { EXIT_CODES } from './exit-codes.js';
+import { Progress, duration, progressText } from './progress.js';
+import { runCli } from './program.js';
+import { Terminal, type TextStream } from './terminal.js';
+
+class Captured implements TextStream {
+  text = '';
+  constructor(readonly isTTY = false) {}
+  write(text: string): void {
+    this.text += text;
+  }
+}
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function sev(...args: string[]): Promise<Run> {
+  const stdout = new Captured();
+  const stderr = new Captured();
+  const code = await runCli(args, { stdout, stderr, env: {} });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+const COMMANDS = [
+  'network up',
+  'network down',
+  'network status',
+  'network clean',
+  'vehicle init',
+  'vehicle enroll',
+  'vehicle install',
+  'vehicle list',
+  'vehicle show',
+  'vehicle suspend',
+  'vehicle reinstate',
+  'vehicle revoke',
+  'vehicle run',
+  'task create',
+  'task list',
+  'task show',
+  'round run',
+  'round status',
+  'round list',
+  'round show',
+  'audit verify',
+  'audit history',
+  'audit export',
+  'store run',
+  'coordinator run',
+  'attester run',
+];
+
+describe('sev', () => {
+  let networkHome: string;
+  let before_: string | undefined;
+
+  before(async () => {
+    networkHome = await mkdtemp(join(tmpdir(), 'sev-none-'));
+    before_ = process.env['SEV_NETWORK_HOME'];
+    process.env['SEV_NETWORK_HOME'] = networkHome;
+  });
+
+  after(async () => {
+    if (before_ === undefined) {
+      delete process.env['SEV_NETWORK_HOME'];
+    } else {
+      process.env['SEV_NETWORK_HOME'] = before_;
+    }
+    await rm(networkHome, { recursive: true, force: true });
+  });
+
+  it('lists its commands and exit codes in the help', async () => {
+    const { code, stdout } = await sev('--help');
+    expect(code).to.equal(0);
+    for (const { code: exitCode, meaning } of Object.values(EXIT_CODES)) {
+      expect(stdout).to.contain(`${String(exitCode)}  ${meaning}`);
+    }
+    expect(stdout).to.contain('network').and.to.contain('round');
+  });
+
+  for (const command of COMMANDS) {
+    it(`${command} --help has examples and --json`, async () => {
+      const { code, stdout } = await sev(...command.split(' '), '--help');
+      expect(code).to.equal(0);
+      expect(stdout).to.contain('Examples:').and.to.contain(`sev ${command}`).and.to.contain('--json');
+    });
+  }
+
+  it('answers wrong usage with exit code 2 and nothing on stdout', async () => {
+    for (const args of [['round', 'run', '--rounds', 'many'], ['vehicle', 'show'], ['fly'], ['round', 'run', '--fast']]) {
+      const { code, stdout, stderr } = await sev(...args);
+      expect(code, args.join(' ')).to.equal(2);
+      expect(stdout).to.equal('');
+      expect(stderr).to.match(/^USAGE: /);
+    }
+  });
+
+  it('shows a group’s help, exit code 2, where no command is named', async () => {
+    const { code, stderr } = await sev('round');
+    expect(code).to.equal(2);
+    expect(stderr).to.contain('run');
+  });
+
+  it('says that the network is not running, what to do next, and exits with 4', async () => {
+    const { code, stdout, stderr } = await sev('vehicle', 'list');
+    expect(code).to.equal(EXIT_CODES.unreachable.code);
+    expect(stdout).to.equal('');
+    expect(stderr).to.match(/^NETWORK_NOT_RUNNING: /).and.to.match(/\n→ .*sev network up/);
+  });
+
+  it('with --json prints errors as one JSON document too', async () => {
+    const { code, stdout } = await sev('task', 'list', '--json');
+    expect(code).to.equal(4);
+    const answer = JSON.parse(stdout) as { error: { code: string; hint: string }; exitCode: number };
+    expect(answer.error.code).to.equal('NETWORK_NOT_RUNNING');
+    expect(answer.error.hint).to.contain('sev network up');
+    expect(answer.exitCode).to.equal(4);
+    const usage = await sev('task', 'show', '--json');
+    expect(usage.code).to.equal(2);
+    expect(JSON.parse(usage.stdout)).to.have.nested.property('error.code', 'USAGE');
+  });
+
+  it('names a data file that is missing before anything is started', async () => {
+    const { code, stderr } = await sev('vehicle', 'install', join(networkHome, 'none.json'));
+    expect(code).to.equal(2);
+    expect(stderr).to.match(/^FILE_UNREADABLE: /);
+  });
+});
+
+describe('terminal', () => {
+  const answer = (isTTY: boolean, env: Record<string, string>): string => {
+    const stdout = new Captured(isTTY);
+    const stderr = new Captured(isTTY);
+    const terminal = new Terminal({ stdout, stderr, env, json: false });
+    terminal.answer({}, terminal.paint.green('good'));
+    terminal.problem({ code: 'X', message: 'bad', exitCode: 1 });
+    return stdout.text + stderr.text;
+  };
+
+  it('colours what people see', () => {
+    expect(answer(true, {})).to.contain('\u001b[');
+  });
+
+  it('uses no colour when piped, with NO_COLOR, or on a dumb terminal', () => {
+    expect(answer(false, {})).not.to.contain('\u001b[3');
+    expect(answer(true, { NO_COLOR: '1' })).not.to.contain('\u001b[3');
+    expect(answer(true, { TERM: 'dumb' })).not.to.contain('\u001b[3');
+  });
+});
+
+describe('progress', () => {
+  it('tells rate and remaining time', () => {
+    const shape = { label: 'round', unit: 'rounds' };
+    expect(progressText(shape, 3, 10, 2)).to.equal('round 3/10 · 2.0 rounds/s · 4 s left');
+    expect(progressText(shape, 10, 10, 2, 'R² 0.8')).to.equal('round 10/10 · 2.0 rounds/s · R² 0.8');
+    expect(progressText(shape, 7, undefined, 10)).to.equal('round 7 · 10 rounds/s');
+  });
+
+  it('writes times as people say them', () => {
+    expect([duration(3.2), duration(125), duration(3_780)]).to.deep.equal(['4 s', '2 min 5 s', '1 h 3 min']);
+  });
+
+  it('is quiet in a log but for a line every two seconds', () => {
+    const lines: string[] = [];
+    let now = 0;
+    const terminal = { isLive: false, status: (text: string) => lines.push(text) };
+    const progress = new Progress({ terminal, label: 'block', unit: 'blocks', now: () => now });
+    for (let done = 1; done <= 50; done++) {
+      now += 100;
+      progress.update(done, 50);
+    }
+    expect(lines).to.have.length(2);
+  });
+});

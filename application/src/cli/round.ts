@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+import { resolve } from 'node:path';
+import type { RoundRecord, UpdateRecord } from '@sev/chaincode/api';
+import type { Command } from 'commander';
+import { EXIT, SevError } from '../errors.js';
+import { PRIVACY_NOTE, plotOf, renderTable, summaryText } from '../report/summary.js';
+import { terminalPlot } from '../report/terminal-plot.js';
+import type { RunEvents } from '../run/run.js';
+import type { RunPlan } from '../run/plan.js';
+import { collect } from '../services/rounds.js';
+import { auditProgress } from './audit.js';
+import { addCommand, addGroup, type Runner } from './command.js';
+import { generatedData } from './data-option.js';
+import { EXIT_CODES } from './exit-codes.js';
+import { homesFolder, withSession } from './homes.js';
+import { Progress, progressText } from './progress.js';
+import type { Terminal } from './terminal.js';
+import { SEED, wholeNumber } from './values.js';
+
+interface LedgerOptions {
+  readonly org: string;
+  readonly home?: string;
+  readonly homes?: string;
+}
+interface RunOptions {
+  readonly task: string;
+  readonly taskId?: string;
+  readonly data?: string;
+  readonly vehicles: number;
+  readonly rounds: number;
+  readonly split: string;
+  readonly seed: number;
+  readonly minimum?: number;
+  readonly resume?: string;
+  readonly homes?: string;
+  readonly runs: string;
+}
+
+function ledgerOptions(command: Command): void {
+  command.option('--org <name>', 'organisation whose identity is used', 'grid');
+  command.option('--home <folder>', 'home of that organisation (default .sev/<organisation>)');
+  command.option('--homes <folder>', 'folder of the homes, one named after each organisation');
+}
+
+export function roundCommands(program: Command, run: Runner): void {
+  const group = addGroup(program, 'round', 'run rounds and look at them');
+  addRun(group, run);
+  addStatus(group, run);
+  addList(group, run);
+  addShow(group, run);
+}
+
+function addRun(group: Command, run: Runner): void {
+  addCommand<RunOptions>(group, run, {
+    usage: 'run',
+    summary: 'the whole job: vehicles, task, rounds, baselines, audit, report',
+    examples: [
+      'sev round run --vehicles 20 --rounds 10',
+      'sev round run --data "CAR DETAILS FROM CAR DEKHO.csv" --vehicles 10 --rounds 30 --split brand',
+      'sev round run --resume price-1f0c9a7e',
+    ],
+    notes:
+      'The network must be up (`make network-up`). Store, attesters, coordinator and vehicles run as programs of their\n' +
+      'own on this machine, with their homes in .sev. Results: runs/latest/report.json and accuracy.svg.\n' +
+      `Rounds run in the mode ${PRIVACY_NOTE.plain}.\n` +
+      'After Ctrl-C, --resume goes on from the ledger; so does the same command with the same --task-id.',
+    options: (command) => {
+      command.option('--task <kind>', 'kind of task: price', 'price');
+      command.option('--data <file>', 'CSV file in the CarDekho columns (default: generated rows)');
+      command.option('--vehicles <n>', 'vehicles that take part', wholeNumber(1, 10_000), 20);
+      command.option('--rounds <n>', 'rounds', wholeNumber(1, 100_000), 10);
+      command.option('--split <name>', 'iid, or the column that divides the training rows: brand, seller, fuel, …', 'iid');
+      command.option('--seed <n>', 'seed of the model, the training and the generated rows', SEED, 1);
+      command.option('--minimum <n>', 'fewest updates of a round (default: half of the vehicles)', wholeNumber(1, 10_000));
+      command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
+      command.option('--resume <task>', 'go on with an interrupted run');
+      command.option('--homes <folder>', "folder of the programs' homes (default .sev)");
+      command.option('--runs <folder>', 'folder of the reports', 'runs');
+    },
+    work: async ({ terminal, signal }, options) => {
+      const homes = homesFolder(options.homes);
+      const plan = await planOf(options, homes);
+      const { runRounds } = await import('../run/run.js');
+      terminal.note(`task ${plan.taskId} · ${PRIVACY_NOTE.plain}`);
+      const runs = resolve(options.runs);
+      const { report, folder } = await runRounds({ plan, homes, runs, signal: signal(), events: runEvents(terminal) });
+      const plot = report.rounds.length > 1 ? `\n\n${terminalPlot(plotOf(report), terminal.paint)}` : '';
+      return {
+        data: report,
+        text: `${summaryText(report)}${plot}\n\nreport ${folder}/report.json, plot ${folder}/accuracy.svg`,
+        exitCode: report.audit.ok ? EXIT_CODES.ok.code : EXIT_CODES.refused.code,
+      };
+    },
+  });
+}
+
+async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
+  const { findPlan, loadPlan, newTaskId } = await import('../run/plan.js');
+  if (options.resume !== undefined) {
+    return loadPlan(homes, options.resume);
+  }
+  if (options.task !== 'price') {
+    throw new SevError('TASK_KIND_UNKNOWN', `There is no task of kind "${options.task}"`, {
+      hint: 'Known is price.',
+      exitCode: EXIT.usage,
+    });
+  }
+  const { data, vehicles, rounds, split, seed } = options;
+  const taskId = options.taskId ?? newTaskId(options.task);
+  const earlier = await findPlan(homes, taskId);
+  return {
+    schemaVersion: 1,
+    taskId,
+    kind: options.task,
+    data: data === undefined ? generatedData(undefined, seed) : { source: 'file', path: resolve(data) },
+    split,
+    seed,
+    vehicles,
+    rounds,
+    minimumCohort: options.minimum ?? Math.ceil(vehicles / 2),
+    vehicleIds: earlier?.vehicles === vehicles ? earlier.vehicleIds : [],
+    startedAt: earlier?.startedAt ?? new Date().toISOString(),
+  };
+}
+
+/** Shows a run while it goes on. */
+function runEvents(terminal: Terminal): RunEvents {
+  const enrolling = new Progress({ terminal, label: 'enrolled', unit: 'vehicles' });
+  const auditing = auditProgress(terminal);
+  let first: { readonly at: number; readonly round: number } | undefined;
+  return {
+    onStep: (text) => {
+      terminal.note(text);
+    },
+    onEnrolled: (done, total) => {
+      enrolling.update(done, total);
+    },
+    onRound: (round, rounds) => {
+      const now = performance.now();
+      first ??= { at: now - round.ms.total, round: round.round - 1 };
+      const perSecond = ((round.round - first.round) / (now - first.at)) * 1_000;
+      const figures = `R² ${round.r2.toFixed(3)} · ${round.ms.total.toFixed(0)} ms`;
+      terminal.status(progressText({ label: 'round', unit: 'rounds' }, round.round, rounds, perSecond, figures));
+    },
+    onAudit: (done, total, stage) => {
+      const progress = { stage: stage === 'rounds' ? 'rounds' : 'blocks', done } as const;
+      auditing(total === undefined ? progress : { ...progress, total });
+    },
+    onLog: (program, line) => {
+      terminal.note(`${program}: ${line}`);
+    },
+  };
+}
+
+function addStatus(group: Command, run: Runner): void {
+  addCommand<LedgerOptions>(group, run, {
+    usage: 'status <task>',
+    summary: "show the newest round of a task and how many updates it has",
+    examples: ['sev round status price-1', 'sev round status price-1 --json'],
+    options: ledgerOptions,
+    work: (_context, options, [taskId = '']) =>
+      withSession({ ...options, label: 'operator' }, async ({ session, profile }) => {
+        const { learning } = await import('../ledger/index.js');
+        const contract = learning(session);
+        const { task } = await contract.task(taskId);
+        const rounds = await collect(contract.rounds(taskId));
+        const latest = rounds.reduce<RoundRecord | undefined>((a, b) => (a === undefined || b.round > a.round ? b : a), undefined);
+        const updates = latest === undefined ? [] : await collect(contract.updates(latest));
+        const { trust } = profile.network;
+        const data = { taskId, plannedRounds: task.plannedRounds, privacy: task.privacy, trust, round: latest ?? null, recorded: updates.length };
+        const state =
+          latest === undefined
+            ? 'no round has been opened'
+            : `round ${String(latest.round)} of ${String(task.plannedRounds)}, attempt ${String(latest.attempt)}: ${latest.state}, ` +
+              `${String(updates.length)} of ${String(task.cohort.target)} updates recorded`;
+        return { data, text: [`task ${taskId}: ${state}`, PRIVACY_NOTE[task.privacy], `trust: ${trust}`].join('\n') };
+      }),
+  });
+}
+
+function addList(group: Command, run: Runner): void {
+  addCommand<LedgerOptions>(group, run, {
+    usage: 'list <task>',
+    summary: 'list the rounds of a task',
+    examples: ['sev round list price-1'],
+    options: ledgerOptions,
+    work: (_context, options, [taskId = '']) =>
+      withSession({ ...options, label: 'operator' }, async ({ session }) => {
+        const { learning } = await import('../ledger/index.js');
+        const rounds = (await collect(learning(session).rounds(taskId))).sort((a, b) => a.round - b.round);
+        const rows = rounds.map((round) => [
+          String(round.round),
+          String(round.attempt),
+          round.state,
+          String(round.proposal?.cohortSize ?? ''),
+          round.finalisedAtMs === undefined ? '' : String(round.finalisedAtMs - round.openedAtMs),
+          round.openedBy,
+          (round.proposal?.modelHash ?? '').slice(0, 16),
+          round.privacy,
+        ]);
+        const head = ['round', 'attempt', 'state', 'cohort', 'ms', 'opened by', 'model', 'privacy'];
+        const table = renderTable(head, rows, new Set([0, 1, 3, 4]));
+        return { data: rounds, text: rounds.length === 0 ? 'no round has been opened' : `${table}\n${PRIVACY_NOTE.plain}` };
+      }),
+  });
+}
+
+function addShow(group: Command, run: Runner): void {
+  addCommand<LedgerOptions>(group, run, {
+    usage: 'show <task> <round>',
+    summary: 'show a round and its recorded updates',
+    examples: ['sev round show price-1 4', 'sev round show price-1 4 --json'],
+    options: ledgerOptions,
+    work: (_context, options, [taskId = '', number = '']) =>
+      withSession({ ...options, label: 'operator' }, async ({ session }) => {
+        const { learning } = await import('../ledger/index.js');
+        const contract = learning(session);
+        const record = await contract.round({ taskId, round: wholeNumber(1, 1_000_000)(number) });
+        const updates = await collect(contract.updates(record));
+        return { data: { ...record, updates }, text: roundText(record, updates) };
+      }),
+  });
+}
+
+function roundText(record: RoundRecord, updates: readonly UpdateRecord[]): string {
+  const excluded = new Map(record.proposal?.excluded.map((e) => [e.vehicleId, e.reason]));
+  const rows = updates.map((u) => [
+    u.vehicleId,
+    u.updateHash.slice(0, 16),
+    String(u.weightClass),
+    new Date(u.recordedAtMs).toISOString(),
+    excluded.get(u.vehicleId) ?? '',
+  ]);
+  return [
+    `round ${record.taskId}/${String(record.round)}, attempt ${String(record.attempt)}: ${record.state}`,
+    PRIVACY_NOTE[record.privacy],
+    `base   ${record.baseModelHash}`,
+    `model  ${record.proposal?.modelHash ?? 'not yet'}`,
+    `attested by ${record.attestations?.map((a) => a.mspId).join(', ') ?? 'nobody yet'}`,
+    '',
+    renderTable(['vehicle', 'update', 'class', 'recorded', 'excluded'], rows, new Set([2])),
+  ].join('\n');
+}

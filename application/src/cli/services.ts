@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { homeOf, inHome, organisationNamed, readConnectionProfile } from '../config/index.js';
+import { EXIT, SevError } from '../errors.js';
+import type { RunningService } from '../services/index.js';
+import { addCommand, addGroup, type CommandContext, type Runner } from './command.js';
+import { generatedData } from './data-option.js';
+import { PORT, SEED, pair, wholeNumber } from './values.js';
+
+interface ListenOptions {
+  readonly home?: string;
+  readonly host?: string;
+  readonly port?: number;
+}
+interface StoreOptions extends ListenOptions {
+  readonly maxObjectBytes?: number;
+}
+interface AttesterOptions extends ListenOptions {
+  readonly org: string;
+  readonly store: string;
+}
+interface CoordinatorOptions extends AttesterOptions {
+  readonly task: string;
+  readonly rounds?: number;
+  readonly attester?: Readonly<Record<string, string>>;
+}
+interface VehicleOptions {
+  readonly home?: string;
+  readonly store: string;
+  readonly coordinator: readonly string[];
+  readonly task?: string;
+  readonly data?: string;
+  readonly generate?: number;
+  readonly dataSeed?: number;
+  readonly split: string;
+  readonly client: string;
+  readonly vehicle?: readonly string[];
+  readonly workers?: number;
+}
+
+/** What every service says of itself in its help. */
+const SERVICE_NOTES =
+  'Runs until it is ended (Ctrl-C, SIGTERM). With --json it prints one line when it is ready:\n' +
+  '{"ready":true,"service":…,"url":…,"pid":…}; the log is JSON lines on stderr (level: SEV_LOG_LEVEL, default warn).';
+
+function listenOptions(command: Command, home: string): void {
+  command.option('--home <folder>', `home of the service (default ${home})`);
+  command.option('--host <address>', 'address to listen on (default 127.0.0.1)');
+  command.option('--port <n>', 'port to listen on; 0 takes any free one', PORT, 0);
+}
+
+export function serviceCommands(program: Command, run: Runner): void {
+  addStore(addGroup(program, 'store', 'the content-addressed store of models and updates'), run);
+  addCoordinator(addGroup(program, 'coordinator', 'the program that drives rounds'), run);
+  addAttester(addGroup(program, 'attester', 'the program that recomputes and attests rounds'), run);
+}
+
+function addStore(group: Command, run: Runner): void {
+  addCommand<StoreOptions>(group, run, {
+    usage: 'run',
+    summary: 'serve models and updates by their hash over HTTP',
+    examples: ['sev store run --port 8100', 'sev store run --home /srv/sev/store --json'],
+    notes: SERVICE_NOTES,
+    options: (command) => {
+      listenOptions(command, '.sev/store');
+      command.option('--max-object-bytes <n>', 'largest object that is taken', wholeNumber(1, 2 ** 31));
+    },
+    work: async (context, options) => {
+      const home = homeOf('store', options.home);
+      const { runStore } = await import('../services/run-store.js');
+      const { host, port, maxObjectBytes } = options;
+      const directory = join(home, 'objects');
+      const service = await runStore({ directory, host, port, maxObjectBytes, log: await newLog('store') });
+      await serve(context, 'store', home, service);
+      return undefined;
+    },
+  });
+}
+
+function addAttester(group: Command, run: Runner): void {
+  addCommand<AttesterOptions>(group, run, {
+    usage: 'run',
+    summary: 'sign statements about rounds after recomputing them',
+    examples: ['sev attester run --org city --store http://127.0.0.1:8100'],
+    notes: SERVICE_NOTES,
+    options: (command) => {
+      command.requiredOption('--org <name>', 'organisation that it speaks for');
+      command.requiredOption('--store <url>', 'address of the store');
+      listenOptions(command, '.sev/<organisation>');
+    },
+    work: async (context, options) => {
+      const profile = await readConnectionProfile();
+      const { name } = organisationNamed(profile, options.org);
+      const home = homeOf(name, options.home);
+      const { host, port, store: storeUrl } = options;
+      const { runAttester } = await import('../services/run-attester.js');
+      const log = await newLog('attester', name);
+      const service = await runAttester({ profile, organisation: name, home, storeUrl, host, port, log });
+      await serve(context, 'attester', home, service);
+      return undefined;
+    },
+  });
+}
+
+function addCoordinator(group: Command, run: Runner): void {
+  addCommand<CoordinatorOptions>(group, run, {
+    usage: 'run',
+    summary: 'drive the rounds of a task from the state of the ledger',
+    examples: [
+      'sev coordinator run --org grid --task price-1 --store http://127.0.0.1:8100 \\',
+      '    --attester city=http://127.0.0.1:8201 --attester maker=http://127.0.0.1:8202',
+    ],
+    notes: `${SERVICE_NOTES}\nIt may be killed at any point: started again, it goes on from the ledger. It ends after the last round.`,
+    options: (command) => {
+      command.requiredOption('--org <name>', 'organisation that it speaks for');
+      command.requiredOption('--task <id>', 'task whose rounds it drives');
+      command.requiredOption('--store <url>', 'address of the store');
+      command.option('--rounds <n>', "last round (default: the task's planned rounds)", wholeNumber(1, 1_000_000));
+      command.option('--attester <org=url>', "another organisation's attester; may be repeated", pair);
+      listenOptions(command, '.sev/<organisation>');
+    },
+    work: async (context, options) => {
+      const profile = await readConnectionProfile();
+      const { name } = organisationNamed(profile, options.org);
+      const home = homeOf(name, options.home);
+      const { host, port, store: storeUrl, task: taskId, rounds } = options;
+      const attesters = Object.entries(options.attester ?? {}).map(([organisation, url]) => ({ organisation, url }));
+      const { runCoordinator } = await import('../services/run-coordinator.js');
+      const log = await newLog('coordinator', name);
+      const base = { profile, organisation: name, home, storeUrl, host, port, log };
+      const service = await runCoordinator({ ...base, taskId, rounds, attesters });
+      await serve(context, 'coordinator', home, service);
+      return undefined;
+    },
+  });
+}
+
+/** `sev vehicle run`; it belongs to the group of vehicle commands. */
+export function addVehicleRun(group: Command, run: Runner): void {
+  addCommand<VehicleOptions>(group, run, {
+    usage: 'run',
+    summary: 'let the vehicles of a home take part in rounds',
+    examples: [
+      'sev vehicle run --home car-7 --client 7/20 --data cars.csv --store http://127.0.0.1:8100 --coordinator http://127.0.0.1:8200',
+      'sev vehicle run --pool --client 0/20 --generate 4000 --store … --coordinator …',
+    ],
+    notes: `${SERVICE_NOTES}\nWithout --pool one vehicle runs; with it all of the home, or those named by --vehicle, in worker threads.`,
+    options: (command) => {
+      command.option('--home <folder>', 'home of the vehicle or pool (default .sev/fleet)');
+      command.requiredOption('--store <url>', 'address of the store');
+      command.requiredOption('--coordinator <url...>', 'addresses of coordinators, tried in this order');
+      command.requiredOption('--client <i/K>', 'which of K clients of the data it is, from 0; of a pool, the first one');
+      command.option('--task <id>', 'only this task (default: every one that it can train)');
+      command.option('--data <file>', 'CSV file in the CarDekho columns');
+      command.option('--generate <rows>', 'generate that many rows instead of reading a file', wholeNumber(1, 1_000_000));
+      command.option('--data-seed <n>', 'seed of the generated rows', SEED);
+      command.option('--split <name>', 'iid, or the column that divides the rows', 'iid');
+      command.option('--pool', 'run all vehicles of the home');
+      command.option('--vehicle <id...>', 'only these vehicles, in the order of their clients');
+      command.option('--workers <n>', 'worker threads (default: one for each core)', wholeNumber(1, 1_024));
+    },
+    work: async (context, options) => {
+      const profile = await readConnectionProfile();
+      const home = homeOf('fleet', options.home);
+      const { runVehicle } = await import('../services/run-vehicle.js');
+      const { first, clients } = clientOf(options.client);
+      const service = await runVehicle({
+        profile,
+        home,
+        storeUrl: options.store,
+        coordinatorUrls: options.coordinator,
+        data:
+          options.data === undefined
+            ? generatedData(options.generate, options.dataSeed)
+            : { source: 'file', path: resolve(options.data) },
+        split: options.split,
+        clients,
+        firstClient: first,
+        vehicleIds: options.vehicle,
+        taskId: options.task,
+        workers: options.workers,
+        log: await newLog('vehicle'),
+      });
+      await serve(context, 'vehicle', home, service);
+      return undefined;
+    },
+  });
+}
+
+function clientOf(text: string): { first: number; clients: number } {
+  const match = /^(\d+)\/(\d+)$/.exec(text);
+  const first = Number(match?.[1]);
+  const clients = Number(match?.[2]);
+  if (match === null || !(first < clients)) {
+    throw new SevError('USAGE', `--client ${text}: it must have the form i/K with i below K`, { exitCode: EXIT.usage });
+  }
+  return { first, clients };
+}
+
+async function newLog(service: string, organisation?: string) {
+  const { pino } = await import('pino');
+  const level = process.env['SEV_LOG_LEVEL'] ?? 'warn';
+  const base = organisation === undefined ? { service } : { service, organisation };
+  return pino({ level, base }, pino.destination({ dest: 2, sync: true }));
+}
+
+/** Says that the service is ready, then lives until it ends by itself, is told to, or fails. */
+async function serve(context: CommandContext, name: string, home: string, service: RunningService): Promise<void> {
+  const signal = context.signal();
+  const stop = (): void => {
+    // A failure while closing also rejects `done`, which is what is reported.
+    service.close().catch(() => undefined);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  if (process.env['SEV_STOP_WITH_STDIN'] === '1') {
+    // The program that started this one holds the other end: it closes when that one dies.
+    process.stdin.once('end', stop).once('error', stop).resume();
+  }
+  const { writeJson, makePrivateDirectory } = await import('../store/files.js');
+  const ready = { ready: true, service: name, ...(service.url === undefined ? {} : { url: service.url }), pid: process.pid };
+  await makePrivateDirectory(home);
+  await writeJson(inHome.service(home), ready);
+  const where = service.url === undefined ? '' : ` at ${service.url}`;
+  context.terminal.answer(ready, `${name} is ready${where}; end it with Ctrl-C`);
+  try {
+    await service.done;
+  } finally {
+    process.stdin.pause();
+    await service.close();
+  }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Task, TaskRecord } from '@sev/chaincode/api';
+import type { Command } from 'commander';
+import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
+import { addCommand, addGroup, type Runner } from './command.js';
+import { withSession } from './homes.js';
+import { SEED, wholeNumber } from './values.js';
+
+interface LedgerOptions {
+  readonly org: string;
+  readonly home?: string;
+  readonly homes?: string;
+}
+interface CreateOptions extends LedgerOptions {
+  readonly vehicles: number;
+  readonly rounds: number;
+  readonly rows: number;
+  readonly seed: number;
+  readonly minimum?: number;
+  readonly grace: number;
+  readonly deadline: number;
+  readonly store: string;
+}
+
+function ledgerOptions(command: Command): void {
+  command.option('--org <name>', 'organisation whose identity is used', 'grid');
+  command.option('--home <folder>', 'home of that organisation (default .sev/<organisation>)');
+  command.option('--homes <folder>', 'folder of the homes, one named after each organisation');
+}
+
+export function taskCommands(program: Command, run: Runner): void {
+  const group = addGroup(program, 'task', 'learning tasks on the ledger');
+  addCommand<CreateOptions>(group, run, {
+    usage: 'create <task>',
+    summary: 'create a task of kind price, with its initial model in the store',
+    examples: ['sev task create price-1 --vehicles 20 --rounds 10 --store http://127.0.0.1:8100'],
+    options: (command) => {
+      command.requiredOption('--store <url>', 'address or folder of the store, for the initial model');
+      command.option('--vehicles <n>', 'with this many updates a round closes at once', wholeNumber(1, 100_000), 20);
+      command.option('--minimum <n>', 'fewest updates of a round (default: half of the vehicles)', wholeNumber(1, 100_000));
+      command.option('--rounds <n>', 'planned rounds', wholeNumber(1, 1_000_000), 10);
+      command.option('--rows <n>', 'training rows expected in all; lays out the weight classes', wholeNumber(1, 1e9), 3_000);
+      command.option('--seed <n>', 'seed of the initial model and of the training', SEED, 1);
+      command.option('--grace <s>', 'seconds after which a round that has its minimum closes', wholeNumber(1, 86_400), 15);
+      command.option('--deadline <s>', 'seconds after which any organisation may close a round', wholeNumber(1, 86_400), 300);
+      ledgerOptions(command);
+    },
+    work: (_context, options, [taskId = '']) =>
+      withSession({ ...options, label: 'operator' }, async ({ session }) => {
+        const [{ priceTask }, { openStore }, { learning }] = await Promise.all([
+          import('../run/price-task.js'),
+          import('../run/audit-ledger.js'),
+          import('../ledger/index.js'),
+        ]);
+        const { task, initialModel } = priceTask({
+          taskId,
+          vehicles: options.vehicles,
+          rounds: options.rounds,
+          seed: options.seed,
+          trainingRows: options.rows,
+          graceMs: options.grace * 1_000,
+          roundMs: options.deadline * 1_000,
+          ...(options.minimum === undefined ? {} : { minimumCohort: options.minimum }),
+        });
+        await (await openStore(options.store)).put(initialModel);
+        const { result, transactionId } = await learning(session).createTask(task);
+        return { data: { ...result, transactionId }, text: `${taskText(result.task)}\ntransaction ${transactionId}` };
+      }),
+  });
+  addCommand<LedgerOptions>(group, run, {
+    usage: 'list',
+    summary: 'list the tasks on the ledger',
+    examples: ['sev task list', 'sev task list --json'],
+    options: ledgerOptions,
+    work: (_context, options) =>
+      withSession({ ...options, label: 'operator' }, async ({ session }) => {
+        const { learning } = await import('../ledger/index.js');
+        const tasks: TaskRecord[] = [];
+        for await (const task of learning(session).tasks()) {
+          tasks.push(task);
+        }
+        const rows = tasks.map(({ task, createdBy, createdAtMs }) => [
+          task.taskId,
+          task.kind,
+          String(task.plannedRounds),
+          `${String(task.cohort.minimum)}–${String(task.cohort.target)}`,
+          task.privacy,
+          createdBy,
+          new Date(createdAtMs).toISOString(),
+        ]);
+        const table = renderTable(['task', 'kind', 'rounds', 'cohort', 'privacy', 'created by', 'at'], rows, new Set([2]));
+        return { data: tasks, text: tasks.length === 0 ? 'no tasks are on the ledger' : `${table}\n${PRIVACY_NOTE.plain}` };
+      }),
+  });
+  addCommand<LedgerOptions>(group, run, {
+    usage: 'show <task>',
+    summary: 'show a task',
+    examples: ['sev task show price-1'],
+    options: ledgerOptions,
+    work: (_context, options, [taskId = '']) =>
+      withSession({ ...options, label: 'operator' }, async ({ session }) => {
+        const { learning } = await import('../ledger/index.js');
+        const record = await learning(session).task(taskId);
+        return { data: record, text: taskText(record.task) };
+      }),
+  });
+}
+
+function taskText(task: Task): string {
+  const { model, training, cohort, deadlines, aggregation } = task;
+  const classes = aggregation.weightClasses.map((c) => `from ${String(c.minSamples)} rows: ${String(c.weight)}`).join(', ');
+  return [
+    `task ${task.taskId}: ${task.kind}, ${String(task.plannedRounds)} rounds, ${PRIVACY_NOTE[task.privacy]}`,
+    `features   ${task.features}`,
+    `model      ${model.layers.join('-')}, ${String(model.parameters)} parameters, initial ${model.initialModelHash}`,
+    `training   ${String(training.epochs)} epochs, batch ${String(training.batchSize)}, rate ${String(training.learningRateMicro / 1e6)}, seed ${String(training.seed)}`,
+    `weights    ${aggregation.rule}, ${classes}`,
+    `cohort     at least ${String(cohort.minimum)}, closes at once with ${String(cohort.target)}`,
+    `deadlines  grace ${String(deadlines.graceMs / 1000)} s, round ${String(deadlines.roundMs / 1000)} s`,
+  ].join('\n');
+}

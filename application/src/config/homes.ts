@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join, resolve } from 'node:path';
+
+/**
+ * The home folder of a program or organisation: what `--home` says, else `SEV_HOME`, else `.sev/<what>` in the
+ * working directory.
+ */
+export function homeOf(what: string, option?: string): string {
+  return resolve(option ?? process.env['SEV_HOME'] ?? join('.sev', what));
+}
+
+/** Names of the files in a home; the only place that builds these paths. */
+export const inHome = {
+  wallet: (home: string) => join(home, 'wallet'),
+  /** Signs the organisation's statements. */
+  signingKey: (home: string) => join(home, 'signing-key.pem'),
+  makerKey: (home: string) => join(home, 'maker-key.pem'),
+  makerSecret: (home: string) => join(home, 'maker-secret'),
+  /** Certificates that were issued and are not yet known to be on the ledger. */
+  issued: (home: string) => join(home, 'issued'),
+  /** Vehicles of a vehicle home: keys until their certificate is installed, provisioning ids. */
+  vehicles: (home: string) => join(home, 'vehicles'),
+  service: (home: string) => join(home, 'service.json'),
+} as const;

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { RoundRecord } from '@sev/chaincode/api';
+import { Attester } from '../attester/attester.js';
+import { LedgerError } from '../ledger/errors.js';
+import { silentLog } from '../services/log.js';
+import { Federation, until } from '../testing/federation.js';
+import type { Hooks } from '../testing/fake-ledger.js';
+import { Coordinator, type CoordinatorOptions } from './coordinator.js';
+import type { RoundTiming } from './round-clock.js';
+import { OwnStatementSource } from './statement-sources.js';
+import type { StatementSource } from './statements.js';
+
+/** The attesters of the other organisations, called directly. */
+function attesters(federation: Federation, mspIds: readonly string[]): StatementSource[] {
+  return mspIds.map((mspId) => {
+    const attester = new Attester({
+      session: federation.ledger.session(mspId),
+      store: federation.store,
+      signer: federation.signer(mspId),
+      log: silentLog,
+    });
+    return {
+      mspId,
+      close: (ref) => attester.close(ref),
+      abort: (ref, reason) => attester.abort(ref, reason),
+      attest: (proposal) => attester.attest(proposal),
+    };
+  });
+}
+
+function newCoordinator(
+  federation: Federation,
+  options: Partial<CoordinatorOptions> = {},
+  mspId = 'GridMSP',
+  hooks: Hooks = {},
+): Coordinator {
+  const others = federation.mspIds.filter((other) => other !== mspId);
+  return new Coordinator({
+    session: federation.ledger.session(mspId, hooks),
+    store: federation.store,
+    taskId: federation.task.taskId,
+    sources: [new OwnStatementSource(federation.signer(mspId)), ...attesters(federation, others)],
+    batch: { lingerMs: 5 },
+    pollMs: 20,
+    log: silentLog,
+    ...options,
+  });
+}
+
+/** Vehicles that send their envelope for every open round until the ledger has it, to whatever coordinator there is. */
+async function driveVehicles(
+  federation: Federation,
+  coordinators: () => readonly Coordinator[],
+  isOver: () => boolean,
+  vehicleIds = federation.vehicleIds,
+): Promise<void> {
+  const sendUntilRecorded = async (round: RoundRecord, vehicleId: string): Promise<void> => {
+    const envelope = await federation.envelope(round, vehicleId);
+    const isRecorded = (): boolean => federation.ledger.updates(round).some((update) => update.vehicleId === vehicleId);
+    const isOpen = (): boolean => federation.ledger.rounds.get(round.round) === round;
+    while (!isOver() && isOpen() && !isRecorded()) {
+      for (const coordinator of coordinators()) {
+        await coordinator.submitEnvelope(round, envelope).catch(() => undefined);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const served = new Set<RoundRecord>();
+  const sending: Promise<void>[] = [];
+  while (!isOver()) {
+    for (const round of federation.ledger.rounds.values()) {
+      if (round.state === 'open' && !served.has(round)) {
+        served.add(round);
+        sending.push(...vehicleIds.map((id) => sendUntilRecorded(round, id)));
+      }
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await Promise.all(sending);
+}
+
+function expectWholeRun(federation: Federation, rounds: number): void {
+  const { ledger, task } = federation;
+  let base = task.model.initialModelHash;
+  for (let number = 1; number <= rounds; number++) {
+    const round = ledger.rounds.get(number)!;
+    expect(round.state).to.equal('finalised');
+    expect(round.baseModelHash).to.equal(base);
+    base = round.proposal!.modelHash;
+  }
+  const keys = ledger.writtenUpdates.map((u) => `${String(u.round)}/${String(u.attempt)}/${u.vehicleId}`);
+  expect(new Set(keys).size).to.equal(keys.length);
+}
+
+describe('Coordinator', () => {
+  it('runs a round in four transactions and four commits', async () => {
+    const federation = new Federation({ vehicles: 20 });
+    const timings: RoundTiming[] = [];
+    const coordinator = newCoordinator(federation, {
+      batch: {},
+      pollMs: 2_000,
+      onTiming: (timing) => timings.push(timing),
+    });
+    let over = false;
+    const vehicles = driveVehicles(
+      federation,
+      () => [coordinator],
+      () => over,
+    );
+    await coordinator.run();
+    over = true;
+    await vehicles;
+    expectWholeRun(federation, 3);
+    expect(federation.ledger.transactions).to.have.length(12);
+    expect(timings.map((t) => [t.round, t.cohort, t.transactions, t.commits, t.resumed])).to.deep.equal([
+      [1, 20, 4, 4, false],
+      [2, 20, 4, 4, false],
+      [3, 20, 4, 4, false],
+    ]);
+  });
+
+  it('goes on from the ledger wherever it is killed, and counts no update twice', async function () {
+    this.timeout(60_000);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ afterSubmits: fc.nat(6), committed: fc.boolean() }), { maxLength: 8 }),
+        fc.integer({ min: 1, max: 6 }),
+        async (crashes, vehicles) => {
+          const federation = new Federation({ vehicles });
+          let current: Coordinator | undefined;
+          let over = false;
+          const driving = driveVehicles(
+            federation,
+            () => (current === undefined ? [] : [current]),
+            () => over,
+          );
+          for (const crash of [...crashes, undefined]) {
+            await runUntilCrash(federation, crash, (coordinator) => (current = coordinator));
+          }
+          over = true;
+          await driving;
+          expectWholeRun(federation, 3);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it('does no harm beside another coordinator of another organisation', async function () {
+    this.timeout(20_000);
+    const federation = new Federation({ vehicles: 6 });
+    const both = [newCoordinator(federation), newCoordinator(federation, {}, 'CityMSP')];
+    let over = false;
+    const driving = driveVehicles(
+      federation,
+      () => both,
+      () => over,
+    );
+    await Promise.all(both.map((coordinator) => coordinator.run()));
+    over = true;
+    await driving;
+    expectWholeRun(federation, 3);
+  });
+
+  it('closes with the minimum cohort when the grace time is over', async () => {
+    const federation = new Federation({ vehicles: 4, minimum: 2, target: 4, graceMs: 60 });
+    const coordinator = newCoordinator(federation, { lastRound: 1 });
+    let over = false;
+    const driving = driveVehicles(
+      federation,
+      () => [coordinator],
+      () => over,
+      federation.vehicleIds.slice(0, 3),
+    );
+    await coordinator.run();
+    over = true;
+    await driving;
+    expectWholeRun(federation, 1);
+    expect(federation.ledger.rounds.get(1)!.proposal!.cohortSize).to.equal(3);
+  });
+
+  it('aborts a round whose minimum cohort does not come, and gives up after the attempts allowed', async () => {
+    const federation = new Federation({ vehicles: 4, minimum: 2, graceMs: 20 });
+    const coordinator = newCoordinator(federation, { maxAttempts: 2 });
+    const error = await coordinator.run().catch((e: unknown) => e);
+    expect(error).to.have.property('code', 'ROUND_GIVEN_UP');
+    expect(federation.ledger.rounds.get(1)).to.include({ state: 'aborted', attempt: 2 });
+  });
+
+  it('aborts a closed round whose updates cannot be averaged, with the consent of a majority', async () => {
+    const federation = new Federation({ vehicles: 2, minimum: 2 });
+    const coordinator = newCoordinator(federation, { maxAttempts: 1 });
+    const running = coordinator.run().catch((e: unknown) => e);
+    await until(() => federation.ledger.rounds.has(1));
+    const round = federation.ledger.rounds.get(1)!;
+    const nan = new Uint8Array(4 * federation.task.model.parameters).fill(0xff);
+    const [first, second] = federation.vehicleIds as [string, string];
+    await Promise.all([
+      coordinator.submitEnvelope(round, await federation.envelope(round, first)),
+      coordinator.submitEnvelope(round, await federation.envelope(round, second, nan)),
+    ]);
+    expect(await running).to.have.property('code', 'ROUND_GIVEN_UP');
+    expect(federation.ledger.rounds.get(1)!.abortReason).to.match(/1 usable updates/);
+  });
+
+  it('goes on with a majority when an attester is dead', async () => {
+    const federation = new Federation({ vehicles: 3 });
+    const dead: StatementSource = {
+      mspId: 'RegulatorMSP',
+      close: () => new Promise(() => undefined),
+      abort: () => new Promise(() => undefined),
+      attest: () => new Promise(() => undefined),
+    };
+    const sources = [
+      dead,
+      new OwnStatementSource(federation.signer('GridMSP')),
+      ...attesters(federation, ['MakerMSP', 'CityMSP']),
+    ];
+    const coordinator = newCoordinator(federation, { sources });
+    let over = false;
+    const driving = driveVehicles(
+      federation,
+      () => [coordinator],
+      () => over,
+    );
+    await coordinator.run();
+    over = true;
+    await driving;
+    expectWholeRun(federation, 3);
+  });
+
+  it('does not take a statement whose signature is not that of the organisation', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const impostors = ['MakerMSP', 'CityMSP', 'RegulatorMSP'].map((mspId): StatementSource => {
+      const wrong = federation.signer('GridMSP');
+      return {
+        mspId,
+        close: (ref) => Promise.resolve({ ...wrong.close(ref), mspId }),
+        abort: (ref, reason) => Promise.resolve({ ...wrong.abort(ref, reason), mspId }),
+        attest: (proposal) => Promise.resolve({ ...wrong.attest(proposal), mspId }),
+      };
+    });
+    let asked = 0;
+    const counted = impostors.map((source) => ({
+      ...source,
+      close: (ref: Parameters<StatementSource['close']>[0]) => {
+        asked++;
+        return source.close(ref);
+      },
+    }));
+    const coordinator = newCoordinator(federation, {
+      sources: [new OwnStatementSource(federation.signer('GridMSP')), ...counted],
+    });
+    let over = false;
+    const driving = driveVehicles(
+      federation,
+      () => [coordinator],
+      () => over,
+    );
+    const running = coordinator.run();
+    await until(() => asked >= 6, 'the coordinator asking again');
+    coordinator.end();
+    over = true;
+    await Promise.all([running, driving]);
+    expect(federation.ledger.rounds.get(1)!.state).to.equal('open');
+    expect(federation.ledger.transactions).not.to.include('CloseRound');
+  });
+
+  it('refuses envelopes of another task, of an old round and from another base model', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const coordinator = newCoordinator(federation);
+    const running = coordinator.run();
+    await until(() => coordinator.status().state === 'open');
+    const round = federation.ledger.rounds.get(1)!;
+    const envelope = await federation.envelope(round, federation.vehicleIds[0]!);
+    const codeOf = async (change: object): Promise<unknown> =>
+      coordinator.submitEnvelope({ ...round, ...change }, envelope).catch((e: unknown) => (e as LedgerError).code);
+    expect(await codeOf({ taskId: 'other' })).to.equal('TASK_UNKNOWN');
+    expect(await codeOf({ baseModelHash: 'f'.repeat(64) })).to.equal('ROUND_STALE');
+    expect(await codeOf({ attempt: 0 })).to.equal('ROUND_STALE');
+    coordinator.end();
+    await running;
+  });
+
+  it('leaves a badly signed envelope out and records the rest of its batch', async () => {
+    const federation = new Federation({ vehicles: 3, target: 2 });
+    const coordinator = newCoordinator(federation, { lastRound: 1 });
+    const running = coordinator.run();
+    await until(() => coordinator.status().state === 'open');
+    const round = federation.ledger.rounds.get(1)!;
+    const [a, b, c] = await Promise.all(federation.vehicleIds.map((id) => federation.envelope(round, id)));
+    const results = await Promise.all(
+      [
+        coordinator.submitEnvelope(round, { ...a!, signature: b!.signature }),
+        coordinator.submitEnvelope(round, b!),
+        coordinator.submitEnvelope(round, c!),
+      ].map((result) => result.catch((e: unknown) => ({ accepted: false, code: (e as LedgerError).code }))),
+    );
+    expect(results[0]).to.include({ accepted: false, code: 'SIGNATURE_INVALID' });
+    await running;
+    expect(federation.ledger.rounds.get(1)!.state).to.equal('finalised');
+  });
+});
+
+interface Crash {
+  readonly afterSubmits: number;
+  /** Whether the transaction at which the coordinator dies is committed. */
+  readonly committed: boolean;
+}
+
+/** Runs a coordinator until it is done or dies at the given transaction; a dead one answers nobody any more. */
+async function runUntilCrash(
+  federation: Federation,
+  crash: Crash | undefined,
+  onStart: (coordinator: Coordinator) => void,
+): Promise<void> {
+  let left = crash?.afterSubmits ?? Infinity;
+  let isDead = false;
+  const die = (): void => {
+    if (isDead || left-- <= 0) {
+      isDead = true;
+      coordinator.end();
+      throw new LedgerError('LEDGER_UNREACHABLE', 'the coordinator was killed');
+    }
+  };
+  const hooks: Hooks = crash?.committed === true ? { after: die } : { before: die };
+  const coordinator = newCoordinator(federation, {}, 'GridMSP', hooks);
+  onStart(coordinator);
+  await coordinator.run();
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Envelope, ItemResult, RoundState, Task } from '@sev/chaincode/api';
+import { SevError } from '../errors.js';
+import { governance, learning } from '../ledger/contracts.js';
+import type { AttemptRef } from '../services/attempt.js';
+import { faultKind } from '../services/ledger-faults.js';
+import { failureFields, type ServiceLog } from '../services/log.js';
+import { followRounds } from '../services/round-events.js';
+import { computeOutcome } from '../services/round-outcome.js';
+import { updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
+import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
+import type { ObjectStore } from '../store/object-store.js';
+import type { BatchOptions, CurrentAttempt } from './current-attempt.js';
+import { RoundClock, type RoundTiming } from './round-clock.js';
+import { RoundTracker } from './round-tracker.js';
+import { StatementGatherer, type StatementSource } from './statements.js';
+import { nextAction, type CoordinatorAction } from './step.js';
+
+export interface CoordinatorOptions {
+  readonly session: ServiceSession;
+  readonly store: ObjectStore;
+  readonly taskId: string;
+  /** The round after which the coordinator is done; default: the task's planned rounds. */
+  readonly lastRound?: number;
+  /** Attempts at one round before the coordinator gives up; default 5. */
+  readonly maxAttempts?: number;
+  readonly sources: readonly StatementSource[];
+  readonly batch?: BatchOptions;
+  /** How often the ledger is looked at while nothing is heard; default 2 s. */
+  readonly pollMs?: number;
+  /** Told of every round that this coordinator finalised. */
+  readonly onTiming?: (timing: RoundTiming) => void;
+  readonly log: ServiceLog;
+}
+
+/** What `GET /status` answers. */
+export interface CoordinatorStatus {
+  readonly taskId: string;
+  readonly lastRound: number | undefined;
+  readonly round?: number;
+  readonly attempt?: number;
+  readonly state?: RoundState;
+  readonly baseModelHash?: string;
+  readonly recorded?: number;
+  readonly waiting?: number;
+}
+
+/**
+ * Drives the rounds of one task. It decides from the ledger's state alone (see {@link nextAction}), so it may be killed
+ * at any point, and any number of coordinators may run at once: a transition that another one made first is answered by
+ * looking at the ledger again.
+ */
+export class Coordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #learning: LearningContract;
+  readonly #tracker: RoundTracker;
+  readonly #wakeUp = new WakeUp();
+  readonly #ending = new AbortController();
+  #task: Task | undefined;
+  #gatherer: StatementGatherer | undefined;
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
+    this.#learning = learning(options.session);
+    this.#tracker = new RoundTracker({
+      taskId: options.taskId,
+      learning: this.#learning,
+      store: options.store,
+      batch: options.batch ?? {},
+      onNews: () => {
+        this.#wakeUp.notify();
+      },
+    });
+  }
+
+  /**
+   * Runs until the last round is final or {@link end} is called.
+   *
+   * @throws LedgerError for a refusal that waiting does not mend, SevError ROUND_GIVEN_UP.
+   */
+  async run(): Promise<void> {
+    const { session, log } = this.#options;
+    const events = followRounds(session, this.#ending.signal, log, (event, transactionId) => {
+      this.#tracker.hear(event, transactionId);
+    });
+    try {
+      let done = false;
+      for (let failures = 0; !done && !this.#ended();) {
+        try {
+          done = await this.#step();
+          failures = 0;
+        } catch (error) {
+          await this.#recover(error, failures++);
+        }
+      }
+    } finally {
+      this.end();
+      await events;
+    }
+  }
+
+  /** Ends the run after what is under way; the ledger keeps the round as it stands. */
+  end(): void {
+    this.#ending.abort();
+    this.#tracker.current?.close(new SevError('SERVICE_CLOSING', 'the coordinator is shutting down'));
+    this.#wakeUp.notify();
+  }
+
+  /**
+   * Has a vehicle's envelope recorded.
+   *
+   * @returns the ledger's result, once it is committed.
+   * @throws SevError TASK_UNKNOWN, ROUND_STALE, ROUND_STATE, SERVICE_BUSY, SERVICE_CLOSING; LedgerError.
+   */
+  async submitEnvelope(ref: AttemptRef & { readonly baseModelHash: string }, envelope: Envelope): Promise<ItemResult> {
+    if (ref.taskId !== this.#options.taskId) {
+      throw new SevError('TASK_UNKNOWN', `this coordinator drives task ${this.#options.taskId}`);
+    }
+    return (await this.#tracker.attemptFor(ref, this.#ending.signal)).add(envelope);
+  }
+
+  status(): CoordinatorStatus {
+    const { taskId } = this.#options;
+    const lastRound = this.#options.lastRound ?? this.#task?.plannedRounds;
+    const { current } = this.#tracker;
+    if (current === undefined) {
+      return { taskId, lastRound };
+    }
+    const { round, attempt, state, baseModelHash } = current.record;
+    const { recorded, waiting } = current;
+    return { taskId, lastRound, round, attempt, state, baseModelHash, recorded, waiting };
+  }
+
+  /** @returns true when there is nothing left to do. */
+  async #step(): Promise<boolean> {
+    const task = (this.#task ??= (await this.#learning.task(this.#options.taskId)).task);
+    this.#gatherer ??= await this.#newGatherer();
+    await this.#tracker.refresh(task);
+    const action = this.#decide(task);
+    if (action.kind === 'done') {
+      return true;
+    }
+    await this.#perform(action, task, this.#gatherer);
+    return false;
+  }
+
+  #decide(task: Task): CoordinatorAction {
+    const { current } = this.#tracker;
+    return nextAction({
+      task,
+      lastRound: this.#options.lastRound ?? task.plannedRounds,
+      maxAttempts: this.#options.maxAttempts ?? 5,
+      round: current?.record,
+      recorded: current?.recorded ?? 0,
+      waiting: current?.waiting ?? 0,
+      openSeenAtMs: current?.seenAtMs ?? 0,
+      ...(current?.outcome === undefined ? {} : { usable: current.outcome.usable }),
+      finaliseRefused: current?.finaliseRefused ?? false,
+      nowMs: Date.now(),
+    });
+  }
+
+  async #perform(action: CoordinatorAction, task: Task, gatherer: StatementGatherer): Promise<void> {
+    switch (action.kind) {
+      case 'open':
+        await this.#open(action, task);
+        return;
+      case 'wait':
+        await this.#wait(action.untilMs);
+        return;
+      case 'close':
+        await this.#transition(async ({ ref }) => {
+          const statements = action.alone ? [] : await gatherer.close(ref);
+          return this.#learning.closeRound({ ...ref, statements: [...statements] });
+        }, task);
+        return;
+      case 'abort':
+        await this.#transition(async ({ ref }) => {
+          const statements = action.alone ? [] : await gatherer.abort(ref, action.reason);
+          return this.#learning.abortRound({ ...ref, reason: action.reason, statements: [...statements] });
+        }, task);
+        return;
+      case 'finalise':
+        await this.#finalise(task, gatherer);
+        return;
+      case 'give-up':
+        throw new SevError('ROUND_GIVEN_UP', action.reason, {
+          hint: 'See the reasons with `sev round show`; start the coordinator again to go on trying.',
+        });
+      case 'done':
+        return;
+    }
+  }
+
+  async #open(action: Extract<CoordinatorAction, { kind: 'open' }>, task: Task): Promise<void> {
+    const startedAt = performance.now();
+    const { round, attempt, baseModelHash } = action;
+    const submitted = await this.#learning.openRound({ taskId: task.taskId, round, attempt, baseModelHash });
+    const clock = new RoundClock(false, startedAt);
+    clock.opened(submitted, startedAt);
+    this.#tracker.adopt(submitted.result, task, clock);
+    this.#options.log.info({ round, attempt, baseModelHash }, 'round open');
+    // Another coordinator may have opened it long before; what it has recorded is looked up while the vehicles train.
+    this.#tracker.lookForUpdates().catch((error: unknown) => {
+      this.#options.log.warn(failureFields(error), 'looking for recorded updates failed');
+      this.#tracker.distrust();
+    });
+  }
+
+  async #finalise(task: Task, gatherer: StatementGatherer): Promise<void> {
+    const { current } = this.#tracker;
+    if (current === undefined) {
+      return;
+    }
+    const aggregateAt = performance.now();
+    if (current.outcome === undefined) {
+      const updates = await updatesOf(this.#learning, current.ref);
+      current.outcome = await computeOutcome(task, current.record, updates, (hash) => current.fetch(hash));
+    }
+    const { model, usable } = current.outcome;
+    if (model === undefined || usable < task.cohort.minimum) {
+      return; // the next step sees the outcome and aborts
+    }
+    await this.#options.store.put(model.bytes);
+    const attestations = await gatherer.attest(model.proposal);
+    current.clock.aggregated(aggregateAt);
+    const ledgerAt = performance.now();
+    const submitted = await this.#learning.finaliseRound({
+      proposal: model.proposal,
+      attestations: [...attestations],
+    });
+    current.clock.transition(submitted, ledgerAt);
+    this.#tracker.adopt(submitted.result, task);
+    const timing = current.clock.finish(model.proposal, 4 * task.model.parameters);
+    this.#options.log.info({ round: timing.round, cohort: timing.cohort, ms: timing.ms }, 'round final');
+    this.#options.onTiming?.(timing);
+  }
+
+  async #transition(
+    make: (current: CurrentAttempt) => ReturnType<LearningContract['closeRound']>,
+    task: Task,
+  ): Promise<void> {
+    const { current } = this.#tracker;
+    if (current === undefined) {
+      return;
+    }
+    const startedAt = performance.now();
+    const submitted = await make(current);
+    current.clock.transition(submitted, startedAt);
+    this.#tracker.adopt(submitted.result, task);
+    const { round, attempt, state } = submitted.result;
+    this.#options.log.info({ round, attempt, recorded: current.recorded }, `round ${state}`);
+  }
+
+  async #wait(untilMs: number): Promise<void> {
+    const limit = Math.min(untilMs, Date.now() + (this.#options.pollMs ?? 2_000));
+    await this.#wakeUp.wait(limit - Date.now());
+    if (Date.now() >= limit) {
+      this.#tracker.distrust();
+    }
+  }
+
+  async #newGatherer(): Promise<StatementGatherer> {
+    return new StatementGatherer(await governance(this.#options.session).consortium(), this.#options.sources);
+  }
+
+  async #recover(error: unknown, failures: number): Promise<void> {
+    if (this.#ended()) {
+      return;
+    }
+    if (faultKind(error) === 'fatal') {
+      throw error;
+    }
+    this.#options.log.warn(failureFields(error), 'looking at the ledger again');
+    const { current } = this.#tracker;
+    if (current?.record.state === 'closed') {
+      // What the store holds may have changed since; the attesters look again too.
+      current.outcome = undefined;
+      current.finaliseRefused = true;
+    }
+    this.#tracker.distrust();
+    await pause(backoffMs(failures, 20, 2_000), this.#ending.signal);
+  }
+
+  #ended(): boolean {
+    return this.#ending.signal.aborted;
+  }
+}

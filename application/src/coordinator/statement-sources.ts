@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import { signedBy, type Proposal, type SignedBy } from '@sev/chaincode/api';
+import { SevError } from '../errors.js';
+import type { AttemptRef } from '../services/attempt.js';
+import { postJson, problemOf } from '../services/http-client.js';
+import type { StatementSigner } from '../services/statement-signer.js';
+import type { StatementSource } from './statements.js';
+
+const TIMEOUT_MS = 15_000;
+
+/** Another organisation's attester over HTTP. */
+export class HttpStatementSource implements StatementSource {
+  readonly mspId: string;
+  readonly #url: string;
+
+  constructor(mspId: string, url: string) {
+    this.mspId = mspId;
+    this.#url = url.replace(/\/+$/, '');
+  }
+
+  close(ref: AttemptRef): Promise<SignedBy> {
+    return this.#ask('close', ref);
+  }
+
+  abort(ref: AttemptRef, reason: string): Promise<SignedBy> {
+    return this.#ask('abort', { ...ref, reason });
+  }
+
+  attest(proposal: Proposal): Promise<SignedBy> {
+    return this.#ask('attest', { proposal });
+  }
+
+  async #ask(what: string, body: unknown): Promise<SignedBy> {
+    const answer = await postJson(`${this.#url}/statements/${what}`, body, { timeoutMs: TIMEOUT_MS });
+    if (answer.status !== 200) {
+      const { code, detail } = problemOf(answer);
+      throw new SevError(code, detail);
+    }
+    const parsed = signedBy.safeParse(answer.body);
+    if (!parsed.success) {
+      throw new SevError('SERVICE_ANSWER_MALFORMED', `${this.#url} did not answer with a signed statement`);
+    }
+    return parsed.data;
+  }
+}
+
+/**
+ * The coordinator's own organisation: it signs what the coordinator has just decided or computed itself, in the same
+ * process and with the organisation's key. The other organisations check on their own.
+ */
+export class OwnStatementSource implements StatementSource {
+  readonly mspId: string;
+  readonly #signer: StatementSigner;
+
+  constructor(signer: StatementSigner) {
+    this.mspId = signer.mspId;
+    this.#signer = signer;
+  }
+
+  close(ref: AttemptRef): Promise<SignedBy> {
+    return Promise.resolve(this.#signer.close(ref));
+  }
+
+  abort(ref: AttemptRef, reason: string): Promise<SignedBy> {
+    return Promise.resolve(this.#signer.abort(ref, reason));
+  }
+
+  attest(proposal: Proposal): Promise<SignedBy> {
+    return Promise.resolve(this.#signer.attest(proposal));
+  }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  majorityOf,
+  parsePublicKey,
+  proposalHash,
+  signedBy,
+  verifyStatement,
+  type ConsortiumRecord,
+  type Proposal,
+  type Signable,
+  type SignedBy,
+} from '@sev/chaincode/api';
+import { SevError, messageOf } from '../errors.js';
+import type { AttemptRef } from '../services/attempt.js';
+import { errorCode } from '../services/log.js';
+
+/** One organisation that may sign statements about a round: over HTTP, or in this process. */
+export interface StatementSource {
+  readonly mspId: string;
+  close(ref: AttemptRef): Promise<SignedBy>;
+  abort(ref: AttemptRef, reason: string): Promise<SignedBy>;
+  attest(proposal: Proposal): Promise<SignedBy>;
+}
+
+/** Why an organisation did not sign. */
+export interface Refusal {
+  readonly mspId: string;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** Fewer than a majority signed. */
+export class StatementsError extends SevError {
+  readonly refusals: readonly Refusal[];
+
+  constructor(what: string, needed: number, refusals: readonly Refusal[]) {
+    const reasons = refusals.map((r) => `${r.mspId} ${r.code}: ${r.detail}`).join('; ');
+    super('STATEMENTS_INSUFFICIENT', `no majority of ${String(needed)} organisations signed ${what}: ${reasons}`);
+    this.name = 'StatementsError';
+    this.refusals = refusals;
+  }
+}
+
+/** Gathers signed statements of a majority of the consortium. */
+export class StatementGatherer {
+  readonly #consortium: ConsortiumRecord;
+  readonly #sources: readonly StatementSource[];
+
+  constructor(consortium: ConsortiumRecord, sources: readonly StatementSource[]) {
+    this.#consortium = consortium;
+    this.#sources = sources;
+  }
+
+  /** @throws StatementsError */
+  close(ref: AttemptRef): Promise<readonly SignedBy[]> {
+    return this.#majority(
+      'the close of the round',
+      (source) => source.close(ref),
+      (mspId) => ({ type: 'sev/close-round/v1', ...ref, mspId }),
+    );
+  }
+
+  /** @throws StatementsError */
+  abort(ref: AttemptRef, reason: string): Promise<readonly SignedBy[]> {
+    return this.#majority(
+      'the abort of the round',
+      (source) => source.abort(ref, reason),
+      (mspId) => ({ type: 'sev/abort-round/v1', ...ref, reason, mspId }),
+    );
+  }
+
+  /** @throws StatementsError */
+  attest(proposal: Proposal): Promise<readonly SignedBy[]> {
+    const { taskId, round, attempt } = proposal;
+    const hash = proposalHash(proposal);
+    return this.#majority(
+      'the model',
+      (source) => source.attest(proposal),
+      (mspId) => ({ type: 'sev/attest-model/v1', taskId, round, attempt, proposalHash: hash, mspId }),
+    );
+  }
+
+  /**
+   * Asks everybody at once and goes on as soon as a majority has signed, so that a dead attester costs nothing.
+   * Signatures are checked here: one bad signature would spoil the whole transaction.
+   */
+  #majority(
+    what: string,
+    ask: (source: StatementSource) => Promise<SignedBy>,
+    statementOf: (mspId: string) => Signable,
+  ): Promise<readonly SignedBy[]> {
+    const needed = majorityOf(this.#consortium.organisations.length);
+    return new Promise((resolve, reject) => {
+      const signed: SignedBy[] = [];
+      const refusals: Refusal[] = [];
+      const settle = (): void => {
+        if (signed.length >= needed) {
+          resolve(signed.slice(0, needed));
+        } else if (signed.length + refusals.length === this.#sources.length) {
+          reject(new StatementsError(what, needed, refusals));
+        }
+      };
+      settle();
+      for (const source of this.#sources) {
+        void this.#checked(source, ask, statementOf)
+          .then((one) => signed.push(one))
+          .catch((error: unknown) =>
+            refusals.push({ mspId: source.mspId, code: errorCode(error) ?? 'FAILED', detail: messageOf(error) }),
+          )
+          .then(settle);
+      }
+    });
+  }
+
+  async #checked(
+    source: StatementSource,
+    ask: (source: StatementSource) => Promise<SignedBy>,
+    statementOf: (mspId: string) => Signable,
+  ): Promise<SignedBy> {
+    const answer = signedBy.safeParse(await ask(source));
+    const member = this.#consortium.organisations.find((o) => o.mspId === source.mspId);
+    const key = member === undefined ? undefined : parsePublicKey(member.signingKey);
+    if (
+      !answer.success ||
+      answer.data.mspId !== source.mspId ||
+      key === undefined ||
+      !verifyStatement(statementOf(source.mspId), answer.data.signature, key)
+    ) {
+      throw new SevError('SIGNATURE_INVALID', `the statement is not signed with the key of ${source.mspId}`);
+    }
+    return answer.data;
+  }
+}

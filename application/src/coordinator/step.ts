@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import { TIME_MARGIN_MS, type RoundRecord, type Task } from '@sev/chaincode/api';
+
+/** All that decides what a coordinator does next. Everything but the clock and the waiting envelopes is ledger state. */
+export interface RoundView {
+  readonly task: Task;
+  /** The round after which the coordinator is done. */
+  readonly lastRound: number;
+  /** Attempts at one round before the coordinator gives up. */
+  readonly maxAttempts: number;
+  /** The newest round on the ledger, undefined before the first. */
+  readonly round: RoundRecord | undefined;
+  /** Updates of the present attempt on the ledger. */
+  readonly recorded: number;
+  /** Envelopes this coordinator holds or is recording. */
+  readonly waiting: number;
+  /** When this coordinator first saw the attempt open, on its own clock. */
+  readonly openSeenAtMs: number;
+  /** Updates that can be averaged, once a closed attempt has been aggregated and found too small. */
+  readonly usable?: number;
+  /** The last try to finalise found no majority. */
+  readonly finaliseRefused: boolean;
+  readonly nowMs: number;
+}
+
+/** What to do next. `alone`: the deadline has passed on every clock, so no statements of others are needed. */
+export type CoordinatorAction =
+  | { readonly kind: 'open'; readonly round: number; readonly attempt: number; readonly baseModelHash: string }
+  | { readonly kind: 'wait'; readonly untilMs: number }
+  | { readonly kind: 'close'; readonly alone: boolean }
+  | { readonly kind: 'abort'; readonly reason: string; readonly alone: boolean }
+  | { readonly kind: 'finalise' }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'give-up'; readonly reason: string };
+
+/**
+ * The coordinator as a pure function of what the ledger shows: a coordinator that starts in the middle of a round, or
+ * beside another one, takes the same decision as one that saw everything.
+ */
+export function nextAction(view: RoundView): CoordinatorAction {
+  const { round, task } = view;
+  if (round === undefined) {
+    return { kind: 'open', round: 1, attempt: 1, baseModelHash: task.model.initialModelHash };
+  }
+  switch (round.state) {
+    case 'open':
+      return actionWhileOpen(view, round);
+    case 'closed':
+      return actionWhileClosed(view, round);
+    case 'finalised':
+      return round.round >= view.lastRound
+        ? { kind: 'done' }
+        : {
+            kind: 'open',
+            round: round.round + 1,
+            attempt: 1,
+            baseModelHash: round.proposal?.modelHash ?? round.baseModelHash,
+          };
+    case 'aborted':
+      return round.attempt >= view.maxAttempts
+        ? {
+            kind: 'give-up',
+            reason: `round ${String(round.round)} was aborted ${String(round.attempt)} times, last: ${round.abortReason ?? 'no reason'}`,
+          }
+        : { kind: 'open', round: round.round, attempt: round.attempt + 1, baseModelHash: round.baseModelHash };
+  }
+}
+
+function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction {
+  const { cohort, deadlines } = view.task;
+  const alone = isPastDeadline(view, round);
+  if (view.recorded >= cohort.target) {
+    return { kind: 'close', alone };
+  }
+  const graceEndsMs = view.openSeenAtMs + deadlines.graceMs;
+  if (!alone && view.nowMs < graceEndsMs) {
+    return { kind: 'wait', untilMs: graceEndsMs };
+  }
+  if (!alone && view.waiting > 0) {
+    return { kind: 'wait', untilMs: round.deadlineMs + TIME_MARGIN_MS };
+  }
+  if (view.recorded >= cohort.minimum) {
+    return { kind: 'close', alone };
+  }
+  return { kind: 'abort', reason: belowMinimum(view.recorded, cohort.minimum), alone };
+}
+
+function actionWhileClosed(view: RoundView, round: RoundRecord): CoordinatorAction {
+  const alone = isPastDeadline(view, round);
+  const { minimum } = view.task.cohort;
+  if (view.usable !== undefined && view.usable < minimum) {
+    return { kind: 'abort', reason: belowMinimum(view.usable, minimum), alone };
+  }
+  if (alone && view.finaliseRefused) {
+    return { kind: 'abort', reason: 'no majority attested the model before the deadline', alone };
+  }
+  return { kind: 'finalise' };
+}
+
+function isPastDeadline(view: RoundView, round: RoundRecord): boolean {
+  return view.nowMs >= round.deadlineMs + TIME_MARGIN_MS;
+}
+
+function belowMinimum(count: number, minimum: number): string {
+  return `${String(count)} usable updates, the minimum cohort is ${String(minimum)}`;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import 'reflect-metadata';
+import { createPublicKey } from 'node:crypto';
+import { Pkcs10CertificateRequest } from '@peculiar/x509';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { certificateRequest } from './csr.js';
+import { derInteger } from './der.js';
+import { newPrivateKey } from './keys.js';
+
+describe('certificate requests', () => {
+  it('are read and verified by another implementation', async () => {
+    const key = newPrivateKey();
+    const request = new Pkcs10CertificateRequest(certificateRequest('v-abc_DEF-123', key));
+    expect(request.subject).to.equal('CN=v-abc_DEF-123');
+    expect(await request.verify()).to.equal(true);
+    const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
+    expect(Buffer.from(request.publicKey.rawData).equals(spki)).to.equal(true);
+  });
+
+  it('write integers in the shortest form and never negative (X.690 section 8.3)', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const [tag, length, ...digits] = derInteger(bytes);
+        expect([tag, length]).to.deep.equal([2, digits.length]);
+        expect(BigInt(`0x0${Buffer.from(digits).toString('hex')}`)).to.equal(
+          BigInt(`0x0${Buffer.from(bytes).toString('hex')}`),
+        );
+        expect(digits[0]! < 0x80).to.equal(true);
+        expect(digits.length === 1 || digits[0] !== 0 || digits[1]! >= 0x80).to.equal(true);
+      }),
+    );
+  });
+});

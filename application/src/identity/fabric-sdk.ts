@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import './sdk-silence.js';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import https from 'node:https';
+import FabricCAServices from 'fabric-ca-client';
+import { Wallet, Wallets, type IdentityProvider } from 'fabric-network';
+
+/** Fabric's older client packages: loaded on demand, since they take half a second. */
+export { Wallet, Wallets };
+
+/** fabric-network's handler of X.509 identities: with its crypto suite, and able to make a CA client's user of them. */
+export async function newX509Provider(): Promise<IdentityProvider> {
+  const wallet = await Wallets.newInMemoryWallet();
+  return wallet.getProviderRegistry().getProvider('X.509');
+}
+
+type CryptoSuite = NonNullable<ConstructorParameters<typeof FabricCAServices>[3]>;
+
+export interface CaClientOptions {
+  readonly url: string;
+  readonly caName: string;
+  /** PEM of the root that the CA's TLS certificate chains to. */
+  readonly tlsCaCert: string;
+  /** Given one, the client keeps no key store in the user's home. */
+  readonly cryptoSuite: CryptoSuite;
+}
+
+type Request = (options: https.RequestOptions, onResponse: (response: IncomingMessage) => void) => ClientRequest;
+
+/** The part of the CA client that sends requests. */
+interface Sender {
+  readonly _fabricCAClient: { _httpClient: { readonly request: Request } };
+}
+
+export function newCaClient({ url, caName, tlsCaCert, cryptoSuite }: CaClientOptions): FabricCAServices {
+  const client = new FabricCAServices(url, { trustedRoots: [tlsCaCert], verify: true }, caName, cryptoSuite);
+  // The client adds a listener to the socket with each request and removes none, so a socket must serve one only;
+  // Node would warn on the console after the tenth. It has no setting for its agent.
+  const agent = new https.Agent({ keepAlive: false });
+  const sender = (client as unknown as Sender)._fabricCAClient;
+  sender._httpClient = { request: (options, onResponse) => https.request({ ...options, agent }, onResponse) };
+  return client;
+}

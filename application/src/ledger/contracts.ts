@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import type {
+  BatchResult,
+  Bootstrap,
+  CloseRound,
+  AbortRound,
+  ConsortiumRecord,
+  EnrollVehicles,
+  FinaliseRound,
+  FreeSlots,
+  HistoryEntry,
+  ModelRecord,
+  OpenRound,
+  Page,
+  ProposalRecord,
+  Propose,
+  RecordUpdate,
+  RecordUpdates,
+  RoundRecord,
+  SetVehicleStatus,
+  Task,
+  TaskRecord,
+  UpdateRecord,
+  VehicleRecord,
+  Vote,
+  freeSlots,
+} from '@sev/chaincode/api';
+import type { z } from 'zod';
+import type { ContractName, LedgerSession, Submitted, SubmitOptions } from './session.js';
+
+/** Records fetched by one query of a list. */
+const PAGE_SIZE = 500;
+
+type Name = 'evaluate' | 'submit';
+type Session = Pick<LedgerSession, Name>;
+
+/** Binds a contract; the types of results are those that the contracts' api documents. */
+function bind(session: Session, contract: ContractName) {
+  return {
+    evaluate: async <T>(transaction: string, argument: unknown) =>
+      (await session.evaluate(contract, transaction, argument)) as T,
+    submit: async <T>(transaction: string, argument: unknown, options?: SubmitOptions) =>
+      (await session.submit(contract, transaction, argument, options)) as Submitted<T>,
+  };
+}
+
+/** All items of a paged query, fetched as they are asked for. */
+export async function* pages<T>(query: (bookmark: string) => Promise<Page<T>>): AsyncGenerator<T, void, undefined> {
+  let bookmark = '';
+  do {
+    const page = await query(bookmark);
+    yield* page.items;
+    bookmark = page.bookmark;
+  } while (bookmark !== '');
+}
+
+export interface RoundRef {
+  readonly taskId: string;
+  readonly round: number;
+}
+export interface AttemptRef extends RoundRef {
+  readonly attempt: number;
+}
+
+/** The governance contract: who belongs to the consortium and what may be done. */
+export function governance(session: Session) {
+  const { evaluate, submit } = bind(session, 'governance');
+  return {
+    bootstrap: (argument: Bootstrap) => submit<ConsortiumRecord>('Bootstrap', argument),
+    propose: (argument: Propose) => submit<ProposalRecord>('Propose', argument),
+    vote: (argument: Vote) => submit<ProposalRecord>('Vote', argument),
+    execute: (proposalId: string) => submit<ProposalRecord>('Execute', { proposalId }),
+    consortium: () => evaluate<ConsortiumRecord>('GetConsortium', {}),
+    proposal: (proposalId: string) => evaluate<ProposalRecord>('GetProposal', { proposalId }),
+    proposals: () =>
+      pages((bookmark) => evaluate<Page<ProposalRecord>>('ListProposals', { pageSize: PAGE_SIZE, bookmark })),
+  };
+}
+
+/** The registry contract: which vehicles there are. */
+export function registry(session: Session) {
+  const { evaluate, submit } = bind(session, 'registry');
+  return {
+    enrollVehicles: (argument: EnrollVehicles) => submit<BatchResult>('EnrollVehicles', argument),
+    setVehicleStatus: (argument: SetVehicleStatus) => submit<VehicleRecord>('SetVehicleStatus', argument),
+    vehicle: (vehicleId: string) => evaluate<VehicleRecord>('GetVehicle', { vehicleId }),
+    freeSlots: (argument: z.infer<typeof freeSlots>) => evaluate<FreeSlots>('FreeSlots', argument),
+    vehicles: () =>
+      pages((bookmark) => evaluate<Page<VehicleRecord>>('ListVehicles', { pageSize: PAGE_SIZE, bookmark })),
+    vehicleHistory: (vehicleId: string) =>
+      pages((bookmark) =>
+        evaluate<Page<HistoryEntry<VehicleRecord>>>('VehicleHistory', { vehicleId, pageSize: PAGE_SIZE, bookmark }),
+      ),
+  };
+}
+
+/** The learning contract: tasks, rounds, updates, models. */
+export function learning(session: Session) {
+  const { evaluate, submit } = bind(session, 'learning');
+  return {
+    createTask: (argument: Task) => submit<TaskRecord>('CreateTask', argument),
+    openRound: (argument: OpenRound, options?: SubmitOptions) => submit<RoundRecord>('OpenRound', argument, options),
+    recordUpdates: (argument: RecordUpdates, options?: SubmitOptions) =>
+      submit<BatchResult>('RecordUpdates', argument, options),
+    recordUpdate: (argument: RecordUpdate, options?: SubmitOptions) =>
+      submit<UpdateRecord>('RecordUpdate', argument, options),
+    closeRound: (argument: CloseRound, options?: SubmitOptions) => submit<RoundRecord>('CloseRound', argument, options),
+    abortRound: (argument: AbortRound, options?: SubmitOptions) => submit<RoundRecord>('AbortRound', argument, options),
+    finaliseRound: (argument: FinaliseRound, options?: SubmitOptions) =>
+      submit<RoundRecord>('FinaliseRound', argument, options),
+    task: (taskId: string) => evaluate<TaskRecord>('GetTask', { taskId }),
+    round: ({ taskId, round }: RoundRef) => evaluate<RoundRecord>('GetRound', { taskId, round }),
+    model: (taskId: string, modelHash: string) => evaluate<ModelRecord>('GetModel', { taskId, modelHash }),
+    tasks: () => pages((bookmark) => evaluate<Page<TaskRecord>>('ListTasks', { pageSize: PAGE_SIZE, bookmark })),
+    rounds: (taskId: string) =>
+      pages((bookmark) => evaluate<Page<RoundRecord>>('ListRounds', { taskId, pageSize: PAGE_SIZE, bookmark })),
+    roundHistory: ({ taskId, round }: RoundRef) =>
+      pages((bookmark) =>
+        evaluate<Page<HistoryEntry<RoundRecord>>>('RoundHistory', { taskId, round, pageSize: PAGE_SIZE, bookmark }),
+      ),
+    updates: ({ taskId, round, attempt }: AttemptRef) =>
+      pages((bookmark) =>
+        evaluate<Page<UpdateRecord>>('ListUpdates', { taskId, round, attempt, pageSize: PAGE_SIZE, bookmark }),
+      ),
+    vehicleUpdates: (vehicleId: string, taskId: string) =>
+      pages((bookmark) =>
+        evaluate<Page<UpdateRecord>>('VehicleUpdates', { vehicleId, taskId, pageSize: PAGE_SIZE, bookmark }),
+      ),
+  };
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import { EXIT, SevError, type ExitCode } from '../errors.js';
+
+/** Codes of what can go wrong between a contract and its caller; contract errors keep the code of the contract. */
+export const LEDGER_CODES = {
+  LEDGER_UNREACHABLE: 'The gateway cannot be reached, or has no peer that answers.',
+  LEDGER_TIMEOUT: 'The gateway did not answer in time.',
+  LEDGER_CONFLICT: 'Others kept changing what the transaction reads.',
+  LEDGER_REFUSED: 'The network does not accept the identity.',
+  LEDGER_FAILED: 'The gateway or a peer failed to process the request.',
+  LEDGER_FATE_UNKNOWN: 'The transaction was sent and whether it was committed could not be learned.',
+  LEDGER_COMMIT_FAILED: 'The transaction was ordered and found invalid.',
+} as const;
+export type LedgerCode = keyof typeof LEDGER_CODES;
+
+const HINTS: Readonly<Partial<Record<string, string>>> = {
+  LEDGER_UNREACHABLE: 'Is the network running? `sev network status` tells.',
+  LEDGER_TIMEOUT: 'The network is slow or stuck; `sev network status` tells.',
+  LEDGER_CONFLICT: 'Try again later.',
+  LEDGER_REFUSED:
+    'Is the certificate of this network, in date and not revoked? Enrol again if the network was replaced.',
+  LEDGER_FATE_UNKNOWN: 'Ask for the transaction by its id before sending anything again.',
+};
+
+const EXIT_CODES: Readonly<Partial<Record<string, ExitCode>>> = {
+  LEDGER_UNREACHABLE: EXIT.unreachable,
+  LEDGER_TIMEOUT: EXIT.unreachable,
+  LEDGER_FATE_UNKNOWN: EXIT.unreachable,
+  LEDGER_CONFLICT: EXIT.failure,
+  LEDGER_FAILED: EXIT.failure,
+  LEDGER_COMMIT_FAILED: EXIT.failure,
+};
+
+export interface LedgerErrorOptions {
+  readonly transactionId?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** A refusal or failure of the ledger. `code` is a contract's code or one of {@link LEDGER_CODES}. */
+export class LedgerError extends SevError {
+  /** The transaction that failed, where there is one. */
+  readonly transactionId?: string;
+  /** What the contract or the gateway said, without the code. */
+  readonly detail: string;
+
+  constructor(code: string, detail: string, options: LedgerErrorOptions = {}) {
+    super(code, `${code}: ${detail}`, {
+      hint: HINTS[code],
+      exitCode: EXIT_CODES[code] ?? EXIT.refused,
+      cause: options.cause,
+    });
+    this.name = 'LedgerError';
+    this.detail = detail;
+    if (options.transactionId !== undefined) {
+      this.transactionId = options.transactionId;
+    }
+  }
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createPrivateKey } from 'node:crypto';
+import {
+  connect as connectGateway,
+  hash,
+  type ChaincodeEvent,
+  type Gateway,
+  type Network,
+} from '@hyperledger/fabric-gateway';
+import { common, gateway as gatewayProtos, msp, orderer } from '@hyperledger/fabric-protos';
+import { canonicalJson, type LedgerEvent } from '@sev/chaincode/api';
+import { organisationNamed, type ConnectionProfile } from '../config/profile.js';
+import { EXIT, SevError, messageOf } from '../errors.js';
+import type { StoredIdentity } from '../identity/stored-identity.js';
+import { connect, type Connection } from './connection.js';
+import { LedgerError } from './errors.js';
+import { DEFAULT_RETRY_POLICY, type RetryPolicy } from './retry.js';
+import type {
+  BlockOptions,
+  ContractName,
+  EventOptions,
+  LedgerEventEnvelope,
+  LedgerSession,
+  SubmitOptions,
+  Submitted,
+} from './session.js';
+import { newMessageSigner } from './signer.js';
+import { reopening } from './streams.js';
+import {
+  DEFAULT_TIMEOUTS,
+  evaluateTransaction,
+  submitTransaction,
+  type CallOptions,
+  type SignedTransaction,
+  type Timeouts,
+} from './submit.js';
+
+export interface SessionOptions {
+  readonly profile: ConnectionProfile;
+  readonly identity: StoredIdentity;
+  /** Organisation that the identity claims to be of; default: the identity's own. */
+  readonly mspId?: string;
+  /** MSP id of the organisation whose gateway is used; default: the identity's own. */
+  readonly gateway?: string;
+  readonly timeouts?: Partial<Timeouts>;
+  readonly retry?: Partial<RetryPolicy>;
+}
+
+/**
+ * Opens a session. Nothing is sent yet: whether the network is there shows with the first call.
+ *
+ * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_INVALID.
+ */
+export function openSession(options: SessionOptions): Promise<LedgerSession> {
+  return Promise.resolve().then(() => new GatewaySession(options));
+}
+
+class GatewaySession implements LedgerSession {
+  readonly mspId: string;
+  readonly label: string;
+  readonly #profile: ConnectionProfile;
+  readonly #connection: Connection;
+  readonly #gateway: Gateway;
+  readonly #network: Network;
+  readonly #creator: Uint8Array;
+  readonly #timeouts: Timeouts;
+  readonly #policy: RetryPolicy;
+  readonly #closed = new AbortController();
+
+  constructor({ profile, identity, mspId = identity.mspId, gateway = mspId, timeouts, retry }: SessionOptions) {
+    this.mspId = mspId;
+    this.label = identity.label;
+    this.#profile = profile;
+    this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
+    this.#policy = { ...DEFAULT_RETRY_POLICY, ...retry };
+    const credentials = Buffer.from(identity.certificate);
+    const creator = new msp.SerializedIdentity();
+    creator.setMspid(mspId);
+    creator.setIdBytes(credentials);
+    this.#creator = creator.serializeBinary();
+    const signer = newMessageSigner(privateKeyOf(identity));
+    const { address, tlsCaCert } = organisationNamed(profile, gateway).gateway;
+    this.#connection = connect(address, tlsCaCert);
+    this.#gateway = connectGateway({
+      client: this.#connection.client,
+      identity: { mspId, credentials },
+      signer,
+      hash: hash.none,
+      evaluateOptions: () => deadline(this.#timeouts.evaluateMs),
+      endorseOptions: () => deadline(this.#timeouts.endorseMs),
+      submitOptions: () => deadline(this.#timeouts.submitMs),
+    });
+    this.#network = this.#gateway.getNetwork(profile.channel);
+  }
+
+  async evaluate(contract: ContractName, transaction: string, argument: unknown): Promise<unknown> {
+    const request = { arguments: [canonicalJson(argument)] };
+    const target = this.#network.getContract(this.#profile.chaincode, contract);
+    return parseResult(await evaluateTransaction(() => target.evaluate(transaction, request), this.#callOptions()));
+  }
+
+  async submit(
+    contract: ContractName,
+    transaction: string,
+    argument: unknown,
+    options: SubmitOptions = {},
+  ): Promise<Submitted> {
+    const request = { arguments: [canonicalJson(argument)] };
+    const target = this.#network.getContract(this.#profile.chaincode, contract);
+    const endorse = async (): Promise<SignedTransaction> => {
+      // A new proposal each time: its id is bound to its nonce, and its time must be now.
+      const endorsed = await target.newProposal(transaction, request).endorse();
+      const transactionId = endorsed.getTransactionId();
+      return {
+        transactionId,
+        result: endorsed.getResult(),
+        submit: async () => {
+          await endorsed.submit();
+        },
+        status: (timeoutMs) => this.#commitStatus(transactionId, timeoutMs),
+      };
+    };
+    const done = await submitTransaction(endorse, this.#callOptions(options.signal));
+    return {
+      result: parseResult(done.transaction.result),
+      transactionId: done.transaction.transactionId,
+      blockNumber: done.blockNumber,
+      attempts: done.attempts,
+    };
+  }
+
+  async *events(options: EventOptions = {}): AsyncGenerator<LedgerEventEnvelope, void, undefined> {
+    const signal = this.#streamSignal(options.signal);
+    // The start is fixed now: "the next block" would mean another one after a broken connection.
+    const first = options.startBlock ?? (await this.#height(signal));
+    if (first === undefined) {
+      return;
+    }
+    let startBlock = first;
+    let after = options.afterTransactionId;
+    const open = () => this.#network.getChaincodeEvents(this.#profile.chaincode, eventPosition(startBlock, after));
+    for await (const event of reopening(open, signal)) {
+      yield { event: parseEvent(event), transactionId: event.transactionId, blockNumber: event.blockNumber };
+      startBlock = event.blockNumber;
+      after = event.transactionId;
+    }
+  }
+
+  async *blocks(options: BlockOptions = {}): AsyncGenerator<common.Block, void, undefined> {
+    const signal = this.#streamSignal(options.signal);
+    let next = options.startBlock ?? 0n;
+    if (options.endBlock !== undefined && next > options.endBlock) {
+      return;
+    }
+    const open = () => this.#network.getBlockEvents({ startBlock: next });
+    for await (const block of reopening(open, signal)) {
+      const number = BigInt(block.getHeader()?.getNumber() ?? 0);
+      yield block;
+      if (number === options.endBlock) {
+        return;
+      }
+      next = number + 1n;
+    }
+  }
+
+  async height(): Promise<bigint> {
+    const signal = this.#closed.signal;
+    const height = await this.#height(AbortSignal.any([signal, AbortSignal.timeout(this.#policy.reconnectMs)]));
+    if (height === undefined) {
+      throw signal.aborted
+        ? new SevError('INTERRUPTED', 'The session was closed')
+        : new LedgerError('LEDGER_UNREACHABLE', 'no gateway delivers the newest block');
+    }
+    return height;
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#gateway.close();
+    this.#connection.release();
+  }
+
+  /** @returns undefined where the signal fires first. */
+  async #height(signal: AbortSignal): Promise<bigint | undefined> {
+    const newest = new orderer.SeekPosition();
+    newest.setNewest(new orderer.SeekNewest());
+    const seek = new orderer.SeekInfo();
+    seek.setStart(newest);
+    seek.setStop(newest);
+    // The client has no request for the newest block: put the position into one that it makes.
+    const template = this.#network.newBlockEventsRequest({ startBlock: 0n });
+    const envelope = common.Envelope.deserializeBinary(template.getBytes());
+    const payload = common.Payload.deserializeBinary(envelope.getPayload_asU8());
+    payload.setData(seek.serializeBinary());
+    envelope.setPayload(payload.serializeBinary());
+    const bytes = envelope.serializeBinary();
+    for await (const block of reopening(() => this.#gateway.newBlockEventsRequest(bytes).getEvents(), signal)) {
+      return BigInt(block.getHeader()?.getNumber() ?? 0) + 1n;
+    }
+    return undefined;
+  }
+
+  async #commitStatus(transactionId: string, timeoutMs: number) {
+    const request = new gatewayProtos.CommitStatusRequest();
+    request.setChannelId(this.#profile.channel);
+    request.setTransactionId(transactionId);
+    request.setIdentity(this.#creator);
+    const signed = new gatewayProtos.SignedCommitStatusRequest();
+    signed.setRequest(request.serializeBinary());
+    return this.#gateway.newCommit(signed.serializeBinary()).getStatus(deadline(timeoutMs));
+  }
+
+  #callOptions(signal?: AbortSignal): CallOptions {
+    const signals = signal === undefined ? this.#closed.signal : AbortSignal.any([this.#closed.signal, signal]);
+    return { policy: this.#policy, timeouts: this.#timeouts, signal: signals };
+  }
+
+  #streamSignal(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#closed.signal : AbortSignal.any([this.#closed.signal, signal]);
+  }
+}
+
+function deadline(ms: number): { deadline: number } {
+  return { deadline: Date.now() + ms };
+}
+
+function privateKeyOf(identity: StoredIdentity) {
+  try {
+    return createPrivateKey(identity.privateKey);
+  } catch (error) {
+    throw new SevError('IDENTITY_INVALID', `The private key of ${identity.label} cannot be read: ${messageOf(error)}`, {
+      exitCode: EXIT.integrity,
+    });
+  }
+}
+
+function parseResult(bytes: Uint8Array): unknown {
+  if (bytes.length === 0) {
+    return null;
+  }
+  return parseJson(bytes, 'result');
+}
+
+function parseEvent(event: ChaincodeEvent): LedgerEvent {
+  return parseJson(event.payload, `event ${event.eventName}`) as LedgerEvent;
+}
+
+function parseJson(bytes: Uint8Array, what: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown;
+  } catch (error) {
+    throw new LedgerError('LEDGER_FAILED', `the contract's ${what} is not JSON`, { cause: error });
+  }
+}
+
+function eventPosition(startBlock: bigint, after: string | undefined) {
+  return after === undefined
+    ? { startBlock }
+    : { checkpoint: { getBlockNumber: () => startBlock, getTransactionId: () => after } };
+}

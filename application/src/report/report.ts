@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+
+/** Accuracy on the common test rows. */
+const accuracy = z.strictObject({
+  r2: z.number().describe('Coefficient of determination on ln(price).'),
+  mae: z.number().nonnegative().describe('Mean absolute error, rupees.'),
+});
+export type Accuracy = z.infer<typeof accuracy>;
+
+const count = z.int().nonnegative();
+const ms = z.number().nonnegative();
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+
+const roundReport = z.strictObject({
+  round: z.int().min(1),
+  attempt: z.int().min(1).describe('1, plus one for every time the round was aborted before.'),
+  cohort: count.describe('Updates that the ledger recorded.'),
+  excluded: count.describe('Recorded updates that did not enter the model.'),
+  modelHash: hash,
+  r2: accuracy.shape.r2,
+  mae: accuracy.shape.mae,
+  transactions: count.describe('Transactions that the coordinator had committed for the round.'),
+  commits: count.describe('Distinct blocks that hold them: sequential commits.'),
+  uploadBytesPerVehicle: count.describe('Update and envelope of one vehicle.'),
+  ms: z
+    .strictObject({ train: ms, record: ms, aggregate: ms, ledger: ms, total: ms })
+    .describe('Wall time of the phases as the coordinator saw them.'),
+});
+export type RoundReport = z.infer<typeof roundReport>;
+
+/** What `sev round run` writes to `report.json`. */
+export const reportSchema = z
+  .strictObject({
+    schemaVersion: z.literal(1),
+    createdAt: z.iso.datetime(),
+    network: z.strictObject({
+      kind: z.enum(['embedded', 'fabric']),
+      trust: z
+        .enum(['single-operator', 'consortium'])
+        .describe('single-operator: one process holds all keys; it proves contracts and clients, not decentralised trust.'),
+      organisations: z.array(z.string()).min(1),
+      height: count.describe('Blocks on the channel after the run.'),
+    }),
+    task: z.string().describe('Kind of task: price.'),
+    taskId: z.string(),
+    data: z.strictObject({
+      source: z.string().describe("The file's name, or the generator's settings."),
+      rows: count,
+      testRows: count,
+    }),
+    split: z.string().describe('iid, or the column by which the training rows are divided among vehicles.'),
+    seed: count,
+    vehicles: count,
+    aggregation: z
+      .enum(['plain'])
+      .describe('Privacy mode. plain: updates are visible to the store, the coordinator and the attesters.'),
+    rounds: z.array(roundReport),
+    baselines: z.strictObject({
+      central: accuracy.extend({ epochs: count }).describe('One model on all training rows in one place.'),
+      alone: accuracy
+        .extend({ epochs: count })
+        .describe('Mean over the vehicles, each training alone for as many epochs as the federation gives it.'),
+    }),
+    audit: z.strictObject({
+      ok: z.boolean(),
+      checked: count.describe('Blocks, transactions, signatures, records and objects that were checked.'),
+      details: z.record(z.string(), count),
+      firstFailure: z
+        .strictObject({ kind: z.string(), where: z.string(), code: z.string(), detail: z.string() })
+        .optional(),
+    }),
+    ms: z
+      .strictObject({ setUp: ms, rounds: ms, baselines: ms, audit: ms, total: ms })
+      .describe('Wall time of the parts of the run; baselines are computed beside the audit, after the rounds.'),
+  })
+  .describe('Result of a federated training run, audited.');
+export type Report = z.infer<typeof reportSchema>;
+
+/** The report's JSON Schema (draft 2020-12), as published in docs/report.schema.json. */
+export function reportJsonSchema(): Record<string, unknown> {
+  const { $schema, ...rest } = z.toJSONSchema(reportSchema);
+  return { $schema, title: 'sev round run report', ...rest };
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import Table from 'cli-table3';
+import type { Report, RoundReport } from './report.js';
+import type { AccuracyPlot } from './plot-scale.js';
+
+/** What every mode means for whoever takes part; printed wherever a round is. */
+export const PRIVACY_NOTE = {
+  plain: 'plain: updates are visible to the store, the coordinator and the attesters',
+} as const;
+
+export function plotOf(report: Report): AccuracyPlot {
+  const { rounds, baselines, data, vehicles, split } = report;
+  return {
+    title: `Federated learning of ${report.task}: accuracy by round`,
+    subtitle: `${data.source} · ${String(vehicles)} vehicles, split ${split} · ${report.aggregation} · network ${report.network.kind}, trust: ${report.network.trust}`,
+    rounds: rounds.map((round) => round.round),
+    federated: rounds.map((round) => round.r2),
+    central: baselines.central.r2,
+    alone: baselines.alone.r2,
+  };
+}
+
+/** Rows of a table with plain borders, so that it reads the same in a log. */
+export function renderTable(head: readonly string[], rows: readonly (readonly string[])[], right: ReadonlySet<number>): string {
+  const table = new Table({
+    head: [...head],
+    style: { head: [], border: [], 'padding-left': 1, 'padding-right': 1 },
+    colAligns: head.map((_, index) => (right.has(index) ? 'right' : 'left')),
+    chars: {
+      top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
+      bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
+      left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: ' ',
+    },
+  });
+  table.push(...rows.map((row) => [...row]));
+  return table.toString().split('\n').map((line) => line.trimEnd()).join('\n');
+}
+
+/** The table of rounds, the baselines, the audit: what a run came to. */
+export function summaryText(report: Report): string {
+  const head = ['round', 'cohort', 'R²', 'error ₹', 'ms', 'train', 'record', 'aggregate', 'ledger', 'commits', 'model'];
+  const numbers = new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  const rows = report.rounds.map(roundRow);
+  const { central, alone } = report.baselines;
+  const { network, audit, data } = report;
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  const medianMs = median(report.rounds.map((round) => round.ms.total));
+  const failure = audit.firstFailure;
+  return [
+    `task ${report.taskId} · ${String(report.vehicles)} vehicles · split ${report.split} · ${PRIVACY_NOTE[report.aggregation]}`,
+    `data ${data.source}: ${String(data.rows)} rows, ${String(data.testRows)} of them for testing only`,
+    '',
+    renderTable(head, rows, numbers),
+    '',
+    `central  R² ${central.r2.toFixed(3)}  error ₹${money(central.mae)}  (all training rows in one place, ${String(central.epochs)} epochs)`,
+    `alone    R² ${alone.r2.toFixed(3)}  error ₹${money(alone.mae)}  (mean of vehicles by themselves, ${String(alone.epochs)} epochs)`,
+    '',
+    `audit ${audit.ok ? `ok: ${String(audit.checked)} items checked` : `FAILED: ${failure?.code ?? ''}: ${failure?.where ?? ''}: ${failure?.detail ?? ''}`}`,
+    `network ${network.kind}, trust: ${network.trust}, ${String(network.organisations.length)} organisations, ${String(network.height)} blocks`,
+    `median round ${medianMs.toFixed(0)} ms · set-up ${seconds(report.ms.setUp)}, rounds ${seconds(report.ms.rounds)}, ` +
+      `baselines ${seconds(report.ms.baselines)}, audit ${seconds(report.ms.audit)}, whole ${seconds(report.ms.total)}`,
+  ].join('\n');
+}
+
+function roundRow(round: RoundReport): string[] {
+  const { ms } = round;
+  const whole = (value: number): string => value.toFixed(0);
+  return [
+    String(round.round),
+    round.excluded === 0 ? String(round.cohort) : `${String(round.cohort)} (−${String(round.excluded)})`,
+    round.r2.toFixed(3),
+    money(round.mae),
+    whole(ms.total),
+    whole(ms.train),
+    whole(ms.record),
+    whole(ms.aggregate),
+    whole(ms.ledger),
+    String(round.commits),
+    round.modelHash.slice(0, 12),
+  ];
+}
+
+export function money(rupees: number): string {
+  return Math.round(rupees).toLocaleString('en-US');
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? 0;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}

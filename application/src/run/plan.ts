@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { parseFile } from '../config/index.js';
+import { EXIT, SevError } from '../errors.js';
+import { readJson, writeJson } from '../store/files.js';
+import type { DataPlan } from '../vehicle/data.js';
+
+const dataSource = z.union([
+  z.strictObject({ source: z.literal('generated'), rows: z.int(), seed: z.int() }),
+  z.strictObject({ source: z.literal('file'), path: z.string() }),
+]);
+
+/** Everything that decides a run, kept so that it can be resumed with one word. */
+const runPlan = z.strictObject({
+  schemaVersion: z.literal(1),
+  taskId: z.string(),
+  kind: z.literal('price'),
+  data: dataSource,
+  split: z.string(),
+  seed: z.int(),
+  vehicles: z.int().min(1),
+  rounds: z.int().min(1),
+  minimumCohort: z.int().min(1),
+  /** Ids of the vehicles that take part; the position is the client of the split. */
+  vehicleIds: z.array(z.string()),
+  startedAt: z.iso.datetime(),
+});
+export type RunPlan = z.infer<typeof runPlan>;
+
+export function dataPlan(plan: Pick<RunPlan, 'data' | 'split' | 'vehicles'>): DataPlan {
+  return { data: plan.data, split: plan.split, clients: plan.vehicles };
+}
+
+/** A task id that no other run has: `price-` and eight random hex digits. */
+export function newTaskId(kind: string): string {
+  return `${kind}-${randomBytes(4).toString('hex')}`;
+}
+
+function planPath(homes: string, taskId: string): string {
+  return join(homes, 'runs', `${taskId}.json`);
+}
+
+export async function savePlan(homes: string, plan: RunPlan): Promise<void> {
+  const path = planPath(homes, plan.taskId);
+  await mkdir(resolve(path, '..'), { recursive: true });
+  await writeJson(path, plan);
+}
+
+/** @returns undefined where no run of this task was started from these homes. */
+export async function findPlan(homes: string, taskId: string): Promise<RunPlan | undefined> {
+  const path = planPath(homes, taskId);
+  const value = await readJson(path);
+  return value === undefined ? undefined : parseFile(runPlan, path, value);
+}
+
+/** @throws SevError RUN_UNKNOWN. */
+export async function loadPlan(homes: string, taskId: string): Promise<RunPlan> {
+  const plan = await findPlan(homes, taskId);
+  if (plan === undefined) {
+    throw new SevError('RUN_UNKNOWN', `No run of task ${taskId} was started from ${homes}`, {
+      hint: '`sev task list` names the tasks; give the options of the run with --task-id instead of --resume.',
+      exitCode: EXIT.usage,
+    });
+  }
+  return plan;
+}

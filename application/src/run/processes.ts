@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { EXIT, SevError } from '../errors.js';
+
+const SEV = fileURLToPath(new URL('../../bin/sev.js', import.meta.url));
+const READY_MS = 60_000;
+const STOP_MS = 15_000;
+/** Last lines of a program's log that its failure is reported with. */
+const KEPT_LINES = 5;
+
+const readyLine = z.object({ ready: z.literal(true), service: z.string(), url: z.string().optional() });
+
+/** How a program ended. */
+export interface Ending {
+  readonly name: string;
+  readonly code: number | null;
+  readonly log: readonly string[];
+}
+
+/** One program of a run, in its own process. */
+export interface Program {
+  readonly name: string;
+  /** Where it answers. */
+  readonly url: string;
+  readonly pid: number;
+  readonly ended: Promise<Ending>;
+}
+
+/**
+ * The programs that a run starts: real `sev … run` processes. They end with whoever started them, also when that is
+ * killed: their standard input is then closed, which services started here take as the order to end.
+ */
+export class Programs {
+  readonly #children: { readonly program: Program; readonly child: ChildProcess }[] = [];
+  readonly #log: ((name: string, line: string) => void) | undefined;
+  #stopping = false;
+
+  /** @param log told of every line that a program logs. */
+  constructor(log?: (name: string, line: string) => void) {
+    this.#log = log;
+  }
+
+  /** Starts `sev <args> --json` and waits until it says that it is ready. @throws SevError PROGRAM_FAILED. */
+  async start(name: string, args: readonly string[]): Promise<Program> {
+    const child = spawn(process.execPath, [SEV, ...args, '--json'], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, SEV_STOP_WITH_STDIN: '1' },
+      // In a group of its own: Ctrl-C reaches the run, which then ends its programs in order.
+      detached: true,
+    });
+    const log: string[] = [];
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      log.push(line);
+      log.splice(0, log.length - KEPT_LINES);
+      this.#log?.(name, line);
+    });
+    const ended = new Promise<Ending>((resolve) => {
+      child.once('error', (error) => {
+        resolve({ name, code: 1, log: [error.message] });
+      });
+      child.once('close', (code) => {
+        resolve({ name, code, log });
+      });
+    });
+    const url = await Promise.race([readyUrl(child), failsEarly(ended), tooLate(name)]);
+    const program = { name, url, pid: child.pid ?? 0, ended };
+    this.#children.push({ program, child });
+    return program;
+  }
+
+  /** Rejects as soon as a program ends that was not told to, with its last words. */
+  async watch(): Promise<never> {
+    const ending = await Promise.race(this.#children.map(({ program }) => program.ended));
+    if (this.#stopping || ending.code === 0) {
+      return new Promise(() => undefined);
+    }
+    throw programFailed(ending);
+  }
+
+  /** Ends all programs, newest first, and waits for them. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const { program, child } of [...this.#children].reverse()) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+      await program.ended;
+      clearTimeout(timer);
+    }
+  }
+}
+
+function readyUrl(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    if (child.stdout === null) {
+      return;
+    }
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const parsed = readyLine.safeParse(parseJson(line));
+      if (parsed.success) {
+        resolve(parsed.data.url ?? '');
+      }
+    });
+  });
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line) as unknown;
+  } catch {
+    return undefined; // Not a ready line.
+  }
+}
+
+async function failsEarly(ended: Promise<Ending>): Promise<never> {
+  throw programFailed(await ended);
+}
+
+function tooLate(name: string): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    setTimeout(() => {
+      reject(new SevError('PROGRAM_FAILED', `${name} was not ready after ${String(READY_MS / 1000)} s`));
+    }, READY_MS).unref();
+  });
+}
+
+function programFailed({ name, code, log }: Ending): SevError {
+  const words = log.length === 0 ? '' : `: ${log.join(' | ')}`;
+  return new SevError('PROGRAM_FAILED', `${name} ended with ${String(code ?? 'a signal')}${words}`, {
+    hint: 'The ledger keeps the round as it stands; the same task can be resumed.',
+    exitCode: code === EXIT.unreachable ? EXIT.unreachable : EXIT.failure,
+  });
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { RoundRecord, Task } from '@sev/chaincode/api';
+import { evaluatePrice, parametersFromBytes, type Dataset } from '@sev/fl';
+import { timingPath, type RoundTiming } from '../coordinator/round-clock.js';
+import { learning, type LedgerSession } from '../ledger/index.js';
+import type { RoundReport } from '../report/report.js';
+import { readJson } from '../store/files.js';
+import type { ObjectStore } from '../store/object-store.js';
+
+export interface FollowOptions {
+  readonly session: LedgerSession;
+  readonly store: ObjectStore;
+  readonly task: Task;
+  /** Rounds to wait for. */
+  readonly rounds: number;
+  /** Home of the coordinator, where it leaves the timing of each round. */
+  readonly coordinatorHome: string;
+  readonly test: Dataset;
+  readonly signal: AbortSignal;
+  readonly onRound?: (round: RoundReport) => void;
+}
+
+/** How long the coordinator may take to write a round's timing after it finalised the round. */
+const TIMING_MS = 2_000;
+const LOOK_MS = 1_000;
+
+/**
+ * Waits for the rounds of a task one after the other and evaluates each one's model on the test rows, whoever drives
+ * the rounds; rounds that were finalised before are read from the ledger.
+ */
+export async function followRounds(options: FollowOptions): Promise<RoundReport[]> {
+  const { session, task, rounds, signal, onRound } = options;
+  const contract = learning(session);
+  const done: RoundReport[] = [];
+  const news = new News(session, task.taskId, signal);
+  try {
+    while (done.length < rounds && !signal.aborted) {
+      const finalised: RoundRecord[] = [];
+      for await (const record of contract.rounds(task.taskId)) {
+        if (record.state === 'finalised' && record.round > done.length) {
+          finalised.push(record);
+        }
+      }
+      finalised.sort((a, b) => a.round - b.round);
+      for (const record of finalised.slice(0, rounds - done.length)) {
+        const report = await reportRound(options, record);
+        done.push(report);
+        onRound?.(report);
+      }
+      if (done.length < rounds) {
+        await news.wait();
+      }
+    }
+    return done;
+  } finally {
+    news.close();
+  }
+}
+
+/** Wakes its reader when a round of the task ends, or after a while in any case. */
+class News {
+  readonly #closed = new AbortController();
+  #wake: (() => void) | undefined;
+  #unread = false;
+
+  constructor(session: LedgerSession, taskId: string, signal: AbortSignal) {
+    const ended = AbortSignal.any([signal, this.#closed.signal]);
+    ended.addEventListener('abort', () => {
+      this.#notify();
+    });
+    this.#listen(session, taskId, ended).catch(() => {
+      // Without events the ledger is looked at once a second; its own failures show there.
+    });
+  }
+
+  async #listen(session: LedgerSession, taskId: string, signal: AbortSignal): Promise<void> {
+    for await (const { event } of session.events({ signal })) {
+      if (event.type === 'RoundFinalised' && event.taskId === taskId) {
+        this.#notify();
+      }
+    }
+  }
+
+  #notify(): void {
+    this.#unread = true;
+    this.#wake?.();
+  }
+
+  async wait(): Promise<void> {
+    if (!this.#unread) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        setTimeout(resolve, LOOK_MS);
+      });
+    }
+    this.#unread = false;
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+}
+
+async function reportRound(options: FollowOptions, record: RoundRecord): Promise<RoundReport> {
+  const { store, task, test } = options;
+  const modelHash = record.proposal?.modelHash ?? record.baseModelHash;
+  const parameters = parametersFromBytes(await store.get(modelHash), task.model.parameters);
+  const { r2, mae } = evaluatePrice(parameters, task.model.layers, test);
+  const timing = await timingOf(options, record);
+  const { round, attempt } = record;
+  return {
+    round,
+    attempt,
+    cohort: record.proposal?.cohortSize ?? 0,
+    excluded: record.proposal?.excluded.length ?? 0,
+    modelHash,
+    r2,
+    mae,
+    ...timing,
+  };
+}
+
+type Costs = Pick<RoundReport, 'transactions' | 'commits' | 'uploadBytesPerVehicle' | 'ms'>;
+
+/** The coordinator's timing; where it left none (killed in between), what the ledger's own times say. */
+async function timingOf(options: FollowOptions, record: RoundRecord): Promise<Costs> {
+  const path = timingPath(options.coordinatorHome, record.taskId, record.round);
+  const giveUpAt = performance.now() + TIMING_MS;
+  do {
+    const timing = (await readJson(path)) as RoundTiming | undefined;
+    if (timing !== undefined && timing.attempt === record.attempt) {
+      const { transactions, commits, uploadBytesPerVehicle, ms } = timing;
+      return { transactions, commits, uploadBytesPerVehicle, ms };
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  } while (performance.now() < giveUpAt && !options.signal.aborted);
+  const total = Math.max(0, (record.finalisedAtMs ?? record.openedAtMs) - record.openedAtMs);
+  return {
+    transactions: 0,
+    commits: 0,
+    uploadBytesPerVehicle: 4 * options.task.model.parameters,
+    ms: { train: 0, record: 0, aggregate: 0, ledger: 0, total },
+  };
+}
+

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createServer, type AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import { encodeCars, splitTable, type CarTable } from '@sev/fl';
+import { inHome, type ConnectionProfile } from '../config/index.js';
+import { SevError } from '../errors.js';
+import { openWallet } from '../identity/index.js';
+import { learning, openSession, type LedgerSession } from '../ledger/index.js';
+import type { Report, RoundReport } from '../report/report.js';
+import { writeReport } from '../report/write-report.js';
+import { FileStore, HttpStore } from '../store/index.js';
+import { loadTable } from '../vehicle/data.js';
+import { auditLedger, auditReport, storeFolder } from './audit-ledger.js';
+import { computeBaselines } from './baselines.js';
+import { enrollFleet } from './fleet.js';
+import { requireNetwork } from './network-ready.js';
+import { dataPlan, savePlan, type RunPlan } from './plan.js';
+import { priceTask } from './price-task.js';
+import { Programs } from './processes.js';
+import { followRounds } from './rounds.js';
+
+/** The organisation whose coordinator drives the rounds, the one that enrols, and the one that audits. */
+const COORDINATOR_ORG = 'grid';
+const REGISTRAR_ORG = 'maker';
+const AUDITOR_ORG = 'regulator';
+
+export interface RunOptions {
+  /** What to do; `vehicleIds` is filled in where it is empty. */
+  readonly plan: RunPlan;
+  /** Folder of the homes of all programs. */
+  readonly homes: string;
+  /** Folder of the runs' reports. */
+  readonly runs: string;
+  readonly signal: AbortSignal;
+  readonly events: RunEvents;
+}
+
+/** What a run tells while it goes on. */
+export interface RunEvents {
+  readonly onStep: (text: string) => void;
+  readonly onEnrolled: (done: number, total: number) => void;
+  readonly onRound: (round: RoundReport, rounds: number) => void;
+  readonly onAudit: (done: number, total: number | undefined, stage: string) => void;
+  /** A line that a program logged. */
+  readonly onLog: (program: string, line: string) => void;
+}
+
+export interface RunOutcome {
+  readonly report: Report;
+  readonly folder: string;
+}
+
+/** Data of a run, read before anything is started: a wrong file or split costs nothing. */
+interface RunData {
+  readonly table: CarTable;
+  readonly test: ReturnType<typeof encodeCars>;
+  readonly trainingRows: number;
+}
+
+/**
+ * The main job: vehicles, task, programs, rounds, baselines, audit, report. Every step finds what an earlier, broken-off
+ * run of the same task left behind and goes on from there; the ledger decides.
+ *
+ * @throws SevError INTERRUPTED after Ctrl-C, once all programs have ended.
+ */
+export async function runRounds(options: RunOptions): Promise<RunOutcome> {
+  const startedAt = performance.now();
+  const profile = await requireNetwork();
+  const data = await readData(options.plan);
+  const programs = new Programs(options.events.onLog);
+  const sessions = new Sessions(profile, options.homes);
+  const interrupted = interruption(options);
+  try {
+    const plan = await Promise.race([preparePlan(options), interrupted]);
+    const operator = await sessions.open(COORDINATOR_ORG, 'operator');
+    const training = { options, plan, data, profile, programs, operator };
+    const trained = await Promise.race([train(training), interrupted]);
+    await programs.stop();
+    const auditor = await sessions.open(AUDITOR_ORG, 'auditor');
+    const concluded = await Promise.race([conclude(options, plan, auditor), interrupted]);
+    const { kind, trust } = profile.network;
+    const organisations = profile.organisations.map((o) => o.name);
+    const report: Report = {
+      schemaVersion: 1,
+      createdAt: new Date().toISOString(),
+      network: { kind, trust, organisations, height: Number(await auditor.height()) },
+      task: plan.kind,
+      taskId: plan.taskId,
+      data: { source: data.table.source, rows: data.table.rows.length, testRows: data.test.rows },
+      split: plan.split,
+      seed: plan.seed,
+      vehicles: plan.vehicles,
+      aggregation: 'plain',
+      rounds: trained.rounds,
+      baselines: concluded.baselines,
+      audit: concluded.audit,
+      ms: {
+        setUp: Math.round(trained.startedAt - startedAt),
+        rounds: Math.round(trained.endedAt - trained.startedAt),
+        baselines: concluded.baselinesMs,
+        audit: concluded.auditMs,
+        total: Math.round(performance.now() - startedAt),
+      },
+    };
+    return { report, folder: await writeReport(options.runs, new Date(plan.startedAt), report) };
+  } finally {
+    await programs.stop();
+    sessions.close();
+  }
+}
+
+async function readData(plan: RunPlan): Promise<RunData> {
+  const table = await loadTable(plan.data);
+  const parts = splitTable(table, { split: plan.split, clients: plan.vehicles });
+  const trainingRows = parts.clients.reduce((sum, rows) => sum + rows.length, 0);
+  return { table, test: encodeCars(parts.test), trainingRows };
+}
+
+/** Settles which vehicles take part, enrolling those that are missing, and keeps the plan for a resumption. */
+async function preparePlan({ plan, homes, events }: RunOptions): Promise<RunPlan> {
+  if (plan.vehicleIds.length > 0) {
+    return plan;
+  }
+  events.onStep(`enrolling ${String(plan.vehicles)} vehicles`);
+  const fleet = await enrollFleet({
+    org: REGISTRAR_ORG,
+    homes,
+    home: fleetHome(homes),
+    count: plan.vehicles,
+    onProgress: events.onEnrolled,
+  });
+  events.onStep(`${String(fleet.enrolled)} vehicles enrolled, ${String(fleet.reused)} used again`);
+  const complete = { ...plan, vehicleIds: [...fleet.vehicles] };
+  await savePlan(homes, complete);
+  return complete;
+}
+
+interface Training {
+  readonly options: RunOptions;
+  readonly plan: RunPlan;
+  readonly data: RunData;
+  readonly profile: ConnectionProfile;
+  readonly programs: Programs;
+  readonly operator: LedgerSession;
+}
+
+interface Trained {
+  readonly rounds: RoundReport[];
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** Starts the programs, creates the task where it is not there yet, and sees the rounds through. */
+async function train(training: Training): Promise<Trained> {
+  const { options, plan, data, profile, programs, operator } = training;
+  const { homes, events, signal } = options;
+  const { taskId } = plan;
+  const { task, initialModel } = priceTask({
+    taskId,
+    vehicles: plan.vehicles,
+    rounds: plan.rounds,
+    seed: plan.seed,
+    trainingRows: data.trainingRows,
+    minimumCohort: plan.minimumCohort,
+  });
+  events.onStep('starting store, attesters, vehicles');
+  const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
+  const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
+  const ready = Promise.all(
+    others.map(async ({ name }) => {
+      const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
+      return { name, url: (await programs.start(`attester of ${name}`, args)).url };
+    }),
+  );
+  const objects = new HttpStore(store.url);
+  await objects.put(initialModel);
+  await learning(operator).createTask(task);
+  const attesters = await ready;
+
+  const coordinatorHome = join(homes, COORDINATOR_ORG);
+  const attesterArgs = attesters.flatMap(({ name, url }) => ['--attester', `${name}=${url}`]);
+  const port = await freePort();
+  const coordinatorUrl = `http://127.0.0.1:${String(port)}`;
+  // The vehicles are ready before the first round opens, so that it is as long as the others.
+  await programs.start('vehicles', vehicleArgs(plan, homes, store.url, coordinatorUrl));
+  const startedAt = performance.now();
+  const common = ['--org', COORDINATOR_ORG, '--home', coordinatorHome, '--store', store.url, '--port', String(port)];
+  const rounds = ['--task', taskId, '--rounds', String(plan.rounds)];
+  await programs.start('coordinator', ['coordinator', 'run', ...common, ...rounds, ...attesterArgs]);
+  const followed = followRounds({
+    session: operator,
+    store: objects,
+    task,
+    rounds: plan.rounds,
+    coordinatorHome,
+    test: data.test,
+    signal,
+    onRound: (round) => {
+      events.onRound(round, plan.rounds);
+    },
+  });
+  return { rounds: await Promise.race([followed, programs.watch()]), startedAt, endedAt: performance.now() };
+}
+
+function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string, coordinatorUrl: string): string[] {
+  const { data } = plan;
+  const source =
+    data.source === 'file'
+      ? ['--data', resolve(data.path)]
+      : ['--generate', String(data.rows), '--data-seed', String(data.seed)];
+  const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
+  const peers = ['--store', storeUrl, '--coordinator', coordinatorUrl, '--task', plan.taskId];
+  const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
+  return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...source, ...split, ...vehicles];
+}
+
+interface Concluded {
+  readonly baselines: Report['baselines'];
+  readonly baselinesMs: number;
+  readonly audit: Report['audit'];
+  readonly auditMs: number;
+}
+
+/** After the rounds: the baselines in a worker thread, the audit beside them. */
+async function conclude(options: RunOptions, plan: RunPlan, session: LedgerSession): Promise<Concluded> {
+  const { events, homes } = options;
+  events.onStep('baselines and audit');
+  const store = await FileStore.open(storeFolder(homes));
+  const request = { plan: dataPlan(plan), seed: plan.seed, rounds: plan.rounds };
+  const [baselines, audit] = await Promise.all([
+    timed(() => computeBaselines(request)),
+    timed(() =>
+      auditLedger({
+        session,
+        store,
+        onProgress: ({ stage, done, total }) => {
+          events.onAudit(done, total, stage);
+        },
+      }),
+    ),
+  ]);
+  return {
+    baselines: baselines.result,
+    baselinesMs: baselines.ms,
+    audit: auditReport(audit.result),
+    auditMs: audit.ms,
+  };
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ result: T; ms: number }> {
+  const started = performance.now();
+  const result = await work();
+  return { result, ms: Math.round(performance.now() - started) };
+}
+
+function fleetHome(homes: string): string {
+  return join(homes, 'fleet');
+}
+
+/** Rejects when the run is interrupted; never resolves. */
+function interruption({ signal, plan }: RunOptions): Promise<never> {
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    const stop = (): void => {
+      reject(
+        new SevError('INTERRUPTED', 'The run was interrupted; what is recorded stays on the ledger', {
+          hint: `Go on with: sev round run --resume ${plan.taskId}`,
+        }),
+      );
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) {
+      stop();
+    }
+  });
+  // Whoever does not race against it any more need not handle it.
+  interrupted.catch(() => undefined);
+  return interrupted;
+}
+
+/** The vehicles are told the coordinator's address before it listens. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+/** Sessions of the organisations' staff, closed together. */
+class Sessions {
+  readonly #open: LedgerSession[] = [];
+
+  constructor(
+    readonly profile: ConnectionProfile,
+    readonly homes: string,
+  ) {}
+
+  async open(organisation: string, label: string): Promise<LedgerSession> {
+    const wallet = await openWallet(inHome.wallet(join(this.homes, organisation)));
+    const session = await openSession({ profile: this.profile, identity: await wallet.get(label) });
+    this.#open.push(session);
+    return session;
+  }
+
+  close(): void {
+    for (const session of this.#open) {
+      session.close();
+    }
+  }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import { EXIT, SevError, messageOf } from '../errors.js';
+
+/** An answer, whatever its status; the body is parsed JSON. */
+export interface JsonAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/**
+ * Posts JSON; connections are kept alive and used again.
+ *
+ * @throws SevError SERVICE_UNREACHABLE, SERVICE_TIMEOUT, SERVICE_ANSWER_MALFORMED.
+ */
+export async function postJson(
+  url: string,
+  body: unknown,
+  options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+): Promise<JsonAnswer> {
+  const timeout = AbortSignal.timeout(options.timeoutMs);
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]),
+    });
+    return { status: response.status, body: parse(await response.text(), url) };
+  } catch (error) {
+    if (error instanceof SevError) {
+      throw error;
+    }
+    throw timeout.aborted
+      ? new SevError('SERVICE_TIMEOUT', `${url} did not answer within ${String(options.timeoutMs)} ms`, {
+          exitCode: EXIT.unreachable,
+          cause: error,
+        })
+      : new SevError('SERVICE_UNREACHABLE', `${url} cannot be reached: ${messageOf(causeOf(error))}`, {
+          exitCode: EXIT.unreachable,
+          cause: error,
+        });
+  }
+}
+
+/** The `{code, detail}` of a refusal, as services answer it. */
+export function problemOf(answer: JsonAnswer): { code: string; detail: string } {
+  const { body } = answer;
+  if (typeof body === 'object' && body !== null && 'code' in body && typeof body.code === 'string') {
+    return { code: body.code, detail: 'detail' in body && typeof body.detail === 'string' ? body.detail : '' };
+  }
+  return { code: 'SERVICE_FAILED', detail: `HTTP status ${String(answer.status)}` };
+}
+
+function parse(text: string, url: string): unknown {
+  try {
+    return text === '' ? undefined : (JSON.parse(text) as unknown);
+  } catch (error) {
+    throw new SevError('SERVICE_ANSWER_MALFORMED', `${url} did not answer with JSON`, { cause: error });
+  }
+}
+
+/** `fetch` hides why a connection failed in the cause. */
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error;
+}

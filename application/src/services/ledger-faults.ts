@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import { errorCode } from './log.js';
+
+/** Another organisation's coordinator, a vehicle or the clock was first: look at the ledger again. */
+const OVERTAKEN: ReadonlySet<string> = new Set([
+  'ROUND_UNKNOWN',
+  'ROUND_CONFLICT',
+  'ROUND_OUT_OF_ORDER',
+  'ROUND_STATE',
+  'ROUND_STALE',
+  'ROUND_DEADLINE_PASSED',
+  'ROUND_DEADLINE_NOT_REACHED',
+  'COHORT_MISMATCH',
+  'COHORT_TOO_SMALL',
+  'BASE_MODEL_MISMATCH',
+  'STATEMENTS_INSUFFICIENT',
+]);
+
+/** Something is down or slow: wait, then look again. */
+const TRANSIENT: ReadonlySet<string> = new Set([
+  'LEDGER_UNREACHABLE',
+  'LEDGER_TIMEOUT',
+  'LEDGER_CONFLICT',
+  'LEDGER_FATE_UNKNOWN',
+  'LEDGER_COMMIT_FAILED',
+  'STORE_UNREACHABLE',
+  'STORE_FAILED',
+  'SERVICE_UNREACHABLE',
+  'SERVICE_TIMEOUT',
+  'SERVICE_BUSY',
+  'OBJECT_MISSING',
+  'CONTENT_HASH_MISMATCH',
+]);
+
+/** How a long-running service goes on after a failure: `fatal` ones end it. */
+export type FaultKind = 'overtaken' | 'transient' | 'fatal';
+
+export function faultKind(error: unknown): FaultKind {
+  const code = errorCode(error) ?? '';
+  if (OVERTAKEN.has(code)) {
+    return 'overtaken';
+  }
+  return TRANSIENT.has(code) ? 'transient' : 'fatal';
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { RoundRecord, UpdateRecord } from '@sev/chaincode/api';
+import type { AttemptRef, RoundRef, learning } from '../ledger/contracts.js';
+import type { LedgerSession } from '../ledger/session.js';
+import { errorCode } from './log.js';
+
+/** What the services need of a ledger session. */
+export type ServiceSession = Pick<LedgerSession, 'mspId' | 'evaluate' | 'submit' | 'events'>;
+export type LearningContract = ReturnType<typeof learning>;
+
+/** Reads a paged list to its end. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) {
+    all.push(item);
+  }
+  return all;
+}
+
+/** All updates recorded in an attempt. */
+export function updatesOf(contract: LearningContract, ref: AttemptRef): Promise<UpdateRecord[]> {
+  return collect(contract.updates(ref));
+}
+
+/** The round, or undefined where it has never been opened. */
+export async function roundIfAny(contract: LearningContract, ref: RoundRef): Promise<RoundRecord | undefined> {
+  try {
+    return await contract.round(ref);
+  } catch (error) {
+    if (errorCode(error) === 'ROUND_UNKNOWN') {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** The newest round of a task, undefined before the first. */
+export async function latestRound(contract: LearningContract, taskId: string): Promise<RoundRecord | undefined> {
+  let latest: RoundRecord | undefined;
+  for await (const round of contract.rounds(taskId)) {
+    if (latest === undefined || round.round > latest.round) {
+      latest = round;
+    }
+  }
+  return latest;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Attester } from '../attester/attester.js';
+import { startAttesterServer } from '../attester/server.js';
+import { inHome } from '../config/homes.js';
+import { organisationNamed } from '../config/profile.js';
+import { readPrivateKey } from '../identity/keys.js';
+import { openWallet } from '../identity/wallet.js';
+import { openSession } from '../ledger/gateway-session.js';
+import { HttpStore } from '../store/http-store.js';
+import { silentLog } from './log.js';
+import { listenAt, type OrganisationServiceOptions } from './run-options.js';
+import { newService, type RunningService } from './service.js';
+import { StatementSigner } from './statement-signer.js';
+
+export type RunAttesterOptions = OrganisationServiceOptions;
+
+/**
+ * Runs an organisation's attester: it signs statements about rounds that its own look at the ledger and its own
+ * recomputation bear out.
+ *
+ * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, KEY_MISSING, PORT_IN_USE.
+ */
+export async function runAttester(options: RunAttesterOptions): Promise<RunningService> {
+  const { profile, home, log = silentLog } = options;
+  const { mspId } = organisationNamed(profile, options.organisation);
+  const wallet = await openWallet(inHome.wallet(home));
+  const key = await readPrivateKey(inHome.signingKey(home));
+  const session = await openSession({ profile, identity: await wallet.get('attester') });
+  try {
+    const attester = new Attester({
+      session,
+      store: new HttpStore(options.storeUrl),
+      signer: new StatementSigner(mspId, key),
+      log,
+    });
+    const server = await startAttesterServer({ attester, mspId, ...listenAt(options), log });
+    return newService({
+      server,
+      running: attester.run(),
+      end: () => {
+        attester.end();
+      },
+      release: () => {
+        session.close();
+      },
+    });
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import { inHome } from '../config/homes.js';
+import { organisationNamed } from '../config/profile.js';
+import { Coordinator } from '../coordinator/coordinator.js';
+import type { BatchOptions } from '../coordinator/current-attempt.js';
+import { writeTiming, type RoundTiming } from '../coordinator/round-clock.js';
+import { startCoordinatorServer } from '../coordinator/server.js';
+import { HttpStatementSource, OwnStatementSource } from '../coordinator/statement-sources.js';
+import type { StatementSource } from '../coordinator/statements.js';
+import { readPrivateKey } from '../identity/keys.js';
+import { openWallet } from '../identity/wallet.js';
+import { openSession } from '../ledger/gateway-session.js';
+import { HttpStore } from '../store/http-store.js';
+import { failureFields, silentLog } from './log.js';
+import { listenAt, type OrganisationServiceOptions } from './run-options.js';
+import { newService, type RunningService } from './service.js';
+import { StatementSigner } from './statement-signer.js';
+
+export interface RunCoordinatorOptions extends OrganisationServiceOptions {
+  readonly taskId: string;
+  /** The round after which the coordinator is done; default: the task's planned rounds. */
+  readonly rounds?: number | undefined;
+  /**
+   * Attesters by organisation (name or MSP id). The coordinator's own organisation needs none: unless one is named for
+   * it, the coordinator signs with the statement key of its home.
+   */
+  readonly attesters: readonly { readonly organisation: string; readonly url: string }[];
+  readonly batch?: BatchOptions | undefined;
+  readonly maxAttempts?: number | undefined;
+  /** Told of every round that this coordinator finalised. */
+  readonly onTiming?: ((timing: RoundTiming) => void) | undefined;
+}
+
+/**
+ * Runs a coordinator until its last round is final. The timing of each round is written to
+ * `<home>/rounds/<task>/<round>.json`.
+ *
+ * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, KEY_MISSING, PORT_IN_USE.
+ */
+export async function runCoordinator(options: RunCoordinatorOptions): Promise<RunningService> {
+  const { profile, home, taskId, rounds, batch, maxAttempts, onTiming, log = silentLog } = options;
+  const { mspId } = organisationNamed(profile, options.organisation);
+  const sources = await statementSources(options, mspId);
+  const wallet = await openWallet(inHome.wallet(home));
+  const session = await openSession({ profile, identity: await wallet.get('coordinator') });
+  let writing = Promise.resolve();
+  try {
+    const coordinator = new Coordinator({
+      session,
+      store: new HttpStore(options.storeUrl),
+      taskId,
+      sources,
+      log,
+      ...(rounds === undefined ? {} : { lastRound: rounds }),
+      ...(batch === undefined ? {} : { batch }),
+      ...(maxAttempts === undefined ? {} : { maxAttempts }),
+      onTiming: (timing) => {
+        // Written beside the next round's work; a timing that cannot be written does not stop the learning.
+        writing = writing
+          .then(() => writeTiming(home, timing))
+          .catch((error: unknown) => {
+            log.error(failureFields(error), 'the timing of a round could not be written');
+          })
+          .then(() => onTiming?.(timing));
+      },
+    });
+    const server = await startCoordinatorServer({ coordinator, ...listenAt(options), log });
+    return newService({
+      server,
+      running: coordinator.run().finally(() => writing),
+      end: () => {
+        coordinator.end();
+      },
+      release: () => {
+        session.close();
+      },
+    });
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+async function statementSources(options: RunCoordinatorOptions, ownMspId: string): Promise<StatementSource[]> {
+  const sources: StatementSource[] = options.attesters.map(
+    ({ organisation, url }) => new HttpStatementSource(organisationNamed(options.profile, organisation).mspId, url),
+  );
+  if (!sources.some(({ mspId }) => mspId === ownMspId)) {
+    const key = await readPrivateKey(inHome.signingKey(options.home));
+    sources.push(new OwnStatementSource(new StatementSigner(ownMspId, key)));
+  }
+  return sources;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import { vehicleId as vehicleIdSchema } from '@sev/chaincode/api';
+import { inHome } from '../config/homes.js';
+import type { ConnectionProfile } from '../config/profile.js';
+import { EXIT, SevError } from '../errors.js';
+import { openWallet } from '../identity/wallet.js';
+import { openSession } from '../ledger/gateway-session.js';
+import { HttpStore } from '../store/http-store.js';
+import { Fleet, type FleetOptions } from '../vehicle/fleet.js';
+import type { DataSource } from '../vehicle/data.js';
+import type { PooledVehicle } from '../vehicle/messages.js';
+import { startPool } from '../vehicle/pool.js';
+import { silentLog, type ServiceLog } from './log.js';
+import { newService, type RunningService } from './service.js';
+
+export interface RunVehicleOptions {
+  readonly profile: ConnectionProfile;
+  /** Home of the vehicle, or of a pool of vehicles. */
+  readonly home: string;
+  readonly storeUrl: string;
+  /** Coordinators to try, in this order. */
+  readonly coordinatorUrls: readonly string[];
+  readonly data: DataSource;
+  /** `iid` or a column. */
+  readonly split: string;
+  /** Number of clients K that the data is split into. */
+  readonly clients: number;
+  /** Which client the first vehicle is, from 0; the others follow. Default 0. */
+  readonly firstClient?: number | undefined;
+  readonly minRows?: number | undefined;
+  /** Vehicles of the home that take part, in the order of their clients; default: all, sorted by id. */
+  readonly vehicleIds?: readonly string[] | undefined;
+  /** Only this task; default: every task that the vehicles can train. */
+  readonly taskId?: string | undefined;
+  /** Worker threads; default: one for each core, and no more than there are vehicles. */
+  readonly workers?: number | undefined;
+  /** How long coordinators are tried before a vehicle records its update itself; default 5 s. */
+  readonly directAfterMs?: number | undefined;
+  readonly onTakenPart?: FleetOptions['onTakenPart'] | undefined;
+  readonly log?: ServiceLog | undefined;
+}
+
+/**
+ * Runs the vehicles of a home: they take part in every open round until the service is closed.
+ *
+ * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, or with the code of what is wrong with the data.
+ */
+export async function runVehicle(options: RunVehicleOptions): Promise<RunningService> {
+  const { profile, home, data, split, clients, minRows, workers, log = silentLog } = options;
+  const wallet = await openWallet(inHome.wallet(home));
+  const vehicles = pooledVehicles(options, await wallet.list());
+  const pool = await startPool({
+    home,
+    profile,
+    vehicles,
+    plan: { data, split, clients, ...(minRows === undefined ? {} : { minRows }) },
+    ...(workers === undefined ? {} : { workers }),
+  });
+  try {
+    // The pool reads the ledger as its first vehicle.
+    const session = await openSession({ profile, identity: await wallet.get(vehicles[0].vehicleId) });
+    const fleet = new Fleet({
+      session,
+      store: new HttpStore(options.storeUrl),
+      pool,
+      coordinators: options.coordinatorUrls.map((url) => url.replace(/\/+$/, '')),
+      log,
+      ...(options.taskId === undefined ? {} : { taskId: options.taskId }),
+      ...(options.directAfterMs === undefined ? {} : { directAfterMs: options.directAfterMs }),
+      ...(options.onTakenPart === undefined ? {} : { onTakenPart: options.onTakenPart }),
+    });
+    return newService({
+      running: fleet.run(),
+      end: () => {
+        fleet.end();
+      },
+      release: async () => {
+        session.close();
+        await pool.close();
+      },
+    });
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+}
+
+function pooledVehicles(options: RunVehicleOptions, labels: readonly string[]): [PooledVehicle, ...PooledVehicle[]] {
+  const { home, clients, firstClient = 0 } = options;
+  const vehicleIds = options.vehicleIds ?? labels.filter((label) => vehicleIdSchema.safeParse(label).success);
+  const [first, ...others] = vehicleIds;
+  if (first === undefined) {
+    throw new SevError('IDENTITY_MISSING', `${home} holds no enrolled vehicle`, {
+      hint: 'Enrol one with `sev vehicle enroll`.',
+      exitCode: EXIT.usage,
+    });
+  }
+  if (firstClient < 0 || firstClient + vehicleIds.length > clients) {
+    const last = firstClient + vehicleIds.length - 1;
+    throw new SevError(
+      'CLIENT_OUT_OF_RANGE',
+      `${String(vehicleIds.length)} vehicles would be clients ${String(firstClient)} to ${String(last)} of ${String(clients)}`,
+      { hint: 'Split the data into at least as many clients as there are vehicles.', exitCode: EXIT.usage },
+    );
+  }
+  return [
+    { vehicleId: first, client: firstClient },
+    ...others.map((vehicleId, index) => ({ vehicleId, client: firstClient + 1 + index })),
+  ];
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { EXIT, SevError, messageOf, systemCode } from '../errors.js';
+
+/** Mode of files that hold secrets, and of the directories that hold them. */
+export const PRIVATE_FILE = 0o600;
+export const PRIVATE_DIRECTORY = 0o700;
+
+export interface WriteOptions {
+  /** Permission bits of the file; default 0644. */
+  readonly mode?: number;
+  /** Where the temporary file lies, on the same file system; default: beside the file. */
+  readonly temporaryDirectory?: string;
+}
+
+/**
+ * Writes a file so that it is there whole or not at all, also after a crash: temporary file, fsync, rename, fsync of
+ * the directory. The directory must exist.
+ */
+export async function writeFileAtomic(
+  path: string,
+  data: Uint8Array | string,
+  options: WriteOptions = {},
+): Promise<void> {
+  const directory = dirname(path);
+  const name = `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`;
+  const temporary = join(options.temporaryDirectory ?? directory, name);
+  try {
+    const file = await open(temporary, 'wx', options.mode ?? 0o644);
+    try {
+      await file.writeFile(data);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(directory);
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Creates a directory that only its owner can enter. */
+export async function makePrivateDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY });
+}
+
+/** Writes a value as JSON, atomically. */
+export async function writeJson(path: string, value: unknown, options: WriteOptions = {}): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, options);
+}
+
+/**
+ * Reads a JSON file.
+ *
+ * @returns the value, or undefined where there is no such file.
+ * @throws SevError FILE_MALFORMED where the file does not hold JSON.
+ */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readIfThere(path);
+  if (text === undefined) {
+    return undefined;
+  }
+  try {
+    return JSON.parse(text.toString('utf8')) as unknown;
+  } catch (error) {
+    throw new SevError('FILE_MALFORMED', `${path} does not hold JSON: ${messageOf(error)}`, {
+      exitCode: EXIT.integrity,
+      cause: error,
+    });
+  }
+}
+
+/** The bytes of a file, or undefined where there is no such file. */
+export async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') {
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { NextFunction, Request, Response } from 'express';
+import { sha256Hex } from '@sev/chaincode/api';
+import { EXIT, SevError, messageOf, systemCode } from '../errors.js';
+import { FileStore } from './file-store.js';
+import {
+  DEFAULT_MAX_OBJECT_BYTES,
+  assertHash,
+  contentHashMismatch,
+  objectMissing,
+  objectTooLarge,
+} from './object-store.js';
+
+export interface StoreServerOptions {
+  /** Where the objects are kept. */
+  readonly dir: string;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 0: any free port. */
+  readonly port?: number;
+  readonly maxObjectBytes?: number;
+  /** Told of failures that are not the caller's. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export interface StoreServer {
+  readonly url: string;
+  readonly store: FileStore;
+  /** Stops listening and waits for requests under way. */
+  close(): Promise<void>;
+}
+
+const STATUS: Readonly<Record<string, number>> = {
+  OBJECT_NAME_INVALID: 400,
+  OBJECT_MISSING: 404,
+  OBJECT_TOO_LARGE: 413,
+  CONTENT_HASH_MISMATCH: 422,
+};
+
+/**
+ * Serves a {@link FileStore}: `PUT|GET|HEAD /objects/<sha256>`, `GET /healthz`. Failures are `{"code","detail"}`.
+ *
+ * @throws SevError PORT_IN_USE.
+ */
+export async function startStoreServer(options: StoreServerOptions): Promise<StoreServer> {
+  const limit = options.maxObjectBytes ?? DEFAULT_MAX_OBJECT_BYTES;
+  const store = await FileStore.open(options.dir, { maxObjectBytes: limit });
+  // Loaded here because clients of the store import this folder too.
+  const { default: express } = await import('express');
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+
+  app.get('/healthz', (_request, response) => {
+    response.json({ ok: true, service: 'store' });
+  });
+  app.put('/objects/:hash', express.raw({ type: () => true, limit, inflate: false }), async (request, response) => {
+    const { hash } = request.params;
+    assertHash(hash);
+    const body: unknown = request.body;
+    const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+    const actual = sha256Hex(bytes);
+    if (actual !== hash) {
+      throw contentHashMismatch(hash, actual);
+    }
+    await store.put(bytes);
+    response.status(204).end();
+  });
+  app.get('/objects/:hash', async (request, response) => {
+    const { hash } = request.params;
+    if (request.method === 'HEAD') {
+      const size = await store.size(hash);
+      response
+        .status(size === undefined ? 404 : 200)
+        .set('content-length', String(size ?? 0))
+        .end();
+      return;
+    }
+    const bytes = await store.get(hash);
+    response.set('cache-control', 'public, max-age=31536000, immutable').type('application/octet-stream');
+    response.end(bytes);
+  });
+  app.use((request) => {
+    throw objectMissing(request.path);
+  });
+  app.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const problem = asProblem(error, limit);
+    if (problem.status >= 500) {
+      options.onError?.(error);
+    }
+    response.status(problem.status).json({ code: problem.code, detail: problem.detail });
+  });
+
+  const server = createServer(app);
+  const host = options.host ?? '127.0.0.1';
+  const port = options.port ?? 0;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  }).catch((error: unknown) => {
+    throw systemCode(error) === 'EADDRINUSE'
+      ? new SevError('PORT_IN_USE', `Port ${String(port)} on ${host} is in use`, {
+          hint: 'Take another with --port, or 0 for any free one.',
+          exitCode: EXIT.usage,
+          cause: error,
+        })
+      : error;
+  });
+  const address = server.address() as AddressInfo;
+  return {
+    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${String(address.port)}`,
+    store,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => {
+          if (error === undefined) {
+            resolve();
+          } else {
+            reject(error);
+          }
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+function asProblem(error: unknown, limit: number): { status: number; code: string; detail: string } {
+  if (error instanceof SevError) {
+    return { status: STATUS[error.code] ?? 500, code: error.code, detail: error.message };
+  }
+  // What the body reader throws carries the status and, for a body that is too large, its length.
+  if (error instanceof Error && 'status' in error && typeof error.status === 'number' && error.status < 500) {
+    if (error.status === 413) {
+      const length = 'length' in error && typeof error.length === 'number' ? error.length : limit + 1;
+      return asProblem(objectTooLarge(length, limit), limit);
+    }
+    return { status: error.status, code: 'REQUEST_INVALID', detail: error.message };
+  }
+  return { status: 500, code: 'STORE_FAILED', detail: messageOf(error) };
+}

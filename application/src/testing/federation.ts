@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  parameterCount,
+  publicKeyText,
+  sha256Hex,
+  signStatement,
+  type Envelope,
+  type RoundRecord,
+  type Task,
+  type UpdateStatement,
+} from '@sev/chaincode/api';
+import { parametersToBytes } from '@sev/fl';
+import { attemptOf } from '../services/attempt.js';
+import { StatementSigner } from '../services/statement-signer.js';
+import { objectMissing, type ObjectStore } from '../store/object-store.js';
+import { FakeLedger } from './fake-ledger.js';
+
+/** A store in memory. */
+export class MemoryStore implements ObjectStore {
+  readonly objects = new Map<string, Uint8Array>();
+
+  put(bytes: Uint8Array): Promise<string> {
+    const hash = sha256Hex(bytes);
+    this.objects.set(hash, bytes);
+    return Promise.resolve(hash);
+  }
+
+  get(hash: string): Promise<Uint8Array> {
+    const bytes = this.objects.get(hash);
+    return bytes === undefined ? Promise.reject(objectMissing(hash)) : Promise.resolve(bytes);
+  }
+
+  has(hash: string): Promise<boolean> {
+    return Promise.resolve(this.objects.has(hash));
+  }
+}
+
+export interface FederationOptions {
+  readonly vehicles?: number;
+  readonly minimum?: number;
+  readonly target?: number;
+  readonly graceMs?: number;
+  readonly now?: () => number;
+}
+
+/** Organisations, vehicles, a task, a store and a ledger in memory, for tests of the services. */
+export class Federation {
+  readonly mspIds = ['GridMSP', 'MakerMSP', 'CityMSP', 'RegulatorMSP'] as const;
+  readonly vehicleIds: readonly string[];
+  readonly store = new MemoryStore();
+  readonly task: Task;
+  readonly ledger: FakeLedger;
+  readonly #organisationKeys = new Map<string, KeyObject>();
+  readonly #vehicleKeys = new Map<string, KeyObject>();
+
+  constructor(options: FederationOptions = {}) {
+    const count = options.vehicles ?? 5;
+    this.vehicleIds = Array.from({ length: count }, (_, index) => vehicleIdOf(index)).sort();
+    const layers = [3, 2, 1];
+    const initial = parametersToBytes(new Float32Array(parameterCount(layers)).fill(0.5));
+    this.store.objects.set(sha256Hex(initial), initial);
+    this.task = {
+      taskId: 'price-test',
+      kind: 'price',
+      features: 'price/cardekho-v1',
+      model: { layers, parameters: parameterCount(layers), initialModelHash: sha256Hex(initial) },
+      engine: 'dense',
+      training: { epochs: 1, batchSize: 32, learningRateMicro: 1_000, seed: 1 },
+      aggregation: {
+        rule: 'fedavg',
+        weightClasses: [
+          { minSamples: 1, weight: 1 },
+          { minSamples: 100, weight: 3 },
+        ],
+      },
+      privacy: 'plain',
+      cohort: { minimum: options.minimum ?? 1, target: options.target ?? count },
+      deadlines: { graceMs: options.graceMs ?? 60_000, roundMs: 600_000 },
+      plannedRounds: 3,
+    };
+    const publicKeys = new Map<string, KeyObject>();
+    for (const id of this.vehicleIds) {
+      const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      this.#vehicleKeys.set(id, privateKey);
+      publicKeys.set(id, publicKey);
+    }
+    const organisations = this.mspIds.map((mspId) => {
+      const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      this.#organisationKeys.set(mspId, privateKey);
+      return {
+        name: mspId.toLowerCase(),
+        mspId,
+        signingKey: publicKeyText(publicKey),
+        roles: ['coordinator' as const],
+      };
+    });
+    this.ledger = new FakeLedger({
+      task: this.task,
+      organisations,
+      vehicles: publicKeys,
+      ...(options.now === undefined ? {} : { now: options.now }),
+    });
+  }
+
+  signer(mspId: string): StatementSigner {
+    return new StatementSigner(mspId, this.organisationKey(mspId));
+  }
+
+  organisationKey(mspId: string): KeyObject {
+    return this.#organisationKeys.get(mspId)!;
+  }
+
+  /** The update that this vehicle would have for the round: some numbers of its own, put into the store. */
+  async envelope(round: RoundRecord, vehicleId: string, bytes = this.updateBytes(round, vehicleId)): Promise<Envelope> {
+    return this.sign(round, vehicleId, await this.store.put(bytes));
+  }
+
+  sign(round: RoundRecord, vehicleId: string, updateHash: string): Envelope {
+    const statement: UpdateStatement = {
+      type: 'sev/update/v1',
+      ...attemptOf(round),
+      baseModelHash: round.baseModelHash,
+      vehicleId,
+      updateHash,
+      weightClass: 0,
+    };
+    return {
+      vehicleId,
+      updateHash,
+      weightClass: 0,
+      signature: signStatement(statement, this.#vehicleKeys.get(vehicleId)!),
+    };
+  }
+
+  updateBytes(round: RoundRecord, vehicleId: string): Uint8Array {
+    const start =
+      createHash('sha256')
+        .update(`${vehicleId}/${String(round.round)}`)
+        .digest()
+        .readUInt16LE() / 65_536;
+    return parametersToBytes(Float32Array.from({ length: this.task.model.parameters }, (_, i) => start + i));
+  }
+}
+
+/** A vehicle id that depends on the index only. */
+export function vehicleIdOf(index: number): string {
+  return `v-${createHash('sha256').update(String(index)).digest('base64url').slice(0, 22)}`;
+}
+
+/** Waits until a condition holds. @throws Error after five seconds. */
+export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
+  for (const deadline = Date.now() + 5_000; !condition();) {
+    if (Date.now() > deadline) {
+      throw new Error(`waited five seconds for ${what}`);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

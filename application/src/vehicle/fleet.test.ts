@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { sha256Hex, type Envelope, type ItemResult, type RecordUpdate, type Task } from '@sev/chaincode/api';
+import { SevError } from '../errors.js';
+import { attemptOf } from '../services/attempt.js';
+import { silentLog, type ServiceLog } from '../services/log.js';
+import { Federation, until } from '../testing/federation.js';
+import { Fleet, type FleetOptions } from './fleet.js';
+import type { VehiclePool } from './pool.js';
+
+/** A pool whose vehicles do not train but hand in some numbers, and record as themselves on the fake ledger. */
+function fakePool(federation: Federation, calls: { trained: number; direct: number }): VehiclePool {
+  return {
+    vehicles: federation.vehicleIds.map((vehicleId) => ({ vehicleId, samples: 10 })),
+    train: async (_task: Task, ref, _parameters, vehicleIds, listener) => {
+      const round = federation.ledger.rounds.get(ref.round)!;
+      for (const vehicleId of vehicleIds) {
+        calls.trained++;
+        const bytes = federation.updateBytes(round, vehicleId);
+        listener.onUpdate({ vehicleId, bytes, envelope: federation.sign(round, vehicleId, sha256Hex(bytes)) });
+      }
+      return Promise.resolve();
+    },
+    record: async (argument: RecordUpdate) => {
+      calls.direct++;
+      const session = federation.ledger.session('CityMSP', {}, argument.envelope.vehicleId);
+      await session.submit('learning', 'RecordUpdate', argument);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+type Answer = (envelope: Envelope) => Promise<{ status: number; body: unknown }> | { status: number; body: unknown };
+
+describe('A fleet of vehicles', () => {
+  const servers: Server[] = [];
+  const fleets: { fleet: Fleet; running: Promise<void> }[] = [];
+
+  /** A coordinator that answers envelopes in its own way. */
+  async function coordinator(answer: Answer): Promise<string> {
+    const server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      request.on('end', () => {
+        void Promise.resolve(answer((JSON.parse(text) as { envelope: Envelope }).envelope)).then(({ status, body }) => {
+          response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+        });
+      });
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  }
+
+  function honest(federation: Federation): Answer {
+    return async (envelope) => {
+      const round = federation.ledger.rounds.get(1)!;
+      const argument = { ...attemptOf(round), baseModelHash: round.baseModelHash, envelopes: [envelope] };
+      const { result } = await federation.ledger.session('GridMSP').submit('learning', 'RecordUpdates', argument);
+      return { status: 200, body: (result as { results: ItemResult[] }).results[0] };
+    };
+  }
+
+  function start(federation: Federation, options: Partial<FleetOptions> = {}): { trained: number; direct: number } {
+    const calls = { trained: 0, direct: 0 };
+    const fleet = new Fleet({
+      session: federation.ledger.session('CityMSP'),
+      store: federation.store,
+      pool: fakePool(federation, calls),
+      coordinators: [],
+      pollMs: 20,
+      directAfterMs: 40,
+      log: silentLog,
+      ...options,
+    });
+    fleets.push({ fleet, running: fleet.run() });
+    return calls;
+  }
+
+  async function openRound(federation: Federation, changes: object = {}): Promise<void> {
+    const { taskId, model } = federation.task;
+    const argument = { taskId, round: 1, attempt: 1, baseModelHash: model.initialModelHash, ...changes };
+    await federation.ledger.session('GridMSP').submit('learning', 'OpenRound', argument);
+  }
+
+  function recordedIn(federation: Federation): number {
+    return federation.ledger.writtenUpdates.length;
+  }
+
+  afterEach(async () => {
+    fleets.forEach(({ fleet }) => {
+      fleet.end();
+    });
+    await Promise.all(fleets.splice(0).map(({ running }) => running));
+    servers.splice(0).forEach((server) => {
+      server.closeAllConnections();
+      server.close();
+    });
+  });
+
+  it('takes part in a round that is opened while it listens', async () => {
+    const federation = new Federation({ vehicles: 4 });
+    const calls = start(federation, { coordinators: [await coordinator(honest(federation))], directAfterMs: 10_000 });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 4, 'the updates');
+    expect(calls).to.deep.equal({ trained: 4, direct: 0 });
+  });
+
+  it('takes part in a round that was open before it started, with those that the ledger lacks', async () => {
+    const federation = new Federation({ vehicles: 4 });
+    await openRound(federation);
+    const done = await federation.envelope(federation.ledger.rounds.get(1)!, federation.vehicleIds[0]!);
+    await honest(federation)(done);
+    const calls = start(federation, { coordinators: [await coordinator(honest(federation))] });
+    await until(() => recordedIn(federation) === 4, 'the updates');
+    expect(calls.trained).to.equal(3);
+  });
+
+  it('records by itself where no coordinator answers', async () => {
+    const federation = new Federation({ vehicles: 3 });
+    const calls = start(federation, { coordinators: ['http://127.0.0.1:9'] });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 3, 'the updates');
+    expect(calls.direct).to.equal(3);
+  });
+
+  it('does not believe a coordinator that promises what the ledger does not show', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const liar = await coordinator(({ vehicleId }) => ({ status: 200, body: { id: vehicleId, accepted: true } }));
+    const calls = start(federation, { coordinators: [liar] });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 1, 'the update');
+    expect(calls.direct).to.equal(1);
+  });
+
+  it('does not believe a coordinator that refuses without reason', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const body = { accepted: false, code: 'VEHICLE_NOT_ACTIVE' };
+    const liar = await coordinator(({ vehicleId }) => ({ status: 200, body: { id: vehicleId, ...body } }));
+    start(federation, { coordinators: [liar] });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 1, 'the update');
+  });
+
+  it('sends again, and is recorded once, where the answer of the coordinator is lost', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    let lost = 0;
+    const url = await coordinator(async (envelope) => {
+      const answer = await honest(federation)(envelope);
+      return lost++ < 2 ? { status: 503, body: { code: 'SERVICE_BUSY', detail: '' } } : answer;
+    });
+    const parts: number[] = [];
+    start(federation, {
+      coordinators: [url],
+      directAfterMs: 10_000,
+      onTakenPart: (_round, { recorded }) => parts.push(recorded),
+    });
+    await openRound(federation);
+    await until(() => parts.length === 1, 'the end');
+    expect(parts).to.deep.equal([2]);
+    expect(recordedIn(federation)).to.equal(2);
+  });
+
+  it('refuses a model that is not on the ledger', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    await openRound(federation);
+    const session = federation.ledger.session('CityMSP');
+    const codes: unknown[] = [];
+    const log: ServiceLog = { ...silentLog, warn: (fields) => codes.push((fields as { code?: string }).code) };
+    const calls = start(federation, {
+      log,
+      session: {
+        ...session,
+        evaluate: (contract, transaction, argument) =>
+          transaction === 'GetModel'
+            ? Promise.reject(new SevError('MODEL_UNKNOWN', 'none'))
+            : session.evaluate(contract, transaction, argument),
+      },
+    });
+    await until(() => codes.includes('MODEL_NOT_ON_LEDGER'), 'the refusal');
+    expect(calls.trained).to.equal(0);
+  });
+
+  it('refuses model bytes that do not have the hash on the ledger, and takes the right ones later', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const { objects } = federation.store;
+    const hash = federation.task.model.initialModelHash;
+    const right = objects.get(hash)!;
+    objects.set(hash, new Uint8Array(right.length));
+    const codes: unknown[] = [];
+    const log: ServiceLog = { ...silentLog, warn: (fields) => codes.push((fields as { code?: string }).code) };
+    const calls = start(federation, { log });
+    await openRound(federation);
+    await until(() => codes.includes('CONTENT_HASH_MISMATCH'), 'the refusal');
+    expect(calls.trained).to.equal(0);
+    objects.set(hash, right);
+    await until(() => recordedIn(federation) === 1, 'the update');
+  });
+
+  it('leaves a round that is over and goes on with the next attempt', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    start(federation, { coordinators: ['http://127.0.0.1:9'], directAfterMs: 60_000 });
+    await openRound(federation);
+    const ref = attemptOf(federation.ledger.rounds.get(1)!);
+    const statements = federation.mspIds.map((mspId) => federation.signer(mspId).abort(ref, 'stop'));
+    const grid = federation.ledger.session('GridMSP');
+    await grid.submit('learning', 'AbortRound', { ...ref, reason: 'stop', statements });
+    fleets.at(-1)?.fleet.end();
+    await fleets.at(-1)?.running;
+    const calls = start(federation, { coordinators: [] });
+    await openRound(federation, { attempt: 2 });
+    await until(() => recordedIn(federation) === 2, 'the updates');
+    expect(calls.direct).to.equal(2);
+    expect(federation.ledger.writtenUpdates.every(({ attempt }) => attempt === 2)).to.equal(true);
+  });
+
+  it('ends where the ledger does not accept its identity', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const session = federation.ledger.session('CityMSP');
+    const fleet = new Fleet({
+      session: { ...session, evaluate: () => Promise.reject(new SevError('LEDGER_REFUSED', 'revoked')) },
+      store: federation.store,
+      pool: fakePool(federation, { trained: 0, direct: 0 }),
+      coordinators: [],
+      log: silentLog,
+    });
+    expect(await fleet.run().catch((e: unknown) => e)).to.have.property('code', 'LEDGER_REFUSED');
+  });
+});

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+import { sha256Hex, weightClassOf, type Task } from '@sev/chaincode/api';
+import { parametersFromBytes } from '@sev/fl';
+import { SevError } from '../errors.js';
+import { learning } from '../ledger/contracts.js';
+import { attemptKey, attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
+import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
+import { followRounds, type RoundEvent } from '../services/round-events.js';
+import {
+  collect,
+  latestRound,
+  roundIfAny,
+  updatesOf,
+  type LearningContract,
+  type ServiceSession,
+} from '../services/rounds.js';
+import { backoffMs, pause } from '../services/wake-up.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { Courier, type Delivery } from './courier.js';
+import { FEATURES } from './data.js';
+import type { OpenRoundRef } from './messages.js';
+import type { VehiclePool } from './pool.js';
+import { RecordedUpdates } from './recorded-updates.js';
+
+export interface FleetOptions {
+  readonly session: ServiceSession;
+  readonly store: ObjectStore;
+  readonly pool: VehiclePool;
+  readonly coordinators: readonly string[];
+  /** Only this task; default: every task whose features the vehicles can compute. */
+  readonly taskId?: string;
+  /** How often the ledger is looked at beside its events; default 2 s. */
+  readonly pollMs?: number;
+  /** See `CourierOptions`. */
+  readonly directAfterMs?: number;
+  readonly timeoutMs?: number;
+  /** Told when the pool's part in an attempt is over, with how many updates ended how. */
+  readonly onTakenPart?: (round: OpenRoundRef, deliveries: Readonly<Record<Delivery, number>>) => void;
+  readonly log: ServiceLog;
+}
+
+interface Participation {
+  readonly ref: AttemptRef;
+  readonly ending: AbortController;
+  readonly over: Promise<void>;
+}
+
+/** Refusals of the vehicle's identity: trying again does not mend them. */
+const UNWELCOME: ReadonlySet<string> = new Set(['LEDGER_REFUSED', 'CALLER_UNKNOWN', 'ACCESS_DENIED']);
+
+/** A pool of vehicles that takes part in every open round. Keeps nothing: a restarted one looks at the ledger. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #learning: LearningContract;
+  readonly #courier: Courier;
+  readonly #ending = new AbortController();
+  readonly #participations = new Map<string, Participation>();
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#learning = learning(options.session);
+    this.#courier = new Courier(options);
+  }
+
+  /** Runs until {@link end}. @throws LedgerError where the ledger does not accept the vehicles' identity. */
+  async run(): Promise<void> {
+    const { session, log } = this.#options;
+    const events = followRounds(session, this.#ending.signal, log, (event) => {
+      this.#hear(event);
+    });
+    try {
+      await this.#poll();
+    } finally {
+      this.end();
+      await events;
+      await Promise.all([...this.#participations.values()].map(({ over }) => over));
+    }
+  }
+
+  end(): void {
+    this.#ending.abort();
+    this.#participations.forEach(({ ending }) => {
+      ending.abort();
+    });
+  }
+
+  #hear(event: RoundEvent): void {
+    if (event.type === 'RoundOpened') {
+      this.#join({ ...attemptOf(event), baseModelHash: event.modelHash });
+    } else if (event.type !== 'UpdatesRecorded') {
+      this.#leave(event);
+    }
+  }
+
+  async #poll(): Promise<void> {
+    const { pollMs = 2_000, log } = this.#options;
+    for (let failures = 0; !this.#isEnding();) {
+      try {
+        await this.#lookForRounds();
+        failures = 0;
+        await pause(pollMs, this.#ending.signal);
+      } catch (error) {
+        if (UNWELCOME.has(errorCode(error) ?? '')) {
+          throw error;
+        }
+        log.warn(failureFields(error), 'looking for open rounds failed');
+        await pause(backoffMs(failures++, 100, 5_000), this.#ending.signal);
+      }
+    }
+  }
+
+  async #lookForRounds(): Promise<void> {
+    for (const { task } of await collect(this.#learning.tasks())) {
+      const known = this.#participations.get(task.taskId)?.ref;
+      const round =
+        known === undefined
+          ? await latestRound(this.#learning, task.taskId)
+          : ((await roundIfAny(this.#learning, { ...known, round: known.round + 1 })) ??
+            (await roundIfAny(this.#learning, known)));
+      if (round?.state === 'open') {
+        this.#join({ ...attemptOf(round), baseModelHash: round.baseModelHash });
+      } else if (round !== undefined) {
+        this.#leave(round);
+      }
+    }
+  }
+
+  #join(round: OpenRoundRef): void {
+    const { taskId, log } = this.#options;
+    const before = this.#participations.get(round.taskId);
+    const isNews = before === undefined || isLater(round, before.ref);
+    if (this.#isEnding() || !isNews || (taskId !== undefined && taskId !== round.taskId)) {
+      return;
+    }
+    before?.ending.abort();
+    const ending = new AbortController();
+    const over = this.#takePart(round, ending.signal).catch((error: unknown) => {
+      log.error({ ...attemptOf(round), ...failureFields(error) }, 'taking part failed');
+    });
+    this.#participations.set(round.taskId, { ref: attemptOf(round), ending, over });
+  }
+
+  #leave(ref: AttemptRef): void {
+    const present = this.#participations.get(ref.taskId);
+    if (present !== undefined && !isLater(present.ref, ref)) {
+      present.ending.abort();
+    }
+  }
+
+  /** Tries until it has worked or the attempt is over: a store or network that is down may come back in time. */
+  async #takePart(round: OpenRoundRef, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await this.#takePartOnce(round, signal);
+        return;
+      } catch (error) {
+        this.#options.log.warn({ ...attemptOf(round), ...failureFields(error) }, 'cannot take part yet');
+      }
+      await pause(backoffMs(failures, 50, 5_000), signal);
+    }
+  }
+
+  async #takePartOnce(round: OpenRoundRef, signal: AbortSignal): Promise<void> {
+    const { pool, log, onTakenPart } = this.#options;
+    const [task, parameters, vehicleIds] = await this.#prepare(round);
+    const recorded = new RecordedUpdates(this.#learning, round);
+    const outcomes: Promise<Delivery>[] = [];
+    const listener: Parameters<VehiclePool['train']>[4] = {
+      onUpdate: (update) => {
+        const delivery = this.#courier.deliver(round, update, recorded, signal);
+        outcomes.push(
+          delivery.catch((error: unknown): Delivery => {
+            log.error({ vehicleId: update.vehicleId, ...failureFields(error) }, 'the update cannot be delivered');
+            return 'refused';
+          }),
+        );
+      },
+      onSkipped: (vehicleId, failure) => {
+        log.warn({ vehicleId, code: failure.code, error: failure.message }, 'the vehicle could not train');
+      },
+    };
+    try {
+      await pool.train(task, round, parameters, vehicleIds, listener, signal);
+    } finally {
+      const counts: Record<Delivery, number> = { recorded: 0, refused: 0, 'too-late': 0 };
+      (await Promise.all(outcomes)).forEach((outcome) => counts[outcome]++);
+      onTakenPart?.(round, counts);
+      log.info({ ...attemptOf(round), ...counts }, 'took part');
+    }
+  }
+
+  /**
+   * Makes sure that the round is open on the vehicles' own ledger and that its base model is there, and fetches it.
+   *
+   * @returns the task, the base parameters and the vehicles that still have to train; none where the round is over.
+   * @throws SevError MODEL_NOT_ON_LEDGER, CONTENT_HASH_MISMATCH, OBJECT_MISSING, FEATURES_UNSUPPORTED.
+   */
+  async #prepare(ref: OpenRoundRef): Promise<readonly [Task, Float32Array, readonly string[]]> {
+    const { taskId, baseModelHash } = ref;
+    const [{ task }, round, updates, , bytes] = await Promise.all([
+      this.#learning.task(taskId),
+      roundIfAny(this.#learning, ref),
+      updatesOf(this.#learning, ref),
+      this.#insistOnModel(ref),
+      this.#fetchModel(baseModelHash),
+    ]);
+    if (task.features !== FEATURES) {
+      throw new SevError(
+        'FEATURES_UNSUPPORTED',
+        `task ${taskId} needs ${task.features}; these vehicles have ${FEATURES}`,
+      );
+    }
+    const parameters = parametersFromBytes(bytes, task.model.parameters);
+    if (round === undefined || attemptKey(round) !== attemptKey(ref) || round.baseModelHash !== baseModelHash) {
+      throw new SevError('ROUND_STALE', `the ledger does not show attempt ${attemptKey(ref)} from this base model`);
+    }
+    const done = new Set(updates.map((update) => update.vehicleId));
+    const vehicles = this.#options.pool.vehicles.filter(
+      ({ vehicleId, samples }) => !done.has(vehicleId) && weightClassOf(task, samples) !== undefined,
+    );
+    return [task, parameters, round.state === 'open' ? vehicles.map(({ vehicleId }) => vehicleId) : []];
+  }
+
+  async #insistOnModel({ taskId, baseModelHash }: OpenRoundRef): Promise<void> {
+    try {
+      await this.#learning.model(taskId, baseModelHash);
+    } catch (error) {
+      throw errorCode(error) === 'MODEL_UNKNOWN'
+        ? new SevError('MODEL_NOT_ON_LEDGER', `the ledger holds no model ${baseModelHash} of task ${taskId}`, {
+            hint: 'Do not train from it: whoever offers it has not had it attested.',
+            cause: error,
+          })
+        : error;
+    }
+  }
+
+  async #fetchModel(hash: string): Promise<Uint8Array> {
+    const bytes = await this.#options.store.get(hash);
+    const actual = sha256Hex(bytes);
+    if (actual !== hash) {
+      throw new SevError('CONTENT_HASH_MISMATCH', `the store gave bytes of ${actual} for model ${hash}`);
+    }
+    return bytes;
+  }
+
+  #isEnding(): boolean {
+    return this.#ending.signal.aborted;
+  }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Worker } from 'node:worker_threads';
+import type { RecordUpdate } from '@sev/chaincode/api';
+import { SevError } from '../errors.js';
+import type {
+  LoadedVehicle,
+  TrainedUpdate,
+  TrainRequest,
+  WorkerFailure,
+  WorkerMessage,
+  WorkerRequest,
+  WorkerStart,
+} from './messages.js';
+
+/** Told of each vehicle's outcome as soon as it is there. */
+export interface TrainingListener {
+  readonly onUpdate: (update: TrainedUpdate) => void;
+  readonly onSkipped: (vehicleId: string, failure: WorkerFailure) => void;
+}
+
+interface Job {
+  readonly listener?: TrainingListener;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface RunningWorker {
+  readonly worker: Worker;
+  readonly vehicles: readonly LoadedVehicle[];
+}
+
+/** One worker thread and its share of the vehicles. A worker that dies is started again by the next request. */
+export class Lane {
+  readonly vehicleIds: readonly string[];
+  readonly #start: WorkerStart;
+  readonly #jobs = new Map<number, Job>();
+  #running: Promise<RunningWorker> | undefined;
+  #nextJob = 1;
+  #isClosed = false;
+
+  constructor(start: WorkerStart) {
+    this.#start = start;
+    this.vehicleIds = start.vehicles.map(({ vehicleId }) => vehicleId);
+  }
+
+  /** Starts the worker unless it runs. @throws SevError with the code of what is wrong with keys or data. */
+  async load(): Promise<readonly LoadedVehicle[]> {
+    return (await this.#worker()).vehicles;
+  }
+
+  /** @throws SevError VEHICLE_WORKER_LOST where the worker died on the way. */
+  train(request: Omit<TrainRequest, 'type' | 'job'>, listener: TrainingListener, signal: AbortSignal): Promise<void> {
+    return this.#request((job) => ({ ...request, type: 'train', job }), signal, listener);
+  }
+
+  /** @throws SevError with the ledger's code, or VEHICLE_WORKER_LOST. */
+  record(argument: RecordUpdate, signal: AbortSignal): Promise<void> {
+    return this.#request((job) => ({ type: 'record', job, argument }), signal);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const running = await this.#running?.catch(() => undefined);
+    await running?.worker.terminate();
+  }
+
+  async #request(
+    requestOf: (job: number) => WorkerRequest,
+    signal: AbortSignal,
+    listener?: TrainingListener,
+  ): Promise<void> {
+    const { worker } = await this.#worker();
+    const job = this.#nextJob++;
+    const cancel = (): void => {
+      worker.postMessage({ type: 'cancel', job } satisfies WorkerRequest);
+    };
+    signal.addEventListener('abort', cancel);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#jobs.set(job, { resolve, reject, ...(listener === undefined ? {} : { listener }) });
+        worker.postMessage(requestOf(job));
+        if (signal.aborted) {
+          cancel();
+        }
+      });
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      this.#jobs.delete(job);
+    }
+  }
+
+  #worker(): Promise<RunningWorker> {
+    if (this.#isClosed) {
+      return Promise.reject(lost('the pool is closed'));
+    }
+    this.#running ??= this.#launch();
+    return this.#running;
+  }
+
+  async #launch(): Promise<RunningWorker> {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: this.#start });
+    let reason = 'its worker thread ended';
+    const message = await new Promise<WorkerMessage>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.on('error', (error) => {
+        reason = `its worker thread failed: ${error.message}`;
+      });
+      worker.once('exit', () => {
+        this.#running = undefined;
+        reject(lost(reason));
+        this.#jobs.forEach((job) => {
+          job.reject(lost(reason));
+        });
+      });
+    });
+    if (message.type !== 'ready') {
+      await worker.terminate();
+      throw message.type === 'failed' ? errorOf(message.failure) : lost('its worker spoke out of turn');
+    }
+    worker.on('message', (later: WorkerMessage) => {
+      this.#hear(later);
+    });
+    return { worker, vehicles: message.vehicles };
+  }
+
+  #hear(message: WorkerMessage): void {
+    if (message.type === 'ready' || message.type === 'failed') {
+      return;
+    }
+    const job = this.#jobs.get(message.job);
+    switch (message.type) {
+      case 'update':
+        job?.listener?.onUpdate(message.update);
+        return;
+      case 'skipped':
+        job?.listener?.onSkipped(message.vehicleId, message.failure);
+        return;
+      case 'done':
+        if (message.failure === undefined) {
+          job?.resolve();
+        } else {
+          job?.reject(errorOf(message.failure));
+        }
+    }
+  }
+}
+
+function errorOf({ code, message }: WorkerFailure): SevError {
+  return new SevError(code, message);
+}
+
+function lost(reason: string): SevError {
+  return new SevError('VEHICLE_WORKER_LOST', `the vehicle cannot work: ${reason}`);
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Envelope, RecordUpdate, Task } from '@sev/chaincode/api';
+import type { ConnectionProfile } from '../config/profile.js';
+import type { AttemptRef } from '../services/attempt.js';
+import type { DataPlan } from './data.js';
+
+/** One vehicle of a pool: its enrollment id, and which client of the data plan it is. */
+export interface PooledVehicle {
+  readonly vehicleId: string;
+  readonly client: number;
+}
+
+/** What a worker is started with. No key is among it: the worker reads its vehicles' keys from the home itself. */
+export interface WorkerStart {
+  readonly home: string;
+  readonly profile: ConnectionProfile;
+  readonly vehicles: readonly PooledVehicle[];
+  readonly plan: DataPlan;
+}
+
+/** An open attempt, as a vehicle sees it. */
+export interface OpenRoundRef extends AttemptRef {
+  readonly baseModelHash: string;
+}
+
+export interface TrainRequest {
+  readonly type: 'train';
+  readonly job: number;
+  readonly task: Task;
+  readonly round: OpenRoundRef;
+  /** Base parameters, length d. */
+  readonly parameters: Float32Array;
+  readonly vehicleIds: readonly string[];
+}
+/** Has a vehicle record its own update, with its own identity. */
+export interface RecordRequest {
+  readonly type: 'record';
+  readonly job: number;
+  readonly argument: RecordUpdate;
+}
+/** Makes a running training stop before its next vehicle. */
+export interface CancelRequest {
+  readonly type: 'cancel';
+  readonly job: number;
+}
+export type WorkerRequest = TrainRequest | RecordRequest | CancelRequest;
+
+/** A failure on its way out of a worker. */
+export interface WorkerFailure {
+  readonly code: string;
+  readonly message: string;
+}
+/** A trained vehicle's update: 4·d bytes, and the envelope that it signed. */
+export interface TrainedUpdate {
+  readonly vehicleId: string;
+  readonly bytes: Uint8Array;
+  readonly envelope: Envelope;
+}
+export interface LoadedVehicle {
+  readonly vehicleId: string;
+  readonly samples: number;
+}
+
+export type WorkerMessage =
+  | { readonly type: 'ready'; readonly vehicles: readonly LoadedVehicle[] }
+  | { readonly type: 'failed'; readonly failure: WorkerFailure }
+  | { readonly type: 'update'; readonly job: number; readonly update: TrainedUpdate }
+  | { readonly type: 'skipped'; readonly job: number; readonly vehicleId: string; readonly failure: WorkerFailure }
+  | { readonly type: 'done'; readonly job: number; readonly failure?: WorkerFailure };

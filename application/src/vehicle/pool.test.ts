@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parameterCount, sha256Hex, verifyStatement, type UpdateStatement } from '@sev/chaincode/api';
+import { CAR_FEATURES, initialParameters } from '@sev/fl';
+import { inHome } from '../config/homes.js';
+import type { ConnectionProfile } from '../config/profile.js';
+import { openWallet } from '../identity/wallet.js';
+import { Federation, vehicleIdOf } from '../testing/federation.js';
+import type { DataSource } from './data.js';
+import type { OpenRoundRef, TrainedUpdate } from './messages.js';
+import { startPool, type PoolOptions, type VehiclePool } from './pool.js';
+
+const layers = [CAR_FEATURES.width, 8, 1];
+const base = new Federation().task;
+const task: typeof base = { ...base, model: { ...base.model, layers, parameters: parameterCount(layers) } };
+const round: OpenRoundRef = { taskId: task.taskId, round: 1, attempt: 1, baseModelHash: 'a'.repeat(64) };
+const parameters = initialParameters(layers, 1);
+const generated: DataSource = { source: 'generated', rows: 400, seed: 7 };
+const profile: ConnectionProfile = {
+  schemaVersion: 1,
+  network: { kind: 'embedded', trust: 'single-operator', name: 'test' },
+  channel: 'test',
+  chaincode: 'sev',
+  genesisHash: '',
+  organisations: [],
+};
+
+describe('A pool of vehicles', () => {
+  const vehicles = [0, 1, 2].map((client) => ({ vehicleId: vehicleIdOf(client), client }));
+  const keys = new Map<string, KeyObject>();
+  let home: string;
+  const pools: VehiclePool[] = [];
+
+  async function start(options: Partial<PoolOptions> = {}): Promise<VehiclePool> {
+    const plan = { data: generated, split: 'iid', clients: 4 };
+    const pool = await startPool({ home, profile, vehicles, plan, workers: 2, ...options });
+    pools.push(pool);
+    return pool;
+  }
+
+  async function trainAll(
+    pool: VehiclePool,
+    ids = vehicles.map(({ vehicleId }) => vehicleId),
+  ): Promise<TrainedUpdate[]> {
+    const updates: TrainedUpdate[] = [];
+    const listener = {
+      onUpdate: (update: TrainedUpdate) => updates.push(update),
+      onSkipped: (vehicleId: string, { message }: { message: string }) => {
+        throw new Error(`${vehicleId}: ${message}`);
+      },
+    };
+    await pool.train(task, round, parameters, ids, listener, new AbortController().signal);
+    return updates.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
+  }
+
+  before(async () => {
+    home = await mkdtemp(join(tmpdir(), 'sev-pool-'));
+    const wallet = await openWallet(inHome.wallet(home));
+    for (const { vehicleId } of vehicles) {
+      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      keys.set(vehicleId, createPublicKey(privateKey));
+      const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+      await wallet.put({ label: vehicleId, mspId: 'CityMSP', certificate: 'not looked at', privateKey: pem });
+    }
+  });
+
+  afterEach(async () => {
+    await Promise.all(pools.splice(0).map((pool) => pool.close()));
+  });
+
+  after(async () => {
+    await rm(home, { recursive: true, force: true });
+  });
+
+  it('trains every vehicle once and signs for its update with its own key', async () => {
+    const updates = await trainAll(await start());
+    expect(updates.map(({ vehicleId }) => vehicleId)).to.deep.equal([...keys.keys()].sort());
+    for (const { vehicleId, bytes, envelope } of updates) {
+      const { updateHash, weightClass, signature } = envelope;
+      expect(updateHash).to.equal(sha256Hex(bytes));
+      expect(bytes).to.have.length(4 * task.model.parameters);
+      const statement: UpdateStatement = { type: 'sev/update/v1', ...round, vehicleId, updateHash, weightClass };
+      expect(verifyStatement(statement, signature, keys.get(vehicleId)!)).to.equal(true);
+    }
+    expect(new Set(updates.map(({ envelope }) => envelope.updateHash)).size).to.equal(vehicles.length);
+  });
+
+  it('gives the same update for the same vehicle and round, whatever the number of workers', async () => {
+    const hashes = async (workers: number): Promise<string[]> =>
+      (await trainAll(await start({ workers }))).map(({ envelope }) => envelope.updateHash);
+    expect(await hashes(1)).to.deep.equal(await hashes(3));
+  });
+
+  it('tells how many rows each vehicle has', async () => {
+    const pool = await start();
+    expect(pool.vehicles).to.have.length(3);
+    expect(pool.vehicles.every(({ samples }) => samples > 0)).to.equal(true);
+  });
+
+  it('trains only those asked for, and none after the round is over', async () => {
+    const pool = await start();
+    expect(await trainAll(pool, [vehicleIdOf(1)])).to.have.length(1);
+    let updates = 0;
+    const listener = { onUpdate: () => updates++, onSkipped: () => undefined };
+    const ids = vehicles.map(({ vehicleId }) => vehicleId);
+    await pool.train(task, round, parameters, ids, listener, AbortSignal.abort());
+    expect(updates).to.be.lessThan(3);
+  });
+
+  it('reports a vehicle that cannot train and goes on with the others', async () => {
+    const pool = await start();
+    const skipped: string[] = [];
+    const listener = {
+      onUpdate: () => undefined,
+      onSkipped: (_id: string, { code }: { code: string }) => skipped.push(code),
+    };
+    const hungry: typeof task = {
+      ...task,
+      aggregation: { ...task.aggregation, weightClasses: [{ minSamples: 10_000, weight: 1 }] },
+    };
+    const ids = vehicles.map(({ vehicleId }) => vehicleId);
+    await pool.train(hungry, round, parameters, ids, listener, new AbortController().signal);
+    expect(skipped).to.deep.equal(['SAMPLES_TOO_FEW', 'SAMPLES_TOO_FEW', 'SAMPLES_TOO_FEW']);
+  });
+
+  it('says what is wrong with the data', async () => {
+    const path = join(home, 'with a space.csv');
+    const codeWith = async (data: DataSource, clients = 4): Promise<unknown> =>
+      start({ plan: { data, split: 'iid', clients } }).catch((e: unknown) => (e as { code: string }).code);
+    expect(await codeWith({ source: 'file', path })).to.equal('DATA_FILE_MISSING');
+    await writeFile(path, 'name,year\nMaruti,2010\n');
+    expect(await codeWith({ source: 'file', path })).to.equal('DATA_COLUMN_MISSING');
+    expect(await codeWith({ source: 'generated', rows: 40, seed: 1 }, 400)).to.equal('DATA_TOO_FEW_ROWS');
+  });
+
+  it('says which identity is missing', async () => {
+    const error = await start({ vehicles: [{ vehicleId: vehicleIdOf(9), client: 0 }] }).catch((e: unknown) => e);
+    expect(error).to.have.property('code', 'IDENTITY_MISSING');
+  });
+});

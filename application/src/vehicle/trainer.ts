@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import {
+  sha256Hex,
+  signStatement,
+  weightClassOf,
+  type RecordUpdate,
+  type Task,
+  type UpdateStatement,
+} from '@sev/chaincode/api';
+import { parametersToBytes, trainLocal, type Dataset } from '@sev/fl';
+import { inHome } from '../config/homes.js';
+import { SevError } from '../errors.js';
+import { openWallet } from '../identity/wallet.js';
+import type { StoredIdentity } from '../identity/stored-identity.js';
+import { learning } from '../ledger/contracts.js';
+import { loadClients, trainingSeed } from './data.js';
+import type { OpenRoundRef, TrainedUpdate, WorkerStart } from './messages.js';
+
+/** One vehicle with its key and its data; lives in a worker and nothing of either leaves it but trained parameters. */
+export class Trainer {
+  readonly vehicleId: string;
+  readonly #client: number;
+  readonly #identity: StoredIdentity;
+  readonly #key: KeyObject;
+  readonly #data: Dataset;
+
+  constructor(identity: StoredIdentity, client: number, data: Dataset) {
+    this.vehicleId = identity.label;
+    this.#client = client;
+    this.#identity = identity;
+    this.#key = createPrivateKey(identity.privateKey);
+    this.#data = data;
+  }
+
+  /** Number of training rows. */
+  get samples(): number {
+    return this.#data.rows;
+  }
+
+  /**
+   * Trains on the vehicle's rows from the base parameters and signs for the result. The update is the full parameters.
+   *
+   * @throws SevError SAMPLES_TOO_FEW where the task has no weight class for so few rows; ModelError TRAINING_DIVERGED.
+   */
+  train(task: Task, round: OpenRoundRef, parameters: Float32Array): TrainedUpdate {
+    const weightClass = weightClassOf(task, this.samples);
+    if (weightClass === undefined) {
+      throw new SevError('SAMPLES_TOO_FEW', `${String(this.samples)} rows are fewer than task ${task.taskId} takes`);
+    }
+    const { epochs, batchSize, learningRateMicro, seed } = task.training;
+    const trained = trainLocal(parameters, task.model.layers, this.#data, {
+      epochs,
+      batchSize,
+      learningRate: learningRateMicro / 1_000_000,
+      seed: trainingSeed(seed, round.round, this.#client),
+    });
+    const bytes = parametersToBytes(trained);
+    const { taskId, attempt, baseModelHash } = round;
+    const statement: UpdateStatement = {
+      type: 'sev/update/v1',
+      taskId,
+      round: round.round,
+      attempt,
+      baseModelHash,
+      vehicleId: this.vehicleId,
+      updateHash: sha256Hex(bytes),
+      weightClass,
+    };
+    const { vehicleId, updateHash } = statement;
+    const signature = signStatement(statement, this.#key);
+    return { vehicleId, bytes, envelope: { vehicleId, updateHash, weightClass, signature } };
+  }
+
+  /** Records the update as the vehicle itself. The session is opened for this one call: it is the exception. */
+  async record(profile: WorkerStart['profile'], argument: RecordUpdate): Promise<void> {
+    const { openSession } = await import('../ledger/gateway-session.js');
+    const session = await openSession({ profile, identity: this.#identity });
+    try {
+      await learning(session).recordUpdate(argument);
+    } finally {
+      session.close();
+    }
+  }
+}
+
+/** Reads keys and data of the vehicles that a worker is started with. @throws SevError IDENTITY_MISSING; DataError. */
+export async function loadTrainers(start: WorkerStart): Promise<Map<string, Trainer>> {
+  const wallet = await openWallet(inHome.wallet(start.home));
+  const clients = start.vehicles.map(({ client }) => client);
+  const [data, identities] = await Promise.all([
+    loadClients(start.plan, clients),
+    Promise.all(start.vehicles.map(({ vehicleId }) => wallet.get(vehicleId))),
+  ]);
+  const trainers = new Map<string, Trainer>();
+  identities.forEach((identity, index) => {
+    const own = data[index];
+    const client = clients[index];
+    if (own !== undefined && client !== undefined) {
+      trainers.set(identity.label, new Trainer(identity, client, own));
+    }
+  });
+  return trainers;
+}
