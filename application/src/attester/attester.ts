@@ -9,7 +9,7 @@ import {
 } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
-import { attemptKey, type AttemptRef } from '../services/attempt.js';
+import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { ObjectCache } from '../services/object-cache.js';
 import { followRounds, type RoundEvent } from '../services/round-events.js';
@@ -57,6 +57,8 @@ export class Attester {
   readonly #ending = new AbortController();
   readonly #tasks = new Map<string, Promise<Task>>();
   readonly #openSince = new Map<string, number>();
+  /** The attempt closed last, computed ahead of the request. */
+  #ahead: { readonly key: string; readonly computation: Promise<RoundOutcome | undefined> } | undefined;
 
   constructor(options: AttesterOptions) {
     this.#options = options;
@@ -109,13 +111,16 @@ export class Attester {
    * @throws SevError ATTESTATION_REFUSED naming what differs, ROUND_STATE, ROUND_STALE, STORE_UNREACHABLE; LedgerError.
    */
   async attest(proposal: Proposal): Promise<SignedBy> {
-    const { round, updates, task } = await this.#read(proposal);
-    insist(refuseState(proposal, round, ['closed']));
-    if (round !== undefined) {
-      const outcome = await this.#compute(task, round, updates);
-      insist(refuseProposal(proposal, outcome));
-      await this.#insistOnModel(proposal.modelHash);
+    const ahead = this.#ahead?.key === attemptKey(proposal) ? await this.#ahead.computation : undefined;
+    if (ahead === undefined || refuseProposal(proposal, ahead) !== undefined) {
+      // Not computed, or the store held something else then.
+      const { round, updates, task } = await this.#read(proposal);
+      insist(refuseState(proposal, round, ['closed']));
+      if (round !== undefined) {
+        insist(refuseProposal(proposal, await this.#compute(task, round, updates)));
+      }
     }
+    await this.#insistOnModel(proposal.modelHash);
     this.#options.log.info({ round: proposal.round, modelHash: proposal.modelHash }, 'attested');
     return this.#options.signer.attest(proposal);
   }
@@ -144,7 +149,11 @@ export class Attester {
     return { task, recorded: updates.length, openForMs: performance.now() - this.#seeOpen(ref) };
   }
 
-  #compute(task: Task, round: RoundRecord, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {
+  #compute(
+    task: Task,
+    round: Parameters<typeof computeOutcome>[1],
+    updates: readonly UpdateRecord[],
+  ): Promise<RoundOutcome> {
     return computeOutcome(task, round, updates, (hash) => this.#objects.get(hash));
   }
 
@@ -175,6 +184,19 @@ export class Attester {
   #hear(event: RoundEvent): void {
     if (event.type === 'RoundOpened') {
       this.#seeOpen(event);
+    } else if (event.type === 'RoundClosed') {
+      this.#ahead = { key: attemptKey(event), computation: this.#computeAhead({ ...event, type: event.type }) };
+    }
+  }
+
+  /** Closing is the fence: what a closed attempt comes to can be computed before anybody asks. */
+  async #computeAhead(event: RoundEvent & { readonly type: 'RoundClosed' }): Promise<RoundOutcome | undefined> {
+    try {
+      const [updates, task] = await Promise.all([updatesOf(this.#learning, event), this.#task(event.taskId)]);
+      return await this.#compute(task, { ...attemptOf(event), baseModelHash: event.modelHash }, updates);
+    } catch (error) {
+      this.#options.log.debug(failureFields(error), 'computing a round ahead of the request failed');
+      return undefined;
     }
   }
 

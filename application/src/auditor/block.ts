@@ -49,9 +49,10 @@ export function readBlock(block: common.Block, position: number): AuditBlock {
 }
 
 /**
- * Checks that the block continues the chain: number, previous hash, data hash, and for every block but the first the
- * signature of an ordering organisation over metadata value ‖ signature header ‖ header (Fabric, protoutil
- * `BlockSignatureVerifier`). Block 0 carries no signature; its hash is the anchor of trust.
+ * Checks that the block continues the chain: number, previous hash, data hash, and the signature of an ordering
+ * organisation over metadata value ‖ signature header ‖ header (Fabric, protoutil
+ * `BlockSignatureVerifier`). Block 0 need not be signed, its hash is the anchor of trust; what signatures it carries
+ * must hold.
  *
  * @returns how many signatures were checked.
  * @throws AuditError naming the block.
@@ -67,7 +68,11 @@ export function verifyBlock(
     throw blockError(position.height, 'BLOCK_NUMBER', `found block ${String(number)} instead`);
   }
   if (number === 0 && block.hash.toString('hex') !== genesisHash) {
-    throw blockError(0, 'GENESIS_MISMATCH', `its hash is ${block.hash.toString('hex')}, the profile says ${genesisHash}`);
+    throw blockError(
+      0,
+      'GENESIS_MISMATCH',
+      `its hash is ${block.hash.toString('hex')}, the profile says ${genesisHash}`,
+    );
   }
   if (number > 0 && Buffer.compare(block.header.previousHash, position.lastHash) !== 0) {
     const expected = Buffer.from(position.lastHash).toString('hex');
@@ -79,7 +84,7 @@ export function verifyBlock(
   if (Buffer.compare(blockDataHash(block.transactions), block.header.dataHash) !== 0) {
     throw blockError(number, 'DATA_HASH', 'the header names another data hash');
   }
-  const signatures = number === 0 ? 0 : verifyOrdererSignatures(block, membership);
+  const signatures = verifyOrdererSignatures(block, membership);
   verifyMetadata(block, position);
   return signatures;
 }
@@ -108,7 +113,7 @@ function verifyOrdererSignatures(block: AuditBlock, membership: Membership): num
   const headerBytes = blockHeaderBytes(block.header);
   const value = signed.getValue_asU8();
   const signatures = signed.getSignaturesList();
-  if (signatures.length === 0) {
+  if (signatures.length === 0 && number > 0) {
     throw blockError(number, 'ORDERER_SIGNATURE', 'it carries no signature');
   }
   for (const signature of signatures) {
@@ -154,8 +159,12 @@ function verifyMetadata(block: AuditBlock, position: ChainPosition): void {
   }
   // A configuration block names itself, any other block the last configuration before it.
   const allowed = new Set([position.lastConfig, number]);
-  if (number > 0 && lastConfig.some((index) => !allowed.has(index))) {
+  if (lastConfig.some((index) => !allowed.has(index))) {
     throw blockError(number, 'BLOCK_METADATA', `the last configuration is in block ${String(position.lastConfig)}`);
+  }
+  const isUnsigned = readMetadata(block, SIGNATURES).getSignaturesList().length === 0;
+  if (isUnsigned && (consenter?.getConsenterMetadata_asU8().length ?? 0) > 0) {
+    throw blockError(number, 'BLOCK_METADATA', 'nobody signed what it says of the consenters');
   }
   const ordererBytes = block.metadata[ORDERER] ?? new Uint8Array();
   const expected = consenter?.getConsenterMetadata_asU8() ?? new Uint8Array();

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { recordError, newDomainState, type DomainState, type DomainTransaction, type RecordWrite } from './domain-context.js';
+import {
+  recordError,
+  newDomainState,
+  type DomainState,
+  type DomainTransaction,
+  type RecordWrite,
+} from './domain-context.js';
 import type { AuditCounts } from './failure.js';
 import { GovernanceRules } from './governance-rules.js';
 import {
@@ -94,4 +100,3 @@ function ofType<T extends AuditedRecord['docType']>(
     isOfType(record) ? [{ record, before: before !== undefined && isOfType(before) ? before : undefined }] : [],
   );
 }
-

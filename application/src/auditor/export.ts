@@ -237,12 +237,12 @@ class HashingReader {
     const parts = [this.#buffer];
     let have = this.#buffer.length;
     do {
-      const { value, done } = await this.#chunks.next();
-      if (done === true) {
+      const next = await this.#chunks.next();
+      if (next.done === true) {
         break;
       }
-      parts.push(value);
-      have += value.length;
+      parts.push(next.value);
+      have += next.value.length;
     } while (have < wanted);
     if (parts.length === 1) {
       throw exportError('EXPORT_INCOMPLETE', where, 'the file ends here');

@@ -5,6 +5,7 @@ export const AUDIT_CODES = {
   EXPORT_MALFORMED: 'The export file does not have the documented form.',
   EXPORT_INCOMPLETE: 'The export file ends before its last block.',
   EXPORT_CHECKSUM: 'The bytes of the export file do not match its closing checksum.',
+  ROOT_CERTIFICATE: 'A root certificate that is to be trusted cannot be read.',
   LEDGER_EMPTY: 'There is no block to check.',
   GENESIS_MISMATCH: 'Block 0 is not the one that the connection profile names.',
   BLOCK_MALFORMED: 'The block is not a block of Fabric.',

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  bootstrap,
-  execute,
-  majorityOf,
-  propose,
-  vote,
-  type Change,
-  type ConsortiumRecord,
-} from '@sev/chaincode/api';
+import { bootstrap, execute, majorityOf, propose, vote, type Change, type ConsortiumRecord } from '@sev/chaincode/api';
 import { consortiumOf, recordError, type DomainState, type DomainTransaction } from './domain-context.js';
 
 interface OpenProposal {

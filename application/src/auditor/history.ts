@@ -51,7 +51,8 @@ async function vehicleEvents(
   const events: HistoryEvent[] = [];
   await registry(session).vehicle(vehicleId);
   for await (const { timestampMs, txId, deleted, value } of registry(session).vehicleHistory(vehicleId)) {
-    const what = value === null ? 'deleted' : `${value.status}${value.statusReason === '' ? '' : `: ${value.statusReason}`}`;
+    const what =
+      value === null ? 'deleted' : `${value.status}${value.statusReason === '' ? '' : `: ${value.statusReason}`}`;
     events.push({ timestampMs, txId, deleted, what, record: value });
   }
   if (taskId !== undefined) {
@@ -66,7 +67,13 @@ async function vehicleEvents(
 async function taskEvents(session: LedgerSession, taskId: string): Promise<HistoryEvent[]> {
   const contract = learning(session);
   const record = await contract.task(taskId);
-  const created = { timestampMs: record.createdAtMs, txId: '', deleted: false, what: `created by ${record.createdBy}`, record };
+  const created = {
+    timestampMs: record.createdAtMs,
+    txId: '',
+    deleted: false,
+    what: `created by ${record.createdBy}`,
+    record,
+  };
   const events: HistoryEvent[] = [created];
   for await (const round of contract.rounds(taskId)) {
     events.push(...(await roundEvents(session, taskId, round.round)));
@@ -92,7 +99,7 @@ async function modelEvents(session: LedgerSession, taskId: string, modelHash: st
   const contract = learning(session);
   const events: HistoryEvent[] = [];
   const seen = new Set<string>();
-  for (let hash: string | null = modelHash; hash !== null && !seen.has(hash); ) {
+  for (let hash: string | null = modelHash; hash !== null && !seen.has(hash);) {
     seen.add(hash);
     const record = await contract.model(taskId, hash);
     const origin = record.round === 0 ? undefined : await contract.round({ taskId, round: record.round });

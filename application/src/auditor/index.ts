@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-export { anchorsOf, exportLedger, manifestOf, openExport, type ExportManifest, type ExportSummary, type LedgerExport } from './export.js';
-export { AUDIT_CODES, AuditError, type AuditCode, type AuditCounts, type AuditFailure, type AuditKind } from './failure.js';
+export {
+  anchorsOf,
+  exportLedger,
+  manifestOf,
+  openExport,
+  type ExportManifest,
+  type ExportSummary,
+  type LedgerExport,
+} from './export.js';
+export {
+  AUDIT_CODES,
+  AuditError,
+  type AuditCode,
+  type AuditCounts,
+  type AuditFailure,
+  type AuditKind,
+} from './failure.js';
 export { type TrustAnchors } from './replay.js';
 export { auditHistory, type HistoryEvent, type HistoryTarget } from './history.js';
 export {

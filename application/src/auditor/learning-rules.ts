@@ -146,19 +146,26 @@ export function checkRoundWrites(
   writes: readonly RecordWrite<Round>[],
 ): void {
   for (const { record, before } of writes) {
-    const from = before?.state ?? 'none';
-    const step = `${from} → ${record.state} by ${transaction.name}`;
     const sameAttempt = before?.attempt === record.attempt && before.baseModelHash === record.baseModelHash;
-    if (record.state === 'open' && transaction.name === 'learning:OpenRound') {
-      checkOpened(state, transaction, record, before);
-    } else if (sameAttempt && step === 'open → closed by learning:CloseRound') {
-      checkClosed(state, transaction, record);
-    } else if (sameAttempt && (from === 'open' || from === 'closed') && record.state === 'aborted') {
-      checkAborted(state, transaction, record);
-    } else if (sameAttempt && step === 'closed → finalised by learning:FinaliseRound') {
-      checkFinalised(state, transaction, record);
-    } else {
-      throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} went ${step}`);
+    const from = sameAttempt ? before.state : 'none';
+    switch (`${from} → ${record.state} by ${transaction.name}`) {
+      case 'none → open by learning:OpenRound':
+        checkOpened(state, transaction, record, before);
+        break;
+      case 'open → closed by learning:CloseRound':
+        checkClosed(state, transaction, record);
+        break;
+      case 'open → aborted by learning:AbortRound':
+      case 'closed → aborted by learning:AbortRound':
+        checkAborted(state, transaction, record);
+        break;
+      case 'closed → finalised by learning:FinaliseRound':
+        checkFinalised(state, transaction, record);
+        break;
+      default: {
+        const step = `from ${before?.state ?? 'nothing'} to ${record.state} by ${transaction.name}`;
+        throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} went ${step}`);
+      }
     }
     state.rounds.set(roundKey(record), record);
   }
@@ -205,12 +212,13 @@ function checkClosed(state: DomainState, transaction: DomainTransaction, record:
     throw recordError(transaction, 'ROUND_TRANSITION', detail);
   }
   if (transaction.timestampMs < record.deadlineMs) {
-    requireMajority(
-      state,
-      transaction,
-      statements,
-      (mspId): CloseStatement => ({ type: 'sev/close-round/v1', taskId, round, attempt, mspId }),
-    );
+    requireMajority(state, transaction, statements, (mspId): CloseStatement => ({
+      type: 'sev/close-round/v1',
+      taskId,
+      round,
+      attempt,
+      mspId,
+    }));
   }
 }
 
@@ -218,12 +226,14 @@ function checkAborted(state: DomainState, transaction: DomainTransaction, record
   const { statements, reason } = abortRound.parse(transaction.argument);
   const { taskId, round, attempt } = record;
   if (transaction.timestampMs < record.deadlineMs) {
-    requireMajority(
-      state,
-      transaction,
-      statements,
-      (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', taskId, round, attempt, reason, mspId }),
-    );
+    requireMajority(state, transaction, statements, (mspId): AbortStatement => ({
+      type: 'sev/abort-round/v1',
+      taskId,
+      round,
+      attempt,
+      reason,
+      mspId,
+    }));
   }
 }
 
@@ -251,19 +261,14 @@ function checkFinalised(state: DomainState, transaction: DomainTransaction, reco
     throw recordError(transaction, 'COHORT_MISMATCH', `${where} has ${String(updates.length)} recorded updates`);
   }
   const hash = proposalHash(proposal);
-  requireMajority(
-    state,
-    transaction,
-    attestations,
-    (mspId): AttestationStatement => ({
-      type: 'sev/attest-model/v1',
-      taskId,
-      round,
-      attempt,
-      proposalHash: hash,
-      mspId,
-    }),
-  );
+  requireMajority(state, transaction, attestations, (mspId): AttestationStatement => ({
+    type: 'sev/attest-model/v1',
+    taskId,
+    round,
+    attempt,
+    proposalHash: hash,
+    mspId,
+  }));
   state.finalised.push({ task: taskOf(state, transaction, taskId), record, updates });
   state.counts.rounds += 1;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash, verify, X509Certificate, type KeyObject } from 'node:crypto';
 import { msp } from '@hyperledger/fabric-protos';
+import { AuditError } from './failure.js';
 
 /** The roots of one organisation, as the connection profile names them. */
 export interface TrustedOrganisation {
@@ -42,8 +43,9 @@ const UNITS: readonly OrganisationUnit[] = ['client', 'peer', 'admin', 'orderer'
 /** Order of P-256 (FIPS 186-5, SP 800-186), halved and rounded down. */
 const HALF_ORDER = 0x7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8n;
 
+/** @throws AuditError ROOT_CERTIFICATE */
 export function newMembership(organisations: readonly TrustedOrganisation[]): Membership {
-  const roots = new Map(organisations.map((o) => [o.mspId, certificatesOf(o.identityCaCert)]));
+  const roots = new Map(organisations.map((o) => [o.mspId, certificatesOf(o.mspId, o.identityCaCert)]));
   const known = new Map<string, Member | MembershipError>();
   return {
     mspIds: [...roots.keys()],
@@ -111,9 +113,14 @@ function unitOf(subject: string): OrganisationUnit | undefined {
   return UNITS.find((unit) => units.has(`OU=${unit}`));
 }
 
-function certificatesOf(pem: string): X509Certificate[] {
+function certificatesOf(mspId: string, pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new AuditError({ kind: 'export', where: `root certificate of ${mspId}`, code: 'ROOT_CERTIFICATE', detail });
+  }
 }
 
 /** The second integer of SEQUENCE { r INTEGER, s INTEGER }; undefined where the bytes are not that. */

@@ -3,10 +3,16 @@ import { majorityOf } from '@sev/chaincode/api';
 import { common, peer } from '@hyperledger/fabric-protos';
 import { readBlock, recordedCommitHash, validationFlags, verifyBlock, type AuditBlock } from './block.js';
 import { commitHash } from './commit-hash.js';
-import { DomainReplay } from './domain-replay.js';
+import { DomainReplay, type ReplacedValue } from './domain-replay.js';
 import { AuditError, type AuditCode, type AuditCounts } from './failure.js';
-import { newMembership, type Membership, type TrustedOrganisation } from './membership.js';
-import { inspectTransaction, validationCodeName, type AuditTransaction, type Verdict } from './transaction.js';
+import { newMembership, type Member, type Membership, type TrustedOrganisation } from './membership.js';
+import {
+  inspectTransaction,
+  validationCodeName,
+  type AuditTransaction,
+  type EndorsedTransaction,
+  type Verdict,
+} from './transaction.js';
 import { ReplayedState } from './versions.js';
 
 const CODES = peer.TxValidationCode;
@@ -128,35 +134,41 @@ export class LedgerReplay {
   }
 
   #applyValid(block: number, index: number, where: string, transaction: AuditTransaction): void {
-    const { creator, endorsed, timestampMs } = transaction;
+    const { creator, endorsed } = transaction;
     if (transaction.type === 'config') {
       if (block > 0 && creator?.unit !== 'orderer') {
         throw transactionError(where, 'CONFIG_TRANSACTION', `its creator is ${creator?.subject ?? 'nobody'}`);
       }
       this.#lastConfig = block;
-      return;
-    }
-    if (endorsed === undefined || creator === undefined) {
-      return;
-    }
-    const tooEarly = timestampMs + CLOCK_MARGIN_MS < creator.notBeforeMs;
-    if (tooEarly || timestampMs - CLOCK_MARGIN_MS > creator.notAfterMs) {
-      throw transactionError(where, 'CREATOR_CERTIFICATE', creator.subject);
-    }
-    const own = this.#anchors.chaincode;
-    const before = new Map<string, Uint8Array | undefined>();
-    for (const { namespace, publicSet } of endorsed.sets) {
-      for (const write of namespace === own ? publicSet.getWritesList() : []) {
-        before.set(write.getKey(), this.#state.get(own, write.getKey())?.value);
+    } else if (endorsed !== undefined && creator !== undefined) {
+      checkInDate(where, creator, transaction.timestampMs);
+      const values = this.#applyWrites(endorsed, block, index);
+      if (endorsed.chaincode === this.#anchors.chaincode) {
+        const [name = '', argument] = endorsed.args.map((arg) => Buffer.from(arg).toString('utf8'));
+        const { timestampMs } = transaction;
+        const request = { where, name, argument: readJson(argument), creatorMspId: creator.mspId, timestampMs };
+        this.domain.apply(request, values);
       }
     }
-    const writes = this.#state.apply(endorsed.sets, block, index);
-    if (endorsed.chaincode === own) {
-      const [name, argument] = endorsed.args.map((arg) => Buffer.from(arg).toString('utf8'));
-      const values = writes.filter((w) => w.namespace === own).map((w) => ({ ...w, before: before.get(w.key) }));
-      const request = { where, name: name ?? '', argument: readJson(argument), creatorMspId: creator.mspId, timestampMs };
-      this.domain.apply(request, values);
-    }
+  }
+
+  /** @returns what was written to our contracts' public state, beside what it replaced. */
+  #applyWrites(endorsed: EndorsedTransaction, block: number, index: number): ReplacedValue[] {
+    const own = this.#anchors.chaincode;
+    const ownSets = endorsed.sets.filter((set) => set.namespace === own);
+    const keys = ownSets.flatMap((set) => set.publicSet.getWritesList().map((write) => write.getKey()));
+    const before = new Map(keys.map((key) => [key, this.#state.get(own, key)?.value]));
+    return this.#state
+      .apply(endorsed.sets, block, index)
+      .filter((write) => write.namespace === own)
+      .map((write) => ({ ...write, before: before.get(write.key) }));
+  }
+}
+
+function checkInDate(where: string, creator: Member, timestampMs: number): void {
+  const isTooEarly = timestampMs + CLOCK_MARGIN_MS < creator.notBeforeMs;
+  if (isTooEarly || timestampMs - CLOCK_MARGIN_MS > creator.notAfterMs) {
+    throw transactionError(where, 'CREATOR_CERTIFICATE', creator.subject);
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, sha256Hex, type RoundRecord, type UpdateRecord } from '@sev/chaincode/api';
+import { canonicalJson, sha256Hex } from '@sev/chaincode/api';
 import { hasCode } from '../errors.js';
 import { computeOutcome } from '../services/round-outcome.js';
 import { objectMissing, type ObjectStore } from '../store/object-store.js';
@@ -56,7 +56,7 @@ async function checkRound(state: DomainState, reader: CheckedReader, finalised: 
   }
   const fetch = (hash: string): Promise<Uint8Array> =>
     absent.has(hash) ? Promise.reject(objectMissing(hash)) : reader.bytes(hash, round);
-  const outcome = await computeOutcome(task, record as RoundRecord, updates as readonly UpdateRecord[], fetch);
+  const outcome = await computeOutcome(task, record, updates, fetch);
   const found = outcome.model?.proposal;
   if (found === undefined || canonicalJson(found) !== canonicalJson(proposal)) {
     const detail = `the record names model ${proposal.modelHash}, its updates give ${found?.modelHash ?? 'none'}`;
@@ -81,7 +81,12 @@ class CheckedReader {
       bytes = await this.store.get(hash);
     } catch (error) {
       if (hasCode(error, 'OBJECT_MISSING', 'CONTENT_HASH_MISMATCH')) {
-        throw failure('object', where, error.code === 'OBJECT_MISSING' ? error.code : 'CONTENT_HASH_MISMATCH', error.message);
+        throw failure(
+          'object',
+          where,
+          error.code === 'OBJECT_MISSING' ? error.code : 'CONTENT_HASH_MISMATCH',
+          error.message,
+        );
       }
       throw error;
     }

@@ -2,7 +2,7 @@
 import type { common } from '@hyperledger/fabric-protos';
 import type { ObjectStore } from '../store/object-store.js';
 import { AuditError, newAuditCounts, type AuditCounts, type AuditFailure } from './failure.js';
-import { anchorsOf, openExport } from './export.js';
+import { anchorsOf, openExport, type LedgerExport } from './export.js';
 import { LedgerReplay, type TrustAnchors } from './replay.js';
 import { checkStore } from './store-check.js';
 
@@ -47,14 +47,19 @@ export interface AuditResult {
  */
 export async function verifyLedger(options: VerifyOptions): Promise<AuditResult> {
   const counts = newAuditCounts();
-  const replay = new LedgerReplay(options.anchors, counts);
+  let replay: LedgerReplay;
+  try {
+    replay = new LedgerReplay(options.anchors, counts);
+  } catch (error) {
+    return unread(error, options);
+  }
   const firstFailure = await firstFailureOf(options, replay);
   return {
     ok: firstFailure === undefined,
     checked: counts,
     lastBlockHash: replay.lastHash,
     height: replay.height,
-    skipped: options.store === undefined ? ['store'] : [],
+    skipped: skippedBy(options),
     ...(firstFailure === undefined ? {} : { firstFailure }),
   };
 }
@@ -67,19 +72,35 @@ export interface VerifyExportOptions extends CheckOptions {
 
 /** Checks an export as {@link verifyLedger} checks a ledger; damage to the file itself is a failure like any other. */
 export async function verifyExport({ path, genesisHash, ...check }: VerifyExportOptions): Promise<AuditResult> {
+  let file: LedgerExport;
   try {
-    const file = await openExport(path);
-    const own = anchorsOf(file.manifest);
-    const anchors = genesisHash === undefined ? own : { ...own, genesisHash };
-    return await verifyLedger({ anchors, blocks: file.blocks(), ...check });
+    file = await openExport(path);
   } catch (error) {
-    if (error instanceof AuditError) {
-      const skipped = check.store === undefined ? (['store'] as const) : [];
-      const { failure: firstFailure } = error;
-      return { ok: false, checked: newAuditCounts(), lastBlockHash: '', height: 0, skipped, firstFailure };
-    }
+    return unread(error, check);
+  }
+  const own = anchorsOf(file.manifest);
+  const anchors = genesisHash === undefined ? own : { ...own, genesisHash };
+  return verifyLedger({ anchors, blocks: file.blocks(), ...check });
+}
+
+function skippedBy({ store }: CheckOptions): AuditResult['skipped'] {
+  return store === undefined ? ['store'] : [];
+}
+
+/** The result of an audit that failed before the first block. @throws whatever is not a finding. */
+function unread(error: unknown, options: CheckOptions): AuditResult {
+  if (!(error instanceof AuditError)) {
     throw error;
   }
+  const { failure: firstFailure } = error;
+  return {
+    ok: false,
+    checked: newAuditCounts(),
+    lastBlockHash: '',
+    height: 0,
+    skipped: skippedBy(options),
+    firstFailure,
+  };
 }
 
 async function firstFailureOf(options: VerifyOptions, replay: LedgerReplay): Promise<AuditFailure | undefined> {

@@ -46,7 +46,7 @@ function addVerify(group: Command, run: Runner): void {
       'sev audit verify --file ledger.sev --genesis 5f3c… --no-store',
     ],
     notes:
-      'Checked are: the chain of blocks, the orderers\' and clients\' signatures, endorsements, validation codes, the\n' +
+      "Checked are: the chain of blocks, the orderers' and clients' signatures, endorsements, validation codes, the\n" +
       "contracts' rules from the requests, statements, and with a store every model, update and aggregation.\n" +
       `The exit code is ${String(EXIT_CODES.refused.code)} where something does not hold.`,
     options: (command) => {
@@ -104,7 +104,12 @@ function verifyAnswer(result: AuditResult): Answer {
   const lines =
     failure === undefined
       ? ['audit ok']
-      : ['audit FAILED', `${failure.code}: ${failure.where}`, `  ${failure.detail}`, '→ nothing after this was checked'];
+      : [
+          'audit FAILED',
+          `${failure.code}: ${failure.where}`,
+          `  ${failure.detail}`,
+          '→ nothing after this was checked',
+        ];
   return {
     data: result,
     text: [...lines, counts.join(', '), ...skipped, `last block ${result.lastBlockHash}`].join('\n'),
@@ -137,7 +142,10 @@ function addHistory(group: Command, run: Runner): void {
           entry.deleted ? 'deleted' : entry.what,
         ]);
         const table = renderTable(['time', 'transaction', 'what'], rows, new Set());
-        return { data: history, text: history.length === 0 ? 'nothing is recorded' : `${table}\n${PRIVACY_NOTE.plain}` };
+        return {
+          data: history,
+          text: history.length === 0 ? 'nothing is recorded' : `${table}\n${PRIVACY_NOTE.plain}`,
+        };
       }),
   });
 }
@@ -190,4 +198,3 @@ function addExport(group: Command, run: Runner): void {
       }),
   });
 }
-

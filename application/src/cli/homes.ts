@@ -32,7 +32,9 @@ export async function openOrganisationSession(choice: SessionChoice): Promise<Op
   const profile = await readConnectionProfile();
   const organisation = organisationNamed(profile, choice.org);
   const home =
-    choice.homes === undefined ? homeOf(organisation.name, choice.home) : join(homesFolder(choice.homes), organisation.name);
+    choice.homes === undefined
+      ? homeOf(organisation.name, choice.home)
+      : join(homesFolder(choice.homes), organisation.name);
   const [{ openWallet }, { openSession }] = await Promise.all([
     import('../identity/index.js'),
     import('../ledger/index.js'),

@@ -12,3 +12,7 @@ stdout.on('error', (error: NodeJS.ErrnoException) => {
   }
 });
 process.exitCode = await runCli(process.argv.slice(2), { stdout, stderr, env }, interrupt);
+if (interrupt.received !== undefined) {
+  // Whatever is still under way was given up; it is safe to be broken off anywhere.
+  process.exit();
+}

@@ -71,7 +71,7 @@ export function networkCommands(program: Command, run: Runner): void {
     summary: 'stop the network and remove its ledgers and identities',
     examples: ['sev network clean'],
     options: (command) => {
-      command.option('--homes <folder>', "folder of the homes that belong to it (default .sev)");
+      command.option('--homes <folder>', 'folder of the homes that belong to it (default .sev)');
     },
     work: async ({ terminal }, options) => {
       const { networkClean } = await import('@sev/network');

@@ -5,29 +5,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { EXIT_CODES } from './exit-codes.js';
 import { Progress, duration, progressText } from './progress.js';
-import { runCli } from './program.js';
-import { Terminal, type TextStream } from './terminal.js';
-
-class Captured implements TextStream {
-  text = '';
-  constructor(readonly isTTY = false) {}
-  write(text: string): void {
-    this.text += text;
-  }
-}
-
-interface Run {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function sev(...args: string[]): Promise<Run> {
-  const stdout = new Captured();
-  const stderr = new Captured();
-  const code = await runCli(args, { stdout, stderr, env: {} });
-  return { code, stdout: stdout.text, stderr: stderr.text };
-}
+import { CapturedStream, sev } from '../testing/run.js';
+import { Terminal } from './terminal.js';
 
 const COMMANDS = [
   'network up',
@@ -95,7 +74,12 @@ describe('sev', () => {
   }
 
   it('answers wrong usage with exit code 2 and nothing on stdout', async () => {
-    for (const args of [['round', 'run', '--rounds', 'many'], ['vehicle', 'show'], ['fly'], ['round', 'run', '--fast']]) {
+    for (const args of [
+      ['round', 'run', '--rounds', 'many'],
+      ['vehicle', 'show'],
+      ['fly'],
+      ['round', 'run', '--fast'],
+    ]) {
       const { code, stdout, stderr } = await sev(...args);
       expect(code, args.join(' ')).to.equal(2);
       expect(stdout).to.equal('');
@@ -113,7 +97,9 @@ describe('sev', () => {
     const { code, stdout, stderr } = await sev('vehicle', 'list');
     expect(code).to.equal(EXIT_CODES.unreachable.code);
     expect(stdout).to.equal('');
-    expect(stderr).to.match(/^NETWORK_NOT_RUNNING: /).and.to.match(/\n→ .*sev network up/);
+    expect(stderr)
+      .to.match(/^NETWORK_NOT_RUNNING: /)
+      .and.to.match(/\n→ .*sev network up/);
   });
 
   it('with --json prints errors as one JSON document too', async () => {
@@ -137,8 +123,8 @@ describe('sev', () => {
 
 describe('terminal', () => {
   const answer = (isTTY: boolean, env: Record<string, string>): string => {
-    const stdout = new Captured(isTTY);
-    const stderr = new Captured(isTTY);
+    const stdout = new CapturedStream(isTTY);
+    const stderr = new CapturedStream(isTTY);
     const terminal = new Terminal({ stdout, stderr, env, json: false });
     terminal.answer({}, terminal.paint.green('good'));
     terminal.problem({ code: 'X', message: 'bad', exitCode: 1 });

@@ -24,7 +24,11 @@ export interface CliStreams {
  * @param args without the program's name.
  * @returns the exit code.
  */
-export async function runCli(args: readonly string[], streams: CliStreams, interrupt = new Interrupt()): Promise<number> {
+export async function runCli(
+  args: readonly string[],
+  streams: CliStreams,
+  interrupt = new Interrupt(),
+): Promise<number> {
   const json = args.includes('--json');
   const terminal = new Terminal({ ...streams, json });
   let exitCode: number = EXIT_CODES.ok.code;
@@ -37,7 +41,7 @@ export async function runCli(args: readonly string[], streams: CliStreams, inter
   try {
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
-    return failed(error, terminal, streams);
+    exitCode = failed(error, terminal, streams);
   }
   return interrupt.received === undefined ? exitCode : EXIT_CODES.interrupted.code;
 }
@@ -79,7 +83,10 @@ function newProgram(run: Runner, streams: CliStreams): Command {
         write(text);
       },
     });
-  program.addHelpText('after', `\n${exitCodesText()}\n\nStart with: sev network up, then sev round run --vehicles 20 --rounds 10`);
+  program.addHelpText(
+    'after',
+    `\n${exitCodesText()}\n\nStart with: sev network up, then sev round run --vehicles 20 --rounds 10`,
+  );
   networkCommands(program, run);
   vehicleCommands(program, run);
   taskCommands(program, run);

@@ -69,9 +69,17 @@ function addRun(group: Command, run: Runner): void {
       command.option('--data <file>', 'CSV file in the CarDekho columns (default: generated rows)');
       command.option('--vehicles <n>', 'vehicles that take part', wholeNumber(1, 10_000), 20);
       command.option('--rounds <n>', 'rounds', wholeNumber(1, 100_000), 10);
-      command.option('--split <name>', 'iid, or the column that divides the training rows: brand, seller, fuel, …', 'iid');
+      command.option(
+        '--split <name>',
+        'iid, or the column that divides the training rows: brand, seller, fuel, …',
+        'iid',
+      );
       command.option('--seed <n>', 'seed of the model, the training and the generated rows', SEED, 1);
-      command.option('--minimum <n>', 'fewest updates of a round (default: half of the vehicles)', wholeNumber(1, 10_000));
+      command.option(
+        '--minimum <n>',
+        'fewest updates of a round (default: half of the vehicles)',
+        wholeNumber(1, 10_000),
+      );
       command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
       command.option('--resume <task>', 'go on with an interrupted run');
       command.option('--homes <folder>', "folder of the programs' homes (default .sev)");
@@ -155,7 +163,7 @@ function runEvents(terminal: Terminal): RunEvents {
 function addStatus(group: Command, run: Runner): void {
   addCommand<LedgerOptions>(group, run, {
     usage: 'status <task>',
-    summary: "show the newest round of a task and how many updates it has",
+    summary: 'show the newest round of a task and how many updates it has',
     examples: ['sev round status price-1', 'sev round status price-1 --json'],
     options: ledgerOptions,
     work: (_context, options, [taskId = '']) =>
@@ -164,10 +172,20 @@ function addStatus(group: Command, run: Runner): void {
         const contract = learning(session);
         const { task } = await contract.task(taskId);
         const rounds = await collect(contract.rounds(taskId));
-        const latest = rounds.reduce<RoundRecord | undefined>((a, b) => (a === undefined || b.round > a.round ? b : a), undefined);
+        const latest = rounds.reduce<RoundRecord | undefined>(
+          (a, b) => (a === undefined || b.round > a.round ? b : a),
+          undefined,
+        );
         const updates = latest === undefined ? [] : await collect(contract.updates(latest));
         const { trust } = profile.network;
-        const data = { taskId, plannedRounds: task.plannedRounds, privacy: task.privacy, trust, round: latest ?? null, recorded: updates.length };
+        const data = {
+          taskId,
+          plannedRounds: task.plannedRounds,
+          privacy: task.privacy,
+          trust,
+          round: latest ?? null,
+          recorded: updates.length,
+        };
         const state =
           latest === undefined
             ? 'no round has been opened'
@@ -200,7 +218,10 @@ function addList(group: Command, run: Runner): void {
         ]);
         const head = ['round', 'attempt', 'state', 'cohort', 'ms', 'opened by', 'model', 'privacy'];
         const table = renderTable(head, rows, new Set([0, 1, 3, 4]));
-        return { data: rounds, text: rounds.length === 0 ? 'no round has been opened' : `${table}\n${PRIVACY_NOTE.plain}` };
+        return {
+          data: rounds,
+          text: rounds.length === 0 ? 'no round has been opened' : `${table}\n${PRIVACY_NOTE.plain}`,
+        };
       }),
   });
 }

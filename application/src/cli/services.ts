@@ -150,10 +150,17 @@ export function addVehicleRun(group: Command, run: Runner): void {
       command.option('--home <folder>', 'home of the vehicle or pool (default .sev/fleet)');
       command.requiredOption('--store <url>', 'address of the store');
       command.requiredOption('--coordinator <url...>', 'addresses of coordinators, tried in this order');
-      command.requiredOption('--client <i/K>', 'which of K clients of the data it is, from 0; of a pool, the first one');
+      command.requiredOption(
+        '--client <i/K>',
+        'which of K clients of the data it is, from 0; of a pool, the first one',
+      );
       command.option('--task <id>', 'only this task (default: every one that it can train)');
       command.option('--data <file>', 'CSV file in the CarDekho columns');
-      command.option('--generate <rows>', 'generate that many rows instead of reading a file', wholeNumber(1, 1_000_000));
+      command.option(
+        '--generate <rows>',
+        'generate that many rows instead of reading a file',
+        wholeNumber(1, 1_000_000),
+      );
       command.option('--data-seed <n>', 'seed of the generated rows', SEED);
       command.option('--split <name>', 'iid, or the column that divides the rows', 'iid');
       command.option('--pool', 'run all vehicles of the home');
@@ -218,7 +225,12 @@ async function serve(context: CommandContext, name: string, home: string, servic
     process.stdin.once('end', stop).once('error', stop).resume();
   }
   const { writeJson, makePrivateDirectory } = await import('../store/files.js');
-  const ready = { ready: true, service: name, ...(service.url === undefined ? {} : { url: service.url }), pid: process.pid };
+  const ready = {
+    ready: true,
+    service: name,
+    ...(service.url === undefined ? {} : { url: service.url }),
+    pid: process.pid,
+  };
   await makePrivateDirectory(home);
   await writeJson(inHome.service(home), ready);
   const where = service.url === undefined ? '' : ` at ${service.url}`;

@@ -37,12 +37,31 @@ export function taskCommands(program: Command, run: Runner): void {
     options: (command) => {
       command.requiredOption('--store <url>', 'address or folder of the store, for the initial model');
       command.option('--vehicles <n>', 'with this many updates a round closes at once', wholeNumber(1, 100_000), 20);
-      command.option('--minimum <n>', 'fewest updates of a round (default: half of the vehicles)', wholeNumber(1, 100_000));
+      command.option(
+        '--minimum <n>',
+        'fewest updates of a round (default: half of the vehicles)',
+        wholeNumber(1, 100_000),
+      );
       command.option('--rounds <n>', 'planned rounds', wholeNumber(1, 1_000_000), 10);
-      command.option('--rows <n>', 'training rows expected in all; lays out the weight classes', wholeNumber(1, 1e9), 3_000);
+      command.option(
+        '--rows <n>',
+        'training rows expected in all; lays out the weight classes',
+        wholeNumber(1, 1e9),
+        3_000,
+      );
       command.option('--seed <n>', 'seed of the initial model and of the training', SEED, 1);
-      command.option('--grace <s>', 'seconds after which a round that has its minimum closes', wholeNumber(1, 86_400), 15);
-      command.option('--deadline <s>', 'seconds after which any organisation may close a round', wholeNumber(1, 86_400), 300);
+      command.option(
+        '--grace <s>',
+        'seconds after which a round that has its minimum closes',
+        wholeNumber(1, 86_400),
+        15,
+      );
+      command.option(
+        '--deadline <s>',
+        'seconds after which any organisation may close a round',
+        wholeNumber(1, 86_400),
+        300,
+      );
       ledgerOptions(command);
     },
     work: (_context, options, [taskId = '']) =>
@@ -88,8 +107,15 @@ export function taskCommands(program: Command, run: Runner): void {
           createdBy,
           new Date(createdAtMs).toISOString(),
         ]);
-        const table = renderTable(['task', 'kind', 'rounds', 'cohort', 'privacy', 'created by', 'at'], rows, new Set([2]));
-        return { data: tasks, text: tasks.length === 0 ? 'no tasks are on the ledger' : `${table}\n${PRIVACY_NOTE.plain}` };
+        const table = renderTable(
+          ['task', 'kind', 'rounds', 'cohort', 'privacy', 'created by', 'at'],
+          rows,
+          new Set([2]),
+        );
+        return {
+          data: tasks,
+          text: tasks.length === 0 ? 'no tasks are on the ledger' : `${table}\n${PRIVACY_NOTE.plain}`,
+        };
       }),
   });
   addCommand<LedgerOptions>(group, run, {
@@ -108,7 +134,9 @@ export function taskCommands(program: Command, run: Runner): void {
 
 function taskText(task: Task): string {
   const { model, training, cohort, deadlines, aggregation } = task;
-  const classes = aggregation.weightClasses.map((c) => `from ${String(c.minSamples)} rows: ${String(c.weight)}`).join(', ');
+  const classes = aggregation.weightClasses
+    .map((c) => `from ${String(c.minSamples)} rows: ${String(c.weight)}`)
+    .join(', ');
   return [
     `task ${task.taskId}: ${task.kind}, ${String(task.plannedRounds)} rounds, ${PRIVACY_NOTE[task.privacy]}`,
     `features   ${task.features}`,

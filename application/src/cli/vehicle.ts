@@ -153,7 +153,10 @@ function addInstall(group: Command, run: Runner): void {
       const issued = (await readJsonFile(file)) as IssuedCertificate[];
       const home = homeOf('fleet', options.home);
       await installCertificates(home, issued);
-      return { data: { installed: issued.length, home }, text: `${String(issued.length)} certificates installed in ${home}` };
+      return {
+        data: { installed: issued.length, home },
+        text: `${String(issued.length)} certificates installed in ${home}`,
+      };
     },
   });
 }
@@ -173,7 +176,13 @@ function addList(group: Command, run: Runner): void {
         for await (const vehicle of registry(session).vehicles()) {
           vehicles.push(vehicle);
         }
-        const rows = vehicles.map((v) => [v.vehicleId, v.mspId, v.domain, v.status, new Date(v.enrolledAtMs).toISOString()]);
+        const rows = vehicles.map((v) => [
+          v.vehicleId,
+          v.mspId,
+          v.domain,
+          v.status,
+          new Date(v.enrolledAtMs).toISOString(),
+        ]);
         const table = renderTable(['vehicle', 'organisation', 'domain', 'status', 'enrolled'], rows, new Set());
         return { data: vehicles, text: vehicles.length === 0 ? 'no vehicles are enrolled' : table };
       }),
@@ -205,14 +214,21 @@ function addStatusChange(group: Command, run: Runner, change: (typeof STATUS_COM
     examples: [`sev vehicle ${change.name} v-AbCdEfGhIjKlMnOpQrStUv --reason "…"`],
     options: (command) => {
       ledgerOptions(command, 'maker');
-      command.option('--reason <text>', 'why; it is on the ledger for ever, so nothing personal', `${change.name} by operator`);
+      command.option(
+        '--reason <text>',
+        'why; it is on the ledger for ever, so nothing personal',
+        `${change.name} by operator`,
+      );
     },
     work: (_context, options, [vehicleId = '']) =>
       withSession({ ...options, label: 'registrar' }, async ({ session }) => {
         const { registry } = await import('../ledger/index.js');
         const request = { vehicleId, status: change.status, reason: options.reason };
         const { result, transactionId } = await registry(session).setVehicleStatus(request);
-        return { data: { ...result, transactionId }, text: `${vehicleId} is ${result.status} (transaction ${transactionId})` };
+        return {
+          data: { ...result, transactionId },
+          text: `${vehicleId} is ${result.status} (transaction ${transactionId})`,
+        };
       }),
   });
 }

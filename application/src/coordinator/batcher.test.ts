@@ -26,6 +26,7 @@ function newBatcher(options: Partial<BatcherOptions> = {}): { batcher: EnvelopeB
     missing: () => 1_000,
     maxBatch: 100,
     lingerMs: 60_000,
+    maxHoldMs: 60_000,
     maxWaiting: 10_000,
     ...options,
   });
@@ -45,10 +46,23 @@ describe('EnvelopeBatcher', () => {
     expect(batches).to.have.length(1);
   });
 
-  it('sends what there is when the oldest envelope has lingered long enough', async () => {
+  it('sends what there is when nothing more comes', async () => {
     const { batcher, batches } = newBatcher({ lingerMs: 5 });
     await Promise.all([0, 1].map((i) => batcher.add(envelopeOf(i))));
     expect(batches).to.have.length(1);
+  });
+
+  it('holds a batch no longer than allowed, though envelopes keep coming', async () => {
+    const { batcher, batches } = newBatcher({ maxHoldMs: 15 });
+    const results: Promise<ItemResult>[] = [];
+    for (let i = 0; batches.length === 0 && i < 1_000; i++) {
+      results.push(batcher.add(envelopeOf(i)));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    expect(batches).to.have.length(1);
+    expect(batcher.waiting).to.be.lessThan(2);
+    batcher.close(new SevError('ROUND_STALE', 'over'));
+    await Promise.allSettled(results);
   });
 
   it('counts what is on its way to the ledger when it looks whether the cohort is complete', async () => {

@@ -11,8 +11,10 @@ export interface BatcherOptions {
   readonly missing: () => number;
   /** Envelopes in one transaction, at the most. */
   readonly maxBatch: number;
-  /** How long the first envelope of a batch waits for others. */
+  /** How long a batch waits for one more envelope. */
   readonly lingerMs: number;
+  /** How long the first envelope of a batch is held, however many follow. */
+  readonly maxHoldMs: number;
   /** Envelopes waiting, at the most; more are refused with SERVICE_BUSY. */
   readonly maxWaiting: number;
 }
@@ -27,7 +29,7 @@ interface Waiting {
 
 /**
  * Collects the envelopes of one attempt into batches. A batch goes out when it is full, when it completes the cohort,
- * or when its oldest envelope has lingered long enough.
+ * or when nothing more comes: while envelopes keep coming it is held, because fewer transactions cost everybody less.
  */
 export class EnvelopeBatcher {
   readonly #options: BatcherOptions;
@@ -35,6 +37,7 @@ export class EnvelopeBatcher {
   readonly #waiting = new Map<string, Waiting>();
   #held: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #heldSince = 0;
   #closedWith: Error | undefined;
 
   constructor(options: BatcherOptions) {
@@ -72,9 +75,7 @@ export class EnvelopeBatcher {
     if (this.#held.length >= this.#options.maxBatch || this.#completesCohort()) {
       this.#flush();
     } else {
-      this.#timer ??= setTimeout(() => {
-        this.#flush();
-      }, this.#options.lingerMs);
+      this.#linger();
     }
     return added.result;
   }
@@ -92,6 +93,21 @@ export class EnvelopeBatcher {
   #completesCohort(): boolean {
     const missing = this.#options.missing();
     return missing > 0 && this.#waiting.size >= missing;
+  }
+
+  #linger(): void {
+    const { lingerMs, maxHoldMs } = this.#options;
+    if (this.#timer === undefined) {
+      this.#heldSince = performance.now();
+    }
+    clearTimeout(this.#timer);
+    const left = this.#heldSince + maxHoldMs - performance.now();
+    this.#timer = setTimeout(
+      () => {
+        this.#flush();
+      },
+      Math.min(lingerMs, Math.max(0, left)),
+    );
   }
 
   #flush(): void {

@@ -194,17 +194,17 @@ export class Coordinator {
 
   async #open(action: Extract<CoordinatorAction, { kind: 'open' }>, task: Task): Promise<void> {
     const startedAt = performance.now();
+    const startedAtMs = Date.now();
     const { round, attempt, baseModelHash } = action;
     const submitted = await this.#learning.openRound({ taskId: task.taskId, round, attempt, baseModelHash });
     const clock = new RoundClock(false, startedAt);
     clock.opened(submitted, startedAt);
     this.#tracker.adopt(submitted.result, task, clock);
     this.#options.log.info({ round, attempt, baseModelHash }, 'round open');
-    // Another coordinator may have opened it long before; what it has recorded is looked up while the vehicles train.
-    this.#tracker.lookForUpdates().catch((error: unknown) => {
-      this.#options.log.warn(failureFields(error), 'looking for recorded updates failed');
+    if (submitted.result.openedAtMs < startedAtMs) {
+      // Another coordinator opened it before; what it has recorded since is looked up first.
       this.#tracker.distrust();
-    });
+    }
   }
 
   async #finalise(task: Task, gatherer: StatementGatherer): Promise<void> {

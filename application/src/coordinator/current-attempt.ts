@@ -15,8 +15,10 @@ import { EnvelopeBatcher } from './batcher.js';
 import type { RoundClock } from './round-clock.js';
 
 export interface BatchOptions {
-  /** How long an envelope waits for others; default 300 ms. */
+  /** How long a batch waits for one more envelope; default 300 ms. */
   readonly lingerMs?: number;
+  /** How long the first envelope of a batch is held, however many follow; default 5 s. */
+  readonly maxHoldMs?: number;
   /** Envelopes in one transaction; default and maximum 100. */
   readonly maxBatch?: number;
   /** Envelopes waiting for the ledger, at the most; default 10,000. */
@@ -65,6 +67,7 @@ export class CurrentAttempt {
       missing: () => options.task.cohort.target - this.#recorded.size,
       maxBatch: Math.min(options.batch.maxBatch ?? MAX_ENVELOPES, MAX_ENVELOPES),
       lingerMs: options.batch.lingerMs ?? 300,
+      maxHoldMs: options.batch.maxHoldMs ?? 5_000,
       maxWaiting: options.batch.maxWaiting ?? 10_000,
     });
   }

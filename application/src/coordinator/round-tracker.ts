@@ -75,21 +75,11 @@ export class RoundTracker {
       const record = await (known === undefined ? latestRound(learning, task.taskId) : roundIfAny(learning, known));
       if (record !== undefined) {
         this.adopt(record, task);
-        await this.lookForUpdates();
+        await this.#lookForUpdates();
       }
     } catch (error) {
       this.#isStale = true;
       throw error;
-    }
-  }
-
-  /** Reads which updates the ledger holds of an open attempt; others than this coordinator may have recorded some. */
-  async lookForUpdates(): Promise<void> {
-    const current = this.#current;
-    if (current?.record.state === 'open') {
-      const updates = await updatesOf(this.#options.learning, current.ref);
-      current.seeRecorded(updates.map((update) => update.vehicleId));
-      this.#options.onNews();
     }
   }
 
@@ -146,6 +136,16 @@ export class RoundTracker {
       throw new SevError('ROUND_STALE', `attempt ${attemptKey(ref)} from this base model is not the present one`);
     }
     return current;
+  }
+
+  /** Reads which updates the ledger holds of an open attempt; others than this coordinator may have recorded some. */
+  async #lookForUpdates(): Promise<void> {
+    const current = this.#current;
+    if (current?.record.state === 'open') {
+      const updates = await updatesOf(this.#options.learning, current.ref);
+      current.seeRecorded(updates.map((update) => update.vehicleId));
+      this.#options.onNews();
+    }
   }
 
   /**

@@ -38,7 +38,9 @@ export const reportSchema = z
       kind: z.enum(['embedded', 'fabric']),
       trust: z
         .enum(['single-operator', 'consortium'])
-        .describe('single-operator: one process holds all keys; it proves contracts and clients, not decentralised trust.'),
+        .describe(
+          'single-operator: one process holds all keys; it proves contracts and clients, not decentralised trust.',
+        ),
       organisations: z.array(z.string()).min(1),
       height: count.describe('Blocks on the channel after the run.'),
     }),

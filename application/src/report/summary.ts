@@ -21,19 +21,39 @@ export function plotOf(report: Report): AccuracyPlot {
 }
 
 /** Rows of a table with plain borders, so that it reads the same in a log. */
-export function renderTable(head: readonly string[], rows: readonly (readonly string[])[], right: ReadonlySet<number>): string {
+export function renderTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: ReadonlySet<number>,
+): string {
   const table = new Table({
     head: [...head],
     style: { head: [], border: [], 'padding-left': 1, 'padding-right': 1 },
     colAligns: head.map((_, index) => (right.has(index) ? 'right' : 'left')),
     chars: {
-      top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
-      bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-      left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: ' ',
+      top: '',
+      'top-mid': '',
+      'top-left': '',
+      'top-right': '',
+      bottom: '',
+      'bottom-mid': '',
+      'bottom-left': '',
+      'bottom-right': '',
+      left: '',
+      'left-mid': '',
+      mid: '',
+      'mid-mid': '',
+      right: '',
+      'right-mid': '',
+      middle: ' ',
     },
   });
   table.push(...rows.map((row) => [...row]));
-  return table.toString().split('\n').map((line) => line.trimEnd()).join('\n');
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
 }
 
 /** The table of rounds, the baselines, the audit: what a run came to. */

@@ -8,7 +8,10 @@ import { accuracySvg } from './svg.js';
 
 /** Name of a run's folder: when it started and which task it was. */
 export function runFolderName(startedAt: Date, taskId: string): string {
-  const stamp = startedAt.toISOString().replace(/[-:]/g, '').replace(/\.\d+Z$/, 'Z');
+  const stamp = startedAt
+    .toISOString()
+    .replace(/[-:]/g, '')
+    .replace(/\.\d+Z$/, 'Z');
   return `${stamp}-${taskId}`;
 }
 

@@ -10,12 +10,15 @@ const READY_MS = 60_000;
 const STOP_MS = 15_000;
 /** Last lines of a program's log that its failure is reported with. */
 const KEPT_LINES = 5;
+/** A run whose programs are killed more often than this is given up. */
+const MAX_RESTARTS = 100;
 
 const readyLine = z.object({ ready: z.literal(true), service: z.string(), url: z.string().optional() });
 
 /** How a program ended. */
-export interface Ending {
+interface Ending {
   readonly name: string;
+  /** Null where a signal ended it. */
   readonly code: number | null;
   readonly log: readonly string[];
 }
@@ -23,28 +26,70 @@ export interface Ending {
 /** One program of a run, in its own process. */
 export interface Program {
   readonly name: string;
-  /** Where it answers. */
+  /** Where it answers; empty for a program that only calls others. Stays the same when it is started again. */
   readonly url: string;
-  readonly pid: number;
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly url: string;
   readonly ended: Promise<Ending>;
 }
 
 /**
- * The programs that a run starts: real `sev … run` processes. They end with whoever started them, also when that is
- * killed: their standard input is then closed, which services started here take as the order to end.
+ * The programs that a run starts: real `sev … run` processes. One that is killed is started again in its place: all
+ * that matters is on the ledger. They end with whoever started them, also when that is killed: their standard input is
+ * then closed, which services started here take as the order to end.
  */
 export class Programs {
-  readonly #children: { readonly program: Program; readonly child: ChildProcess }[] = [];
-  readonly #log: ((name: string, line: string) => void) | undefined;
+  readonly #running = new Map<string, Running>();
+  readonly #log: (name: string, line: string) => void;
+  readonly #failure: Promise<never>;
+  #fail: (error: unknown) => void = () => undefined;
   #stopping = false;
+  #restarts = 0;
 
-  /** @param log told of every line that a program logs. */
-  constructor(log?: (name: string, line: string) => void) {
+  /** @param log told of every line that a program logs, and of every program that is started again. */
+  constructor(log: (name: string, line: string) => void) {
     this.#log = log;
+    this.#failure = new Promise<never>((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    this.#failure.catch(() => undefined);
   }
 
   /** Starts `sev <args> --json` and waits until it says that it is ready. @throws SevError PROGRAM_FAILED. */
   async start(name: string, args: readonly string[]): Promise<Program> {
+    const running = await this.#launch(name, args);
+    const { url } = running;
+    const again = url === '' || args.includes('--port') ? args : [...args, '--port', new URL(url).port];
+    this.#supervise(name, again, running).catch((error: unknown) => {
+      this.#fail(error);
+    });
+    return { name, url };
+  }
+
+  /** Rejects as soon as a program has failed for good; never resolves. */
+  watch(): Promise<never> {
+    return this.#failure;
+  }
+
+  /** Ends all programs, newest first, and waits for them. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const [name, { child, ended }] of [...this.#running].reverse()) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+      await ended;
+      clearTimeout(timer);
+      this.#running.delete(name);
+    }
+  }
+
+  async #launch(name: string, args: readonly string[]): Promise<Running> {
+    if (this.#stopping) {
+      throw new SevError('PROGRAM_FAILED', `${name} was not started: the run is ending`);
+    }
     const child = spawn(process.execPath, [SEV, ...args, '--json'], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, SEV_STOP_WITH_STDIN: '1' },
@@ -55,7 +100,7 @@ export class Programs {
     createInterface({ input: child.stderr }).on('line', (line) => {
       log.push(line);
       log.splice(0, log.length - KEPT_LINES);
-      this.#log?.(name, line);
+      this.#log(name, line);
     });
     const ended = new Promise<Ending>((resolve) => {
       child.once('error', (error) => {
@@ -65,29 +110,27 @@ export class Programs {
         resolve({ name, code, log });
       });
     });
+    const starting = { child, url: '', ended };
+    this.#running.set(name, starting);
     const url = await Promise.race([readyUrl(child), failsEarly(ended), tooLate(name)]);
-    const program = { name, url, pid: child.pid ?? 0, ended };
-    this.#children.push({ program, child });
-    return program;
+    const running = { ...starting, url };
+    this.#running.set(name, running);
+    return running;
   }
 
-  /** Rejects as soon as a program ends that was not told to, with its last words. */
-  async watch(): Promise<never> {
-    const ending = await Promise.race(this.#children.map(({ program }) => program.ended));
-    if (this.#stopping || ending.code === 0) {
-      return new Promise(() => undefined);
-    }
-    throw programFailed(ending);
-  }
-
-  /** Ends all programs, newest first, and waits for them. */
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    for (const { program, child } of [...this.#children].reverse()) {
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-      await program.ended;
-      clearTimeout(timer);
+  async #supervise(name: string, args: readonly string[], first: Running): Promise<void> {
+    let running = first;
+    for (;;) {
+      const ending = await running.ended;
+      if (this.#stopping || ending.code === 0) {
+        return;
+      }
+      this.#restarts += 1;
+      if (ending.code !== null || this.#restarts > MAX_RESTARTS) {
+        throw programFailed(ending);
+      }
+      this.#log(name, 'was killed; starting it again');
+      running = await this.#launch(name, args);
     }
   }
 }

@@ -142,4 +142,3 @@ async function timingOf(options: FollowOptions, record: RoundRecord): Promise<Co
     ms: { train: 0, record: 0, aggregate: 0, ledger: 0, total },
   };
 }
-

@@ -166,16 +166,16 @@ async function train(training: Training): Promise<Trained> {
   events.onStep('starting store, attesters, vehicles');
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
-  const ready = Promise.all(
-    others.map(async ({ name }) => {
-      const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
-      return { name, url: (await programs.start(`attester of ${name}`, args)).url };
-    }),
-  );
   const objects = new HttpStore(store.url);
-  await objects.put(initialModel);
-  await learning(operator).createTask(task);
-  const attesters = await ready;
+  const [attesters] = await Promise.all([
+    Promise.all(
+      others.map(async ({ name }) => {
+        const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
+        return { name, url: (await programs.start(`attester of ${name}`, args)).url };
+      }),
+    ),
+    objects.put(initialModel).then(() => learning(operator).createTask(task)),
+  ]);
 
   const coordinatorHome = join(homes, COORDINATOR_ORG);
   const attesterArgs = attesters.flatMap(({ name, url }) => ['--attester', `${name}=${url}`]);

@@ -9,6 +9,7 @@ import {
   type UpdateRecord,
 } from '@sev/chaincode/api';
 import { fedAvg, parametersFromBytes, parametersToBytes } from '@sev/fl';
+import type { AttemptRef } from './attempt.js';
 import { mapConcurrently } from './concurrency.js';
 import { errorCode } from './log.js';
 
@@ -37,7 +38,7 @@ export interface RoundOutcome {
  */
 export async function computeOutcome(
   task: Task,
-  round: RoundRecord,
+  round: AttemptRef & Pick<RoundRecord, 'baseModelHash'>,
   updates: readonly UpdateRecord[],
   fetch: FetchObject,
 ): Promise<RoundOutcome> {

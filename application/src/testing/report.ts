@@ -7,7 +7,12 @@ export function exampleReport(): Report {
   return {
     schemaVersion: 1,
     createdAt: '2026-01-02T03:04:05.000Z',
-    network: { kind: 'embedded', trust: 'single-operator', organisations: ['grid', 'maker', 'city', 'regulator'], height: 31 },
+    network: {
+      kind: 'embedded',
+      trust: 'single-operator',
+      organisations: ['grid', 'maker', 'city', 'regulator'],
+      height: 31,
+    },
     task: 'price',
     taskId: 'price-0000',
     data: { source: 'generated (400 rows, seed 1)', rows: 400, testRows: 81 },

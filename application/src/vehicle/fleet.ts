@@ -3,7 +3,7 @@ import { sha256Hex, weightClassOf, type Task } from '@sev/chaincode/api';
 import { parametersFromBytes } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
-import { attemptKey, attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
+import { attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { followRounds, type RoundEvent } from '../services/round-events.js';
 import {
@@ -54,6 +54,7 @@ export class Fleet {
   readonly #learning: LearningContract;
   readonly #courier: Courier;
   readonly #ending = new AbortController();
+  readonly #tasks = new Map<string, Task>();
   readonly #participations = new Map<string, Participation>();
 
   constructor(options: FleetOptions) {
@@ -86,7 +87,7 @@ export class Fleet {
 
   #hear(event: RoundEvent): void {
     if (event.type === 'RoundOpened') {
-      this.#join({ ...attemptOf(event), baseModelHash: event.modelHash });
+      this.#join({ ...attemptOf(event), baseModelHash: event.modelHash }, true);
     } else if (event.type !== 'UpdatesRecorded') {
       this.#leave(event);
     }
@@ -118,14 +119,15 @@ export class Fleet {
           : ((await roundIfAny(this.#learning, { ...known, round: known.round + 1 })) ??
             (await roundIfAny(this.#learning, known)));
       if (round?.state === 'open') {
-        this.#join({ ...attemptOf(round), baseModelHash: round.baseModelHash });
+        this.#join({ ...attemptOf(round), baseModelHash: round.baseModelHash }, false);
       } else if (round !== undefined) {
         this.#leave(round);
       }
     }
   }
 
-  #join(round: OpenRoundRef): void {
+  /** @param isNew the ledger has only just opened the attempt, so it holds no update yet. */
+  #join(round: OpenRoundRef, isNew: boolean): void {
     const { taskId, log } = this.#options;
     const before = this.#participations.get(round.taskId);
     const isNews = before === undefined || isLater(round, before.ref);
@@ -134,7 +136,7 @@ export class Fleet {
     }
     before?.ending.abort();
     const ending = new AbortController();
-    const over = this.#takePart(round, ending.signal).catch((error: unknown) => {
+    const over = this.#takePart(round, isNew, ending.signal).catch((error: unknown) => {
       log.error({ ...attemptOf(round), ...failureFields(error) }, 'taking part failed');
     });
     this.#participations.set(round.taskId, { ref: attemptOf(round), ending, over });
@@ -148,10 +150,10 @@ export class Fleet {
   }
 
   /** Tries until it has worked or the attempt is over: a store or network that is down may come back in time. */
-  async #takePart(round: OpenRoundRef, signal: AbortSignal): Promise<void> {
+  async #takePart(round: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        await this.#takePartOnce(round, signal);
+        await this.#takePartOnce(round, isNew && failures === 0, signal);
         return;
       } catch (error) {
         this.#options.log.warn({ ...attemptOf(round), ...failureFields(error) }, 'cannot take part yet');
@@ -160,9 +162,9 @@ export class Fleet {
     }
   }
 
-  async #takePartOnce(round: OpenRoundRef, signal: AbortSignal): Promise<void> {
+  async #takePartOnce(round: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
     const { pool, log, onTakenPart } = this.#options;
-    const [task, parameters, vehicleIds] = await this.#prepare(round);
+    const [task, parameters, vehicleIds] = await this.#prepare(round, isNew);
     const recorded = new RecordedUpdates(this.#learning, round);
     const outcomes: Promise<Delivery>[] = [];
     const listener: Parameters<VehiclePool['train']>[4] = {
@@ -190,35 +192,35 @@ export class Fleet {
   }
 
   /**
-   * Makes sure that the round is open on the vehicles' own ledger and that its base model is there, and fetches it.
+   * Makes sure that the base model is on the ledger and fetches it.
    *
-   * @returns the task, the base parameters and the vehicles that still have to train; none where the round is over.
+   * @returns the task, the base parameters and the vehicles that have to train.
    * @throws SevError MODEL_NOT_ON_LEDGER, CONTENT_HASH_MISMATCH, OBJECT_MISSING, FEATURES_UNSUPPORTED.
    */
-  async #prepare(ref: OpenRoundRef): Promise<readonly [Task, Float32Array, readonly string[]]> {
-    const { taskId, baseModelHash } = ref;
-    const [{ task }, round, updates, , bytes] = await Promise.all([
-      this.#learning.task(taskId),
-      roundIfAny(this.#learning, ref),
-      updatesOf(this.#learning, ref),
+  async #prepare(ref: OpenRoundRef, isNew: boolean): Promise<readonly [Task, Float32Array, readonly string[]]> {
+    const [task, bytes, updates] = await Promise.all([
+      this.#task(ref.taskId),
+      this.#fetchModel(ref.baseModelHash),
+      isNew ? [] : updatesOf(this.#learning, ref),
       this.#insistOnModel(ref),
-      this.#fetchModel(baseModelHash),
     ]);
     if (task.features !== FEATURES) {
       throw new SevError(
         'FEATURES_UNSUPPORTED',
-        `task ${taskId} needs ${task.features}; these vehicles have ${FEATURES}`,
+        `task ${ref.taskId} needs ${task.features}; these vehicles have ${FEATURES}`,
       );
-    }
-    const parameters = parametersFromBytes(bytes, task.model.parameters);
-    if (round === undefined || attemptKey(round) !== attemptKey(ref) || round.baseModelHash !== baseModelHash) {
-      throw new SevError('ROUND_STALE', `the ledger does not show attempt ${attemptKey(ref)} from this base model`);
     }
     const done = new Set(updates.map((update) => update.vehicleId));
     const vehicles = this.#options.pool.vehicles.filter(
       ({ vehicleId, samples }) => !done.has(vehicleId) && weightClassOf(task, samples) !== undefined,
     );
-    return [task, parameters, round.state === 'open' ? vehicles.map(({ vehicleId }) => vehicleId) : []];
+    return [task, parametersFromBytes(bytes, task.model.parameters), vehicles.map(({ vehicleId }) => vehicleId)];
+  }
+
+  async #task(taskId: string): Promise<Task> {
+    const known = this.#tasks.get(taskId) ?? (await this.#learning.task(taskId)).task;
+    this.#tasks.set(taskId, known);
+    return known;
   }
 
   async #insistOnModel({ taskId, baseModelHash }: OpenRoundRef): Promise<void> {

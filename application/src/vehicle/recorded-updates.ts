@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { AttemptRef } from '../services/attempt.js';
+import { pause } from '../services/wake-up.js';
 import { updatesOf, type LearningContract } from '../services/rounds.js';
+
+/** How long a look waits for others to share it. */
+const GATHER_MS = 10;
 
 /**
  * Which vehicles the ledger shows with an update in one attempt. Vehicles of a pool that ask at the same time share one
@@ -29,6 +33,8 @@ export class RecordedUpdates {
   #look(): Promise<void> {
     this.#next ??= (this.#running ?? Promise.resolve())
       .catch(() => undefined)
+      // The answers of one batch come within a moment of each other; nothing waits for this look.
+      .then(() => pause(GATHER_MS))
       .then(() => {
         this.#running = this.#next;
         this.#next = undefined;

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { exampleRun, sev, type ExampleRun } from '../testing/run.js';
+
+describe('sev round run', function () {
+  this.timeout(120_000);
+  let run: ExampleRun;
+  const onHomes = (...args: string[]): string[] => [...args, '--homes', run.network.homes];
+
+  before(async () => {
+    run = await exampleRun();
+  });
+
+  it('reports rounds, baselines and an audit that passed', () => {
+    const { report } = run;
+    expect(report.audit.ok).to.equal(true);
+    expect(report.audit.checked).to.be.greaterThan(50);
+    expect(report.rounds.map((round) => [round.round, round.cohort, round.excluded])).to.deep.equal([
+      [1, 3, 0],
+      [2, 3, 0],
+    ]);
+    expect(new Set(report.rounds.map((round) => round.modelHash)).size).to.equal(2);
+    expect(report.rounds.at(-1)!.r2).to.be.greaterThan(report.baselines.alone.r2 - 0.2);
+    expect(report.network).to.deep.include({ kind: 'embedded', trust: 'single-operator' });
+    expect(report.aggregation).to.equal('plain');
+  });
+
+  it('prints exactly one JSON document and writes the same report', async () => {
+    const written = JSON.parse(await readFile(join(run.runs, 'latest', 'report.json'), 'utf8')) as unknown;
+    expect(JSON.parse(run.answer.stdout)).to.deep.equal(written);
+    expect(run.answer.stderr).to.contain('plain: updates are visible').and.not.to.contain('\u001b[');
+  });
+
+  it('run again with the same task goes on from the ledger: nothing is trained twice', async () => {
+    const again = await sev(...onHomes('round', 'run', '--resume', 'price-example', '--runs', run.runs), '--json');
+    expect(again.code).to.equal(0);
+    const { rounds } = JSON.parse(again.stdout) as { rounds: { modelHash: string }[] };
+    expect(rounds.map((r) => r.modelHash)).to.deep.equal(run.report.rounds.map((r) => r.modelHash));
+  });
+
+  it('says what is wrong with its input before it starts anything', async () => {
+    const cases = [
+      { args: ['--data', join(run.runs, 'none.csv')], code: 'DATA_FILE_MISSING' },
+      { args: ['--split', 'colour'], code: 'SPLIT_UNKNOWN' },
+      { args: ['--task', 'weather'], code: 'TASK_KIND_UNKNOWN' },
+      { args: ['--resume', 'price-none'], code: 'RUN_UNKNOWN' },
+    ];
+    for (const { args, code } of cases) {
+      const answer = await sev(...onHomes('round', 'run', ...args));
+      expect(answer.stderr, code).to.contain(`${code}: `).and.to.match(/\n→ /);
+      expect(answer.code).to.equal(2);
+    }
+  });
+
+  it('shows tasks, rounds and vehicles, always with the privacy mode of rounds', async () => {
+    const status = await sev(...onHomes('round', 'status', 'price-example'));
+    expect(status.stdout).to.contain('trust: single-operator');
+    for (const args of [
+      ['round', 'status', 'price-example'],
+      ['round', 'list', 'price-example'],
+      ['round', 'show', 'price-example', '1'],
+      ['task', 'list'],
+      ['task', 'show', 'price-example'],
+      ['audit', 'history', 'task', 'price-example'],
+    ]) {
+      const answer = await sev(...onHomes(...args));
+      expect(answer.code, args.join(' ')).to.equal(0);
+      expect(answer.stdout).to.contain('plain: updates are visible to the store, the coordinator and the attesters');
+      const json = await sev(...onHomes(...args), '--json');
+      expect(() => JSON.parse(json.stdout) as unknown).not.to.throw();
+    }
+    const vehicles = JSON.parse((await sev(...onHomes('vehicle', 'list'), '--json')).stdout) as unknown[];
+    expect(vehicles.length).to.be.at.least(3);
+  });
+
+  it('answers a refusal by the ledger with its code and exit code 3', async () => {
+    const answer = await sev(...onHomes('vehicle', 'show', 'v-AAAAAAAAAAAAAAAAAAAAAA'));
+    expect(answer.code).to.equal(3);
+    expect(answer.stderr).to.match(/^VEHICLE_UNKNOWN: /);
+  });
+
+  it('exports the ledger, verifies the file, and fails with 3 once a byte is changed', async () => {
+    const file = join(run.runs, 'ledger.sev');
+    expect((await sev(...onHomes('audit', 'export', file))).code).to.equal(0);
+    const genesis = ['--genesis', run.network.profile.genesisHash];
+    const good = await sev(...onHomes('audit', 'verify', '--file', file, ...genesis));
+    expect(good.stdout).to.match(/^audit ok\n/);
+    const bytes = await readFile(file);
+    bytes[bytes.length >> 1] = bytes[bytes.length >> 1]! ^ 1;
+    await writeFile(file, bytes);
+    const bad = await sev(...onHomes('audit', 'verify', '--file', file, ...genesis), '--json');
+    expect(bad.code).to.equal(3);
+    expect(JSON.parse(bad.stdout)).to.have.nested.property('firstFailure.code');
+  });
+
+  it('ends in order on Ctrl-C with exit code 130, and goes on from there when resumed', async () => {
+    const program = fileURLToPath(new URL('../../bin/sev.js', import.meta.url));
+    const options = ['--vehicles', '3', '--rounds', '4', '--task-id', 'price-stopped', '--runs', run.runs];
+    const child = spawn(process.execPath, [program, ...onHomes('round', 'run', ...options)], {
+      env: { ...process.env, SEV_NETWORK_HOME: run.network.networkHome },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let log = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      const before = log.includes('round 1/4');
+      log += text;
+      if (!before && log.includes('round 1/4')) {
+        child.kill('SIGINT');
+      }
+    });
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    expect(code, log).to.equal(130);
+    expect(log).to.contain('INTERRUPTED: ').and.to.contain('→ Go on with: sev round run --resume price-stopped');
+
+    const resumed = await sev(...onHomes('round', 'run', '--resume', 'price-stopped', '--runs', run.runs), '--json');
+    expect(resumed.code, resumed.stderr).to.equal(0);
+    const report = JSON.parse(resumed.stdout) as {
+      rounds: { round: number; attempt: number }[];
+      audit: { ok: boolean };
+    };
+    expect(report.rounds.map((r) => r.round)).to.deep.equal([1, 2, 3, 4]);
+    expect(report.audit.ok).to.equal(true);
+  });
+});
+
+describe('sev vehicle', function () {
+  this.timeout(60_000);
+
+  it('enrols a vehicle of its own home by request and certificate, then suspends, reinstates and revokes it', async () => {
+    const { network, runs } = await exampleRun();
+    const home = await network.newHome();
+    const [requests, certificates] = [join(runs, 'requests.json'), join(runs, 'certificates.json')];
+    const steps = [
+      ['init', '--home', home, '--out', requests],
+      ['enroll', '--org', 'city', '--homes', network.homes, '--requests', requests, '--out', certificates],
+      ['install', certificates, '--home', home],
+    ];
+    for (const step of steps) {
+      const answer = await sev('vehicle', ...step);
+      expect(answer.code, answer.stderr).to.equal(0);
+    }
+    const [{ vehicleId }] = JSON.parse(await readFile(requests, 'utf8')) as [{ vehicleId: string }];
+    expect(await readFile(requests, 'utf8')).not.to.contain('PRIVATE KEY');
+    const change = (name: string) =>
+      sev('vehicle', name, vehicleId, '--org', 'city', '--homes', network.homes, '--reason', 'test', '--json');
+    for (const [name, status] of [
+      ['suspend', 'suspended'],
+      ['reinstate', 'active'],
+      ['revoke', 'revoked'],
+    ] as const) {
+      const answer = await change(name);
+      expect(JSON.parse(answer.stdout), answer.stderr).to.deep.include({ vehicleId, status });
+    }
+    const back = await change('reinstate');
+    expect(back.code).to.equal(3);
+    expect(JSON.parse(back.stdout)).to.have.nested.property('error.code', 'VEHICLE_STATUS_TRANSITION');
+  });
+});
