@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sha256Hex } from '@sev/chaincode/api';
 import { EXIT, SevError, messageOf } from '../errors.js';
+import { exchange, type Answer } from '../http/exchange.js';
 import {
   DEFAULT_MAX_OBJECT_BYTES,
   assertHash,
@@ -36,11 +37,11 @@ export class HttpStore implements ObjectStore {
 
   async put(bytes: Uint8Array): Promise<string> {
     const hash = sha256Hex(bytes);
-    const answer = await this.#request('PUT', hash, new Uint8Array(bytes));
+    const answer = await this.#request('PUT', hash, bytes);
     if (answer.status === 413) {
       throw objectTooLarge(bytes.length, this.#maxObjectBytes);
     }
-    if (!answer.ok) {
+    if (!isOk(answer)) {
       throw unexpected('PUT', hash, answer);
     }
     return hash;
@@ -52,7 +53,7 @@ export class HttpStore implements ObjectStore {
     if (answer.status === 404) {
       throw objectMissing(hash);
     }
-    if (!answer.ok) {
+    if (!isOk(answer)) {
       throw unexpected('GET', hash, answer);
     }
     const actual = sha256Hex(answer.bytes);
@@ -65,14 +66,14 @@ export class HttpStore implements ObjectStore {
   async has(hash: string): Promise<boolean> {
     assertHash(hash);
     const answer = await this.#request('HEAD', hash);
-    if (!answer.ok && answer.status !== 404) {
+    if (!isOk(answer) && answer.status !== 404) {
       throw unexpected('HEAD', hash, answer);
     }
-    return answer.ok;
+    return isOk(answer);
   }
 
   /** Objects are named by content, so repeating any of these requests is harmless. */
-  async #request(method: string, hash: string, body?: Uint8Array<ArrayBuffer>): Promise<Answer> {
+  async #request(method: StoreMethod, hash: string, body?: Uint8Array): Promise<Answer> {
     const giveUpAt = Date.now() + this.#retryMs;
     for (let pauseMs = 50; ; pauseMs = Math.min(2 * pauseMs, 1_000)) {
       try {
@@ -82,8 +83,7 @@ export class HttpStore implements ObjectStore {
           throw error;
         }
         if (Date.now() + pauseMs >= giveUpAt) {
-          const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
-          throw new SevError('STORE_UNREACHABLE', `The store at ${this.url} does not answer: ${messageOf(reason)}`, {
+          throw new SevError('STORE_UNREACHABLE', `The store at ${this.url} does not answer: ${messageOf(error)}`, {
             hint: 'Is `sev store run` running, and is the URL right?',
             exitCode: EXIT.unreachable,
             cause: error,
@@ -94,31 +94,27 @@ export class HttpStore implements ObjectStore {
     }
   }
 
-  async #exchange(method: string, hash: string, body?: Uint8Array<ArrayBuffer>): Promise<Answer> {
-    const response = await fetch(`${this.url}/objects/${hash}`, {
+  #exchange(method: StoreMethod, hash: string, body?: Uint8Array): Promise<Answer> {
+    return exchange({
       method,
+      url: `${this.url}/objects/${hash}`,
+      ...(body === undefined ? {} : { body, type: 'application/octet-stream' }),
       signal: AbortSignal.timeout(this.#timeoutMs),
-      ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/octet-stream' } }),
+      maxBytes: this.#maxObjectBytes,
+      tooLarge: (bytes) => objectTooLarge(bytes, this.#maxObjectBytes),
     });
-    const length = Number(response.headers.get('content-length') ?? 0);
-    if (method === 'GET' && length > this.#maxObjectBytes) {
-      await response.body?.cancel();
-      throw objectTooLarge(length, this.#maxObjectBytes);
-    }
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    return { ok: response.ok, status: response.status, bytes };
   }
 }
 
-interface Answer {
-  readonly ok: boolean;
-  readonly status: number;
-  readonly bytes: Uint8Array;
+type StoreMethod = 'GET' | 'HEAD' | 'PUT';
+
+function isOk({ status }: Answer): boolean {
+  return status >= 200 && status < 300;
 }
 
 /** The error that the store names, where it is one of integrity; a failed request otherwise. */
-function unexpected(method: string, hash: string, answer: Answer): SevError {
-  const text = Buffer.from(answer.bytes).toString('utf8');
+function unexpected(method: StoreMethod, hash: string, answer: Answer): SevError {
+  const text = answer.bytes.toString();
   const code = /"code":"([A-Z_]+)"/.exec(text)?.[1];
   if (code === 'CONTENT_HASH_MISMATCH') {
     return new SevError(code, `The store refuses ${method} of object ${hash}: its bytes have another hash`, {

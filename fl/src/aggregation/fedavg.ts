@@ -21,7 +21,11 @@ export const fedAvg: AggregationRule = {
         sums[i] = (sums[i] as number) + weight * (parameters[i] as number);
       }
     }
-    return Float32Array.from(sums, (sum) => sum / total);
+    const average = new Float32Array(sums.length);
+    for (let i = 0; i < sums.length; i++) {
+      average[i] = (sums[i] as number) / total;
+    }
+    return average;
   },
 };
 

@@ -78,8 +78,9 @@ export function checkParameters(parameters: Float32Array, count: number): void {
     const detail = `${String(parameters.length)} parameters where the model has ${String(count)}`;
     throw new ModelError('MODEL_LENGTH', detail);
   }
-  const bad = parameters.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) {
-    throw new ModelError('MODEL_NOT_FINITE', `parameter ${String(bad)} is NaN or infinite`);
+  for (let index = 0; index < count; index++) {
+    if (!Number.isFinite(parameters[index])) {
+      throw new ModelError('MODEL_NOT_FINITE', `parameter ${String(index)} is NaN or infinite`);
+    }
   }
 }

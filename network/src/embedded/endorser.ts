@@ -31,24 +31,29 @@ export type EndorserReply =
 
 /** One organisation's endorsing peer. */
 export class Endorser {
-  readonly address: string;
+  readonly #address: () => string;
   readonly #organisation: EmbeddedOrganisation;
   readonly #chaincode: ChaincodeConfig;
   readonly #process: ChaincodeProcess;
   readonly #executeTimeoutMs: number;
 
   constructor(
-    address: string,
+    address: () => string,
     organisation: EmbeddedOrganisation,
     chaincode: ChaincodeConfig,
     process: ChaincodeProcess,
     executeTimeoutMs: number,
   ) {
-    this.address = address;
+    this.#address = address;
     this.#organisation = organisation;
     this.#chaincode = chaincode;
     this.#process = process;
     this.#executeTimeoutMs = executeTimeoutMs;
+  }
+
+  /** Where its gateway listens: how error details name it. */
+  get address(): string {
+    return this.#address();
   }
 
   get mspId(): string {
@@ -92,6 +97,12 @@ export class Endorser {
 
   async #execute(proposal: UnpackedProposal, simulator: TransactionSimulator): Promise<ChaincodeResult> {
     const { channelId, transactionId, input, signedProposal } = proposal;
+    if (input.getIsInit()) {
+      throw new Error(
+        `failed to execute transaction ${transactionId}: invalid invocation: ` +
+          `chaincode '${proposal.chaincodeName}' does not require initialization but called as init`,
+      );
+    }
     try {
       return await this.#process.execute(
         { channelId, transactionId, input, signedProposal },

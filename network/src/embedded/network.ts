@@ -59,33 +59,26 @@ export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promi
     const orderer = new Orderer(ledger, validator, first.orderer, ordering, log);
     started.push(() => orderer.close());
 
-    const endorsers: Endorser[] = [];
+    const gatewayPorts = new Map<string, number>();
     const channel: Channel = {
       name: config.channel,
       chaincodeName: chaincode.name,
       ledger,
       access: new ChannelAccess(config.channel, msp, ledger),
-      endorsers,
+      endorsers: organisations.map((organisation, index) => {
+        const address = (): string => `localhost:${gatewayPorts.get(organisation.mspId) ?? organisation.gatewayPort}`;
+        const process = required(processes[index], 'chaincode process');
+        return new Endorser(address, organisation, chaincode, process, executeTimeoutMs);
+      }),
     };
-    const gatewayPorts = new Map<string, number>();
-    for (const [index, organisation] of organisations.entries()) {
+    for (const organisation of organisations) {
       const server = new GatewayServer(
         channel,
         new EndorsementService(channel, organisation.mspId),
         new SubmissionService(channel, orderer),
       );
       started.push(() => server.close(SHUTDOWN_GRACE_MS));
-      const port = await server.listen(organisation.gatewayPort, organisation.gatewayTls);
-      gatewayPorts.set(organisation.mspId, port);
-      endorsers.push(
-        new Endorser(
-          `localhost:${String(port)}`,
-          organisation,
-          chaincode,
-          required(processes[index], 'chaincode process'),
-          executeTimeoutMs,
-        ),
-      );
+      gatewayPorts.set(organisation.mspId, await server.listen(organisation.gatewayPort, organisation.gatewayTls));
     }
 
     let closing: Promise<void> | undefined;

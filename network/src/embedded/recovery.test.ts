@@ -85,6 +85,19 @@ describe('After kill -9 of the network under load', function () {
       await network.close();
     }
   });
+
+  it('not even a contract that never yields outlives it', async () => {
+    const { ports, chaincodePids } = await startChild();
+    const client = connectClient(consortium[0]!, new Map(ports).get('AMSP')!);
+    const spinning = client.contract.evaluateTransaction('spin').catch(() => undefined);
+    await eventually('the contract spins', async () => ((await cpuTicks(chaincodePids[0]!)) > 150 ? true : undefined));
+    child!.kill('SIGKILL');
+    await spinning;
+    client.close();
+    await eventually('the chaincode process has ended', async () =>
+      (await isRunning(chaincodePids[0]!)) ? undefined : true,
+    );
+  });
 });
 
 describe('The ledger on disk', function () {
@@ -219,4 +232,10 @@ async function isRunning(pid: number): Promise<boolean> {
   }
   const state = await readFile(`/proc/${String(pid)}/stat`, 'utf8').catch(() => '');
   return !/\) Z /.test(state);
+}
+
+/** Processor time of a process in ticks, where the system tells; otherwise many. */
+async function cpuTicks(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return stat === undefined ? Infinity : Number(stat.split(') ')[1]?.split(' ')[11] ?? 0);
 }

@@ -49,7 +49,11 @@ function embeddedOrganisation({ organisation, ports, material }: Member): Embedd
 
 const caNameOf = (organisation: OrganisationTopology): string => `ca-${organisation.name}`;
 
-function connectionProfile(topology: Topology, members: readonly Member[], network: EmbeddedNetwork): ConnectionProfile {
+function connectionProfile(
+  topology: Topology,
+  members: readonly Member[],
+  network: EmbeddedNetwork,
+): ConnectionProfile {
   return {
     schemaVersion: 1,
     network: { kind: 'embedded', trust: 'single-operator', name: topology.name },

@@ -31,7 +31,9 @@ async function stop(paths: NetworkPaths, progress: (message: string) => void): P
       }
     }
   }
-  killOrphans(background);
+  if (!(await killOrphans(background))) {
+    throw new NetworkError('NETWORK_STOP_FAILED', `chaincode processes of ${background.pid.toString()} do not end`);
+  }
   await rm(paths.processFile, { force: true });
 }
 

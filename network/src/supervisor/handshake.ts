@@ -58,8 +58,7 @@ export async function readFailure(paths: NetworkPaths): Promise<StartFailure | u
   return readJson(paths.failureFile, failureSchema);
 }
 
-/** Asks a ready background process for its status. */
-export async function askStatus(status: NonNullable<BackgroundProcess['status']>): Promise<LiveStatus> {
+async function askStatus(status: NonNullable<BackgroundProcess['status']>): Promise<LiveStatus> {
   const response = await fetch(status.url, {
     headers: { authorization: `Bearer ${status.token}` },
     signal: AbortSignal.timeout(5_000),
@@ -68,4 +67,27 @@ export async function askStatus(status: NonNullable<BackgroundProcess['status']>
     throw new Error(`the network answered ${response.status.toString()} when asked for its status`);
   }
   return statusSchema.parse(await response.json());
+}
+
+/** What came of asking a background process for its status; neither when there is none. */
+export interface ProbeResult {
+  readonly live?: LiveStatus;
+  /** Why a process that lives gave no status. */
+  readonly problem?: string;
+}
+
+/** Asks a background process, which may be starting, ending or gone, for its status. */
+export async function probe(background: BackgroundProcess | undefined): Promise<ProbeResult> {
+  if (background === undefined) {
+    return {};
+  }
+  if (background.status === undefined) {
+    return { problem: 'it is starting or stopping' };
+  }
+  try {
+    return { live: await askStatus(background.status) };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return isAlive(background) ? { problem: `it does not answer: ${reason}` } : {};
+  }
 }

@@ -27,7 +27,10 @@ function isOnPath(program: string, path: string): boolean {
  * Chooses by NETWORK=auto|fabric|embedded.
  * @throws NetworkError FABRIC_NOT_SUPPORTED, NETWORK_KIND_INVALID
  */
-export function chooseNetwork(asked = process.env['NETWORK'] || 'auto', path = process.env['PATH'] ?? ''): NetworkChoice {
+export function chooseNetwork(
+  asked = process.env['NETWORK'] || 'auto',
+  path = process.env['PATH'] ?? '',
+): NetworkChoice {
   switch (asked) {
     case 'embedded':
       return { kind: 'embedded', reason: 'NETWORK=embedded' };

@@ -2,6 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { systemErrorCode } from '../errors.js';
+import { poll } from './poll.js';
+
+const ORPHAN_DEADLINE_MS = 5_000;
 
 /** A process, told apart from a later one with the same number. */
 export interface ProcessIdentity {
@@ -99,17 +102,22 @@ function isSameBoot(one: ProcessIdentity, other: ProcessIdentity): boolean {
 }
 
 /**
- * Kills what a dead leader of a process group left behind. While the group has members the system gives its number to
- * no new process; a living process with the leader's number and another start time means that the group is not ours.
+ * Kills what a dead leader of a process group left behind, and waits until it is gone: it may hold ports. While the group
+ * has members the system gives its number to no new process; a process with the leader's number and another start time
+ * means that the group is not ours.
+ * @returns whether nobody is left
  */
-export function killOrphans(leader: ProcessIdentity): void {
+export async function killOrphans(leader: ProcessIdentity): Promise<boolean> {
   const now = findProcess(leader.pid);
   if (now !== undefined && now.startTime !== leader.startTime) {
-    return;
+    return true;
   }
   const isOrphan = (row: ProcessRow): boolean =>
     row.group === leader.pid && row.pid !== leader.pid && !row.isZombie && isSameBoot(row, leader);
-  if (listProcesses().some(isOrphan)) {
-    sendSignal(-leader.pid, 'SIGKILL');
+  const hasOrphans = (): boolean => listProcesses().some(isOrphan);
+  if (!hasOrphans()) {
+    return true;
   }
+  sendSignal(-leader.pid, 'SIGKILL');
+  return (await poll(() => !hasOrphans() || undefined, ORPHAN_DEADLINE_MS)) ?? false;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs';
-import { askStatus, livingProcess, type LiveStatus } from './handshake.js';
+import { livingProcess, probe, type LiveStatus } from './handshake.js';
 import type { NetworkOptions } from './options.js';
 import { networkPaths, type NetworkPaths } from './paths.js';
 import { loadConnectionProfile } from './profile.js';
@@ -33,6 +33,8 @@ export interface NetworkStatus {
   readonly height: number | undefined;
   readonly genesisHash: string | undefined;
   readonly pid: number | undefined;
+  /** What is wrong with a process that lives and does not answer. */
+  readonly problem: string | undefined;
   readonly startedAtMs: number | undefined;
   readonly organisations: readonly OrganisationStatus[];
   readonly home: string;
@@ -57,7 +59,7 @@ function organisationsOf(state: NetworkState, live: LiveStatus | undefined): Org
 export async function statusOf(paths: NetworkPaths): Promise<NetworkStatus> {
   const state = await readState(paths);
   const background = state === undefined ? undefined : await livingProcess(paths);
-  const live = background?.status === undefined ? undefined : await askStatus(background.status);
+  const { live, problem } = await probe(background);
   const profile = existsSync(paths.profile) ? await loadConnectionProfile(paths.profile) : undefined;
   return {
     running: live !== undefined,
@@ -68,6 +70,7 @@ export async function statusOf(paths: NetworkPaths): Promise<NetworkStatus> {
     height: live?.height,
     genesisHash: live?.genesisHash ?? profile?.genesisHash,
     pid: background?.pid,
+    problem,
     startedAtMs: live?.startedAtMs,
     organisations: state === undefined ? [] : organisationsOf(state, live),
     home: paths.home,

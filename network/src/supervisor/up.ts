@@ -7,7 +7,7 @@ import { NetworkError } from '../errors.js';
 import { loadTopology } from '../topology/load.js';
 import { parsePortOffset } from '../topology/ports.js';
 import type { Topology } from '../topology/schema.js';
-import { livingProcess, readFailure, readProcess } from './handshake.js';
+import { livingProcess, probe, readFailure, readProcess } from './handshake.js';
 import { chooseNetwork } from './kind.js';
 import { asOnlyCommand, topologyFile, type NetworkOptions } from './options.js';
 import { networkPaths, type NetworkPaths } from './paths.js';
@@ -49,8 +49,9 @@ async function logTail(paths: NetworkPaths): Promise<string> {
   return text.slice(-LOG_TAIL_BYTES).trim();
 }
 
+/** Ready is what answers: a process that was just killed may still look alive. */
 async function isReady(paths: NetworkPaths): Promise<boolean> {
-  return (await livingProcess(paths))?.status !== undefined;
+  return (await probe(await livingProcess(paths))).live !== undefined;
 }
 
 /**
@@ -88,8 +89,10 @@ async function awaitStarted(paths: NetworkPaths, child: ChildProcess): Promise<b
 /** Waits for a process that somebody else started. @returns whether it is ready; if not, it has ended */
 async function awaitOther(paths: NetworkPaths): Promise<boolean> {
   const outcome = await poll(async () => {
-    const background = await livingProcess(paths);
-    return background === undefined ? 'ended' : background.status && 'ready';
+    if ((await livingProcess(paths)) === undefined) {
+      return 'ended';
+    }
+    return (await isReady(paths)) ? 'ready' : undefined;
   }, READY_DEADLINE_MS);
   if (outcome === undefined) {
     throw new NetworkError('NETWORK_START_FAILED', `the network is not getting ready; see ${paths.log}, then run down`);
@@ -101,7 +104,9 @@ async function start(paths: NetworkPaths, topology: Topology, progress: (message
   const dead = await readProcess(paths);
   if (dead !== undefined) {
     progress('the network did not end in order; clearing up and starting it again');
-    killOrphans(dead);
+    if (!(await killOrphans(dead))) {
+      throw new NetworkError('NETWORK_STOP_FAILED', `chaincode processes of ${dead.pid.toString()} do not end`);
+    }
   }
   await prepareState(paths, topology, parsePortOffset(process.env['SEV_PORT_OFFSET']));
   await rm(paths.failureFile, { force: true });
@@ -137,7 +142,10 @@ export async function networkUp(options: NetworkOptions = {}): Promise<NetworkSt
   await asOnlyCommand(options, async (paths) => {
     await sweepDeleted(paths);
     // A process may be on its way up or down that nobody here started (its command was killed, or it got a signal).
-    const ready = await poll(async () => ((await bringUp(paths, topology, progress)) ? true : undefined), READY_DEADLINE_MS);
+    const ready = await poll(
+      async () => ((await bringUp(paths, topology, progress)) ? true : undefined),
+      READY_DEADLINE_MS,
+    );
     if (ready === undefined) {
       throw new NetworkError('NETWORK_START_FAILED', `another process holds ${paths.state}; run down, then up`);
     }

@@ -30,7 +30,9 @@ function offsetOf(document: Document, path: readonly PropertyKey[]): number {
 /** `organisations[1].ports.ca`, as a reader of the file would say it. */
 function nameOf(path: readonly PropertyKey[]): string {
   return path
-    .map((part, index) => (typeof part === 'number' ? `[${part.toString()}]` : `${index === 0 ? '' : '.'}${String(part)}`))
+    .map((part, index) =>
+      typeof part === 'number' ? `[${part.toString()}]` : `${index === 0 ? '' : '.'}${String(part)}`,
+    )
     .join('');
 }
 

@@ -11,6 +11,7 @@ const HOST = '127.0.0.1';
  */
 const EPHEMERAL_RANGE = [20_000, 32_000] as const;
 const MAX_PORT = 65_535;
+const PORT_KINDS = ['gateway', 'ca', 'chaincode'] as const;
 
 /** Ports of one organisation. */
 export interface OrganisationPorts {
@@ -114,15 +115,27 @@ export async function planPorts(
   return { offset, ports: Object.fromEntries(entries) };
 }
 
+/** Where a port comes from, and what to do about it. */
+function settingOf(
+  topology: Topology,
+  offset: PortOffset,
+  organisation: string,
+  kind: keyof OrganisationPorts,
+): string {
+  if (offset === 'ephemeral') {
+    return `picked for ${kind} of "${organisation}" by SEV_PORT_OFFSET=ephemeral; stop that program, or set another SEV_PORT_OFFSET`;
+  }
+  const moved = offset === 0 ? '' : ` + SEV_PORT_OFFSET=${offset.toString()}`;
+  return `organisations.${organisation}.ports.${kind} of ${topology.file}${moved}; stop that program, change the setting, or set SEV_PORT_OFFSET`;
+}
+
 /** Refuses a plan with a port that another program listens on. @throws NetworkError PORT_IN_USE naming port and setting */
 export async function checkPortsFree(topology: Topology, plan: PortPlan): Promise<void> {
   for (const { name } of topology.organisations) {
-    for (const [kind, port] of Object.entries(plan.ports[name] ?? {})) {
+    for (const kind of PORT_KINDS) {
+      const port = plan.ports[name]?.[kind] ?? 0;
       if (port !== 0 && !(await isPortFree(port))) {
-        const setting =
-          plan.offset === 'ephemeral'
-            ? 'picked by SEV_PORT_OFFSET=ephemeral; stop the program, or set another SEV_PORT_OFFSET'
-            : `organisations.${name}.ports.${kind} of ${topology.file}${plan.offset === 0 ? '' : ` + SEV_PORT_OFFSET=${plan.offset.toString()}`}; stop the program, change the setting, or set SEV_PORT_OFFSET`;
+        const setting = settingOf(topology, plan.offset, name, kind);
         throw new NetworkError('PORT_IN_USE', `port ${port.toString()} is in use by another program (${setting})`);
       }
     }

@@ -20,7 +20,11 @@ const ordering = z.strictObject({
 });
 
 const certificates = z.strictObject({
-  enrollmentValiditySeconds: z.int().min(1).max(10 * YEAR_SECONDS).default(YEAR_SECONDS),
+  enrollmentValiditySeconds: z
+    .int()
+    .min(1)
+    .max(10 * YEAR_SECONDS)
+    .default(YEAR_SECONDS),
 });
 
 /** Reports the later of two organisations that share what must be unique. */
@@ -38,7 +42,11 @@ function refuseDuplicates(organisations: readonly z.infer<typeof organisation>[]
     claim(`msp ${mspId}`, `the MSP id "${mspId}"`, `organisation "${name}"`, [index, 'mspId']);
     for (const kind of ['gateway', 'ca', 'chaincode'] as const) {
       const number = ports[kind];
-      claim(`port ${number.toString()}`, `port ${number.toString()}`, `${kind} of organisation "${name}"`, [index, 'ports', kind]);
+      claim(`port ${number.toString()}`, `port ${number.toString()}`, `${kind} of organisation "${name}"`, [
+        index,
+        'ports',
+        kind,
+      ]);
     }
   }
 }
@@ -47,10 +55,14 @@ function refuseDuplicates(organisations: readonly z.infer<typeof organisation>[]
 export const topologySchema = z.strictObject({
   schemaVersion: z.literal(1),
   name: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be lower-case letters, digits and "-", 32 at the most'),
-  channel: z.string().regex(/^[a-z][a-z0-9.-]{0,248}$/, 'must be a channel name: lower-case letters, digits, "." and "-"'),
+  channel: z
+    .string()
+    .regex(/^[a-z][a-z0-9.-]{0,248}$/, 'must be a channel name: lower-case letters, digits, "." and "-"'),
   organisations: z.array(organisation).min(1).superRefine(refuseDuplicates),
   chaincode: z.strictObject({
-    name: z.string().regex(/^[A-Za-z0-9]+([-_][A-Za-z0-9]+)*$/, 'must be a chaincode name: letters, digits, "-" and "_"'),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9]+([-_][A-Za-z0-9]+)*$/, 'must be a chaincode name: letters, digits, "-" and "_"'),
     version: z.string().min(1),
     path: z.string().min(1),
   }),

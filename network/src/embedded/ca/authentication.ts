@@ -34,32 +34,28 @@ function parseCertificate(pem: string): X509Certificate {
   }
 }
 
-/**
- * Who signed a request: the token is `b64(certificate).b64(signature)`, the signature over
- * `METHOD.b64(uri).b64(body).b64(certificate)` (fabric-ca, util.VerifyToken).
- * @throws CaError 401
- */
-export function authenticateToken(ca: CaContext, request: SignedRequest): Caller {
-  const [encodedCertificate, encodedSignature, ...rest] = header(request.authorization).split('.');
-  if (encodedCertificate === undefined || encodedSignature === undefined || rest.length > 0) {
+/** The certificate and the signature of a token: `b64(certificate).b64(signature)`. */
+function parseToken(authorization: string): { encoded: string; certificate: X509Certificate; signature: Buffer } {
+  const [encoded, signature, ...rest] = authorization.split('.');
+  if (encoded === undefined || signature === undefined || rest.length > 0) {
     throw authenticationFailure('Invalid token: it has not two parts');
   }
-  const certificate = parseCertificate(Buffer.from(encodedCertificate, 'base64').toString('utf8'));
-  const root = new X509Certificate(ca.identityAuthority.certificatePem);
-  if (certificate.ca || !certificate.checkIssued(root) || !certificate.verify(root.publicKey)) {
-    throw authenticationFailure('Untrusted certificate');
-  }
-  const base64 = (bytes: Uint8Array | string): string => Buffer.from(bytes).toString('base64');
-  const signed = `${request.method}.${base64(request.uri)}.${base64(request.body)}.${encodedCertificate}`;
-  const signatureBytes = Buffer.from(encodedSignature, 'base64');
-  const signature = parseSignature(signatureBytes);
-  if (
-    signature === undefined ||
-    signature.s > P256_HALF_ORDER ||
-    !verify('sha256', Buffer.from(signed), certificate.publicKey, signatureBytes)
-  ) {
-    throw authenticationFailure('Invalid token: the signature does not hold');
-  }
+  const certificate = parseCertificate(Buffer.from(encoded, 'base64').toString('utf8'));
+  return { encoded, certificate, signature: Buffer.from(signature, 'base64') };
+}
+
+/** Whether an ECDSA signature holds and has the lower S. */
+function signatureHolds(message: string, signature: Uint8Array, certificate: X509Certificate): boolean {
+  const parsed = parseSignature(signature);
+  return (
+    parsed !== undefined &&
+    parsed.s <= P256_HALF_ORDER &&
+    verify('sha256', Buffer.from(message), certificate.publicKey, signature)
+  );
+}
+
+/** The enrolled identity that a certificate belongs to, if both still hold. @throws CaError 401 */
+function callerOf(ca: CaContext, certificate: X509Certificate): Caller {
   const parsed = new x509.X509Certificate(certificate.raw);
   const now = Date.now();
   if (now > parsed.notAfter.getTime() || now < parsed.notBefore.getTime()) {
@@ -75,6 +71,25 @@ export function authenticateToken(ca: CaContext, request: SignedRequest): Caller
     throw authenticationFailure('The certificate in the authorization header is a revoked certificate');
   }
   return { identity, serial };
+}
+
+/**
+ * Who signed a request: the signature of its token is over `METHOD.b64(uri).b64(body).b64(certificate)` (fabric-ca,
+ * util.VerifyToken).
+ * @throws CaError 401
+ */
+export function authenticateToken(ca: CaContext, request: SignedRequest): Caller {
+  const { encoded, certificate, signature } = parseToken(header(request.authorization));
+  const root = new X509Certificate(ca.identityAuthority.certificatePem);
+  if (certificate.ca || !certificate.checkIssued(root) || !certificate.verify(root.publicKey)) {
+    throw authenticationFailure('Untrusted certificate');
+  }
+  const base64 = (bytes: Uint8Array | string): string => Buffer.from(bytes).toString('base64');
+  const signed = `${request.method}.${base64(request.uri)}.${base64(request.body)}.${encoded}`;
+  if (!signatureHolds(signed, signature, certificate)) {
+    throw authenticationFailure('Invalid token: the signature does not hold');
+  }
+  return callerOf(ca, certificate);
 }
 
 /** Refuses an identity that may not enrol (again). @throws CaError 401 */
@@ -101,7 +116,10 @@ export function checkMayEnroll(identity: RegisteredIdentity | undefined): assert
 }
 
 /** The identity whose id and secret a request carries (RFC 7617). Failed attempts are counted. @throws CaError 401 */
-export async function authenticateSecret(ca: CaContext, authorization: string | undefined): Promise<RegisteredIdentity> {
+export async function authenticateSecret(
+  ca: CaContext,
+  authorization: string | undefined,
+): Promise<RegisteredIdentity> {
   const [scheme, encoded] = header(authorization).split(' ');
   const decoded = Buffer.from(encoded ?? '', 'base64').toString('utf8');
   const colon = decoded.indexOf(':');

@@ -40,7 +40,7 @@ export interface RevokedEntry {
   readonly serial: string;
   readonly revokedAtMs: number;
   /** RFC 5280, section 5.3.1. */
-  readonly reason: number;
+  readonly reason: x509.X509CrlReason;
 }
 
 /** A new private key on P-256 (PKCS#8 PEM) and its public half (SubjectPublicKeyInfo DER). */
@@ -102,7 +102,7 @@ export class CertificateAuthority {
 
   /** Makes the key and the self-signed root of a new CA. */
   static async createRoot(organisation: string, commonName: string): Promise<KeyPairPem> {
-    const keys = (await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+    const keys = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify']);
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: newSerial(),
       name: distinguishedName([
@@ -201,7 +201,7 @@ export class CertificateAuthority {
       entries: entries.map(({ serial, revokedAtMs, reason }) => ({
         serialNumber: serial,
         revocationDate: wholeSeconds(revokedAtMs),
-        ...(reason === 0 ? {} : { reason }),
+        ...(reason === x509.X509CrlReason.unspecified ? {} : { reason }),
       })),
     });
     return `${x509.PemConverter.encode(crl.rawData, CRL_PEM_TYPE)}\n`;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { createPublicKey } from 'node:crypto';
 import { x509 } from '../msp/x509.js';
 import { attributeExtension } from './attributes.js';
 import { checkMayEnroll } from './authentication.js';
@@ -8,8 +9,8 @@ import { authenticationFailure, authorizationFailure, CA_ERROR, CaError } from '
 import type { RegisteredIdentity } from './registry.js';
 import type { EnrollmentRequest } from './requests.js';
 
-const VERSION = '1.5.13';
-const P256 = { name: 'ECDSA', namedCurve: 'P-256' };
+/** Named as what it is: clients show it to people. */
+const VERSION = 'embedded, API of Fabric CA 1.5';
 
 /** What a client learns of a CA; certificates are base64 of PEM, as everywhere in this API. */
 export interface CaInfo {
@@ -38,8 +39,9 @@ export function caInfo(ca: CaContext, authority = ca.identityAuthority): CaInfo 
   };
 }
 
-function algorithmOf(key: x509.PublicKey): { name: string; namedCurve?: string } {
-  return key.algorithm;
+function isP256(key: x509.PublicKey): boolean {
+  const { asymmetricKeyDetails } = createPublicKey({ key: Buffer.from(key.rawData), format: 'der', type: 'spki' });
+  return asymmetricKeyDetails?.namedCurve === 'prime256v1';
 }
 
 /** Reads a certificate request (PKCS #10) and checks that its sender holds the key. @throws CaError */
@@ -56,8 +58,7 @@ async function readRequest(pem: string, id: string): Promise<x509.Pkcs10Certific
   if (!holds) {
     throw new CaError(400, CA_ERROR.BAD_CSR, 'CSR Decode failed: its signature does not hold');
   }
-  const { name, namedCurve } = algorithmOf(request.publicKey);
-  if (name !== P256.name || namedCurve !== P256.namedCurve) {
+  if (!isP256(request.publicKey)) {
     throw new CaError(400, CA_ERROR.CSR_INVALID, 'CSR input validation failed: the key is not ECDSA on P-256');
   }
   const commonNames = request.subjectName.getField('CN');
@@ -160,11 +161,7 @@ export async function enroll(
 }
 
 /** Enrolment with a certificate that still holds; it does not count against the maximum. @throws CaError */
-export async function reenroll(
-  ca: CaContext,
-  caller: Caller,
-  request: EnrollmentRequest,
-): Promise<EnrollmentResponse> {
+export async function reenroll(ca: CaContext, caller: Caller, request: EnrollmentRequest): Promise<EnrollmentResponse> {
   return enrollIdentity(ca, caller.identity, request, () => {
     const current = ca.registry.identity(caller.identity.id);
     if (current === undefined || current.revoked) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ClassicLevel } from 'classic-level';
+import type { x509 } from '../msp/x509.js';
 import type { Attribute } from './attributes.js';
 import type { RevokedEntry } from './authority.js';
 import type { SecretHash } from './secrets.js';
@@ -24,7 +25,7 @@ export interface CertificateRecord {
   readonly serial: string;
   readonly owner: string;
   readonly notAfterMs: number;
-  readonly revoked?: { readonly atMs: number; readonly reason: number };
+  readonly revoked?: { readonly atMs: number; readonly reason: x509.X509CrlReason };
 }
 
 export type RevokedCertificate = RevokedEntry & { readonly notAfterMs: number };
@@ -35,7 +36,11 @@ const certificateKey = (serial: string): string => `certificate/${serial}`;
 const ownerKey = (owner: string, serial: string): string => `owner/${owner}/${serial}`;
 const revokedKey = (serial: string): string => `revoked/${serial}`;
 const range = (prefix: string): { gte: string; lt: string } => ({ gte: `${prefix}/`, lt: `${prefix}0` });
-const put = (key: string, value: unknown): { type: 'put'; key: string; value: unknown } => ({ type: 'put', key, value });
+const put = (key: string, value: unknown): { type: 'put'; key: string; value: unknown } => ({
+  type: 'put',
+  key,
+  value,
+});
 
 /**
  * Registrations, certificates and revocations of one CA, in LevelDB. A promise that resolved is on disk; what belongs
@@ -108,11 +113,20 @@ export class CaRegistry {
   }
 
   /** Marks certificates, and the identity if one is given, as revoked. */
-  async revoke(records: readonly CertificateRecord[], reason: number, identity?: RegisteredIdentity): Promise<void> {
+  async revoke(
+    records: readonly CertificateRecord[],
+    reason: x509.X509CrlReason,
+    identity?: RegisteredIdentity,
+  ): Promise<void> {
     const atMs = Date.now();
     const marks = records.flatMap((record) => [
       put(certificateKey(record.serial), { ...record, revoked: { atMs, reason } }),
-      put(revokedKey(record.serial), { serial: record.serial, revokedAtMs: atMs, reason, notAfterMs: record.notAfterMs }),
+      put(revokedKey(record.serial), {
+        serial: record.serial,
+        revokedAtMs: atMs,
+        reason,
+        notAfterMs: record.notAfterMs,
+      }),
     ]);
     const owner = identity === undefined ? [] : [put(identityKey(identity.id), { ...identity, revoked: true })];
     await this.#level.batch([...marks, ...owner], { sync: true });

@@ -9,7 +9,9 @@ const text = z
   .transform((value) => value ?? '');
 
 /** The subject's common name; 64 characters is X.520's upper bound. No colon: Basic authentication ends the id at one. */
-const enrollmentId = z.string().regex(/^[A-Za-z0-9._@+=/-]{1,64}$/, 'is no enrollment id (1-64 of A-Z a-z 0-9 . _ @ + = / -)');
+const enrollmentId = z
+  .string()
+  .regex(/^[A-Za-z0-9._@+=/-]{1,64}$/, 'is no enrollment id (1-64 of A-Z a-z 0-9 . _ @ + = / -)');
 const type = text.pipe(z.string().regex(/^[A-Za-z0-9_-]{0,64}$/, 'is no identity type'));
 const attributes = z
   .array(z.object({ name: z.string().min(1), value: z.string().default(''), ecert: z.boolean().nullish() }))

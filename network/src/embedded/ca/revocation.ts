@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { normaliseSerial } from '../msp/x509.js';
+import { normaliseSerial, x509 } from '../msp/x509.js';
 import { isTrue, mayActOnType } from './attributes.js';
 import type { Caller, CaContext } from './context.js';
 import { authorizationFailure, CA_ERROR, CaError } from './errors.js';
@@ -7,17 +7,17 @@ import type { CertificateRecord, RegisteredIdentity } from './registry.js';
 import type { CrlRequest, RevocationRequest } from './requests.js';
 
 /** RFC 5280, section 5.3.1, by the names that Fabric CA takes. */
-const REASONS: Readonly<Record<string, number>> = {
-  unspecified: 0,
-  keycompromise: 1,
-  cacompromise: 2,
-  affiliationchanged: 3,
-  superseded: 4,
-  cessationofoperation: 5,
-  certificatehold: 6,
-  removefromcrl: 8,
-  privilegewithdrawn: 9,
-  aacompromise: 10,
+const REASONS: Readonly<Record<string, x509.X509CrlReason>> = {
+  unspecified: x509.X509CrlReason.unspecified,
+  keycompromise: x509.X509CrlReason.keyCompromise,
+  cacompromise: x509.X509CrlReason.cACompromise,
+  affiliationchanged: x509.X509CrlReason.affiliationChanged,
+  superseded: x509.X509CrlReason.superseded,
+  cessationofoperation: x509.X509CrlReason.cessationOfOperation,
+  certificatehold: x509.X509CrlReason.certificateHold,
+  removefromcrl: x509.X509CrlReason.removeFromCRL,
+  privilegewithdrawn: x509.X509CrlReason.privilegeWithdrawn,
+  aacompromise: x509.X509CrlReason.aACompromise,
 };
 
 export interface RevocationResponse {
@@ -96,7 +96,7 @@ function certificateToRevoke(ca: CaContext, caller: Caller, request: RevocationR
  * @throws CaError
  */
 export async function revoke(ca: CaContext, caller: Caller, request: RevocationRequest): Promise<RevocationResponse> {
-  const reason = REASONS[request.reason.toLowerCase()] ?? 0;
+  const reason = REASONS[request.reason.toLowerCase()] ?? x509.X509CrlReason.unspecified;
   const revoked = await ca.registry.exclusively(async () => {
     if (request.serial !== '' && request.aki !== '') {
       const record = certificateToRevoke(ca, caller, request);

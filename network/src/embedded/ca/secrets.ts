@@ -16,7 +16,9 @@ export interface SecretHash {
 }
 
 async function digest(scheme: SecretHash['scheme'], salt: Buffer, secret: string): Promise<Buffer> {
-  return scheme === 'scrypt' ? scryptAsync(secret, salt, 32) : createHash('sha256').update(salt).update(secret).digest();
+  return scheme === 'scrypt'
+    ? scryptAsync(secret, salt, 32)
+    : createHash('sha256').update(salt).update(secret).digest();
 }
 
 /** A secret of 192 random bits. */

@@ -10,7 +10,7 @@ import { attributesOf, certificateOf, refusal, startTestCa, TEST_MSP, type TestC
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' };
 
 async function certificateRequest(id: string, hosts: string[] = []): Promise<string> {
-  const keys = (await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+  const keys = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify']);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: [{ CN: [id] }],
     keys,
@@ -32,10 +32,12 @@ describe('The CA, by fabric-ca-client', function () {
   after(() => ca.close());
 
   const register = async (id: string, more: Record<string, unknown> = {}): Promise<string> =>
-    ca.client().register(
-      { enrollmentID: id, affiliation: 'grid.fleet', role: 'client', maxEnrollments: -1, ...more },
-      await ca.admin(),
-    );
+    ca
+      .client()
+      .register(
+        { enrollmentID: id, affiliation: 'grid.fleet', role: 'client', maxEnrollments: -1, ...more },
+        await ca.admin(),
+      );
 
   it('tells its name and its root', async () => {
     const info = await ca.client().getCaInfo(await ca.admin());
@@ -44,7 +46,12 @@ describe('The CA, by fabric-ca-client', function () {
   });
 
   it('enrols a registered identity with its type and attributes in the certificate', async () => {
-    const secret = await register('v-1', { attrs: [{ name: 'role', value: 'vehicle', ecert: true }, { name: 'quiet', value: 'x' }] });
+    const secret = await register('v-1', {
+      attrs: [
+        { name: 'role', value: 'vehicle', ecert: true },
+        { name: 'quiet', value: 'x' },
+      ],
+    });
     const certificate = certificateOf(await ca.enroll('v-1', secret));
     expect(certificate.subjectName.getField('CN')).to.deep.equal(['v-1']);
     expect(certificate.subjectName.getField('OU')).to.deep.equal(['client']);
@@ -83,7 +90,8 @@ describe('The CA, by fabric-ca-client', function () {
 
   it('refuses a request in another name, one whose signature does not hold, and one that is none', async () => {
     const secret = await register('v-4');
-    const enroll = (csr: string): Promise<unknown> => ca.client().enroll({ enrollmentID: 'v-4', enrollmentSecret: secret, csr });
+    const enroll = (csr: string): Promise<unknown> =>
+      ca.client().enroll({ enrollmentID: 'v-4', enrollmentSecret: secret, csr });
     expect((await refusal(enroll(await certificateRequest('v-1')))).code).to.equal(77);
     const der = Buffer.from(x509.PemConverter.decodeFirst(await certificateRequest('v-4')));
     der[der.length - 1]! ^= 1;
@@ -115,7 +123,9 @@ describe('The CA, by fabric-ca-client', function () {
     expect(user.status).to.equal('fulfilled');
     expect(refused.map(({ status }) => status)).to.deep.equal(['rejected']);
     const before = certificateOf((user as PromiseFulfilledResult<Awaited<ReturnType<TestCa['enroll']>>>).value);
-    const renewed = await ca.client().reenroll((user as PromiseFulfilledResult<Awaited<ReturnType<TestCa['enroll']>>>).value, []);
+    const renewed = await ca
+      .client()
+      .reenroll((user as PromiseFulfilledResult<Awaited<ReturnType<TestCa['enroll']>>>).value, []);
     const after = new x509.X509Certificate(renewed.certificate);
     expect(after.serialNumber).not.to.equal(before.serialNumber);
     expect(after.subject).to.equal(before.subject);
@@ -131,14 +141,18 @@ describe('The CA, by fabric-ca-client', function () {
   it('lets nobody register who is no registrar, nor beyond its types and rights', async () => {
     const vehicle = await ca.enroll('v-9', await register('v-9'));
     const request = { enrollmentID: 'v-10', affiliation: '', role: 'client' };
-    expect(await refusal(ca.client().register(request, vehicle))).to.deep.equal({ code: 71, message: 'Authorization failure' });
+    expect(await refusal(ca.client().register(request, vehicle))).to.deep.equal({
+      code: 71,
+      message: 'Authorization failure',
+    });
 
     const attrs = [
       { name: 'hf.Registrar.Roles', value: 'client' },
       { name: 'hf.Registrar.Attributes', value: 'role' },
     ];
     const registrar = await ca.enroll('r-1', await register('r-1', { attrs }));
-    const by = (more: Record<string, unknown>): Promise<string> => ca.client().register({ ...request, ...more }, registrar);
+    const by = (more: Record<string, unknown>): Promise<string> =>
+      ca.client().register({ ...request, ...more }, registrar);
     expect((await refusal(by({ role: 'peer' }))).code).to.equal(71);
     expect((await refusal(by({ attrs: [{ name: 'other', value: 'x' }] }))).code).to.equal(71);
     expect((await refusal(by({ attrs: [{ name: 'hf.Revoker', value: 'true' }] }))).code).to.equal(71);
@@ -208,7 +222,10 @@ describe('The CA, by fabric-ca-client', function () {
 
   it('shows and changes identities, to registrars only', async () => {
     const admin = await ca.admin();
-    const vehicle = await ca.enroll('v-17', await register('v-17', { attrs: [{ name: 'role', value: 'vehicle', ecert: true }] }));
+    const vehicle = await ca.enroll(
+      'v-17',
+      await register('v-17', { attrs: [{ name: 'role', value: 'vehicle', ecert: true }] }),
+    );
     const identities = ca.client().newIdentityService();
     const one = (await identities.getOne('v-17', admin)) as { result: { id: string; type: string } };
     expect(one.result).to.include({ id: 'v-17', type: 'client' });
@@ -230,7 +247,12 @@ describe('The CA, by fabric-ca-client', function () {
       return (await ca.client().enroll({ enrollmentID: id, enrollmentSecret, csr, profile: 'tls' })).certificate;
     };
     const certificate = new x509.X509Certificate(await enroll('peer-9', secret));
-    expect(await certificate.verify({ publicKey: new x509.X509Certificate(ca.material.tlsCa.certificatePem), signatureOnly: true })).to.equal(true);
+    expect(
+      await certificate.verify({
+        publicKey: new x509.X509Certificate(ca.material.tlsCa.certificatePem),
+        signatureOnly: true,
+      }),
+    ).to.equal(true);
     expect((await refusal(enroll('v-18', await register('v-18')))).code).to.equal(71);
   });
 
@@ -256,7 +278,10 @@ describe('The CA, by fabric-ca-client', function () {
     const { enrollmentId, enrollmentSecret } = ca.registrar;
     const call = other.enroll({ enrollmentID: enrollmentId, enrollmentSecret });
     expect((await refusal(call)).code).to.equal(19);
-    const affiliations = ca.client().newAffiliationService().getAll(await ca.admin());
+    const affiliations = ca
+      .client()
+      .newAffiliationService()
+      .getAll(await ca.admin());
     expect((await refusal(affiliations)).message).to.contain('not supported by the embedded network');
   });
 

@@ -69,6 +69,11 @@ function checkCaName(ca: CaContext, request: Request): void {
 function routes(ca: CaContext, log: NonNullable<CaServerConfig['log']>): express.Express {
   const app = express();
   app.disable('x-powered-by');
+  app.use((_request, response, next) => {
+    // fabric-ca-client adds a listener to the connection with every call: on one that is kept they pile up.
+    response.set('connection', 'close');
+    next();
+  });
   app.use(express.raw({ type: () => true, limit: BODY_LIMIT }));
 
   /** Runs a handler and answers in Fabric CA's envelope. */
@@ -100,10 +105,19 @@ function routes(ca: CaContext, log: NonNullable<CaServerConfig['log']>): express
   const registration = answer(201, (request, body) =>
     register(ca, token(request, body), parseBody(registrationRequest, body)),
   );
-  api.post('/reenroll', answer(201, (request, body) => reenroll(ca, token(request, body), parseBody(enrollmentRequest, body))));
+  api.post(
+    '/reenroll',
+    answer(201, (request, body) => reenroll(ca, token(request, body), parseBody(enrollmentRequest, body))),
+  );
   api.post('/register', registration);
-  api.post('/revoke', answer(200, (request, body) => revoke(ca, token(request, body), parseBody(revocationRequest, body))));
-  api.post('/gencrl', answer(200, (request, body) => generateCrl(ca, token(request, body), parseBody(crlRequest, body))));
+  api.post(
+    '/revoke',
+    answer(200, (request, body) => revoke(ca, token(request, body), parseBody(revocationRequest, body))),
+  );
+  api.post(
+    '/gencrl',
+    answer(200, (request, body) => generateCrl(ca, token(request, body), parseBody(crlRequest, body))),
+  );
   api
     .route('/identities')
     .get(answer(200, (request, body) => listIdentities(ca, token(request, body))))
@@ -124,12 +138,22 @@ function routes(ca: CaContext, log: NonNullable<CaServerConfig['log']>): express
     );
   app.use('/api/v1', api);
   app.use((request) => {
-    throw new CaError(404, CA_ERROR.UNKNOWN, `${request.method} ${request.path} is not supported by the embedded network`);
+    throw new CaError(
+      404,
+      CA_ERROR.UNKNOWN,
+      `${request.method} ${request.path} is not supported by the embedded network`,
+    );
   });
   // Express knows an error handler by its four parameters.
   app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
     const refusal = asRefusal(error);
-    const fields = { ca: ca.name, method: request.method, path: request.path, status: refusal.status, code: refusal.code };
+    const fields = {
+      ca: ca.name,
+      method: request.method,
+      path: request.path,
+      status: refusal.status,
+      code: refusal.code,
+    };
     log(refusal.status >= 500 ? 'error' : 'info', refusal.detail, fields);
     const errors = [{ code: refusal.code, message: refusal.message }];
     response.status(refusal.status).json({ result: '', errors, messages: [], success: false });
@@ -176,7 +200,9 @@ export async function startCaServer(config: CaServerConfig): Promise<CaServer> {
       registry,
       enrollmentValidityMs: config.enrollmentValidityMs,
       publishRevocations: coalesced(async () => {
-        await config.onRevocationList(await identityAuthority.issueRevocationList(await registry.revokedCertificates()));
+        await config.onRevocationList(
+          await identityAuthority.issueRevocationList(await registry.revokedCertificates()),
+        );
       }),
     };
     await ensureBootstrapRegistrar(ca, config.registrar.enrollmentId, config.registrar.enrollmentSecret);
@@ -187,7 +213,11 @@ export async function startCaServer(config: CaServerConfig): Promise<CaServer> {
     return {
       port,
       close: async () => {
-        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        const closed = new Promise<void>((resolve) => {
+          server.close(() => {
+            resolve();
+          });
+        });
         server.closeIdleConnections();
         await closed;
         await registry.close();

@@ -110,6 +110,10 @@ export class ChaincodeProcess {
     const port = this.#organisation.chaincodePort || (await freePort());
     const child = await this.#spawn(port);
     this.#child = child;
+    if (this.#stopped) {
+      child.kill('SIGKILL');
+      throw new Error('the network is stopping');
+    }
     const exited = new Promise<never>((_resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code, signal) => {

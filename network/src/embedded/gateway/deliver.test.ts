@@ -25,7 +25,7 @@ describe('Delivered blocks', function () {
     const height = harness.network.height();
     const events = await network.getBlockEvents({ startBlock: 0n });
     for await (const block of events) {
-      blocks.push(block as unknown as common.Block);
+      blocks.push(block);
       if (blocks.length === height) {
         break;
       }
@@ -110,7 +110,7 @@ describe('Delivered blocks', function () {
     const events = await harness.client().network.getBlockEvents();
     const next = (async () => {
       for await (const block of events) {
-        return (block as unknown as common.Block).getHeader()!.getNumber();
+        return block.getHeader()!.getNumber();
       }
       return undefined;
     })();

@@ -96,7 +96,7 @@ function positionOf(position: orderer.SeekPosition | undefined, last: number): n
     case POSITION.NEXT_COMMIT:
       return last + 1;
     case POSITION.SPECIFIED:
-      return position?.getSpecified()?.getNumber();
+      return position.getSpecified()?.getNumber();
     default:
       return undefined;
   }

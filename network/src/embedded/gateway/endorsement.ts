@@ -49,6 +49,7 @@ export class EndorsementService {
     if (proposal.channelId !== this.#channel.name) {
       throw new GatewayFault(status.UNAVAILABLE, unknownChannel(proposal.channelId));
     }
+    refuseSystemChaincode(proposal.chaincodeName);
     const endorsers = this.#evaluators(proposal, request.getTargetOrganizationsList());
     return this.#withState(proposal, async (current) => {
       const errors: NodeError[] = [];
@@ -77,6 +78,7 @@ export class EndorsementService {
    */
   async endorse(request: gateway.EndorseRequest): Promise<gateway.EndorseResponse> {
     const proposal = unpack(request.getProposedTransaction(), '');
+    refuseSystemChaincode(proposal.chaincodeName);
     const named = request.getEndorsingOrganizationsList();
     const isServed =
       proposal.channelId === this.#channel.name && proposal.chaincodeName === this.#channel.chaincodeName;
@@ -167,12 +169,6 @@ export class EndorsementService {
     const isProtected = proposal.hasTransientData && targets.length === 0;
     const wanted = isProtected ? [this.#localMspId] : targets;
     const isServed = proposal.chaincodeName === this.#channel.chaincodeName;
-    if (SYSTEM_CHAINCODES.includes(proposal.chaincodeName)) {
-      throw new GatewayFault(
-        status.UNIMPLEMENTED,
-        `chaincode ${proposal.chaincodeName} is not supported by the embedded network`,
-      );
-    }
     const candidates = wanted.length === 0 ? [...this.#channel.endorsers] : this.#endorsersOf(wanted);
     if (!isServed || candidates.length === 0) {
       const reason = `no peers available to evaluate chaincode ${proposal.chaincodeName} in channel ${proposal.channelId}`;
@@ -211,6 +207,12 @@ export class EndorsementService {
 /** Text for a channel that the network does not have. */
 export function unknownChannel(channel: string): string {
   return `failed to get config for channel [${channel}]: could not get last config for channel ${channel}`;
+}
+
+function refuseSystemChaincode(name: string): void {
+  if (SYSTEM_CHAINCODES.includes(name)) {
+    throw new GatewayFault(status.UNIMPLEMENTED, `chaincode ${name} is not supported by the embedded network`);
+  }
 }
 
 function unpack(proposal: peer.SignedProposal | undefined, prefix: string): UnpackedProposal {

@@ -42,9 +42,9 @@ describe('Errors of the Gateway', function () {
       message: 'evaluate call to endorser returned error: chaincode response 500, CODE: no',
       details: [detail],
     });
-    const error = await rejection(endorse('fail', 'CODE: no'));
+    const error = await rejection<GatewayError>(endorse('fail', 'CODE: no'));
     expect(error).to.be.instanceOf(EndorseError);
-    expect((error as EndorseError).details[0]?.address).to.match(/^localhost:\d+$/);
+    expect(error.details[0]?.address).to.match(/^localhost:\d+$/);
   });
 
   it('tell what every named organisation said', async () => {

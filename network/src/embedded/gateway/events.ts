@@ -57,16 +57,18 @@ function startBlock(channel: Channel, request: gateway.ChaincodeEventsRequest): 
   const cases = orderer.SeekPosition.TypeCase;
   switch (position?.getTypeCase()) {
     case cases.SPECIFIED:
-      return position?.getSpecified()?.getNumber() ?? 0;
+      return position.getSpecified()?.getNumber() ?? 0;
     case cases.OLDEST:
+      throw invalidPosition('Oldest');
     case cases.NEWEST:
-      throw new GatewayFault(
-        status.INVALID_ARGUMENT,
-        `invalid start position type: ${position?.getTypeCase() === cases.OLDEST ? '*orderer.SeekPosition_Oldest' : '*orderer.SeekPosition_Newest'}`,
-      );
+      throw invalidPosition('Newest');
     default:
       return channel.ledger.height;
   }
+}
+
+function invalidPosition(type: string): GatewayFault {
+  return new GatewayFault(status.INVALID_ARGUMENT, `invalid start position type: *orderer.SeekPosition_${type}`);
 }
 
 function* eventsOf(block: common.Block): Generator<peer.ChaincodeEvent> {

@@ -10,6 +10,7 @@ import {
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import { common, gateway, peer } from '@hyperledger/fabric-protos';
+import { NetworkError } from '../../errors.js';
 import { LedgerError } from '../ledger/errors.js';
 import type { KeyPairPem } from '../types.js';
 import { deliverBlocks } from './deliver.js';
@@ -80,7 +81,7 @@ export class GatewayServer {
     });
   }
 
-  /** Listens on loopback. @returns the port. */
+  /** Listens on loopback. @returns the port. @throws NetworkError PORT_IN_USE, or the system's error. */
   async listen(port: number, tls: KeyPairPem): Promise<number> {
     const credentials = ServerCredentials.createSsl(null, [
       { private_key: Buffer.from(tls.privateKeyPem), cert_chain: Buffer.from(tls.certificatePem) },
@@ -89,6 +90,10 @@ export class GatewayServer {
       this.#server.bindAsync(`127.0.0.1:${String(port)}`, credentials, (error, bound) => {
         if (error === null) {
           resolve(bound);
+        } else if (error.message.includes('EADDRINUSE')) {
+          reject(
+            new NetworkError('PORT_IN_USE', `port ${port} of a gateway is in use by another program`, { cause: error }),
+          );
         } else {
           reject(error);
         }

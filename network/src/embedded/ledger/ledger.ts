@@ -116,12 +116,11 @@ export class Ledger {
    * @returns undefined where the signal aborted first.
    */
   async waitForTransaction(id: string, signal: AbortSignal): Promise<TransactionRecord | undefined> {
-    const committed = this.notifier.transaction(id, signal);
     const known = this.transaction(id);
     if (known !== undefined) {
       return known;
     }
-    await committed;
+    await this.notifier.transaction(id, signal);
     return this.transaction(id);
   }
 

@@ -32,7 +32,14 @@ describe('ECDSA signatures', () => {
     const der = sign('sha256', Buffer.from('x'), privateKey);
     const negative = Buffer.from([0x30, 6, 2, 1, 0x80, 2, 1, 1]);
     const padded = Buffer.from([0x30, 7, 2, 2, 0, 1, 2, 1, 1]);
-    const broken = [der.subarray(1), der.subarray(0, -1), Buffer.concat([der, Buffer.from([0])]), negative, padded, Buffer.alloc(0)];
+    const broken = [
+      der.subarray(1),
+      der.subarray(0, -1),
+      Buffer.concat([der, Buffer.from([0])]),
+      negative,
+      padded,
+      Buffer.alloc(0),
+    ];
     for (const bytes of broken) {
       expect(parseSignature(bytes)).to.equal(undefined);
     }

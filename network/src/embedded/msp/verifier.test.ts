@@ -64,7 +64,8 @@ describe('The membership checks', () => {
 
   it("refuse another organisation's certificate, an unknown MSP, a CA's own certificate and bytes that are none", async () => {
     const { pem } = await issue(b, ['client']);
-    const reason = (mspId: string, text: string): string => reasonOf(() => msp.identify(serializeIdentity(mspId, text), now));
+    const reason = (mspId: string, text: string): string =>
+      reasonOf(() => msp.identify(serializeIdentity(mspId, text), now));
     expect(reason('AMSP', pem)).to.equal('NOT_ISSUED');
     expect(reason('CMSP', pem)).to.equal('MSP_UNKNOWN');
     expect(reason('AMSP', a.certificatePem)).to.equal('NOT_ISSUED');
@@ -89,14 +90,17 @@ describe('The membership checks', () => {
 
   it('refuse what a list revokes, also what they accepted before, and only that', async () => {
     const [gone, stays] = [await issue(a, ['client']), await issue(a, ['client'])];
-    const reason = ({ pem }: { pem: string }): string => reasonOf(() => msp.identify(serializeIdentity('AMSP', pem), now));
+    const reason = ({ pem }: { pem: string }): string =>
+      reasonOf(() => msp.identify(serializeIdentity('AMSP', pem), now));
     expect([reason(gone), reason(stays)]).to.deep.equal(['accepted', 'accepted']);
-    const list = await a.issueRevocationList([{ serial: gone.serial, revokedAtMs: now, reason: 1 }]);
+    const list = await a.issueRevocationList([
+      { serial: gone.serial, revokedAtMs: now, reason: x509.X509CrlReason.keyCompromise },
+    ]);
     await msp.setRevocationLists('AMSP', [list]);
     expect([reason(gone), reason(stays)]).to.deep.equal(['REVOKED', 'accepted']);
   });
 
-  it("take no list of another CA, and none that the CA did not sign", async () => {
+  it('take no list of another CA, and none that the CA did not sign', async () => {
     const list = await b.issueRevocationList([]);
     const message = await msp.setRevocationLists('AMSP', [list]).then(
       () => 'accepted',
@@ -119,15 +123,33 @@ describe('The membership checks', () => {
     const message = Buffer.from('message');
     const signature = signer.sign(message);
     const { r, s } = parseSignature(signature)!;
-    expect(reasonOf(() => { msp.verify(identity, message, signature); })).to.equal('accepted');
-    expect(reasonOf(() => { msp.verify(identity, message, encodeSignature({ r, s: ORDER - s })); })).to.equal('HIGH_S');
-    expect(reasonOf(() => { msp.verify(identity, Buffer.from('other'), signature); })).to.equal('SIGNATURE');
-    expect(reasonOf(() => { msp.verify(identity, message, Buffer.from('none')); })).to.equal('SIGNATURE');
+    expect(
+      reasonOf(() => {
+        msp.verify(identity, message, signature);
+      }),
+    ).to.equal('accepted');
+    expect(
+      reasonOf(() => {
+        msp.verify(identity, message, encodeSignature({ r, s: ORDER - s }));
+      }),
+    ).to.equal('HIGH_S');
+    expect(
+      reasonOf(() => {
+        msp.verify(identity, Buffer.from('other'), signature);
+      }),
+    ).to.equal('SIGNATURE');
+    expect(
+      reasonOf(() => {
+        msp.verify(identity, message, Buffer.from('none'));
+      }),
+    ).to.equal('SIGNATURE');
   });
 
   it('remember only as many identities as they are told to', async () => {
     const small = newMembershipVerifier([{ mspId: 'AMSP', identityCaCert: rootA.certificatePem }], 2);
-    const bytes = await Promise.all([1, 2, 3].map(async () => serializeIdentity('AMSP', (await issue(a, ['client'])).pem)));
+    const bytes = await Promise.all(
+      [1, 2, 3].map(async () => serializeIdentity('AMSP', (await issue(a, ['client'])).pem)),
+    );
     const first = small.identify(bytes[0]!, now);
     expect(small.identify(bytes[0]!, now)).to.equal(first);
     small.identify(bytes[1]!, now);

@@ -116,9 +116,11 @@ class X509MembershipVerifier implements RevocableMembershipVerifier {
 
   identify(serializedIdentity: Uint8Array, atMs: number): Identity {
     // What never changes about a certificate is cached; what time and revocation lists change is asked every time.
-    const key = Buffer.from(serializedIdentity.buffer, serializedIdentity.byteOffset, serializedIdentity.length).toString(
-      'latin1',
-    );
+    const key = Buffer.from(
+      serializedIdentity.buffer,
+      serializedIdentity.byteOffset,
+      serializedIdentity.length,
+    ).toString('latin1');
     let entry = this.#cache.get(key);
     if (entry === undefined) {
       entry = this.#validate(serializedIdentity);
@@ -149,7 +151,10 @@ class X509MembershipVerifier implements RevocableMembershipVerifier {
   verify(identity: Identity, message: Uint8Array, signature: Uint8Array): void {
     const parsed = parseSignature(signature);
     if (parsed === undefined) {
-      throw new MspError('SIGNATURE', 'could not determine the validity of the signature: failed unmashalling signature');
+      throw new MspError(
+        'SIGNATURE',
+        'could not determine the validity of the signature: failed unmashalling signature',
+      );
     }
     if (parsed.s > P256_HALF_ORDER) {
       throw new MspError(
@@ -181,7 +186,10 @@ class X509MembershipVerifier implements RevocableMembershipVerifier {
     const certificate = parseCertificate(idBytes);
     const { publicKey } = certificate;
     if (!isP256(publicKey)) {
-      throw new MspError('MALFORMED', "could not validate identity's public key algorithm: only ECDSA on P-256 is supported");
+      throw new MspError(
+        'MALFORMED',
+        "could not validate identity's public key algorithm: only ECDSA on P-256 is supported",
+      );
     }
     checkChain(msp, certificate);
     const parsed = new x509.X509Certificate(certificate.raw);

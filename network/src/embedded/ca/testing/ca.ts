@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import FabricCAServices from 'fabric-ca-client';
-import { User, type ICryptoSuite } from 'fabric-common';
+import { User, type ICryptoKey, type ICryptoSuite } from 'fabric-common';
 import { ensureMaterial, type OrganisationMaterial } from '../../tls/material.js';
 import { x509 } from '../../msp/x509.js';
 import { newSecret } from '../secrets.js';
@@ -28,7 +28,8 @@ export interface TestCa {
 
 /** The client's own cryptography, with keys in memory: its default writes them into the home of whoever runs the tests. */
 function memoryCryptoSuite(): ICryptoSuite {
-  const suite = User.newCryptoSuite();
+  // The method is missing in the client's own types.
+  const suite = User.newCryptoSuite() as ICryptoSuite & { generateEphemeralKey(): ICryptoKey };
   suite.generateKey = () => Promise.resolve(suite.generateEphemeralKey());
   return suite;
 }
@@ -95,8 +96,8 @@ export function certificateOf(user: User): x509.X509Certificate {
 /** The attributes in a certificate, as chaincode reads them. */
 export function attributesOf(certificate: x509.X509Certificate): Record<string, string> {
   const extension = certificate.extensions.find(({ type }) => type === '1.2.3.4.5.6.7.8.1');
-  const document = extension === undefined ? { attrs: {} } : JSON.parse(Buffer.from(extension.value).toString('utf8'));
-  return (document as { attrs: Record<string, string> }).attrs;
+  const document = extension === undefined ? '{"attrs":{}}' : Buffer.from(extension.value).toString('utf8');
+  return (JSON.parse(document) as { attrs: Record<string, string> }).attrs;
 }
 
 /** The codes with which Fabric CA's envelope refuses a call. */

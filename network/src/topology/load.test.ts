@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { TopologyError } from '../errors.js';
+import { loadTopology } from './load.js';
+
+const SHIPPED = fileURLToPath(new URL('../../../test-network-config/consortium.yaml', import.meta.url));
+
+const GOOD = `schemaVersion: 1
+name: sev
+channel: sevchannel
+organisations:
+  - name: grid
+    mspId: GridOperatorMSP
+    ports: { gateway: 7051, ca: 7054, chaincode: 7052 }
+  - name: maker
+    mspId: ManufacturerMSP
+    ports: { gateway: 8051, ca: 8054, chaincode: 8052 }
+chaincode: { name: sev, version: "0.1.0", path: ../chaincode }
+`;
+
+describe('A topology file', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'sev-topology-'));
+  });
+  afterEach(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  const load = (text: string) => {
+    const file = join(directory, 'consortium.yaml');
+    writeFileSync(file, text);
+    return loadTopology(file);
+  };
+  const errorOf = (text: string): TopologyError => {
+    try {
+      load(text);
+    } catch (error) {
+      expect(error).to.be.instanceOf(TopologyError);
+      return error as TopologyError;
+    }
+    throw new Error('the topology was accepted');
+  };
+
+  it('that ships is read', () => {
+    const topology = loadTopology(SHIPPED);
+    expect(topology.organisations.map(({ mspId }) => mspId)).to.deep.equal([
+      'GridOperatorMSP',
+      'ManufacturerMSP',
+      'CityMSP',
+      'RegulatorMSP',
+    ]);
+    expect(topology.ordering).to.deep.equal({
+      batchTimeoutMs: 20,
+      maxMessageCount: 500,
+      preferredMaxBytes: 2_097_152,
+      cutWhenIdle: false,
+    });
+    expect(topology.chaincode.path).to.equal(resolve(SHIPPED, '../../chaincode'));
+  });
+
+  it('needs no settings that have defaults', () => {
+    expect(load(GOOD).ordering.batchTimeoutMs).to.equal(20);
+    expect(load(GOOD).certificates.enrollmentValiditySeconds).to.equal(31_536_000);
+  });
+
+  for (const [what, change, line, words] of [
+    [
+      'a missing field',
+      (text: string) => text.replace('    mspId: ManufacturerMSP\n', ''),
+      8,
+      'organisations[1].mspId',
+    ],
+    ['a duplicate name', (text: string) => text.replace('name: maker', 'name: grid'), 8, '"grid" is already used'],
+    [
+      'a duplicate MSP id',
+      (text: string) => text.replace('ManufacturerMSP', 'GridOperatorMSP'),
+      9,
+      'MSP id "GridOperatorMSP"',
+    ],
+    [
+      'a port used twice',
+      (text: string) => text.replace('ca: 8054', 'ca: 7051'),
+      10,
+      'port 7051 is already used by gateway of organisation "grid"',
+    ],
+    ['a port that is none', (text: string) => text.replace('8051', '80510'), 10, 'organisations[1].ports.gateway'],
+    ['a misspelt field', (text: string) => `${text}orderng: {}\n`, 12, 'orderng'],
+    [
+      'a schema of another version',
+      (text: string) => text.replace('schemaVersion: 1', 'schemaVersion: 2'),
+      1,
+      'schemaVersion',
+    ],
+    ['YAML that is none', (text: string) => text.replace('name: grid', 'name: "grid'), 5, ''],
+    ['a key twice', (text: string) => text.replace('channel: sevchannel', 'name: sevchannel'), 3, 'unique'],
+    [
+      'no organisations',
+      (text: string) => text.replace(/organisations:[^]*chaincode:/, 'organisations: []\nchaincode:'),
+      4,
+      'organisations',
+    ],
+  ] as const) {
+    it(`with ${what} is refused, naming the line`, () => {
+      const error = errorOf(change(GOOD));
+      expect(error.code).to.equal('TOPOLOGY_INVALID');
+      expect(error.line).to.equal(line);
+      expect(error.message)
+        .to.contain(`consortium.yaml:${String(line)}: `)
+        .and.to.contain(words);
+    });
+  }
+
+  it('that is empty, or not there, is refused', () => {
+    expect(errorOf('').code).to.equal('TOPOLOGY_INVALID');
+    expect(() => loadTopology(join(directory, 'none.yaml'))).to.throw(TopologyError, 'there is no such file');
+  });
+});
