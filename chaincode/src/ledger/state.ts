@@ -64,15 +64,15 @@ export class LedgerState {
   /** One page of the records under a prefix, in key order. Only for evaluated transactions. */
   async page<T extends StoredRecord>(range: Prefix<T>, pageSize: number, bookmark: string): Promise<Page<T>> {
     // An empty page has empty metadata, which the wire leaves out, and then the shim gives none.
-    const { iterator, metadata }: PageOfState = await this.#stub.getStateByPartialCompositeKeyWithPagination(
+    const found: PageOfState = await this.#stub.getStateByPartialCompositeKeyWithPagination(
       range.docType,
       [...range.attributes],
       pageSize,
       this.#startOf(range, bookmark),
     );
     const items: T[] = [];
-    await drain(iterator, pageSize, ({ value }) => items.push(decode(value, range)));
-    return { items, bookmark: Buffer.from(metadata?.bookmark ?? '').toString('base64url') };
+    await drain(found.iterator, pageSize, ({ value }) => items.push(decode(value, range)));
+    return { items, bookmark: Buffer.from(found.metadata?.bookmark ?? '').toString('base64url') };
   }
 
   /**

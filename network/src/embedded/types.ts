@@ -20,14 +20,7 @@ export interface SigningIdentity {
 export class MspError extends Error {
   constructor(
     readonly reason:
-      | 'MALFORMED'
-      | 'MSP_UNKNOWN'
-      | 'NOT_ISSUED'
-      | 'EXPIRED'
-      | 'REVOKED'
-      | 'NODE_OU'
-      | 'SIGNATURE'
-      | 'HIGH_S',
+      'MALFORMED' | 'MSP_UNKNOWN' | 'NOT_ISSUED' | 'EXPIRED' | 'REVOKED' | 'NODE_OU' | 'SIGNATURE' | 'HIGH_S',
     message: string,
   ) {
     super(message);
