@@ -26,7 +26,9 @@ async function main(): Promise<void> {
     throw new Error(`no benchmark ${unknown.join(', ')}; known: ${BENCHMARKS.map((b) => b.name).join(', ')}`);
   }
   const processors = cpus();
-  note(`${processors.length} × ${processors[0]?.model ?? 'processor'}, Node ${process.versions.node}, embedded network`);
+  note(
+    `${processors.length} × ${processors[0]?.model ?? 'processor'}, Node ${process.versions.node}, embedded network`,
+  );
   const sandbox = await Sandbox.create();
   const figures: Figure[] = [];
   try {
@@ -42,8 +44,9 @@ async function main(): Promise<void> {
 
 async function measure(benchmark: Benchmark, sandbox: Sandbox): Promise<readonly Figure[]> {
   const dataFolder = process.env['SEV_DATA_FOLDER'] ?? resolve('../shared/data');
+  const { networkHome, homes } = sandbox;
   note(`\n${benchmark.name}`);
-  const result = await benchmark.run({ dataFolder, sev: (args) => sandbox.sev(args), note });
+  const result = await benchmark.run({ dataFolder, networkHome, homes, sev: (args) => sandbox.sev(args) });
   if ('skipped' in result) {
     note(`  skipped: ${result.skipped}`);
     return [];

@@ -24,7 +24,9 @@ export interface BenchmarkContext {
   readonly dataFolder: string;
   /** Runs `sev` on the benchmark's own network and homes. @returns what it printed with --json. */
   readonly sev: (args: readonly string[]) => Promise<unknown>;
-  readonly note: (text: string) => void;
+  /** Home of the benchmark's network, and folder of the homes of programs on it. */
+  readonly networkHome: string;
+  readonly homes: string;
 }
 
 export function meetsTarget({ value, target, better }: Figure): boolean {

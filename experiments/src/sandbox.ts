@@ -14,14 +14,19 @@ export class Sandbox {
   readonly #folder: string;
   readonly #environment: NodeJS.ProcessEnv;
 
+  readonly networkHome: string;
+  readonly homes: string;
+
   private constructor(folder: string) {
     this.#folder = folder;
+    this.networkHome = join(folder, 'network');
+    this.homes = join(folder, 'homes');
     this.#environment = {
       ...process.env,
       NETWORK: 'embedded',
       NO_COLOR: '1',
-      SEV_NETWORK_HOME: join(folder, 'network'),
-      SEV_HOMES: join(folder, 'homes'),
+      SEV_NETWORK_HOME: this.networkHome,
+      SEV_HOMES: this.homes,
       SEV_PORT_OFFSET: 'ephemeral',
     };
   }

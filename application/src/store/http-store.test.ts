@@ -67,6 +67,34 @@ describe('store over HTTP', () => {
     expect(await codeOf(store.get(hash))).to.equal('CONTENT_HASH_MISMATCH');
   });
 
+  it('gives objects asked for at once, each with its own fate', async () => {
+    const contents = Array.from({ length: 70 }, (_, index) => Buffer.alloc(index * 700, index));
+    const hashes = await Promise.all(contents.map((bytes) => store.put(bytes)));
+    const damaged = hashes[40]!;
+    await truncate(join(directory, damaged.slice(0, 2), damaged), 3);
+    const missing = '3'.repeat(64);
+    const results = await Promise.allSettled([...hashes, missing].map((hash) => store.get(hash)));
+    const fates = results.map((result) =>
+      result.status === 'rejected' ? (result.reason as { code: string }).code : '',
+    );
+    expect(fates[40]).to.equal('CONTENT_HASH_MISMATCH');
+    expect(fates[70]).to.equal('OBJECT_MISSING');
+    results.forEach((result, index) => {
+      if (result.status === 'fulfilled') {
+        expect(Buffer.from(result.value).equals(contents[index]!), `object ${String(index)}`).to.equal(true);
+      }
+    });
+    expect(fates.filter((fate) => fate === '')).to.have.length(69);
+  });
+
+  it('refuses a request for several that is not one', async () => {
+    const headers = { 'content-type': 'application/json' };
+    const request = { method: 'POST', headers, body: JSON.stringify({ hashes: ['../secret'] }) };
+    const response = await fetch(`${server.url}/objects/read`, request);
+    expect(response.status).to.equal(400);
+    expect(await response.json()).to.include({ code: 'REQUEST_INVALID' });
+  });
+
   it('says that it is well', async () => {
     const response = await fetch(`${server.url}/healthz`);
     expect(await response.json()).to.include({ ok: true });

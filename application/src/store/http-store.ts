@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sha256Hex } from '@sev/chaincode/api';
 import { EXIT, SevError, messageOf } from '../errors.js';
 import { exchange, type Answer } from '../http/exchange.js';
+import { MAX_OBJECTS, decodeFrames } from './frames.js';
 import {
   DEFAULT_MAX_OBJECT_BYTES,
   assertHash,
@@ -11,6 +12,7 @@ import {
   objectTooLarge,
   type ObjectStore,
 } from './object-store.js';
+import { Together } from './together.js';
 
 export interface HttpStoreOptions {
   readonly maxObjectBytes?: number;
@@ -26,6 +28,7 @@ export class HttpStore implements ObjectStore {
   readonly #maxObjectBytes: number;
   readonly #retryMs: number;
   readonly #timeoutMs: number;
+  readonly #together = new Together(MAX_OBJECTS, (hashes) => this.#readSeveral(hashes));
 
   /** @param url of the store, `http://127.0.0.1:1234`. */
   constructor(url: string, options: HttpStoreOptions = {}) {
@@ -37,7 +40,7 @@ export class HttpStore implements ObjectStore {
 
   async put(bytes: Uint8Array): Promise<string> {
     const hash = sha256Hex(bytes);
-    const answer = await this.#request('PUT', hash, bytes);
+    const answer = await this.#request('PUT', `objects/${hash}`, { bytes, type: 'application/octet-stream' });
     if (answer.status === 413) {
       throw objectTooLarge(bytes.length, this.#maxObjectBytes);
     }
@@ -47,9 +50,14 @@ export class HttpStore implements ObjectStore {
     return hash;
   }
 
+  /** Objects that are asked for at the same moment travel together. */
   async get(hash: string): Promise<Uint8Array> {
     assertHash(hash);
-    const answer = await this.#request('GET', hash);
+    return (await this.#together.get(hash)) ?? this.#getAlone(hash);
+  }
+
+  async #getAlone(hash: string): Promise<Uint8Array> {
+    const answer = await this.#request('GET', `objects/${hash}`);
     if (answer.status === 404) {
       throw objectMissing(hash);
     }
@@ -65,7 +73,7 @@ export class HttpStore implements ObjectStore {
 
   async has(hash: string): Promise<boolean> {
     assertHash(hash);
-    const answer = await this.#request('HEAD', hash);
+    const answer = await this.#request('HEAD', `objects/${hash}`);
     if (!isOk(answer) && answer.status !== 404) {
       throw unexpected('HEAD', hash, answer);
     }
@@ -73,11 +81,11 @@ export class HttpStore implements ObjectStore {
   }
 
   /** Objects are named by content, so repeating any of these requests is harmless. */
-  async #request(method: StoreMethod, hash: string, body?: Uint8Array): Promise<Answer> {
+  async #request(method: StoreMethod, path: string, body?: Body, maxBytes = this.#maxObjectBytes): Promise<Answer> {
     const giveUpAt = Date.now() + this.#retryMs;
     for (let pauseMs = 50; ; pauseMs = Math.min(2 * pauseMs, 1_000)) {
       try {
-        return await this.#exchange(method, hash, body);
+        return await this.#exchange(method, path, body, maxBytes);
       } catch (error) {
         if (error instanceof SevError) {
           throw error;
@@ -94,19 +102,36 @@ export class HttpStore implements ObjectStore {
     }
   }
 
-  #exchange(method: StoreMethod, hash: string, body?: Uint8Array): Promise<Answer> {
+  #exchange(method: StoreMethod, path: string, body: Body | undefined, maxBytes: number): Promise<Answer> {
     return exchange({
       method,
-      url: `${this.url}/objects/${hash}`,
-      ...(body === undefined ? {} : { body, type: 'application/octet-stream' }),
+      url: `${this.url}/${path}`,
+      ...(body === undefined ? {} : { body: body.bytes, type: body.type }),
       signal: AbortSignal.timeout(this.#timeoutMs),
-      maxBytes: this.#maxObjectBytes,
+      maxBytes,
       tooLarge: (bytes) => objectTooLarge(bytes, this.#maxObjectBytes),
+    });
+  }
+
+  /** Objects that did not arrive, or not as they should have, are undefined. */
+  async #readSeveral(hashes: readonly string[]): Promise<(Uint8Array | undefined)[]> {
+    const body = { bytes: Buffer.from(JSON.stringify({ hashes })), type: 'application/json' };
+    const limit = hashes.length * (this.#maxObjectBytes + 4);
+    const answer = await this.#request('POST', 'objects/read', body, limit);
+    const objects = isOk(answer) ? decodeFrames(answer.bytes, hashes.length) : undefined;
+    return hashes.map((hash, index) => {
+      const bytes = objects?.[index];
+      return bytes !== undefined && sha256Hex(bytes) === hash ? bytes : undefined;
     });
   }
 }
 
-type StoreMethod = 'GET' | 'HEAD' | 'PUT';
+interface Body {
+  readonly bytes: Uint8Array;
+  readonly type: string;
+}
+
+type StoreMethod = 'GET' | 'HEAD' | 'POST' | 'PUT';
 
 function isOk({ status }: Answer): boolean {
   return status >= 200 && status < 300;

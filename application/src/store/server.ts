@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { NextFunction, Request, Response } from 'express';
 import { sha256Hex } from '@sev/chaincode/api';
 import { EXIT, SevError, messageOf, systemCode } from '../errors.js';
 import { FileStore } from './file-store.js';
+import { encodeFrame, readRequest } from './frames.js';
 import {
   DEFAULT_MAX_OBJECT_BYTES,
   assertHash,
@@ -32,15 +35,20 @@ export interface StoreServer {
   close(): Promise<void>;
 }
 
+/** Answers with several objects are sent in pieces of about this size, whatever the objects' number. */
+const PIECE_BYTES = 1024 * 1024;
+
 const STATUS: Readonly<Record<string, number>> = {
   OBJECT_NAME_INVALID: 400,
+  REQUEST_INVALID: 400,
   OBJECT_MISSING: 404,
   OBJECT_TOO_LARGE: 413,
   CONTENT_HASH_MISMATCH: 422,
 };
 
 /**
- * Serves a {@link FileStore}: `PUT|GET|HEAD /objects/<sha256>`, `GET /healthz`. Failures are `{"code","detail"}`.
+ * Serves a {@link FileStore}: `PUT|GET|HEAD /objects/<sha256>`, `POST /objects/read` for several at once,
+ * `GET /healthz`. Failures are `{"code","detail"}`.
  *
  * @throws SevError PORT_IN_USE.
  */
@@ -81,6 +89,16 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     const bytes = await store.get(hash);
     response.set('cache-control', 'public, max-age=31536000, immutable').type('application/octet-stream');
     response.end(bytes);
+  });
+  app.post('/objects/read', express.json(), async (request, response) => {
+    const asked = readRequest.safeParse(request.body);
+    if (!asked.success) {
+      throw new SevError('REQUEST_INVALID', 'the body must be {"hashes": […]} with SHA-256 hashes', {
+        exitCode: EXIT.usage,
+      });
+    }
+    response.type('application/octet-stream');
+    await pipeline(Readable.from(framesOf(store, asked.data.hashes)), response);
   });
   app.use((request) => {
     throw objectMissing(request.path);
@@ -128,6 +146,23 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
         server.closeIdleConnections();
       }),
   };
+}
+
+/** What the store cannot give is marked; asked for alone it is answered with the reason. */
+async function* framesOf(store: FileStore, hashes: readonly string[]): AsyncGenerator<Uint8Array> {
+  let frames: Uint8Array[] = [];
+  let size = 0;
+  for (const hash of hashes) {
+    const frame = encodeFrame(await store.get(hash).catch(() => undefined));
+    frames.push(...frame);
+    size += frame.reduce((sum, part) => sum + part.length, 0);
+    if (size >= PIECE_BYTES) {
+      yield Buffer.concat(frames);
+      frames = [];
+      size = 0;
+    }
+  }
+  yield Buffer.concat(frames);
 }
 
 function asProblem(error: unknown, limit: number): { status: number; code: string; detail: string } {

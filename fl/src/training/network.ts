@@ -35,7 +35,7 @@ export class DenseNetwork {
 
   constructor(layers: readonly number[], parameters: Float32Array) {
     this.places = layerPlaces(layers);
-    this.parameters = Float64Array.from(parameters);
+    this.parameters = new Float64Array(parameters);
     this.gradient = new Float64Array(parameters.length);
     this.#layers = this.places.map((place, l) => ({
       place,

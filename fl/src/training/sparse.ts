@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Dataset } from '../data/dataset.js';
+import { checkDataset, type Dataset } from '../data/dataset.js';
 
 /** The non-zero inputs of every row: row r owns the entries start[r] … start[r + 1] − 1 (compressed sparse rows). */
 export interface SparseRows {
@@ -9,6 +9,20 @@ export interface SparseRows {
   readonly value: Float64Array;
   /** Inputs that are non-zero in some row, ascending: only their weights can change in training. */
   readonly active: Uint32Array;
+}
+
+const prepared = new WeakMap<Dataset, SparseRows>();
+
+/** {@link sparseRows}, done and checked once for a data set, whose arrays must not change after. */
+export function preparedRows(data: Dataset): SparseRows {
+  const known = prepared.get(data);
+  if (known !== undefined) {
+    return known;
+  }
+  checkDataset(data);
+  const rows = sparseRows(data);
+  prepared.set(data, rows);
+  return rows;
 }
 
 /** Most of a row is one-hot columns and name buckets, so a row of 140 inputs has about ten that are not zero. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { checkDataset, type Dataset } from '../data/dataset.js';
+import type { Dataset } from '../data/dataset.js';
 import { ModelError } from '../errors.js';
 import { checkParameters, parameterCount } from '../models/dense.js';
 import { newRandom, type Random } from '../random.js';
 import { Adam, type Span } from './adam.js';
 import { DenseNetwork } from './network.js';
-import { sparseRows, type SparseRows } from './sparse.js';
+import { preparedRows, type SparseRows } from './sparse.js';
 
 export interface TrainingOptions {
   readonly epochs: number;
@@ -32,7 +32,7 @@ export function trainLocal(
 ): Float32Array {
   checkOptions(options);
   checkFit(parameters, layers, data);
-  const inputs = sparseRows(data);
+  const inputs = preparedRows(data);
   const network = new DenseNetwork(layers, parameters);
   const adam = new Adam(parameters.length, options.learningRate);
   const spans = trainableSpans(network, inputs);
@@ -49,7 +49,7 @@ export function trainLocal(
       adam.step(network.parameters, network.gradient, spans);
     }
   }
-  const trained = Float32Array.from(network.parameters);
+  const trained = new Float32Array(network.parameters);
   if (!trained.every(Number.isFinite)) {
     throw new ModelError('TRAINING_DIVERGED', 'the parameters are no longer finite; lower the learning rate');
   }
@@ -64,7 +64,7 @@ export function trainLocal(
  */
 export function predict(parameters: Float32Array, layers: readonly number[], data: Dataset): Float32Array {
   checkFit(parameters, layers, data);
-  const inputs = sparseRows(data);
+  const inputs = preparedRows(data);
   const network = new DenseNetwork(layers, parameters);
   return Float32Array.from({ length: data.rows }, (_, row) => network.forward(inputs, row));
 }
@@ -78,7 +78,6 @@ function checkFit(parameters: Float32Array, layers: readonly number[], data: Dat
     const detail = `${String(data.features)} features for ${String(layers[0])} inputs`;
     throw new ModelError('MODEL_INPUT_WIDTH', detail);
   }
-  checkDataset(data);
 }
 
 function checkOptions({ epochs, batchSize, learningRate, seed }: TrainingOptions): void {

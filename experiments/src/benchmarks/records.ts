@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createPrivateKey, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { sha256Hex, signStatement, type RecordUpdates, type UpdateStatement } from '@sev/chaincode/api';
+import {
+  inHome,
+  learning,
+  openSession,
+  openWallet,
+  priceTask,
+  readConnectionProfile,
+  type StoredIdentity,
+} from '@sev/application';
+import { median, rounded, type Benchmark, type BenchmarkContext } from '../figure.js';
+
+const VEHICLES = 100;
+const BATCHES = 5;
+const LONE_SUBMITS = 15;
+
+/** How fast the ledger records update envelopes: signatures verified by every endorser, real blocks. */
+export const ledgerRecords: Benchmark = {
+  name: 'records',
+  run: async (context) => {
+    const profile = await readConnectionProfile(context.networkHome);
+    const coordinators = await openWallet(inHome.wallet(join(context.homes, 'grid')));
+    const session = await openSession({ profile, identity: await coordinators.get('coordinator') });
+    try {
+      const contract = learning(session);
+      const vehicles = await fleet(context);
+      const batches: RecordUpdates[] = [];
+      const lone: number[] = [];
+      for (let index = 0; index < LONE_SUBMITS; index += 1) {
+        const taskId = `bench-${randomBytes(4).toString('hex')}`;
+        const { task } = priceTask({ taskId, vehicles: VEHICLES, rounds: 1, seed: 1, trainingRows: VEHICLES * 100 });
+        await contract.createTask(task);
+        const round = { taskId, round: 1, attempt: 1, baseModelHash: task.model.initialModelHash };
+        const started = performance.now();
+        await contract.openRound(round);
+        lone.push(performance.now() - started);
+        if (index < BATCHES) {
+          batches.push(batchOf(round, vehicles));
+        }
+      }
+      const started = performance.now();
+      const results = await Promise.all(batches.map((batch) => contract.recordUpdates(batch)));
+      const seconds = (performance.now() - started) / 1000;
+      const accepted = results.flatMap(({ result }) => result.results).filter((item) => item.accepted).length;
+      return [
+        {
+          name: 'records-per-second',
+          value: rounded(accepted / seconds, 1),
+          unit: 'envelopes/s',
+          target: 21.6,
+          better: 'higher',
+          note: `${BATCHES} batches of ${VEHICLES} at once; ScaleSFL's best on Fabric: 21.6`,
+        },
+        {
+          name: 'lone-submit-p50',
+          value: rounded(median(lone), 1),
+          unit: 'ms',
+          target: null,
+          better: 'lower',
+          note: 'OpenRound to commit status; the block timeout is in it',
+        },
+      ];
+    } finally {
+      session.close();
+    }
+  },
+};
+
+/** The vehicles that the rounds before have enrolled, or new ones. */
+async function fleet({ sev, homes }: BenchmarkContext): Promise<readonly StoredIdentity[]> {
+  const wallet = await openWallet(inHome.wallet(join(homes, 'fleet')));
+  if ((await wallet.list()).length < VEHICLES) {
+    await sev(['vehicle', 'enroll', '--count', VEHICLES.toString()]);
+  }
+  const labels = (await wallet.list()).slice(0, VEHICLES);
+  return Promise.all(labels.map((label) => wallet.get(label)));
+}
+
+function batchOf(round: Omit<RecordUpdates, 'envelopes'>, vehicles: readonly StoredIdentity[]): RecordUpdates {
+  const envelopes = vehicles.map(({ label, privateKey }) => {
+    const content = { vehicleId: label, updateHash: sha256Hex(randomBytes(32)), weightClass: 0 };
+    const statement: UpdateStatement = { type: 'sev/update/v1', ...round, ...content };
+    return { ...content, signature: signStatement(statement, createPrivateKey(privateKey)) };
+  });
+  return { ...round, envelopes };
+}
