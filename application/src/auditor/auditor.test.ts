@@ -178,6 +178,20 @@ describe('audit', function () {
     expect(strangers.firstFailure).to.deep.include({ code: 'ORDERER_SIGNATURE', where: 'block 0' });
   });
 
+  it('believes no roots that block 0 does not name, and no smaller consortium', async () => {
+    const [one, two, ...rest] = anchors.organisations;
+    const added = { mspId: one!.mspId, identityCaCert: `${one!.identityCaCert}${two!.identityCaCert}` };
+    const results = await Promise.all(
+      [
+        [added, two!, ...rest],
+        [two!, ...rest],
+      ].map((organisations) => verifyLedger({ anchors: { ...anchors, organisations }, blocks: blocks.slice(0, 1) })),
+    );
+    const [first, second] = results.map(({ firstFailure }) => firstFailure);
+    expect(first).to.deep.include({ code: 'GENESIS_ROOTS', where: 'block 0' });
+    expect(second?.code).to.be.oneOf(['GENESIS_ROOTS', 'ORDERER_SIGNATURE']);
+  });
+
   it('names a validation code that a peer changed', async () => {
     const changed = blocks.map((block) => block.clone());
     const metadata = changed[5]!.getMetadata()!;

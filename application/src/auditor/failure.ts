@@ -8,6 +8,8 @@ export const AUDIT_CODES = {
   ROOT_CERTIFICATE: 'A root certificate that is to be trusted cannot be read.',
   LEDGER_EMPTY: 'There is no block to check.',
   GENESIS_MISMATCH: 'Block 0 is not the one that the connection profile names.',
+  GENESIS_ROOTS: 'The organisations or roots that are to be trusted are not those of block 0.',
+  BLOCK_UNREADABLE: 'The peer that keeps the block says that its file has changed.',
   BLOCK_MALFORMED: 'The block is not a block of Fabric.',
   BLOCK_NUMBER: 'The blocks do not follow one another.',
   PREVIOUS_HASH: 'The block does not continue the chain: its previous hash is not the hash of the block before.',

@@ -87,7 +87,12 @@ function changed(members: Members, change: Change): Members {
       return { ...members, organisations: [...others, change.organisation] };
     }
     case 'remove-organisation':
-      return { ...members, organisations: organisations.filter((o) => o.mspId !== change.mspId) };
+      // Its makers' keys leave with it.
+      return {
+        ...members,
+        organisations: organisations.filter((o) => o.mspId !== change.mspId),
+        makers: makers.filter((m) => m.mspId !== change.mspId),
+      };
     case 'put-maker': {
       const others = makers.filter((m) => m.makerKeyId !== change.maker.makerKeyId);
       return { ...members, makers: [...others, change.maker] };

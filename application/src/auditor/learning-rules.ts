@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  TIME_MARGIN_MS,
   abortRound,
   canonicalJson,
   closeRound,
@@ -67,7 +68,7 @@ export function checkUpdateWrites(
     if (before !== undefined) {
       throw recordError(transaction, 'RECORD_OVERWRITTEN', where);
     }
-    const problem = updateProblem(state, record);
+    const problem = updateProblem(state, transaction, record);
     if (problem !== undefined) {
       throw recordError(transaction, 'UPDATE_INVALID', `${where}: ${problem}`);
     }
@@ -90,7 +91,7 @@ export function checkUpdateWrites(
   }
 }
 
-function updateProblem(state: DomainState, update: Update): string | undefined {
+function updateProblem(state: DomainState, transaction: DomainTransaction, update: Update): string | undefined {
   const round = state.rounds.get(roundKey(update));
   const task = state.tasks.get(update.taskId);
   const vehicle = state.vehicles.get(update.vehicleId);
@@ -100,7 +101,10 @@ function updateProblem(state: DomainState, update: Update): string | undefined {
   if (round.state !== 'open' || round.attempt !== update.attempt || round.baseModelHash !== update.baseModelHash) {
     return `attempt ${String(round.attempt)} was ${round.state} from base ${round.baseModelHash}`;
   }
-  if (vehicle.status !== 'active' || vehicle.certificateNotAfterMs < update.recordedAtMs) {
+  if (update.recordedAtMs !== transaction.timestampMs || update.recordedAtMs > round.deadlineMs + TIME_MARGIN_MS) {
+    return 'it was recorded at another time, or after the deadline';
+  }
+  if (vehicle.status !== 'active' || vehicle.certificateNotAfterMs <= update.recordedAtMs) {
     return 'the vehicle was not active or its certificate had ended';
   }
   if (update.weightClass >= task.aggregation.weightClasses.length) {
@@ -146,6 +150,7 @@ export function checkRoundWrites(
   writes: readonly RecordWrite<Round>[],
 ): void {
   for (const { record, before } of writes) {
+    checkKept(transaction, record, before);
     const sameAttempt = before?.attempt === record.attempt && before.baseModelHash === record.baseModelHash;
     const from = sameAttempt ? before.state : 'none';
     switch (`${from} → ${record.state} by ${transaction.name}`) {
@@ -171,6 +176,15 @@ export function checkRoundWrites(
   }
 }
 
+/** What an attempt was opened with stays as it is: its end is judged by its deadline. */
+function checkKept(transaction: DomainTransaction, record: Round, before: Round | undefined): void {
+  const opening = ({ privacy, openedAtMs, openedBy, deadlineMs }: Round): string =>
+    canonicalJson({ privacy, openedAtMs, openedBy, deadlineMs });
+  if (before?.attempt === record.attempt && opening(before) !== opening(record)) {
+    throw recordError(transaction, 'RECORD_OVERWRITTEN', `round ${attemptKey(record)} changed how it was opened`);
+  }
+}
+
 function taskOf(state: DomainState, transaction: DomainTransaction, taskId: string): Audited<'task'>['task'] {
   const task = state.tasks.get(taskId);
   if (task === undefined) {
@@ -189,6 +203,14 @@ function checkOpened(
   const isNext = before === undefined ? record.attempt === 1 : record.attempt === before.attempt + 1;
   if (!isNext || (before !== undefined && before.state !== 'aborted')) {
     throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} was opened out of order`);
+  }
+  if (
+    record.openedBy !== transaction.creatorMspId ||
+    record.openedAtMs !== transaction.timestampMs ||
+    record.deadlineMs !== record.openedAtMs + task.deadlines.roundMs ||
+    record.privacy !== task.privacy
+  ) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `round ${attemptKey(record)} is not what its task asks for`);
   }
   const previous = state.rounds.get(roundKey({ taskId: record.taskId, round: record.round - 1 }));
   const base = record.round === 1 ? task.model.initialModelHash : modelOf(previous);
@@ -211,7 +233,7 @@ function checkClosed(state: DomainState, transaction: DomainTransaction, record:
     const detail = `round ${attemptKey(record)} was closed with ${String(recorded)} updates`;
     throw recordError(transaction, 'ROUND_TRANSITION', detail);
   }
-  if (transaction.timestampMs < record.deadlineMs) {
+  if (transaction.timestampMs <= record.deadlineMs + TIME_MARGIN_MS) {
     requireMajority(state, transaction, statements, (mspId): CloseStatement => ({
       type: 'sev/close-round/v1',
       taskId,
@@ -225,7 +247,7 @@ function checkClosed(state: DomainState, transaction: DomainTransaction, record:
 function checkAborted(state: DomainState, transaction: DomainTransaction, record: Round): void {
   const { statements, reason } = abortRound.parse(transaction.argument);
   const { taskId, round, attempt } = record;
-  if (transaction.timestampMs < record.deadlineMs) {
+  if (transaction.timestampMs <= record.deadlineMs + TIME_MARGIN_MS) {
     requireMajority(state, transaction, statements, (mspId): AbortStatement => ({
       type: 'sev/abort-round/v1',
       taskId,

@@ -113,7 +113,8 @@ function unitOf(subject: string): OrganisationUnit | undefined {
   return UNITS.find((unit) => units.has(`OU=${unit}`));
 }
 
-function certificatesOf(mspId: string, pem: string): X509Certificate[] {
+/** @throws AuditError ROOT_CERTIFICATE */
+export function certificatesOf(mspId: string, pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   try {
     return blocks.map((block) => new X509Certificate(block));

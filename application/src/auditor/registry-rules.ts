@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { enrollVehicles, setVehicleStatus, type Change, type MakerAttestation } from '@sev/chaincode/api';
+import {
+  canonicalJson,
+  enrollVehicles,
+  setVehicleStatus,
+  type Change,
+  type MakerAttestation,
+} from '@sev/chaincode/api';
 import {
   consortiumOf,
   recordError,
@@ -93,7 +99,13 @@ function checkStatusChange(
   if (status === 'active' && before.status !== 'active' && before.statusSetBy === 'consortium' && voted === undefined) {
     throw recordError(transaction, 'VEHICLE_TRANSITION', `${vehicleId} was suspended by a vote`);
   }
-  if (record.publicKey !== before.publicKey || record.tag !== before.tag || record.mspId !== before.mspId) {
+  // A vote stays a vote until it is undone by one: what set the status is not the record's own word.
+  const setBy = voted === undefined ? 'organisation' : 'consortium';
+  if (record.statusSetBy !== setBy) {
+    throw recordError(transaction, 'VEHICLE_TRANSITION', `${vehicleId} was made ${status} by its ${setBy}`);
+  }
+  const kept = { status: before.status, statusSetBy: before.statusSetBy };
+  if (canonicalJson({ ...record, ...kept }) !== canonicalJson(before)) {
     throw recordError(transaction, 'RECORD_OVERWRITTEN', `vehicle ${vehicleId} changed more than its status`);
   }
 }

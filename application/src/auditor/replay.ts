@@ -5,6 +5,7 @@ import { readBlock, recordedCommitHash, validationFlags, verifyBlock, type Audit
 import { commitHash } from './commit-hash.js';
 import { DomainReplay, type ReplacedValue } from './domain-replay.js';
 import { AuditError, type AuditCode, type AuditCounts } from './failure.js';
+import { checkGenesisRoots } from './genesis-roots.js';
 import { newMembership, type Member, type Membership, type TrustedOrganisation } from './membership.js';
 import {
   inspectTransaction,
@@ -35,8 +36,10 @@ export class LedgerReplay {
   readonly #anchors: TrustAnchors;
   readonly #membership: Membership;
   readonly #state = new ReplayedState();
-  /** Ids of all transactions of earlier blocks, whatever became of them. */
+  /** Ids of all transactions of earlier blocks that own theirs, whatever became of them. */
   readonly #earlierIds = new Set<string>();
+  /** Ids that transactions of earlier blocks claimed without owning them: a peer may or may not count these as used. */
+  readonly #claimedIds = new Set<string>();
   readonly #counts: AuditCounts;
   #height = 0;
   #lastHash: Uint8Array = new Uint8Array();
@@ -64,6 +67,9 @@ export class LedgerReplay {
     const block = readBlock(raw, this.#height);
     const position = { height: this.#height, lastHash: this.#lastHash, lastConfig: this.#lastConfig };
     this.#counts.signatures += verifyBlock(block, position, this.#membership, this.#anchors.genesisHash);
+    if (block.header.number === 0) {
+      checkGenesisRoots(block.transactions, this.#anchors.organisations);
+    }
     this.#replayTransactions(block);
     this.#height += 1;
     this.#lastHash = block.hash;
@@ -74,13 +80,17 @@ export class LedgerReplay {
     const flags = validationFlags(block);
     const majority = majorityOf(this.#membership.mspIds.length);
     const validIds = new Set<string>();
-    const ids: string[] = [];
+    const seen: AuditTransaction[] = [];
     this.#state.startBlock();
     block.transactions.forEach((bytes, index) => {
       const verdict = inspectTransaction(bytes, this.#anchors.channel, this.#membership, majority);
       const { code, reason } = this.#againstLedger(verdict, validIds);
-      ids.push(verdict.transaction.txId);
+      seen.push(verdict.transaction);
       const flag = flags[index] ?? CODES.NOT_VALIDATED;
+      if (flag === CODES.DUPLICATE_TXID && this.#isClaimed(verdict.transaction)) {
+        this.#counts.transactions += 1;
+        return;
+      }
       const where = transactionName(block.header.number, index, verdict.transaction);
       if (flag !== code) {
         const because = reason === '' ? '' : ` (${reason})`;
@@ -93,8 +103,8 @@ export class LedgerReplay {
         this.#applyValid(block.header.number, index, where, verdict.transaction);
       }
     });
-    for (const id of ids) {
-      this.#earlierIds.add(id);
+    for (const { txId, ownsId } of seen) {
+      (ownsId ? this.#earlierIds : this.#claimedIds).add(txId);
     }
     this.#checkCommitHash(block, flags);
   }
@@ -114,11 +124,14 @@ export class LedgerReplay {
     }
   }
 
+  #isClaimed({ isWellFormed, txId }: AuditTransaction): boolean {
+    return isWellFormed && this.#claimedIds.has(txId);
+  }
+
   /** Adds what depends on earlier transactions: each id once, versions as read. */
   #againstLedger(verdict: Verdict, validIds: Set<string>): { code: number; reason: string } {
     const { code, reason, transaction } = verdict;
-    const { txId, type, endorsed } = transaction;
-    const isWellFormed = code === CODES.VALID || code === CODES.ENDORSEMENT_POLICY_FAILURE;
+    const { txId, type, endorsed, isWellFormed } = transaction;
     if (type !== 'endorsed' || !isWellFormed) {
       return { code, reason };
     }

@@ -29,6 +29,7 @@ const TASK = priceTask({
   seed: 1,
   trainingRows: 100,
   minimumCohort: 1,
+  roundMs: 60_000,
 }).task;
 const BASE = TASK.model.initialModelHash;
 
@@ -117,10 +118,10 @@ class Scenario {
     };
   }
 
-  setStatus(status: string, options: { by?: string; name?: string } = {}): this {
-    const { by, name = 'registry:SetVehicleStatus' } = options;
+  setStatus(status: string, options: { by?: string; name?: string; record?: Record_ } = {}): this {
+    const { by, name = 'registry:SetVehicleStatus', record = {} } = options;
     const argument = { vehicleId: this.vehicleId, status, reason: 'test' };
-    const write = { [`vehicle/${this.vehicleId}`]: this.vehicleRecord({ status }) };
+    const write = { [`vehicle/${this.vehicleId}`]: this.vehicleRecord({ status, ...record }) };
     this.submit(name, argument, write, by === undefined ? {} : { by });
     return this;
   }
@@ -180,10 +181,10 @@ class Scenario {
     return mspIds.map((mspId) => ({ mspId, signature: signStatement(statementOf(mspId), this.keys.get(mspId)!) }));
   }
 
-  close(mspIds: readonly string[] = ['AMSP', 'BMSP', 'CMSP'], at = NOW): this {
+  close(mspIds: readonly string[] = ['AMSP', 'BMSP', 'CMSP'], at = NOW, change: Record_ = {}): this {
     const ref = { taskId: 'price-1', round: 1, attempt: 1 };
     const statements = this.sign((mspId) => ({ type: 'sev/close-round/v1', ...ref, mspId }) as Signable, mspIds);
-    this.submit('learning:CloseRound', { ...ref, statements }, { 'round/1': this.round('closed') }, { at });
+    this.submit('learning:CloseRound', { ...ref, statements }, { 'round/1': this.round('closed', change) }, { at });
     return this;
   }
 
@@ -251,7 +252,7 @@ describe('audit rules', () => {
       codeOf(() =>
         ready()
           .update()
-          .close([], NOW + 120_000),
+          .close([], NOW + 120_001),
       ),
     ).to.equal(undefined);
   });
@@ -306,6 +307,39 @@ describe('audit rules', () => {
       'a round closed with the same statement three times',
       'STATEMENTS_INSUFFICIENT',
       () => ready().update().close(['AMSP', 'AMSP', 'AMSP']),
+    ],
+    [
+      'a round closed by one organisation within the margin of its deadline',
+      'STATEMENTS_INSUFFICIENT',
+      () =>
+        ready()
+          .update()
+          .close([], NOW + 120_000),
+    ],
+    [
+      'a round whose deadline is brought forward as it is closed',
+      'RECORD_OVERWRITTEN',
+      () =>
+        ready()
+          .update()
+          .close([], NOW + 60_001, { deadlineMs: NOW }),
+    ],
+    [
+      'a round with a shorter deadline than its task gives',
+      'RECORD_MALFORMED',
+      () => ready().open({ round: 2, deadlineMs: NOW }),
+    ],
+    ['a round opened in the name of another', 'RECORD_MALFORMED', () => ready().open({ round: 2, openedBy: 'BMSP' })],
+    ['an update that is dated back', 'UPDATE_INVALID', () => ready().update({ record: { recordedAtMs: NOW - 1 } })],
+    [
+      "an organisation's suspension in the name of all",
+      'VEHICLE_TRANSITION',
+      () => ready().setStatus('suspended', { record: { statusSetBy: 'consortium' } }),
+    ],
+    [
+      'a suspension that prolongs the certificate',
+      'RECORD_OVERWRITTEN',
+      () => ready().setStatus('suspended', { record: { certificateNotAfterMs: NOW + 2e9 } }),
     ],
     ['a round closed below its minimum cohort', 'ROUND_TRANSITION', () => ready().close()],
     [
@@ -392,6 +426,16 @@ describe('audit rules', () => {
           execute(scenario);
         }),
       ).to.equal(undefined);
+    });
+
+    it("name a vehicle attested by a maker's key that left with its organisation", () => {
+      const scenario = new Scenario().bootstrap();
+      const removal = { kind: 'remove-organisation', mspId: 'BMSP' };
+      scenario.submit('governance:Propose', { proposalId: 'p-1', change: removal }, {});
+      vote(scenario, 'CMSP');
+      vote(scenario, 'DMSP');
+      scenario.submit('governance:Execute', { proposalId: 'p-1' }, {});
+      expect(codeOf(() => scenario.enroll())).to.equal('MAKER_ATTESTATION');
     });
 
     it('name a change that two of four voted for', () => {

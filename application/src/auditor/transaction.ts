@@ -34,6 +34,10 @@ export interface AuditTransaction {
   readonly type: 'endorsed' | 'config' | 'unreadable';
   readonly txId: string;
   readonly timestampMs: number;
+  /** True where the id is that of its nonce and creator: no other transaction may use it. */
+  readonly ownsId: boolean;
+  /** True where only duplicates, the result and its endorsements are left to be checked, in this order. */
+  readonly isWellFormed: boolean;
   readonly creator?: Member;
   readonly endorsed?: EndorsedTransaction;
 }
@@ -72,13 +76,20 @@ export function inspectTransaction(
   membership: Membership,
   majority: number,
 ): Verdict {
-  let transaction: AuditTransaction = { type: 'unreadable', txId: '', timestampMs: 0 };
+  let transaction: AuditTransaction = {
+    type: 'unreadable',
+    txId: '',
+    timestampMs: 0,
+    ownsId: false,
+    isWellFormed: false,
+  };
   try {
     const envelope = parse(common.Envelope, envelopeBytes, CODES.INVALID_OTHER_REASON, 'the envelope');
     const headers = readHeaders(envelope.getPayload_asU8());
     const { channel } = headers;
     const type = channel.getType();
     transaction = {
+      ...transaction,
       type: type === TYPES.CONFIG ? 'config' : type === TYPES.ENDORSER_TRANSACTION ? 'endorsed' : 'unreadable',
       txId: channel.getTxId(),
       timestampMs: timestampMs(channel),
@@ -87,12 +98,17 @@ export function inspectTransaction(
     if (!isGenesis) {
       transaction = { ...transaction, creator: checkCreator(envelope, headers, membership) };
     }
-    if (channel.getChannelId() !== channelId) {
-      throw new Refusal(CODES.TARGET_CHAIN_NOT_FOUND, `it was made for channel ${channel.getChannelId()}`);
-    }
     if (type === TYPES.ENDORSER_TRANSACTION) {
-      transaction = { ...transaction, endorsed: checkEndorsed(headers, membership, majority) };
-    } else if (type !== TYPES.CONFIG) {
+      checkTransactionId(headers);
+      transaction = { ...transaction, ownsId: true };
+      const action = readAction(headers);
+      checkChannel(channel, channelId);
+      transaction = { ...transaction, isWellFormed: true };
+      transaction = { ...transaction, endorsed: checkEndorsed(channel, action, membership, majority) };
+    } else if (type === TYPES.CONFIG) {
+      checkChannel(channel, channelId);
+      transaction = { ...transaction, ownsId: true };
+    } else {
       throw new Refusal(CODES.UNSUPPORTED_TX_PAYLOAD, `header type ${String(type)}`);
     }
     return { code: CODES.VALID, reason: '', transaction };
@@ -166,12 +182,29 @@ function identify(membership: Membership, bytes: Uint8Array, code: ValidationCod
   }
 }
 
-function checkEndorsed(headers: Headers, membership: Membership, majority: number): EndorsedTransaction {
-  const { channel, signature, header, payload } = headers;
+function checkChannel(channel: common.ChannelHeader, channelId: string): void {
+  if (channel.getChannelId() !== channelId) {
+    throw new Refusal(CODES.TARGET_CHAIN_NOT_FOUND, `it was made for channel ${channel.getChannelId()}`);
+  }
+}
+
+function checkTransactionId({ channel, signature }: Headers): void {
   const txId = sha256(signature.getNonce_asU8(), signature.getCreator_asU8()).toString('hex');
   if (channel.getTxId() !== txId) {
     throw new Refusal(CODES.BAD_PROPOSAL_TXID, `nonce and creator give ${txId}`);
   }
+}
+
+/** What endorsers signed, as its bytes came. */
+interface ProposedAction {
+  readonly responseBytes: Uint8Array;
+  readonly response: peer.ProposalResponsePayload;
+  readonly proposalBytes: Uint8Array;
+  readonly endorsements: readonly peer.Endorsement[];
+}
+
+/** The single action of the transaction, made for the proposal that its endorsers saw. */
+function readAction({ header, payload }: Headers): ProposedAction {
   const code = CODES.INVALID_ENDORSER_TRANSACTION;
   const actions = parse(peer.Transaction, payload.getData_asU8(), code, 'the transaction').getActionsList();
   const [action] = actions;
@@ -194,8 +227,16 @@ function checkEndorsed(headers: Headers, membership: Membership, majority: numbe
   if (Buffer.compare(proposalHash, response.getProposalHash_asU8()) !== 0) {
     throw new Refusal(code, 'the endorsers signed another proposal');
   }
-  const result = readResult(response, proposalBytes);
-  const endorsements = endorsedAction.getEndorsementsList();
+  return { responseBytes, response, proposalBytes, endorsements: endorsedAction.getEndorsementsList() };
+}
+
+function checkEndorsed(
+  channel: common.ChannelHeader,
+  { response, responseBytes, proposalBytes, endorsements }: ProposedAction,
+  membership: Membership,
+  majority: number,
+): EndorsedTransaction {
+  const result = readResult(channel, response, proposalBytes);
   const endorsedBy = endorsingMsps(endorsements, responseBytes, membership);
   for (const required of requiredEndorsers(result.sets)) {
     if (required === undefined ? endorsedBy.size < majority : !endorsedBy.has(required)) {
@@ -253,26 +294,21 @@ function requiredEndorsers(sets: readonly NamespaceSets[]): Set<string | undefin
   return required.size === 0 ? new Set([undefined]) : required;
 }
 
+/** The result and the request, checked in the order of Fabric's dispatcher (core/committer/txvalidator/v20). */
 function readResult(
+  channel: common.ChannelHeader,
   response: peer.ProposalResponsePayload,
   proposalBytes: Uint8Array,
 ): Pick<EndorsedTransaction, 'chaincode' | 'args' | 'response' | 'sets'> {
   const code = CODES.BAD_RWSET;
+  const extension = parse(
+    peer.ChaincodeHeaderExtension,
+    channel.getExtension_asU8(),
+    CODES.BAD_HEADER_EXTENSION,
+    'the header extension',
+  );
   const action = parse(peer.ChaincodeAction, response.getExtension_asU8(), CODES.BAD_RESPONSE_PAYLOAD, 'the result');
   const rwset = parse(ledger.rwset.TxReadWriteSet, action.getResults_asU8(), code, 'the read/write set');
-  const proposal = parse(
-    peer.ChaincodeProposalPayload,
-    proposalBytes,
-    CODES.INVALID_ENDORSER_TRANSACTION,
-    'the proposal',
-  );
-  const invocation = parse(
-    peer.ChaincodeInvocationSpec,
-    proposal.getInput_asU8(),
-    CODES.INVALID_ENDORSER_TRANSACTION,
-    'the invocation',
-  );
-  const spec = invocation.getChaincodeSpec();
   const sets = rwset.getNsRwsetList().map((ns) => ({
     namespace: ns.getNamespace(),
     publicSet: parse(ledger.rwset.kvrwset.KVRWSet, ns.getRwset_asU8(), code, 'a read/write set'),
@@ -281,10 +317,45 @@ function readResult(
       set: parse(ledger.rwset.kvrwset.HashedRWSet, collection.getHashedRwset_asU8(), code, 'a hashed set'),
     })),
   }));
+  const chaincode = checkChaincode(extension.getChaincodeId(), action);
+  if (new Set(sets.map(({ namespace }) => namespace)).size !== sets.length) {
+    throw new Refusal(CODES.ILLEGAL_WRITESET, 'a namespace is written twice');
+  }
   return {
-    chaincode: action.getChaincodeId()?.getName() ?? '',
-    args: spec?.getInput()?.getArgsList_asU8() ?? [],
+    chaincode,
+    args: argumentsOf(proposalBytes),
     response: action.getResponse()?.getPayload_asU8() ?? new Uint8Array(),
     sets,
   };
+}
+
+/** @returns the name of the chaincode that header, result and event agree on. */
+function checkChaincode(invoked: peer.ChaincodeID | undefined, action: peer.ChaincodeAction): string {
+  const executed = action.getChaincodeId();
+  if (invoked === undefined || executed === undefined) {
+    throw new Refusal(CODES.INVALID_OTHER_REASON, 'header or result names no chaincode');
+  }
+  const name = executed.getName();
+  if (name === '' || name !== invoked.getName() || executed.getVersion() === '') {
+    throw new Refusal(CODES.INVALID_CHAINCODE, `${invoked.getName()} was invoked, ${name} executed`);
+  }
+  const events = action.getEvents_asU8();
+  if (events.length > 0) {
+    const event = parse(peer.ChaincodeEvent, events, CODES.INVALID_OTHER_REASON, 'the event');
+    if (event.getChaincodeId() !== name) {
+      throw new Refusal(CODES.INVALID_OTHER_REASON, `its event is one of ${event.getChaincodeId()}`);
+    }
+  }
+  return name;
+}
+
+/** Peers do not decode the request when they commit; where it cannot be read, the rules find nothing asked for. */
+function argumentsOf(proposalBytes: Uint8Array): Uint8Array[] {
+  try {
+    const input = peer.ChaincodeProposalPayload.deserializeBinary(proposalBytes).getInput_asU8();
+    const spec = peer.ChaincodeInvocationSpec.deserializeBinary(input).getChaincodeSpec();
+    return spec?.getInput()?.getArgsList_asU8() ?? [];
+  } catch {
+    return [];
+  }
 }

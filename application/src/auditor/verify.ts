@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { common } from '@hyperledger/fabric-protos';
+import { hasCode } from '../errors.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { AuditError, newAuditCounts, type AuditCounts, type AuditFailure } from './failure.js';
 import { anchorsOf, openExport, type LedgerExport } from './export.js';
@@ -123,6 +124,15 @@ async function firstFailureOf(options: VerifyOptions, replay: LedgerReplay): Pro
   } catch (error) {
     if (error instanceof AuditError) {
       return error.failure;
+    }
+    if (hasCode(error, 'LEDGER_FAILED') && /\bDATA_LOSS\b/.test(error.message)) {
+      // A peer that checks its own files delivers what stands before the damage and then refuses.
+      return {
+        kind: 'block',
+        where: `block ${String(replay.height)}`,
+        code: 'BLOCK_UNREADABLE',
+        detail: error.message,
+      };
     }
     throw error;
   }

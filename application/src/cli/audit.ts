@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import type { AuditProgress, AuditResult } from '../auditor/index.js';
 import { EXIT, SevError } from '../errors.js';
 import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
@@ -51,7 +51,7 @@ function addVerify(group: Command, run: Runner): void {
       `The exit code is ${String(EXIT_CODES.refused.code)} where something does not hold.`,
     options: (command) => {
       command.option('--file <export>', 'check a file written by `sev audit export` instead of the running network');
-      command.option('--genesis <hash>', "hash of block 0, where the export's own word is not enough");
+      command.option('--genesis <hash>', 'hash of block 0, where the word of profile or export is not enough', genesisHash);
       command.option('--store <where>', 'address or folder of the store (default .sev/store/objects)');
       command.option('--no-store', 'check the ledger only');
       ledgerOptions(command);
@@ -65,13 +65,13 @@ async function verify(terminal: Terminal, options: VerifyOptions): Promise<Audit
   const where = typeof options.store === 'string' ? options.store : storeFolder(homesFolder(options.homes));
   const store = options.store === false ? {} : { store: await openStore(where) };
   const onProgress = auditProgress(terminal);
+  const genesis = options.genesis === undefined ? {} : { genesisHash: options.genesis };
   if (options.file === undefined) {
     return withSession({ ...options, label: staffLabel(options.org) }, ({ session }) =>
-      auditLedger({ session, ...store, onProgress }),
+      auditLedger({ session, ...genesis, ...store, onProgress }),
     );
   }
   const { verifyExport } = await import('../auditor/index.js');
-  const genesis = options.genesis === undefined ? {} : { genesisHash: options.genesis };
   if (options.genesis === undefined) {
     terminal.warn("the export's own roots and genesis hash are trusted; compare them with what you know (--genesis)");
   }
@@ -95,6 +95,13 @@ export function auditProgress(terminal: Terminal): (progress: AuditProgress) => 
       rounds.update(done, total);
     }
   };
+}
+
+function genesisHash(text: string): string {
+  if (!/^[0-9a-f]{64}$/i.test(text)) {
+    throw new InvalidArgumentError('It must be 64 hexadecimal digits.');
+  }
+  return text.toLowerCase();
 }
 
 function verifyAnswer(result: AuditResult): Answer {

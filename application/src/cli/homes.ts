@@ -32,15 +32,15 @@ export async function openOrganisationSession(choice: SessionChoice): Promise<Op
   const profile = await readConnectionProfile();
   const organisation = organisationNamed(profile, choice.org);
   const home =
-    choice.homes === undefined
+    choice.homes === undefined || choice.home !== undefined
       ? homeOf(organisation.name, choice.home)
       : join(homesFolder(choice.homes), organisation.name);
-  const [{ openWallet }, { openSession }] = await Promise.all([
+  const [{ identityOf, openWallet }, { openSession }] = await Promise.all([
     import('../identity/index.js'),
     import('../ledger/index.js'),
   ]);
   const wallet = await openWallet(inHome.wallet(home));
-  const identity = await wallet.get(choice.label);
+  const identity = await identityOf(organisation, wallet, choice.label);
   const session = await openSession({ profile, identity });
   return { profile, session, wallet, home };
 }

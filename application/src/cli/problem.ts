@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { SevError, messageOf } from '../errors.js';
+import { InvalidArgumentError } from 'commander';
+import { SevError, messageOf, systemCode } from '../errors.js';
 import { EXIT_CODES } from './exit-codes.js';
 
 /** A failure as it is shown: what, what to do next, and how the program ends. */
@@ -35,6 +36,13 @@ const BY_CODE: Readonly<Record<string, { readonly exitCode: number; readonly hin
   PORT_OFFSET_INVALID: { exitCode: EXIT_CODES.usage.code },
   NETWORK_KIND_INVALID: { exitCode: EXIT_CODES.usage.code },
   FABRIC_NOT_SUPPORTED: { exitCode: EXIT_CODES.usage.code, hint: 'Use NETWORK=embedded.' },
+  NETWORK_START_FAILED: {
+    exitCode: EXIT_CODES.failure.code,
+    hint: 'Mend what the message names and run `sev network up` again; the log of the network tells more.',
+  },
+  NETWORK_STOP_FAILED: { exitCode: EXIT_CODES.failure.code, hint: 'Run `sev network down` again.' },
+  ALREADY_RUNNING: { exitCode: EXIT_CODES.failure.code, hint: 'Run `sev network down`, then `sev network up`.' },
+  PROFILE_INVALID: { exitCode: EXIT_CODES.integrity.code, hint: '`sev network up` writes the profile again.' },
   NETWORK_BUSY: { exitCode: EXIT_CODES.failure.code, hint: 'Wait for the other command to end.' },
   STATE_FOREIGN: {
     exitCode: EXIT_CODES.failure.code,
@@ -42,11 +50,25 @@ const BY_CODE: Readonly<Record<string, { readonly exitCode: number; readonly hin
   },
 };
 
+/** What the operating system says of a path that a command was given. */
+const FILE_CODES = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EEXIST', 'EROFS']);
+
 /** Any failure as a problem; what is not typed is shown as UNEXPECTED. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof SevError) {
-    const { code, hint, exitCode } = error;
+    const { code, hint } = error;
+    const exitCode = code === 'INTERRUPTED' ? EXIT_CODES.interrupted.code : error.exitCode;
     return problem(code, withoutCode(error.message, code), exitCode, hint);
+  }
+  if (error instanceof InvalidArgumentError) {
+    return problem('USAGE', error.message, EXIT_CODES.usage.code, 'Add --help for the operands and options.');
+  }
+  const system = systemCode(error);
+  if (system !== undefined && FILE_CODES.has(system)) {
+    return problem('FILE_UNUSABLE', messageOf(error), EXIT_CODES.usage.code, 'Check the path and run the command again.');
+  }
+  if (system === 'ENOSPC') {
+    return problem('DISK_FULL', messageOf(error), EXIT_CODES.failure.code, 'Free space and run the command again.');
   }
   const kind = error instanceof Error ? TYPED[error.name] : undefined;
   if (error instanceof Error && kind !== undefined && 'code' in error && typeof error.code === 'string') {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { auditCommands } from './audit.js';
 import type { Answer, CommandContext, Runner } from './command.js';
 import { EXIT_CODES, exitCodesText } from './exit-codes.js';
@@ -54,7 +54,8 @@ function show(terminal: Terminal, answer: Answer | undefined): number {
 }
 
 function failed(error: unknown, terminal: Terminal, streams: CliStreams): number {
-  if (error instanceof CommanderError) {
+  // What commander itself found wrong it has already told; an operand that a command found wrong it has not.
+  if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) {
     const isHelp = error.exitCode === 0 || error.code === 'commander.help';
     if (!isHelp && terminal.json) {
       const message = error.message.replace(/^error: /, '');

@@ -205,7 +205,9 @@ function addList(group: Command, run: Runner): void {
     work: (_context, options, [taskId = '']) =>
       withSession({ ...options, label: 'operator' }, async ({ session }) => {
         const { learning } = await import('../ledger/index.js');
-        const rounds = (await collect(learning(session).rounds(taskId))).sort((a, b) => a.round - b.round);
+        const contract = learning(session);
+        await contract.task(taskId);
+        const rounds = (await collect(contract.rounds(taskId))).sort((a, b) => a.round - b.round);
         const rows = rounds.map((round) => [
           String(round.round),
           String(round.attempt),

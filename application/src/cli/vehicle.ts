@@ -132,9 +132,14 @@ async function enrollAnswer(outcomes: readonly EnrollmentOutcome[], out: string 
   const issued = outcomes.flatMap((outcome) => (outcome.issued === undefined ? [] : [outcome.issued]));
   const refused = outcomes.filter((outcome) => !outcome.accepted);
   const written = await writeOut(out, issued);
-  const lines = refused.map((o) => `  ${o.vehicleId}  ${o.code ?? ''}: ${o.detail ?? ''}`);
+  const { hintFor } = await import('../ledger/index.js');
+  const hintOf = ({ code = '' }: EnrollmentOutcome) => hintFor(code);
+  const lines = refused.flatMap((o) => [
+    `  ${o.vehicleId}  ${o.code ?? ''}: ${o.detail ?? ''}`,
+    ...(hintOf(o) === undefined ? [] : [`  → ${hintOf(o) ?? ''}`]),
+  ]);
   return {
-    data: outcomes,
+    data: outcomes.map((outcome) => ({ ...outcome, hint: hintOf(outcome) })),
     text: [`${String(issued.length)} enrolled, ${String(refused.length)} refused${written}`, ...lines].join('\n'),
     exitCode: refused.length === 0 ? EXIT_CODES.ok.code : EXIT_CODES.refused.code,
   };

@@ -2,11 +2,11 @@
 import { join, resolve } from 'node:path';
 
 /**
- * The home folder of a program or organisation: what `--home` says, else `SEV_HOME`, else `.sev/<what>` in the
- * working directory.
+ * The home folder of a program or organisation: what `--home` says, else `SEV_HOME`, else the folder of its name in
+ * `SEV_HOMES`, which is `.sev` in the working directory where it is not set.
  */
 export function homeOf(what: string, option?: string): string {
-  return resolve(option ?? process.env['SEV_HOME'] ?? join('.sev', what));
+  return resolve(option ?? process.env['SEV_HOME'] ?? join(process.env['SEV_HOMES'] ?? '.sev', what));
 }
 
 /** Names of the files in a home; the only place that builds these paths. */

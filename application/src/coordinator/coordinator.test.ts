@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { RoundRecord } from '@sev/chaincode/api';
+import type { ConsortiumRecord, RoundRecord } from '@sev/chaincode/api';
 import { Attester } from '../attester/attester.js';
 import { LedgerError } from '../ledger/errors.js';
 import { silentLog } from '../services/log.js';
@@ -266,6 +266,126 @@ describe('Coordinator', () => {
     await Promise.all([running, driving]);
     expect(federation.ledger.rounds.get(1)!.state).to.equal('open');
     expect(federation.ledger.transactions).not.to.include('CloseRound');
+  });
+
+  it('goes on with a later attempt that another coordinator opened after the round it knows', async () => {
+    const federation = new Federation({ vehicles: 3 });
+    const { ledger, mspIds, task } = federation;
+    const own = ledger.session('GridMSP');
+    const other = ledger.session('CityMSP');
+    let overtaken = false;
+    const session: typeof own = {
+      ...own,
+      submit: async (contract, transaction, argument) => {
+        if (transaction === 'OpenRound' && (argument as { round: number }).round === 2 && !overtaken) {
+          overtaken = true;
+          const ref = { taskId: task.taskId, round: 2, attempt: 1 };
+          const reason = 'given up';
+          const statements = mspIds.map((mspId) => federation.signer(mspId).abort(ref, reason));
+          await other.submit(contract, 'OpenRound', argument);
+          await other.submit(contract, 'AbortRound', { ...ref, reason, statements });
+          await other.submit(contract, 'OpenRound', { ...(argument as object), attempt: 2 });
+        }
+        return own.submit(contract, transaction, argument);
+      },
+    };
+    const coordinator = newCoordinator(federation, { session });
+    let over = false;
+    const driving = driveVehicles(
+      federation,
+      () => [coordinator],
+      () => over,
+    );
+    await coordinator.run();
+    over = true;
+    await driving;
+    expectWholeRun(federation, 3);
+    expect(ledger.rounds.get(2)!.attempt).to.equal(2);
+  });
+
+  it('asks governance again for the members when the statements of those it knew are too few', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const own = federation.ledger.session('GridMSP');
+    let asked = 0;
+    const session: typeof own = {
+      ...own,
+      evaluate: async (contract, transaction, argument) => {
+        const result = await own.evaluate(contract, transaction, argument);
+        if (transaction !== 'GetConsortium' || asked++ > 0) {
+          return result;
+        }
+        // As it was before two organisations joined by vote.
+        const before = result as ConsortiumRecord;
+        return { ...before, organisations: before.organisations.slice(0, 2) };
+      },
+    };
+    const coordinator = newCoordinator(federation, { session, lastRound: 1 });
+    let over = false;
+    const driving = driveVehicles(
+      federation,
+      () => [coordinator],
+      () => over,
+    );
+    await coordinator.run();
+    over = true;
+    await driving;
+    expectWholeRun(federation, 1);
+    expect(asked).to.equal(2);
+  });
+
+  it('does not abort a closed round past its deadline because the ledger was down', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const { rounds, transactions } = federation.ledger;
+    let failures = 3;
+    const hooks: Hooks = {
+      before: (transaction) => {
+        if (transaction === 'FinaliseRound' && failures-- > 0) {
+          // Down for so long that the deadline passes meanwhile.
+          rounds.set(1, { ...rounds.get(1)!, deadlineMs: Date.now() - 3_600_000 });
+          throw new LedgerError('LEDGER_UNREACHABLE', 'the gateway is down');
+        }
+      },
+    };
+    const coordinator = newCoordinator(federation, { lastRound: 1 }, 'GridMSP', hooks);
+    let over = false;
+    const driving = driveVehicles(
+      federation,
+      () => [coordinator],
+      () => over,
+    );
+    await coordinator.run();
+    over = true;
+    await driving;
+    expect(rounds.get(1)).to.include({ state: 'finalised', attempt: 1 });
+    expect(transactions).not.to.include('AbortRound');
+  });
+
+  it('looks at the store again where the attesters find less in it', async () => {
+    const federation = new Federation({ vehicles: 3, minimum: 2 });
+    const { ledger, store } = federation;
+    const coordinator = newCoordinator(federation, {
+      lastRound: 1,
+      sources: [
+        new OwnStatementSource(federation.signer('GridMSP')),
+        ...attesters(federation, ['MakerMSP', 'CityMSP', 'RegulatorMSP']).map((source) => ({
+          ...source,
+          close: (ref: Parameters<StatementSource['close']>[0]) => {
+            // Read by the coordinator when its envelope came, and lost since.
+            store.objects.delete(ledger.updates(ref)[0]!.updateHash);
+            return source.close(ref);
+          },
+        })),
+      ],
+    });
+    const running = coordinator.run();
+    await until(() => coordinator.status().state === 'open');
+    const round = ledger.rounds.get(1)!;
+    const envelopes = await Promise.all(federation.vehicleIds.map((id) => federation.envelope(round, id)));
+    await Promise.all(envelopes.map((envelope) => coordinator.submitEnvelope(round, envelope)));
+    await running;
+    const { state, proposal } = ledger.rounds.get(1)!;
+    expect(state).to.equal('finalised');
+    expect(proposal!.excluded.map(({ reason }) => reason)).to.deep.equal(['UPDATE_MISSING']);
   });
 
   it('refuses envelopes of another task, of an old round and from another base model', async () => {

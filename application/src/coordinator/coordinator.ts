@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Envelope, ItemResult, RoundState, Task } from '@sev/chaincode/api';
-import { SevError } from '../errors.js';
+import { SevError, hasCode } from '../errors.js';
 import { governance, learning } from '../ledger/contracts.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { faultKind } from '../services/ledger-faults.js';
@@ -273,10 +273,16 @@ export class Coordinator {
     }
     this.#options.log.warn(failureFields(error), 'looking at the ledger again');
     const { current } = this.#tracker;
+    const isWithoutMajority = hasCode(error, 'STATEMENTS_INSUFFICIENT');
+    if (isWithoutMajority) {
+      // Members, and with them the majority and the statement keys, may have changed by vote.
+      this.#gatherer = undefined;
+    }
     if (current?.record.state === 'closed') {
       // What the store holds may have changed since; the attesters look again too.
-      current.outcome = undefined;
-      current.finaliseRefused = true;
+      current.reconsider();
+      // A ledger or store that was down says nothing about the model, and must not end the attempt.
+      current.finaliseRefused ||= isWithoutMajority;
     }
     this.#tracker.distrust();
     await pause(backoffMs(failures, 20, 2_000), this.#ending.signal);

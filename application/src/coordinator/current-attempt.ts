@@ -104,16 +104,22 @@ export class CurrentAttempt {
     return this.#batcher.add(envelope);
   }
 
-  /** Reads an object once; a failed read is tried again by the next caller. */
+  /** Reads a model or update once; a failed read is tried again by the next caller. */
   fetch(hash: string): Promise<Uint8Array> {
     const known = this.#objects.get(hash);
     if (known !== undefined) {
       return known;
     }
-    const reading = this.#options.fetch(hash);
+    const reading = this.#readBounded(hash);
     this.#objects.set(hash, reading);
     reading.catch(() => this.#objects.delete(hash));
     return reading;
+  }
+
+  /** Forgets the outcome and what it was computed from, so that both are read and computed again. */
+  reconsider(): void {
+    this.outcome = undefined;
+    this.#objects.clear();
   }
 
   /** Refuses envelopes from now on. */
@@ -127,6 +133,19 @@ export class CurrentAttempt {
     const submitted = await this.#options.learning.recordUpdates({ ...this.ref, baseModelHash, envelopes });
     this.#ownTransactions.add(submitted.transactionId);
     this.clock.recorded(submitted);
-    return submitted.result.results;
+    const { results } = submitted.result;
+    envelopes.forEach(({ updateHash }, index) => {
+      if (results[index]?.accepted !== true) {
+        // Anybody may send an envelope; what nobody enrolled stands behind is not kept.
+        this.#objects.delete(updateHash);
+      }
+    });
+    return results;
+  }
+
+  /** What has another length than the model is excluded whatever it holds, so its bytes are not kept. */
+  async #readBounded(hash: string): Promise<Uint8Array> {
+    const bytes = await this.#options.fetch(hash);
+    return bytes.length === 4 * this.#options.task.model.parameters ? bytes : new Uint8Array(0);
   }
 }

@@ -39,7 +39,7 @@ export class RoundTracker {
   #current: CurrentAttempt | undefined;
   #isStale = true;
   #heard: HeardEvent[] = [];
-  #aheadWaiters: (() => void)[] = [];
+  readonly #aheadWaiters = new Set<() => void>();
 
   constructor(options: RoundTrackerOptions) {
     this.#options = options;
@@ -72,7 +72,7 @@ export class RoundTracker {
     try {
       const { learning } = this.#options;
       const known = this.#current?.ref;
-      const record = await (known === undefined ? latestRound(learning, task.taskId) : roundIfAny(learning, known));
+      const record = await (known === undefined ? latestRound(learning, task.taskId) : newestSince(learning, known));
       if (record !== undefined) {
         this.adopt(record, task);
         await this.#lookForUpdates();
@@ -107,7 +107,7 @@ export class RoundTracker {
       seenAtMs: Date.now(),
       onRecorded: onNews,
     });
-    this.#aheadWaiters.splice(0).forEach((wake) => {
+    this.#aheadWaiters.forEach((wake) => {
       wake();
     });
   }
@@ -124,8 +124,7 @@ export class RoundTracker {
       if (ending.aborted) {
         throw new SevError('SERVICE_CLOSING', 'the coordinator is shutting down');
       }
-      const adopted = new Promise<void>((resolve) => this.#aheadWaiters.push(resolve));
-      await Promise.race([adopted, pause(giveUpAt - Date.now(), ending)]);
+      await this.#adoption(giveUpAt - Date.now(), ending);
     }
     const current = this.#current;
     if (
@@ -136,6 +135,17 @@ export class RoundTracker {
       throw new SevError('ROUND_STALE', `attempt ${attemptKey(ref)} from this base model is not the present one`);
     }
     return current;
+  }
+
+  /** Waits until another attempt is adopted, or the time is over. */
+  async #adoption(timeoutMs: number, ending: AbortSignal): Promise<void> {
+    let wake = (): void => undefined;
+    const adopted = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    this.#aheadWaiters.add(wake);
+    await Promise.race([adopted, pause(timeoutMs, ending)]);
+    this.#aheadWaiters.delete(wake);
   }
 
   /** Reads which updates the ledger holds of an open attempt; others than this coordinator may have recorded some. */
@@ -167,6 +177,19 @@ export class RoundTracker {
     }
     this.#heard = later;
   }
+}
+
+/** The newest round from a known one on: another coordinator may have finalised it, and driven the next ones since. */
+async function newestSince(learning: LearningContract, known: AttemptRef): Promise<RoundRecord | undefined> {
+  let newest = await roundIfAny(learning, known);
+  while (newest?.state === 'finalised') {
+    const next = await roundIfAny(learning, { taskId: known.taskId, round: newest.round + 1 });
+    if (next === undefined) {
+      break;
+    }
+    newest = next;
+  }
+  return newest;
 }
 
 /** True for an event that tells nothing new about this attempt. */

@@ -86,6 +86,10 @@ describe('nextAction', () => {
     expect(nextAction(view({ round: { ...open, state: 'closed' }, usable: 1 })).kind).to.equal('abort');
   });
 
+  it('leaves rounds after its last one to others', () => {
+    expect(nextAction(view({ lastRound: 1 })).kind).to.equal('done');
+  });
+
   it('opens the next round from the finalised model, and is done after the last', () => {
     const proposal = {
       taskId: task.taskId,

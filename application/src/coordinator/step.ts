@@ -42,6 +42,9 @@ export function nextAction(view: RoundView): CoordinatorAction {
   if (round === undefined) {
     return { kind: 'open', round: 1, attempt: 1, baseModelHash: task.model.initialModelHash };
   }
+  if (round.round > view.lastRound) {
+    return { kind: 'done' }; // another coordinator goes on with the task
+  }
   switch (round.state) {
     case 'open':
       return actionWhileOpen(view, round);

@@ -30,4 +30,4 @@ export {
   type IssuedCertificate,
   type VehicleRequest,
 } from './vehicles.js';
-export { openWallet, type IdentityWallet } from './wallet.js';
+export { identityOf, openWallet, type IdentityWallet } from './wallet.js';

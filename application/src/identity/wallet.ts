@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Wallet, WalletStore, X509Identity } from 'fabric-network';
 import { z } from 'zod';
-import { parseFile } from '../config/profile.js';
+import { parseFile, type OrganisationProfile } from '../config/profile.js';
 import { EXIT, SevError } from '../errors.js';
 import { PRIVATE_FILE, makePrivateDirectory, readIfThere, readJson, writeFileAtomic } from '../store/files.js';
 import type { StoredIdentity } from './stored-identity.js';
@@ -106,6 +106,27 @@ export async function openWallet(directory: string): Promise<IdentityWallet> {
     list: async () => (await store.list()).sort(),
     remove: (label) => store.remove(label),
   };
+}
+
+/**
+ * An identity from an organisation's wallet, which must be of that organisation.
+ *
+ * @throws SevError IDENTITY_MISSING, IDENTITY_FOREIGN.
+ */
+export async function identityOf(
+  organisation: Pick<OrganisationProfile, 'name' | 'mspId'>,
+  wallet: IdentityWallet,
+  label: string,
+): Promise<StoredIdentity> {
+  const identity = await wallet.get(label);
+  if (identity.mspId !== organisation.mspId) {
+    const { name } = organisation;
+    throw new SevError('IDENTITY_FOREIGN', `${wallet.directory} holds identities of ${identity.mspId}, not of ${name}`, {
+      hint: `Name the home of ${name} with --home, or another organisation with --org.`,
+      exitCode: EXIT.usage,
+    });
+  }
+  return identity;
 }
 
 async function newFabricWallet(store: WalletStore): Promise<Wallet> {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { ErrorCode } from '@sev/chaincode/api';
 import { EXIT, SevError, type ExitCode } from '../errors.js';
 
 /** Codes of what can go wrong between a contract and its caller; contract errors keep the code of the contract. */
@@ -13,14 +14,37 @@ export const LEDGER_CODES = {
 } as const;
 export type LedgerCode = keyof typeof LEDGER_CODES;
 
-const HINTS: Readonly<Partial<Record<string, string>>> = {
+const HINTS: Readonly<Partial<Record<LedgerCode | ErrorCode, string>>> = {
   LEDGER_UNREACHABLE: 'Is the network running? `sev network status` tells.',
   LEDGER_TIMEOUT: 'The network is slow or stuck; `sev network status` tells.',
   LEDGER_CONFLICT: 'Try again later.',
   LEDGER_REFUSED:
     'Is the certificate of this network, in date and not revoked? Enrol again if the network was replaced.',
   LEDGER_FATE_UNKNOWN: 'Ask for the transaction by its id before sending anything again.',
+  ACCESS_DENIED: 'Use an identity that has the right: --org and --home choose it.',
+  CALLER_UNKNOWN: 'Governance decides which roles an organisation may give; use an identity with one of them.',
+  GOVERNANCE_MISSING: 'Set the consortium up with `sev network up`.',
+  GOVERNANCE_CONFLICT: 'Changes after the bootstrap are proposed and voted on.',
+  VEHICLE_UNKNOWN: '`sev vehicle list` names the enrolled vehicles.',
+  VEHICLE_CONFLICT: 'Make another identity with `sev vehicle init`.',
+  VEHICLE_NOT_ACTIVE: '`sev vehicle show` tells its status; a suspended one can be reinstated.',
+  VEHICLE_STATUS_TRANSITION: '`sev vehicle show` tells its status; a revoked vehicle stays revoked.',
+  TAG_ALREADY_ENROLLED: 'A car has one identity in a domain; use the one that it has.',
+  PUBLIC_KEY_ALREADY_ENROLLED: 'Make another key with `sev vehicle init`.',
+  MAKER_UNKNOWN: "Governance accredits makers; ask the car's maker for its attestation.",
+  ATTESTATION_INVALID: "Ask the car's maker for an attestation of this key and organisation.",
+  QUOTA_EXCEEDED: 'Governance can raise the quota by vote.',
+  RATE_EXCEEDED: 'Enrol the rest in the next window.',
+  TASK_UNKNOWN: '`sev task list` names the tasks.',
+  TASK_CONFLICT: 'Choose another id: a task never changes.',
+  ROUND_UNKNOWN: '`sev round list` names the rounds of a task.',
+  MODEL_UNKNOWN: '`sev round list` names the models of a task.',
 };
+
+/** What the reader of a code can do next, where there is something. */
+export function hintFor(code: string): string | undefined {
+  return (HINTS as Readonly<Partial<Record<string, string>>>)[code];
+}
 
 const EXIT_CODES: Readonly<Partial<Record<string, ExitCode>>> = {
   LEDGER_UNREACHABLE: EXIT.unreachable,
@@ -45,7 +69,7 @@ export class LedgerError extends SevError {
 
   constructor(code: string, detail: string, options: LedgerErrorOptions = {}) {
     super(code, `${code}: ${detail}`, {
-      hint: HINTS[code],
+      hint: hintFor(code),
       exitCode: EXIT_CODES[code] ?? EXIT.refused,
       cause: options.cause,
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export { governance, learning, pages, registry, type AttemptRef, type RoundRef } from './contracts.js';
-export { LEDGER_CODES, LedgerError, type LedgerCode } from './errors.js';
+export { LEDGER_CODES, LedgerError, hintFor, type LedgerCode } from './errors.js';
 export { openSession, type SessionOptions } from './gateway-session.js';
 export { DEFAULT_RETRY_POLICY, decide, type RetryPolicy } from './retry.js';
 export type {

@@ -24,15 +24,18 @@ export function storeFolder(homes: string): string {
 export interface AuditLedgerOptions {
   readonly session: LedgerSession;
   readonly store?: ObjectStore;
+  /** Hash of block 0 from a better source than the connection profile. */
+  readonly genesisHash?: string;
   readonly onProgress?: (progress: AuditProgress) => void;
 }
 
 /** Audits the ledger up to its present height through a session's gateway. */
-export async function auditLedger({ session, store, onProgress }: AuditLedgerOptions): Promise<AuditResult> {
-  const profile = await readConnectionProfile();
+export async function auditLedger(options: AuditLedgerOptions): Promise<AuditResult> {
+  const { session, store, genesisHash, onProgress } = options;
+  const anchors = anchorsOfProfile(await readConnectionProfile());
   const height = await session.height();
   return verifyLedger({
-    anchors: anchorsOfProfile(profile),
+    anchors: genesisHash === undefined ? anchors : { ...anchors, genesisHash },
     blocks: session.blocks({ startBlock: 0n, endBlock: height - 1n }),
     height: Number(height),
     ...(store === undefined ? {} : { store }),

@@ -121,6 +121,7 @@ async function preparePlan({ plan, homes, events }: RunOptions): Promise<RunPlan
   if (plan.vehicleIds.length > 0) {
     return plan;
   }
+  await savePlan(homes, plan); // An interrupted enrollment is resumed like everything else.
   events.onStep(`enrolling ${String(plan.vehicles)} vehicles`);
   const fleet = await enrollFleet({
     org: REGISTRAR_ORG,

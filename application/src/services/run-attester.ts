@@ -4,7 +4,7 @@ import { startAttesterServer } from '../attester/server.js';
 import { inHome } from '../config/homes.js';
 import { organisationNamed } from '../config/profile.js';
 import { readPrivateKey } from '../identity/keys.js';
-import { openWallet } from '../identity/wallet.js';
+import { identityOf, openWallet } from '../identity/wallet.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { HttpStore } from '../store/http-store.js';
 import { silentLog } from './log.js';
@@ -18,14 +18,15 @@ export type RunAttesterOptions = OrganisationServiceOptions;
  * Runs an organisation's attester: it signs statements about rounds that its own look at the ledger and its own
  * recomputation bear out.
  *
- * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, KEY_MISSING, PORT_IN_USE.
+ * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE.
  */
 export async function runAttester(options: RunAttesterOptions): Promise<RunningService> {
   const { profile, home, log = silentLog } = options;
-  const { mspId } = organisationNamed(profile, options.organisation);
+  const organisation = organisationNamed(profile, options.organisation);
+  const { mspId } = organisation;
   const wallet = await openWallet(inHome.wallet(home));
   const key = await readPrivateKey(inHome.signingKey(home));
-  const session = await openSession({ profile, identity: await wallet.get('attester') });
+  const session = await openSession({ profile, identity: await identityOf(organisation, wallet, 'attester') });
   try {
     const attester = new Attester({
       session,

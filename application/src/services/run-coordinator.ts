@@ -8,7 +8,7 @@ import { startCoordinatorServer } from '../coordinator/server.js';
 import { HttpStatementSource, OwnStatementSource } from '../coordinator/statement-sources.js';
 import type { StatementSource } from '../coordinator/statements.js';
 import { readPrivateKey } from '../identity/keys.js';
-import { openWallet } from '../identity/wallet.js';
+import { identityOf, openWallet } from '../identity/wallet.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { HttpStore } from '../store/http-store.js';
 import { failureFields, silentLog } from './log.js';
@@ -35,14 +35,15 @@ export interface RunCoordinatorOptions extends OrganisationServiceOptions {
  * Runs a coordinator until its last round is final. The timing of each round is written to
  * `<home>/rounds/<task>/<round>.json`.
  *
- * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, KEY_MISSING, PORT_IN_USE.
+ * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE.
  */
 export async function runCoordinator(options: RunCoordinatorOptions): Promise<RunningService> {
   const { profile, home, taskId, rounds, batch, maxAttempts, onTiming, log = silentLog } = options;
-  const { mspId } = organisationNamed(profile, options.organisation);
+  const organisation = organisationNamed(profile, options.organisation);
+  const { mspId } = organisation;
   const sources = await statementSources(options, mspId);
   const wallet = await openWallet(inHome.wallet(home));
-  const session = await openSession({ profile, identity: await wallet.get('coordinator') });
+  const session = await openSession({ profile, identity: await identityOf(organisation, wallet, 'coordinator') });
   let writing = Promise.resolve();
   try {
     const coordinator = new Coordinator({

@@ -82,7 +82,8 @@ async function readFacts(ctx: LedgerContext, round: RoundRecord, id: string): Pr
     ctx.registry.findVehicle(id),
     ctx.learning.findUpdate(round.taskId, round.round, round.attempt, id),
   ]);
-  const member = vehicle !== undefined && (await ctx.governance.organisation(vehicle.mspId)) !== undefined;
+  const organisation = vehicle && (await ctx.governance.organisation(vehicle.mspId));
+  const member = organisation?.roles.includes('vehicle') === true;
   return { vehicle, member, recorded };
 }
 

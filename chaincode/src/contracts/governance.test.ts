@@ -74,6 +74,15 @@ describe('governance:Bootstrap', () => {
       (c) => ({ ...c, organisations: [{ ...c.organisations[0], roles: ['operator', 'operator'] }] }),
     ],
     ['nobody who operates', (c) => ({ ...c, organisations: [{ ...c.organisations[0], roles: ['attester'] }] })],
+    [
+      'fewer operators than a majority of votes takes',
+      (c) => ({
+        ...c,
+        organisations: c.organisations.map((o) =>
+          o.mspId === GRID || o.mspId === CITY ? o : { ...o, roles: ['attester'] },
+        ),
+      }),
+    ],
     ['an unknown property', (c) => ({ ...c, extra: 1 })],
     ['a fraction', (c) => ({ ...c, policy: { ...c.policy, vehicleQuota: 1.5 } })],
   ];

@@ -5,6 +5,7 @@ import {
   MAX_ENVELOPES,
   TIME_MARGIN_MS,
   type BatchResult,
+  type Change,
   type Envelope,
   type ErrorCode,
   type ItemResult,
@@ -125,13 +126,23 @@ describe('learning:RecordUpdates', () => {
     expect(codes(results)).to.deep.equal(['VEHICLE_CERTIFICATE_EXPIRED']);
   });
 
-  it('refuses a vehicle whose organisation has left', async () => {
-    const change = { kind: 'remove-organisation', mspId: MAKER };
+  const decide = async (change: Change): Promise<void> => {
     await consortium.submit('governance:Propose', { proposalId: 'p-1', change }, GRID, 'operator');
     for (const mspId of [CITY, MAKER]) {
       await consortium.submit('governance:Vote', { proposalId: 'p-1', approve: true }, mspId, 'operator');
     }
     await consortium.submit('governance:Execute', { proposalId: 'p-1' }, GRID, 'operator');
+  };
+
+  it('refuses a vehicle whose organisation has left', async () => {
+    await decide({ kind: 'remove-organisation', mspId: MAKER });
+    const { results } = await driver.record(driver.envelopes(fleet.slice(0, 1)));
+    expect(codes(results)).to.deep.equal(['ORGANISATION_UNKNOWN']);
+  });
+
+  it('refuses a vehicle whose organisation may no longer hold vehicles, also through a coordinator', async () => {
+    const organisation = { ...consortium.organisation(MAKER), roles: ['operator' as const] };
+    await decide({ kind: 'put-organisation', organisation });
     const { results } = await driver.record(driver.envelopes(fleet.slice(0, 1)));
     expect(codes(results)).to.deep.equal(['ORGANISATION_UNKNOWN']);
   });

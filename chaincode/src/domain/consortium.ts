@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ContractError, parsePublicKey, type Bootstrap, type Change, type MakerKey, type Organisation } from '../api';
+import {
+  ContractError,
+  majorityOf,
+  parsePublicKey,
+  type Bootstrap,
+  type Change,
+  type MakerKey,
+  type Organisation,
+} from '../api';
 
 /** Checks what a schema cannot: that the consortium can act and that no organisation could vote twice. */
 export function checkBootstrap(content: Bootstrap): void {
@@ -66,8 +74,12 @@ function checkOrganisations(organisations: readonly Organisation[]): void {
     requireKey(`organisation ${organisation.mspId}`, organisation.signingKey);
     requireUniqueRoles(organisation);
   });
-  if (!organisations.some(({ roles }) => roles.includes('operator'))) {
-    throw new ContractError('ARGUMENT_INVALID', 'organisations: at least one must hold the role operator');
+  // Only operators vote, and a majority of all members decides: with fewer operators nothing could ever be changed.
+  const operators = organisations.filter(({ roles }) => roles.includes('operator')).length;
+  const needed = majorityOf(organisations.length);
+  if (operators < needed) {
+    const detail = `${operators} of ${organisations.length} hold the role operator, ${needed} must`;
+    throw new ContractError('ARGUMENT_INVALID', `organisations: ${detail}`);
   }
 }
 

@@ -15,7 +15,7 @@ import { publicKeyOf } from './public-keys';
 /** What the ledger holds of an envelope's vehicle. */
 export interface UpdateFacts {
   readonly vehicle: VehicleRecord | undefined;
-  /** Whether the vehicle's organisation is still a member. */
+  /** Whether the vehicle's organisation is still a member that may hold vehicles. */
   readonly member: boolean;
   /** The vehicle's update in this attempt, where one is recorded. */
   readonly recorded: UpdateRecord | undefined;
@@ -81,7 +81,7 @@ function requireEligible(vehicleId: string, { vehicle, member }: UpdateFacts, no
     throw new ContractError('VEHICLE_UNKNOWN', `${vehicleId} is not enrolled for learning`);
   }
   if (!member) {
-    throw new ContractError('ORGANISATION_UNKNOWN', `${vehicle.mspId} is no longer a member`);
+    throw new ContractError('ORGANISATION_UNKNOWN', `${vehicle.mspId} is no longer a member with the role vehicle`);
   }
   if (vehicle.status !== 'active') {
     throw new ContractError('VEHICLE_NOT_ACTIVE', `the vehicle is ${vehicle.status}`);

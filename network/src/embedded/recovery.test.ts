@@ -12,6 +12,7 @@ import { expect } from 'chai';
 import { LedgerError } from './ledger/errors.js';
 import { Ledger } from './ledger/ledger.js';
 import { startEmbeddedNetwork } from './network.js';
+import { decodeVarint } from './protocol/varint.js';
 import type { ChildReady } from './testing/child.js';
 import { connectClient } from './testing/client.js';
 import { networkConfig, newConsortium, type OrganisationMaterial } from './testing/consortium.js';
@@ -178,6 +179,22 @@ describe('The ledger on disk', function () {
     expect(error.code).to.equal('DATA_LOSS');
     expect(error.message).to.match(/block \d+ holds other transactions than its header says/);
     await flipByte(blockFile(), position);
+    await harness.start();
+    expect(await get('later')).to.equal('later');
+  });
+
+  it('keeps the blocks that it cannot tell apart when it is rebuilt', async () => {
+    await harness.stop();
+    await rm(join(harness.dataDir, 'state'), { recursive: true });
+    const content = await readFile(blockFile());
+    const genesis = decodeVarint(content, 0)!;
+    const damaged = Buffer.from(content);
+    damaged.set([0xff, 0xff, 0xff, 0x7f], genesis.length + genesis.value);
+    await writeFile(blockFile(), damaged);
+    const error = await rejection<LedgerError>(Ledger.open(harness.dataDir, () => undefined));
+    expect(error.message).to.contain('DATA_LOSS: what follows block 0 in the block files cannot be read');
+    expect((await stat(blockFile())).size).to.equal(content.length);
+    await writeFile(blockFile(), content);
     await harness.start();
     expect(await get('later')).to.equal('later');
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { peer } from '@hyperledger/fabric-protos';
+import { common, gateway as gatewayMessages, msp, peer } from '@hyperledger/fabric-protos';
 import { CommitError, type Contract, type Transaction } from '@hyperledger/fabric-gateway';
 import { expect } from 'chai';
 import { rejection, useNetwork } from '../testing/harness.js';
@@ -101,6 +101,27 @@ describe('Validation', function () {
     expect(await commit(forged)).to.equal(CODE.ENDORSEMENT_POLICY_FAILURE);
   });
 
+  it('goes on after an endorsement whose certificate holds a broken key', async () => {
+    const transaction = await endorse('put', 'poisoned', 'x');
+    const broken = withEndorsers(transaction.getBytes(), (pem) => {
+      const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+      const curve = Buffer.from('06082a8648ce3d030107', 'hex');
+      der[der.indexOf(curve) + curve.length - 1] = 0x7f;
+      return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
+    });
+    const poisoned = harness.client().gateway.newTransaction(broken);
+    expect(await commit(poisoned)).to.equal(CODE.ENDORSEMENT_POLICY_FAILURE);
+    await contract.submitTransaction('put', 'after-poison', 'x');
+  });
+
+  it('answers with the valid one of two transactions that share an id and a block', async () => {
+    const transaction = await endorse('put', 'shared', 'x');
+    const bytes = Buffer.from(transaction.getBytes());
+    const unendorsed = harness.client().gateway.newTransaction(withEndorsers(bytes, () => 'nobody'));
+    const [valid] = [await transaction.submit(), await unendorsed.submit()];
+    expect((await valid.getStatus()).code).to.equal(CODE.VALID);
+  });
+
   it('reports a conflict to a client that waits for the commit', async () => {
     const stale = contract.newProposal('increment', { arguments: ['waits'] });
     const endorsed = await stale.endorse();
@@ -128,6 +149,25 @@ describe('Validation', function () {
     expect(await rejection(waiting)).to.have.property('code', 4);
   });
 });
+
+/** A prepared transaction with other certificates in its endorsements. */
+function withEndorsers(bytes: Uint8Array, certificateOf: (pem: string) => string): Uint8Array {
+  const prepared = gatewayMessages.PreparedTransaction.deserializeBinary(bytes);
+  const envelope = prepared.getEnvelope()!;
+  const payload = common.Payload.deserializeBinary(envelope.getPayload_asU8());
+  const transaction = peer.Transaction.deserializeBinary(payload.getData_asU8());
+  const [action] = transaction.getActionsList();
+  const body = peer.ChaincodeActionPayload.deserializeBinary(action!.getPayload_asU8());
+  for (const endorsement of body.getAction()!.getEndorsementsList()) {
+    const endorser = msp.SerializedIdentity.deserializeBinary(endorsement.getEndorser_asU8());
+    endorser.setIdBytes(Buffer.from(certificateOf(Buffer.from(endorser.getIdBytes_asU8()).toString())));
+    endorsement.setEndorser(endorser.serializeBinary());
+  }
+  action!.setPayload(body.serializeBinary());
+  payload.setData(transaction.serializeBinary());
+  envelope.setPayload(payload.serializeBinary());
+  return prepared.serializeBinary();
+}
 
 /** The commit request of a transaction that the network never got. */
 async function commitBytes(transaction: Transaction, contract: Contract): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -51,6 +51,17 @@ describe('Block files', function () {
       }),
       { numRuns: 30 },
     );
+  });
+
+  it('give no block whose length prefix has changed', async () => {
+    const files = await BlockFiles.open(directory, START);
+    const location = await files.append(Buffer.alloc(200, 7));
+    const file = await open(join(directory, 'blockfile_000000'), 'r+');
+    await file.write(Buffer.from([0xc9]), 0, 1, 0);
+    await file.close();
+    const error: unknown = await files.read(location).catch((reason: unknown) => reason);
+    expect(error).to.have.property('code', 'DATA_LOSS');
+    await files.close();
   });
 
   it('go on in a new file when one is full', async () => {

@@ -77,15 +77,21 @@ export class BlockFiles {
     return location;
   }
 
-  /** Bytes of a block. @throws LedgerError DATA_LOSS where the file is shorter than that. */
+  /** Bytes of a block. @throws LedgerError DATA_LOSS where the file is shorter, or its length prefix is another. */
   async read(location: BlockLocation): Promise<Buffer> {
     const handle = await this.#handle(location.file);
-    const bytes = Buffer.alloc(location.length);
-    const { bytesRead } = await handle.read(bytes, 0, location.length, location.offset);
-    if (bytesRead !== location.length) {
+    const prefix = encodeVarint(location.length);
+    const frame = await readAt(handle, location.offset - prefix.length, prefix.length + location.length);
+    if (frame.length !== prefix.length + location.length) {
       throw new LedgerError('DATA_LOSS', `${this.#name(location.file)} ends inside a block`);
     }
-    return bytes;
+    if (!frame.subarray(0, prefix.length).equals(prefix)) {
+      throw new LedgerError(
+        'DATA_LOSS',
+        `${this.#name(location.file)}: the length before the block at ${String(location.offset)} has changed`,
+      );
+    }
+    return frame.subarray(prefix.length);
   }
 
   /** Whole frames from the current end on, moving the end past each frame that the caller takes. */
@@ -110,6 +116,12 @@ export class BlockFiles {
         return;
       }
     }
+  }
+
+  /** Whether there are bytes after the current end. */
+  async hasMore(): Promise<boolean> {
+    const { size } = await (await this.#handle(this.#end.file)).stat();
+    return size > this.#end.offset || (await this.#exists(this.#end.file + 1));
   }
 
   /** Removes everything after the current end. @returns number of bytes removed. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { common } from '@hyperledger/fabric-protos';
+import { common, peer } from '@hyperledger/fabric-protos';
 import { ClassicLevel } from 'classic-level';
 import {
   BLOCK_METADATA,
@@ -219,7 +219,7 @@ export class Ledger {
   }
 
   async #recover(log: Log): Promise<void> {
-    // Without a savepoint every block file is someone's committed chain: then only a torn tail may be dropped.
+    // Without a savepoint every block file is someone's committed chain: then nothing but a torn block 0 is dropped.
     const isRebuild = this.height === 0;
     for await (const frame of this.#files.scan()) {
       const number = this.height;
@@ -235,6 +235,10 @@ export class Ledger {
       const hash = this.#commitHash(block, transactions);
       await this.#apply(block, frame.bytes, frame.location, transactions, hash);
       log('info', 'applied a block that was written before the network stopped', { block: number });
+    }
+    if (isRebuild && this.height > 0 && (await this.#files.hasMore())) {
+      const last = String(this.height - 1);
+      throw new LedgerError('DATA_LOSS', `what follows block ${last} in the block files cannot be read`);
     }
     const removed = await this.#files.truncate();
     if (removed > 0) {
@@ -271,6 +275,7 @@ export class Ledger {
 
 function stateOperations(blockNumber: number, transactions: readonly CommittedTransaction[]): Operation[] {
   const operations: Operation[] = [];
+  const valid = new Set(transactions.filter(({ code }) => code === peer.TxValidationCode.VALID).map(({ id }) => id));
   transactions.forEach((transaction, index) => {
     const version = { block: blockNumber, transaction: index };
     for (const { namespace, key, value } of transaction.writes) {
@@ -290,7 +295,9 @@ function stateOperations(blockNumber: number, transactions: readonly CommittedTr
         },
       );
     }
-    if (transaction.id !== '' && isIndexed(transaction.code)) {
+    // An invalid transaction of the same block and id must not hide the one that is valid.
+    const isHidden = valid.has(transaction.id) && transaction.code !== peer.TxValidationCode.VALID;
+    if (transaction.id !== '' && isIndexed(transaction.code) && !isHidden) {
       operations.push({
         type: 'put',
         key: transactionKey(transaction.id),

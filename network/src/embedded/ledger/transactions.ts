@@ -80,7 +80,6 @@ export function isIndexed(code: number): boolean {
       codes.UNSUPPORTED_TX_PAYLOAD,
       codes.BAD_PROPOSAL_TXID,
       codes.DUPLICATE_TXID,
-      codes.INVALID_OTHER_REASON,
       codes.NOT_VALIDATED,
     ] as number[]
   ).includes(code);

@@ -74,6 +74,15 @@ describe('The membership checks', () => {
     expect(reasonOf(() => msp.identify(Buffer.from([0xff, 0xff]), now))).to.equal('MALFORMED');
   });
 
+  it('refuse a certificate whose key cannot be decoded', async () => {
+    const { pem } = await issue(a, ['peer']);
+    const der = Buffer.from(x509.PemConverter.decodeFirst(pem));
+    const curve = Buffer.from('06082a8648ce3d030107', 'hex');
+    der[der.indexOf(curve) + curve.length - 1] = 0x7f;
+    const broken = x509.PemConverter.encode(der, 'CERTIFICATE');
+    expect(reasonOf(() => msp.identify(serializeIdentity('AMSP', broken), now))).to.equal('MALFORMED');
+  });
+
   it('refuse a certificate of a CA that only bears the name of the real one', async () => {
     const impostor = await CertificateAuthority.open(await CertificateAuthority.createRoot('AMSP', 'ca-a'));
     const { pem } = await issue(impostor, ['client']);

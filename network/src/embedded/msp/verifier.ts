@@ -61,6 +61,15 @@ function parseCertificate(idBytes: Uint8Array): X509Certificate {
   }
 }
 
+/** A certificate's key is decoded only now: anybody may send one that parses with a key that does not. */
+function publicKeyOf(certificate: X509Certificate): KeyObject {
+  try {
+    return certificate.publicKey;
+  } catch (error) {
+    throw new MspError('MALFORMED', `could not decode the public key: ${messageOf(error)}`);
+  }
+}
+
 /** The one organisational unit that says what the identity is (Fabric: NodeOUs). */
 function nodeOu(mspId: string, certificate: x509.X509Certificate): NodeOu {
   const units = certificate.subjectName.getField('OU');
@@ -184,7 +193,7 @@ class X509MembershipVerifier implements RevocableMembershipVerifier {
     const { mspId, idBytes } = deserializeIdentity(serializedIdentity);
     const msp = this.#msp(mspId);
     const certificate = parseCertificate(idBytes);
-    const { publicKey } = certificate;
+    const publicKey = publicKeyOf(certificate);
     if (!isP256(publicKey)) {
       throw new MspError(
         'MALFORMED',

@@ -10,12 +10,17 @@ export interface TransactionAction {
   readonly proposalPayload: Uint8Array;
   readonly proposalHash: Uint8Array;
   readonly responsePayload: Uint8Array;
-  readonly chaincodeName: string;
+  /** Undefined where the action names no chaincode. */
+  readonly chaincodeName: string | undefined;
   readonly chaincodeVersion: string;
   readonly results: Uint8Array;
   readonly event: peer.ChaincodeEvent | undefined;
   readonly endorsements: readonly peer.Endorsement[];
+  /** What of the chaincode's action does not decode; its fields are then empty. */
+  readonly unreadable: 'action' | 'event' | undefined;
 }
+
+type ActionParts = Pick<TransactionAction, 'chaincodeName' | 'chaincodeVersion' | 'results' | 'event' | 'unreadable'>;
 
 /** Bytes that all endorsers of a transaction must agree on. */
 export function newResponsePayload(
@@ -94,20 +99,41 @@ export function unpackTransaction(data: Uint8Array): TransactionAction {
   const endorsed = required(actionPayload.getAction(), 'chaincode endorsed action');
   const responsePayload = endorsed.getProposalResponsePayload_asU8();
   const proposalResponse = peer.ProposalResponsePayload.deserializeBinary(responsePayload);
-  const chaincodeAction = peer.ChaincodeAction.deserializeBinary(proposalResponse.getExtension_asU8());
-  const events = chaincodeAction.getEvents_asU8();
   return {
     payloadBytes: action.getPayload_asU8(),
     signatureHeader: action.getHeader_asU8(),
     proposalPayload: actionPayload.getChaincodeProposalPayload_asU8(),
     proposalHash: proposalResponse.getProposalHash_asU8(),
     responsePayload,
-    chaincodeName: chaincodeAction.getChaincodeId()?.getName() ?? '',
-    chaincodeVersion: chaincodeAction.getChaincodeId()?.getVersion() ?? '',
-    results: chaincodeAction.getResults_asU8(),
-    event: events.length === 0 ? undefined : peer.ChaincodeEvent.deserializeBinary(events),
     endorsements: endorsed.getEndorsementsList(),
+    ...unpackAction(proposalResponse.getExtension_asU8()),
   };
+}
+
+function unpackAction(extension: Uint8Array): ActionParts {
+  let parts: ActionParts = {
+    chaincodeName: undefined,
+    chaincodeVersion: '',
+    results: new Uint8Array(),
+    event: undefined,
+    unreadable: 'action',
+  };
+  try {
+    const action = peer.ChaincodeAction.deserializeBinary(extension);
+    parts = {
+      chaincodeName: action.getChaincodeId()?.getName(),
+      chaincodeVersion: action.getChaincodeId()?.getVersion() ?? '',
+      results: action.getResults_asU8(),
+      event: undefined,
+      unreadable: 'event',
+    };
+    const events = action.getEvents_asU8();
+    const event = events.length === 0 ? undefined : peer.ChaincodeEvent.deserializeBinary(events);
+    return { ...parts, event, unreadable: undefined };
+  } catch {
+    // Which part it is decides the validation code.
+    return parts;
+  }
 }
 
 /** Public read/write set of each namespace in a transaction's results. */
