@@ -13,6 +13,7 @@ export const NETWORK_ERROR_CODES = {
   NETWORK_BUSY: 'Another command is bringing this network up, down or away.',
   ALREADY_RUNNING: 'Another process runs on this state.',
   PROFILE_INVALID: 'The connection profile does not have the documented form.',
+  DATA_LOSS: 'Files of the ledger are damaged or missing.',
   STATE_FOREIGN: 'The state directory belongs to something else, to a newer version or to another consortium.',
 } as const;
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import type { Proposal, RoundRecord } from '@sev/chaincode/api';
+import { verifyStatement, type CloseStatement, type Proposal, type RoundRecord } from '@sev/chaincode/api';
+import { parametersToBytes } from '@sev/fl';
+import { createPublicKey } from 'node:crypto';
 import { attemptOf } from '../services/attempt.js';
 import { silentLog } from '../services/log.js';
+import { networkName } from '../services/network-name.js';
 import { computeOutcome } from '../services/round-outcome.js';
+import { StatementSigner } from '../services/statement-signer.js';
 import { Federation, type FederationOptions } from '../testing/federation.js';
 import { Attester } from './attester.js';
 
@@ -21,10 +25,12 @@ async function newScene(options: FederationOptions = {}): Promise<Scene> {
   const federation = new Federation({ vehicles: 4, minimum: 2, target: 4, graceMs: 30, ...options });
   const { ledger, store, task } = federation;
   const grid = ledger.session('GridMSP');
+  const session = ledger.session('CityMSP');
+  const key = federation.organisationKey('CityMSP');
   const attester = new Attester({
-    session: ledger.session('CityMSP'),
+    session,
     store,
-    signer: federation.signer('CityMSP'),
+    signer: new StatementSigner('CityMSP', key, networkName(session)),
     log: silentLog,
   });
   const base = { taskId: task.taskId, round: 1, attempt: 1, baseModelHash: task.model.initialModelHash };
@@ -41,7 +47,7 @@ async function newScene(options: FederationOptions = {}): Promise<Scene> {
     },
     close: async () => {
       const ref = attemptOf(base);
-      const statements = federation.mspIds.map((mspId) => federation.signer(mspId).close(ref));
+      const statements = await Promise.all(federation.mspIds.map((mspId) => federation.signer(mspId).close(ref)));
       await grid.submit('learning', 'CloseRound', { ...ref, statements });
     },
     propose: async () => {
@@ -82,9 +88,48 @@ describe('Attester', () => {
     await codeOf(attester.close(attemptOf(round())));
     await graceOver();
     expect(await codeOf(attester.close(attemptOf(round())))).to.equal('COHORT_TOO_SMALL');
-    expect(await codeOf(attester.abort(attemptOf(round()), 'too few'))).to.equal(undefined);
+    expect(await codeOf(attester.abort(attemptOf(round()), 'COHORT_TOO_SMALL'))).to.equal(undefined);
     await record(2);
-    expect(await codeOf(attester.abort(attemptOf(round()), 'too few'))).to.equal('COHORT_REACHED');
+    expect(await codeOf(attester.abort(attemptOf(round()), 'COHORT_TOO_SMALL'))).to.equal('COHORT_REACHED');
+  });
+
+  it('agrees to abort for want of a majority only when a closed round has been without one for a round', async () => {
+    let hoursAgo = 2;
+    const { attester, record, round, close } = await newScene({ now: () => Date.now() - hoursAgo * 3_600_000 });
+    const abort = () => codeOf(attester.abort(attemptOf(round()), 'NO_MAJORITY'));
+    await record(4);
+    expect(await abort(), 'while it is open').to.equal('REASON_NOT_CONFIRMED');
+    hoursAgo = 0;
+    await close();
+    expect(await abort(), 'when it has just been closed, long after its deadline').to.equal('REASON_NOT_CONFIRMED');
+  });
+
+  it('agrees to it then', async () => {
+    const { attester, record, round, close } = await newScene({ now: () => Date.now() - 3_600_000 });
+    await record(4);
+    await close();
+    expect(await codeOf(attester.abort(attemptOf(round()), 'NO_MAJORITY'))).to.equal(undefined);
+  });
+
+  it('does not decide for its operator', async () => {
+    const { attester, record, round } = await newScene();
+    await graceOver();
+    expect(await codeOf(attester.abort(attemptOf(round()), 'OPERATOR'))).to.equal('REASON_NOT_CONFIRMED');
+    await record(4);
+    expect(await codeOf(attester.abort(attemptOf(round()), 'OPERATOR'))).to.equal('REASON_NOT_CONFIRMED');
+  });
+
+  it('signs for the network that its own ledger names', async () => {
+    const { attester, record, round, federation } = await newScene();
+    await record(4);
+    const { mspId, signature } = await attester.close(attemptOf(round()));
+    const key = createPublicKey(federation.organisationKey(mspId));
+    const statement = (consortium: string): CloseStatement => ({
+      type: 'sev/close-round/v1',
+      ...{ consortium, ...attemptOf(round()), mspId },
+    });
+    expect(verifyStatement(statement(federation.consortium), signature, key)).to.equal(true);
+    expect(verifyStatement(statement('f'.repeat(64)), signature, key)).to.equal(false);
   });
 
   it('says nothing about rounds and attempts that its ledger does not show', async () => {
@@ -142,15 +187,16 @@ describe('Attester', () => {
     expect(await codeOf(attester.attest(proposal))).to.equal('ATTESTATION_REFUSED');
   });
 
-  it('excludes missing, short and non-finite updates by name, as the coordinator does', async () => {
-    const { attester, close, propose, federation, round } = await newScene();
-    const [a, b, c, d] = federation.vehicleIds as [string, string, string, string];
+  it('excludes missing, short, non-finite and boundless updates by name, as the coordinator does', async () => {
+    const { attester, close, propose, federation, round } = await newScene({ vehicles: 5 });
+    const [a, b, c, d, e] = federation.vehicleIds as [string, string, string, string, string];
     const length = 4 * federation.task.model.parameters;
     const envelopes = [
       federation.sign(round(), a, 'd'.repeat(64)),
       await federation.envelope(round(), b, new Uint8Array(length - 4)),
       await federation.envelope(round(), c, new Uint8Array(length).fill(0xff)),
-      await federation.envelope(round(), d),
+      await federation.envelope(round(), d, parametersToBytes(new Float32Array(length / 4).fill(3e38))),
+      await federation.envelope(round(), e),
     ];
     const { baseModelHash } = round();
     await federation.ledger
@@ -162,9 +208,10 @@ describe('Attester', () => {
       { vehicleId: a, reason: 'UPDATE_MISSING' },
       { vehicleId: b, reason: 'UPDATE_LENGTH' },
       { vehicleId: c, reason: 'UPDATE_NOT_FINITE' },
+      { vehicleId: d, reason: 'UPDATE_OUT_OF_RANGE' },
     ]);
     expect(await codeOf(attester.attest(proposal))).to.equal(undefined);
-    expect(await codeOf(attester.abort(attemptOf(round()), 'too few usable'))).to.equal(undefined);
+    expect(await codeOf(attester.abort(attemptOf(round()), 'COHORT_TOO_SMALL'))).to.equal(undefined);
   });
 
   it('takes a store that does not answer for an outage and not for missing updates', async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   sha256Hex,
+  type AbortReason,
   type Proposal,
   type RoundRecord,
   type SignedBy,
@@ -28,6 +29,8 @@ import {
   refuseAbort,
   refuseAbortClosed,
   refuseClose,
+  refuseNoMajority,
+  refuseOperator,
   refuseProposal,
   refuseState,
   type OpenAttempt,
@@ -93,14 +96,27 @@ export class Attester {
     return this.#options.signer.close(ref);
   }
 
-  /** @throws SevError with the code of the {@link Refusal}; LedgerError. */
-  async abort(ref: AttemptRef, reason: string): Promise<SignedBy> {
+  /**
+   * Signs for no reason but one that it finds true itself.
+   *
+   * @throws SevError with the code of the {@link Refusal}; LedgerError.
+   */
+  async abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
     const { round, updates, task } = await this.#read(ref);
     insist(refuseState(ref, round, ['open', 'closed']));
-    if (round?.state === 'closed') {
-      insist(refuseAbortClosed(task, await this.#compute(task, round, updates)));
-    } else {
-      insist(refuseAbort(this.#openAttempt(ref, task, updates)));
+    switch (reason) {
+      case 'COHORT_TOO_SMALL':
+        insist(
+          round?.state === 'closed'
+            ? refuseAbortClosed(task, await this.#compute(task, round, updates))
+            : refuseAbort(this.#openAttempt(ref, task, updates)),
+        );
+        break;
+      case 'NO_MAJORITY':
+        insist(refuseNoMajority(task, round, Date.now()));
+        break;
+      case 'OPERATOR':
+        insist(refuseOperator());
     }
     return this.#options.signer.abort(ref, reason);
   }

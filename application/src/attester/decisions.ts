@@ -6,7 +6,13 @@ import type { RoundOutcome } from '../services/round-outcome.js';
 /** Why an attester does not sign; undefined where it does. */
 export interface Refusal {
   readonly code:
-    'ROUND_STATE' | 'ROUND_STALE' | 'GRACE_NOT_OVER' | 'COHORT_TOO_SMALL' | 'COHORT_REACHED' | 'ATTESTATION_REFUSED';
+    | 'ROUND_STATE'
+    | 'ROUND_STALE'
+    | 'GRACE_NOT_OVER'
+    | 'COHORT_TOO_SMALL'
+    | 'COHORT_REACHED'
+    | 'REASON_NOT_CONFIRMED'
+    | 'ATTESTATION_REFUSED';
   readonly detail: string;
 }
 
@@ -57,6 +63,22 @@ export function refuseAbortClosed(task: Task, outcome: RoundOutcome): Refusal | 
   return outcome.usable < minimum
     ? undefined
     : { code: 'COHORT_REACHED', detail: `${String(outcome.usable)} usable updates, the minimum is ${String(minimum)}` };
+}
+
+/** A closed round may be given up for want of a majority when as long as a round takes has gone by without one. */
+export function refuseNoMajority(task: Task, round: RoundRecord | undefined, nowMs: number): Refusal | undefined {
+  if (round?.state !== 'closed' || round.closedAtMs === undefined) {
+    return { code: 'REASON_NOT_CONFIRMED', detail: 'the round is not closed, and no majority was asked for yet' };
+  }
+  const left = round.closedAtMs + task.deadlines.roundMs - nowMs;
+  return left <= 0
+    ? undefined
+    : { code: 'REASON_NOT_CONFIRMED', detail: `attesters have ${String(left)} ms left to attest the model` };
+}
+
+/** Nothing that an attester could find out bears this reason out. */
+export function refuseOperator(): Refusal {
+  return { code: 'REASON_NOT_CONFIRMED', detail: 'an attester does not decide for its operator' };
 }
 
 /** Compares a proposal with what the attester has computed itself, and names what differs. */

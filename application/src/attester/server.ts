@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { attemptNumber, identifier, proposal, reason, roundNumber } from '@sev/chaincode/api';
+import { abortReason, attemptNumber, identifier, proposal, roundNumber } from '@sev/chaincode/api';
 import { z } from 'zod';
 import { SevError } from '../errors.js';
 import { startHttpServer, type HttpServer } from '../services/http-server.js';
@@ -8,7 +8,7 @@ import type { Attester } from './attester.js';
 
 const ref = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
 const closeRequest = z.strictObject(ref);
-const abortRequest = z.strictObject({ ...ref, reason });
+const abortRequest = z.strictObject({ ...ref, reason: abortReason });
 const attestRequest = z.strictObject({ proposal });
 
 export interface AttesterServerOptions {
@@ -41,6 +41,7 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
       GRACE_NOT_OVER: 409,
       COHORT_TOO_SMALL: 409,
       COHORT_REACHED: 409,
+      REASON_NOT_CONFIRMED: 409,
       ATTESTATION_REFUSED: 409,
       OBJECT_MISSING: 503,
       CONTENT_HASH_MISMATCH: 503,
@@ -50,8 +51,8 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
         response.json(await attester.close(parsed(closeRequest, request.body)));
       });
       app.post('/statements/abort', async (request, response) => {
-        const { reason: why, ...attempt } = parsed(abortRequest, request.body);
-        response.json(await attester.abort(attempt, why));
+        const { reason, ...attempt } = parsed(abortRequest, request.body);
+        response.json(await attester.abort(attempt, reason));
       });
       app.post('/statements/attest', async (request, response) => {
         response.json(await attester.attest(parsed(attestRequest, request.body).proposal));

@@ -77,7 +77,7 @@ describe('audit', function () {
     store = await FileStore.open(run.objects);
     anchors = anchorsOfProfile(run.network.profile);
     const operators = await Promise.all(['grid', 'city'].map((org) => run.network.session(org, 'coordinator')));
-    await raceForRound(operators, run.report.rounds.at(-1)!.modelHash);
+    await raceForRound(operators);
     const path = join(folder, 'ledger.sev');
     const endBlock = (await session.height()) - 1n;
     await exportLedger(session.blocks({ startBlock: 0n, endBlock }), manifestOf(run.network.profile), path);
@@ -93,8 +93,12 @@ describe('audit', function () {
   });
 
   /** Two coordinators open the same round at once: one of the transactions becomes invalid and stays in its block. */
-  async function raceForRound(sessions: readonly LedgerSession[], baseModelHash: string): Promise<void> {
-    const request = { taskId: 'price-example', round: 3, attempt: 1, baseModelHash };
+  async function raceForRound(sessions: readonly LedgerSession[]): Promise<void> {
+    const contract = learning(sessions[0]!);
+    const { task } = await contract.task('price-example');
+    const taskId = 'price-race';
+    await contract.createTask({ ...task, taskId });
+    const request = { taskId, round: 1, attempt: 1, baseModelHash: task.model.initialModelHash };
     const opened = await Promise.allSettled(sessions.map((s) => learning(s).openRound(request)));
     const refused = opened.flatMap((o) => (o.status === 'rejected' ? [o.reason as unknown] : []));
     expect(refused.every((error) => hasCode(error, 'ROUND_CONFLICT', 'ROUND_STATE'))).to.equal(true);
@@ -108,7 +112,7 @@ describe('audit', function () {
       vehicles: 3,
       updates: 6,
       rounds: 2,
-      models: 3,
+      models: 4,
       aggregations: 2,
       objects: 9,
     });

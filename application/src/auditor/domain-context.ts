@@ -14,6 +14,7 @@ import type { Audited } from './records.js';
 export interface DomainTransaction {
   /** `block 12, transaction 3 (1f0c…)` */
   readonly where: string;
+  readonly blockNumber: number;
   /** `learning:RecordUpdates` */
   readonly name: string;
   readonly argument: unknown;
@@ -27,6 +28,14 @@ export interface RecordWrite<R> {
   readonly before: R | undefined;
 }
 
+/** What an attempt at a round cost the ledger. */
+export interface RoundActivity {
+  /** Valid transactions that name the attempt. */
+  transactions: number;
+  /** Numbers of the blocks that hold them. */
+  readonly blocks: Set<number>;
+}
+
 export interface FinalisedRound {
   readonly task: Audited<'task'>['task'];
   readonly record: Audited<'round'>;
@@ -35,9 +44,9 @@ export interface FinalisedRound {
 
 /** Everything that the replay of the domain's rules remembers. */
 export interface DomainState {
-  consortium: Pick<ConsortiumRecord, 'organisations' | 'makers' | 'policy'> | undefined;
+  consortium: Omit<ConsortiumRecord, 'docType' | 'schemaVersion'> | undefined;
   readonly vehicles: Map<string, Audited<'vehicle'>>;
-  /** `domain/tag` → vehicleId */
+  /** `maker's organisation/domain/tag` → vehicleId */
   readonly tags: Map<string, string>;
   readonly tasks: Map<string, Audited<'task'>['task']>;
   /** `task/round` → its latest record */
@@ -47,6 +56,8 @@ export interface DomainState {
   /** `task/modelHash` → record */
   readonly models: Map<string, Audited<'model'>>;
   readonly finalised: FinalisedRound[];
+  /** `task/round/attempt` → what it cost */
+  readonly activity: Map<string, RoundActivity>;
   readonly counts: AuditCounts;
 }
 
@@ -60,6 +71,7 @@ export function newDomainState(counts: AuditCounts): DomainState {
     updates: new Map(),
     models: new Map(),
     finalised: [],
+    activity: new Map(),
     counts,
   };
 }

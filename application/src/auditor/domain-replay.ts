@@ -55,6 +55,7 @@ export class DomainReplay {
   }
 
   #apply(transaction: DomainTransaction, values: readonly ReplacedValue[]): void {
+    countActivity(this.state, transaction);
     const writes = values.map((value) => readWrite(transaction, value)).filter((write) => write !== undefined);
     const voted = this.#governance.apply(transaction);
     const vehicles = ofType(writes, 'vehicle');
@@ -71,6 +72,22 @@ export class DomainReplay {
     checkBatchResults(this.state, transaction, enrollments, new Set(enrolled));
     checkBatchResults(this.state, transaction, batches, new Set(recorded));
   }
+}
+
+const attemptRef = z.object({ taskId: z.string(), round: z.number(), attempt: z.number() });
+const attemptNamed = z.union([attemptRef, z.object({ proposal: attemptRef }).transform(({ proposal }) => proposal)]);
+
+function countActivity({ activity }: DomainState, { name, argument, blockNumber }: DomainTransaction): void {
+  const named = name.startsWith('learning:') ? attemptNamed.safeParse(argument) : undefined;
+  if (named?.success !== true) {
+    return;
+  }
+  const { taskId, round, attempt } = named.data;
+  const key = `${taskId}/${String(round)}/${String(attempt)}`;
+  const known = activity.get(key) ?? { transactions: 0, blocks: new Set() };
+  known.transactions += 1;
+  known.blocks.add(blockNumber);
+  activity.set(key, known);
 }
 
 function readWrite(transaction: DomainTransaction, value: ReplacedValue): RecordWrite<AuditedRecord> | undefined {

@@ -39,6 +39,7 @@ export const AUDIT_CODES = {
   CONTENT_HASH_MISMATCH: 'The store holds other bytes under this name.',
   OBJECT_MALFORMED: 'The object is not a vector of parameters of the length that the task names.',
   AGGREGATION_MISMATCH: 'Aggregating the recorded updates again gives another model.',
+  REPORT_MISMATCH: 'The report names another model than the blocks hold.',
 } as const;
 
 export type AuditCode = keyof typeof AUDIT_CODES;

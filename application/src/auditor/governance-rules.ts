@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { bootstrap, execute, majorityOf, propose, vote, type Change, type ConsortiumRecord } from '@sev/chaincode/api';
+import {
+  bootstrap,
+  execute,
+  hashOf,
+  majorityOf,
+  propose,
+  vote,
+  type Change,
+  type ConsortiumRecord,
+} from '@sev/chaincode/api';
 import { consortiumOf, recordError, type DomainState, type DomainTransaction } from './domain-context.js';
 
 interface OpenProposal {
@@ -8,7 +17,7 @@ interface OpenProposal {
   executed: boolean;
 }
 
-type Members = Pick<ConsortiumRecord, 'organisations' | 'makers' | 'policy'>;
+type Members = Omit<ConsortiumRecord, 'docType' | 'schemaVersion'>;
 
 /** Replays how the consortium came to be and changed: bootstrap, proposals, one vote an organisation, majority. */
 export class GovernanceRules {
@@ -36,8 +45,9 @@ export class GovernanceRules {
   }
 
   #bootstrap(transaction: DomainTransaction): void {
-    // The first one counts; a repetition changes nothing on the ledger.
-    this.state.consortium ??= bootstrap.parse(transaction.argument);
+    // The first one counts, and names the network for good; a repetition changes nothing on the ledger.
+    const content = bootstrap.parse(transaction.argument);
+    this.state.consortium ??= { ...content, bootstrapHash: hashOf(content) };
   }
 
   #propose(transaction: DomainTransaction): void {

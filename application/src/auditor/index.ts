@@ -11,6 +11,7 @@ export {
 export {
   AUDIT_CODES,
   AuditError,
+  newAuditCounts,
   type AuditCode,
   type AuditCounts,
   type AuditFailure,
@@ -19,10 +20,12 @@ export {
 export { type TrustAnchors } from './replay.js';
 export { auditHistory, type HistoryEvent, type HistoryTarget } from './history.js';
 export {
+  isDataLoss,
   verifyExport,
   verifyLedger,
   type AuditProgress,
   type AuditResult,
+  type AuditedRound,
   type CheckOptions,
   type VerifyExportOptions,
   type VerifyOptions,

@@ -2,6 +2,7 @@
 import {
   TIME_MARGIN_MS,
   abortRound,
+  aloneAfterMs,
   canonicalJson,
   closeRound,
   cohortHash,
@@ -15,6 +16,7 @@ import {
   type UpdateStatement,
 } from '@sev/chaincode/api';
 import {
+  consortiumOf,
   recordError,
   requireMajority,
   statementHolds,
@@ -53,6 +55,9 @@ export function checkTaskWrites(
     if (parameterCount(task.model.layers) !== task.model.parameters) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} counts its parameters wrongly`);
     }
+    if (task.deadlines.graceMs > task.deadlines.roundMs) {
+      throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} has a grace time beyond its deadline`);
+    }
     state.tasks.set(task.taskId, task);
   }
 }
@@ -74,6 +79,7 @@ export function checkUpdateWrites(
     }
     const statement: UpdateStatement = {
       type: 'sev/update/v1',
+      consortium: consortiumOf(state, transaction).bootstrapHash,
       taskId: record.taskId,
       round: record.round,
       attempt: record.attempt,
@@ -162,7 +168,7 @@ export function checkRoundWrites(
         break;
       case 'open → aborted by learning:AbortRound':
       case 'closed → aborted by learning:AbortRound':
-        checkAborted(state, transaction, record);
+        checkAborted(state, transaction, record, before ?? record);
         break;
       case 'closed → finalised by learning:FinaliseRound':
         checkFinalised(state, transaction, record);
@@ -176,12 +182,18 @@ export function checkRoundWrites(
   }
 }
 
-/** What an attempt was opened with stays as it is: its end is judged by its deadline. */
+/** What an attempt was opened with stays as it is, and when it was closed: its end is judged by them. */
 function checkKept(transaction: DomainTransaction, record: Round, before: Round | undefined): void {
   const opening = ({ privacy, openedAtMs, openedBy, deadlineMs }: Round): string =>
     canonicalJson({ privacy, openedAtMs, openedBy, deadlineMs });
-  if (before?.attempt === record.attempt && opening(before) !== opening(record)) {
+  if (before?.attempt !== record.attempt) {
+    return;
+  }
+  if (opening(before) !== opening(record)) {
     throw recordError(transaction, 'RECORD_OVERWRITTEN', `round ${attemptKey(record)} changed how it was opened`);
+  }
+  if (before.state === 'closed' && before.closedAtMs !== record.closedAtMs) {
+    throw recordError(transaction, 'RECORD_OVERWRITTEN', `round ${attemptKey(record)} changed when it was closed`);
   }
 }
 
@@ -204,11 +216,14 @@ function checkOpened(
   if (!isNext || (before !== undefined && before.state !== 'aborted')) {
     throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} was opened out of order`);
   }
+  if (record.round > task.plannedRounds) {
+    const detail = `round ${attemptKey(record)} was opened; the task plans ${String(task.plannedRounds)}`;
+    throw recordError(transaction, 'ROUND_TRANSITION', detail);
+  }
   if (
     record.openedBy !== transaction.creatorMspId ||
     record.openedAtMs !== transaction.timestampMs ||
-    record.deadlineMs !== record.openedAtMs + task.deadlines.roundMs ||
-    record.privacy !== task.privacy
+    record.deadlineMs !== record.openedAtMs + task.deadlines.roundMs
   ) {
     throw recordError(transaction, 'RECORD_MALFORMED', `round ${attemptKey(record)} is not what its task asks for`);
   }
@@ -233,9 +248,13 @@ function checkClosed(state: DomainState, transaction: DomainTransaction, record:
     const detail = `round ${attemptKey(record)} was closed with ${String(recorded)} updates`;
     throw recordError(transaction, 'ROUND_TRANSITION', detail);
   }
+  if (record.closedAtMs !== transaction.timestampMs) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `round ${attemptKey(record)} was closed at another time`);
+  }
   if (transaction.timestampMs <= record.deadlineMs + TIME_MARGIN_MS) {
     requireMajority(state, transaction, statements, (mspId): CloseStatement => ({
       type: 'sev/close-round/v1',
+      consortium: consortiumOf(state, transaction).bootstrapHash,
       taskId,
       round,
       attempt,
@@ -244,12 +263,17 @@ function checkClosed(state: DomainState, transaction: DomainTransaction, record:
   }
 }
 
-function checkAborted(state: DomainState, transaction: DomainTransaction, record: Round): void {
+function checkAborted(state: DomainState, transaction: DomainTransaction, record: Round, before: Round): void {
   const { statements, reason } = abortRound.parse(transaction.argument);
   const { taskId, round, attempt } = record;
-  if (transaction.timestampMs <= record.deadlineMs + TIME_MARGIN_MS) {
+  if (record.abortReason !== reason) {
+    const detail = `round ${attemptKey(record)} was aborted for another reason than was asked for`;
+    throw recordError(transaction, 'RECORD_MALFORMED', detail);
+  }
+  if (transaction.timestampMs <= aloneAfterMs(before, taskOf(state, transaction, taskId))) {
     requireMajority(state, transaction, statements, (mspId): AbortStatement => ({
       type: 'sev/abort-round/v1',
+      consortium: consortiumOf(state, transaction).bootstrapHash,
       taskId,
       round,
       attempt,
@@ -285,6 +309,7 @@ function checkFinalised(state: DomainState, transaction: DomainTransaction, reco
   const hash = proposalHash(proposal);
   requireMajority(state, transaction, attestations, (mspId): AttestationStatement => ({
     type: 'sev/attest-model/v1',
+    consortium: consortiumOf(state, transaction).bootstrapHash,
     taskId,
     round,
     attempt,

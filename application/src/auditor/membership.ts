@@ -15,7 +15,7 @@ export type OrganisationUnit = 'client' | 'peer' | 'admin' | 'orderer';
 /** An identity whose certificate chains to its organisation's root. */
 export interface Member {
   readonly mspId: string;
-  readonly unit: OrganisationUnit | undefined;
+  readonly unit: OrganisationUnit;
   readonly publicKey: KeyObject;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
@@ -108,9 +108,14 @@ function identify(roots: ReadonlyMap<string, readonly X509Certificate[]>, bytes:
   };
 }
 
-function unitOf(subject: string): OrganisationUnit | undefined {
-  const units = new Set(subject.split(/[\n+]/).map((part) => part.trim()));
-  return UNITS.find((unit) => units.has(`OU=${unit}`));
+/** With NodeOUs an identity has exactly one of them, as a peer demands too. */
+function unitOf(subject: string): OrganisationUnit {
+  const parts = new Set(subject.split(/[\n+]/).map((part) => part.trim()));
+  const [unit, ...others] = UNITS.filter((one) => parts.has(`OU=${one}`));
+  if (unit === undefined || others.length > 0) {
+    throw new MembershipError('the certificate does not name exactly one of the units client, peer, admin, orderer');
+  }
+  return unit;
 }
 
 /** @throws AuditError ROOT_CERTIFICATE */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  abortReason,
   domain,
   hash,
   identifier,
@@ -30,6 +31,7 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     certificateNotAfterMs: timestampMs,
     tag: hash,
     makerKeyId: identifier,
+    makerMspId: mspId,
     status: vehicleStatus,
     statusSetBy: z.enum(['organisation', 'consortium']),
   }),
@@ -44,6 +46,8 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     deadlineMs: timestampMs,
     openedAtMs: timestampMs,
     openedBy: z.string(),
+    closedAtMs: timestampMs.optional(),
+    abortReason: abortReason.optional(),
     proposal: proposal.optional(),
     attestations: z.array(signedBy).optional(),
   }),

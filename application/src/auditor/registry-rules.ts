@@ -62,9 +62,11 @@ function checkEnrollment(state: DomainState, transaction: DomainTransaction, rec
   ) {
     throw recordError(transaction, 'RECORD_MALFORMED', `vehicle ${vehicleId} is not what the registrar asked for`);
   }
-  const maker = consortiumOf(state, transaction).makers.find((m) => m.makerKeyId === record.makerKeyId);
+  const { bootstrapHash: consortium, makers } = consortiumOf(state, transaction);
+  const maker = makers.find((m) => m.makerKeyId === record.makerKeyId);
   const statement: MakerAttestation = {
     type: 'sev/maker-attestation/v1',
+    consortium,
     makerKeyId: record.makerKeyId,
     publicKey: record.publicKey,
     mspId: record.mspId,
@@ -74,7 +76,10 @@ function checkEnrollment(state: DomainState, transaction: DomainTransaction, rec
   if (maker === undefined || !statementHolds(state, statement, asked.attestation, maker.publicKey)) {
     throw recordError(transaction, 'MAKER_ATTESTATION', `vehicle ${vehicleId}, maker's key ${record.makerKeyId}`);
   }
-  const tag = `${record.domain}/${record.tag}`;
+  if (record.makerMspId !== maker.mspId) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `vehicle ${vehicleId} names another organisation as its maker`);
+  }
+  const tag = `${maker.mspId}/${record.domain}/${record.tag}`;
   const holder = state.tags.get(tag);
   if (holder !== undefined) {
     throw recordError(transaction, 'TAG_REUSED', `vehicles ${holder} and ${vehicleId}`);

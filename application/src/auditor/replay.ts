@@ -159,7 +159,8 @@ export class LedgerReplay {
       if (endorsed.chaincode === this.#anchors.chaincode) {
         const [name = '', argument] = endorsed.args.map((arg) => Buffer.from(arg).toString('utf8'));
         const { timestampMs } = transaction;
-        const request = { where, name, argument: readJson(argument), creatorMspId: creator.mspId, timestampMs };
+        const creatorMspId = creator.mspId;
+        const request = { where, blockNumber: block, name, argument: readJson(argument), creatorMspId, timestampMs };
         this.domain.apply(request, values);
       }
     }

@@ -2,13 +2,19 @@
 import { createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import {
   cohortHash,
+  hashOf,
   proposalHash,
+  TIME_MARGIN_MS,
   publicKeyText,
   signStatement,
+  type AbortStatement,
+  type AttestationStatement,
+  type CloseStatement,
   type Envelope,
   type MakerAttestation,
   type Proposal,
   type Signable,
+  type Task,
   type UpdateStatement,
 } from '@sev/chaincode/api';
 import { expect } from 'chai';
@@ -31,6 +37,7 @@ const TASK = priceTask({
   minimumCohort: 1,
   roundMs: 60_000,
 }).task;
+const FOREIGN = HASH('9');
 const BASE = TASK.model.initialModelHash;
 
 type Record_ = Readonly<Record<string, unknown>>;
@@ -42,6 +49,7 @@ class Scenario {
   readonly maker = newKey();
   readonly vehicle = newKey();
   readonly vehicleId = `v-${randomBytes(16).toString('base64url')}`;
+  consortium = '';
   readonly #state = new Map<string, Uint8Array>();
   #number = 0;
 
@@ -58,9 +66,10 @@ class Scenario {
       this.#state.set(key, value);
       return { key, isDelete: false, value, before };
     });
-    const where = `block ${String(++this.#number)}, transaction 0`;
+    const blockNumber = ++this.#number;
+    const where = `block ${String(blockNumber)}, transaction 0`;
     const { by = 'AMSP', at = NOW } = options;
-    this.replay.apply({ where, name, argument, creatorMspId: by, timestampMs: at }, values);
+    this.replay.apply({ where, blockNumber, name, argument, creatorMspId: by, timestampMs: at }, values);
   }
 
   bootstrap(): this {
@@ -72,16 +81,21 @@ class Scenario {
     }));
     const makers = [{ makerKeyId: 'maker-1', mspId: 'BMSP', publicKey: publicText(this.maker) }];
     const policy = { vehicleQuota: 10, enrollmentsPerWindow: 10, enrollmentWindowMs: 1_000 };
-    this.submit('governance:Bootstrap', { organisations, makers, policy }, {});
+    const content = { organisations, makers, policy };
+    this.consortium = hashOf(content);
+    this.submit('governance:Bootstrap', content, {});
     return this;
   }
 
-  enroll(change: { vehicleId?: string; tag?: string; signer?: KeyObject; record?: Record_ } = {}): this {
+  enroll(
+    change: { vehicleId?: string; tag?: string; signer?: KeyObject; consortium?: string; record?: Record_ } = {},
+  ): this {
     const vehicleId = change.vehicleId ?? this.vehicleId;
     const tag = change.tag ?? HASH('a');
     const publicKey = publicText(this.vehicle);
     const statement: MakerAttestation = {
       type: 'sev/maker-attestation/v1',
+      consortium: change.consortium ?? this.consortium,
       makerKeyId: 'maker-1',
       publicKey,
       mspId: 'AMSP',
@@ -112,6 +126,7 @@ class Scenario {
       certificateNotAfterMs: NOW + 1e9,
       tag: HASH('a'),
       makerKeyId: 'maker-1',
+      makerMspId: 'BMSP',
       status: 'active',
       statusSetBy: 'organisation',
       ...change,
@@ -126,7 +141,8 @@ class Scenario {
     return this;
   }
 
-  task(): this {
+  task(change: Partial<Task> = {}): this {
+    const task = { ...TASK, ...change };
     const model = {
       docType: 'model',
       schemaVersion: 1,
@@ -136,8 +152,8 @@ class Scenario {
       attempt: 0,
       baseModelHash: null,
     };
-    this.submit('learning:CreateTask', TASK, {
-      task: { docType: 'task', schemaVersion: 1, task: TASK },
+    this.submit('learning:CreateTask', task, {
+      task: { docType: 'task', schemaVersion: 1, task },
       [`model/${BASE}`]: model,
     });
     return this;
@@ -166,10 +182,11 @@ class Scenario {
     return this;
   }
 
-  update(change: { signer?: KeyObject; record?: Record_; name?: string; key?: string } = {}): this {
+  update(change: { signer?: KeyObject; consortium?: string; record?: Record_; key?: string } = {}): this {
     const ref = { taskId: 'price-1', round: 1, attempt: 1, baseModelHash: BASE };
     const content = { ...ref, vehicleId: this.vehicleId, updateHash: HASH('d'), weightClass: 0 };
-    const statement: UpdateStatement = { type: 'sev/update/v1', ...content };
+    const { consortium = this.consortium } = change;
+    const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
     const signature = signStatement(statement, change.signer ?? this.vehicle);
     const envelope: Envelope = { vehicleId: this.vehicleId, updateHash: HASH('d'), weightClass: 0, signature };
     const record = { docType: 'update', schemaVersion: 1, ...content, signature, recordedAtMs: NOW, ...change.record };
@@ -181,14 +198,44 @@ class Scenario {
     return mspIds.map((mspId) => ({ mspId, signature: signStatement(statementOf(mspId), this.keys.get(mspId)!) }));
   }
 
-  close(mspIds: readonly string[] = ['AMSP', 'BMSP', 'CMSP'], at = NOW, change: Record_ = {}): this {
+  close(
+    mspIds: readonly string[] = ['AMSP', 'BMSP', 'CMSP'],
+    at = NOW,
+    change: Record_ = {},
+    consortium = this.consortium,
+  ): this {
     const ref = { taskId: 'price-1', round: 1, attempt: 1 };
-    const statements = this.sign((mspId) => ({ type: 'sev/close-round/v1', ...ref, mspId }) as Signable, mspIds);
-    this.submit('learning:CloseRound', { ...ref, statements }, { 'round/1': this.round('closed', change) }, { at });
+    const content = { consortium, ...ref };
+    const statements = this.sign(
+      (mspId): CloseStatement => ({ type: 'sev/close-round/v1', ...content, mspId }),
+      mspIds,
+    );
+    const record = this.round('closed', { closedAtMs: at, ...change });
+    this.submit('learning:CloseRound', { ...ref, statements }, { 'round/1': record }, { at });
     return this;
   }
 
-  finalise(change: { mspIds?: readonly string[]; proposal?: Partial<Proposal>; modelHash?: string } = {}): this {
+  abort(mspIds: readonly string[], at = NOW, change: Record_ = {}, consortium = this.consortium): this {
+    const ref = { taskId: 'price-1', round: 1, attempt: 1 };
+    const content = { consortium, ...ref, reason: 'NO_MAJORITY' as const };
+    const statements = this.sign(
+      (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', ...content, mspId }),
+      mspIds,
+    );
+    const record = this.round('aborted', { abortReason: 'NO_MAJORITY', ...change });
+    this.submit('learning:AbortRound', { ...ref, reason: 'NO_MAJORITY', statements }, { 'round/1': record }, { at });
+    return this;
+  }
+
+  finalise(
+    change: {
+      mspIds?: readonly string[];
+      proposal?: Partial<Proposal>;
+      modelHash?: string;
+      consortium?: string;
+      record?: Record_;
+    } = {},
+  ): this {
     const updates = [{ vehicleId: this.vehicleId, updateHash: HASH('d'), weightClass: 0 }];
     const proposal: Proposal = {
       taskId: 'price-1',
@@ -201,9 +248,14 @@ class Scenario {
       excluded: [],
       ...change.proposal,
     };
-    const statement = { taskId: 'price-1', round: 1, attempt: 1, proposalHash: proposalHash(proposal) };
+    const ref = { taskId: 'price-1', round: 1, attempt: 1 };
+    const statement = {
+      consortium: change.consortium ?? this.consortium,
+      ...ref,
+      proposalHash: proposalHash(proposal),
+    };
     const attestations = this.sign(
-      (mspId) => ({ type: 'sev/attest-model/v1', ...statement, mspId }) as Signable,
+      (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...statement, mspId }),
       change.mspIds ?? ['AMSP', 'BMSP', 'DMSP'],
     );
     const model = {
@@ -219,7 +271,7 @@ class Scenario {
       'learning:FinaliseRound',
       { proposal, attestations },
       {
-        'round/1': this.round('finalised', { proposal, attestations }),
+        'round/1': this.round('finalised', { closedAtMs: NOW, proposal, attestations, ...change.record }),
         [`model/${model.modelHash}`]: model,
       },
     );
@@ -257,6 +309,30 @@ describe('audit rules', () => {
     ).to.equal(undefined);
   });
 
+  it('accept the abort of a closed round by a majority at once, by one organisation when attesters had their time', () => {
+    const closed = (at: number): Scenario => ready().update().close([], at);
+    const closedAtMs = NOW + 120_001;
+    const aborted = { closedAtMs };
+    const majority = ['AMSP', 'CMSP', 'DMSP'];
+    expect(codeOf(() => closed(closedAtMs).abort(majority, closedAtMs, aborted))).to.equal(undefined);
+    const aloneAt = closedAtMs + TASK.deadlines.roundMs + TIME_MARGIN_MS + 1;
+    expect(codeOf(() => closed(closedAtMs).abort([], aloneAt, aborted))).to.equal(undefined);
+    expect(codeOf(() => closed(closedAtMs).abort([], aloneAt - 1, aborted))).to.equal('STATEMENTS_INSUFFICIENT');
+  });
+
+  it("accept the same tag of another maker's organisation", () => {
+    const scenario = new Scenario().bootstrap().enroll();
+    const maker = { makerKeyId: 'maker-1', mspId: 'CMSP', publicKey: publicText(scenario.maker) };
+    scenario.submit('governance:Propose', { proposalId: 'p-1', change: { kind: 'put-maker', maker } }, {});
+    for (const by of ['BMSP', 'CMSP']) {
+      scenario.submit('governance:Vote', { proposalId: 'p-1', approve: true }, {}, { by });
+    }
+    scenario.submit('governance:Execute', { proposalId: 'p-1' }, {});
+    const second = { vehicleId: `v-${'B'.repeat(22)}`, record: { makerMspId: 'CMSP' } };
+    expect(codeOf(() => scenario.enroll(second))).to.equal(undefined);
+    expect(codeOf(() => scenario.enroll({ ...second, vehicleId: `v-${'C'.repeat(22)}` }))).to.equal('TAG_REUSED');
+  });
+
   const forgeries: readonly (readonly [string, AuditCode, () => unknown])[] = [
     [
       'a vehicle that no accredited maker attested',
@@ -276,6 +352,69 @@ describe('audit rules', () => {
       'a vehicle record that differs from the request',
       'RECORD_MALFORMED',
       () => new Scenario().bootstrap().enroll({ record: { mspId: 'BMSP' } }),
+    ],
+    [
+      'a vehicle attested for another network',
+      'MAKER_ATTESTATION',
+      () => new Scenario().bootstrap().enroll({ consortium: FOREIGN }),
+    ],
+    [
+      'a vehicle in the name of another maker',
+      'RECORD_MALFORMED',
+      () => new Scenario().bootstrap().enroll({ record: { makerMspId: 'CMSP' } }),
+    ],
+    ['an update signed for another network', 'UPDATE_SIGNATURE', () => ready().update({ consortium: FOREIGN })],
+    [
+      'a round closed by statements for another network',
+      'STATEMENTS_INSUFFICIENT',
+      () => ready().update().close(['AMSP', 'BMSP', 'CMSP'], NOW, {}, FOREIGN),
+    ],
+    [
+      'a round aborted by statements for another network',
+      'STATEMENTS_INSUFFICIENT',
+      () => ready().abort(['AMSP', 'BMSP', 'CMSP'], NOW, {}, FOREIGN),
+    ],
+    [
+      'a model attested for another network',
+      'STATEMENTS_INSUFFICIENT',
+      () => ready().update().close().finalise({ consortium: FOREIGN }),
+    ],
+    [
+      'a closed round that is aborted by one organisation after the deadline',
+      'STATEMENTS_INSUFFICIENT',
+      () =>
+        ready()
+          .update()
+          .close()
+          .abort([], NOW + 60_000 + TIME_MARGIN_MS, { closedAtMs: NOW }),
+    ],
+    [
+      'a round aborted for another reason than was asked for',
+      'RECORD_MALFORMED',
+      () => ready().abort(['AMSP', 'BMSP', 'CMSP'], NOW, { abortReason: 'OPERATOR' }),
+    ],
+    [
+      'a round closed at another time than its transaction',
+      'RECORD_MALFORMED',
+      () =>
+        ready()
+          .update()
+          .close(['AMSP', 'BMSP', 'CMSP'], NOW, { closedAtMs: NOW - 1 }),
+    ],
+    [
+      'a closed round that changes when it was closed',
+      'RECORD_OVERWRITTEN',
+      () =>
+        ready()
+          .update()
+          .close()
+          .finalise({ record: { closedAtMs: NOW - 1 } }),
+    ],
+    ['a round that the task does not plan', 'ROUND_TRANSITION', () => ready().open({ round: 4 })],
+    [
+      'a task whose grace time is longer than its rounds',
+      'RECORD_MALFORMED',
+      () => new Scenario().bootstrap().task({ deadlines: { graceMs: 60_001, roundMs: 60_000 } }),
     ],
     ['a vehicle suspended by a stranger', 'VEHICLE_TRANSITION', () => ready().setStatus('suspended', { by: 'BMSP' })],
     ['a revoked vehicle that comes back', 'VEHICLE_TRANSITION', () => ready().setStatus('revoked').setStatus('active')],

@@ -26,9 +26,20 @@ export async function checkStore(state: DomainState, store: ObjectStore, progres
     const { initialModelHash, parameters } = task.model;
     await reader.parameters(initialModelHash, parameters, `initial model of task ${task.taskId}`);
   }
+  await checkOtherUpdates(state, reader);
   for (const [done, round] of state.finalised.entries()) {
     await checkRound(state, reader, round);
     progress?.(done + 1, state.finalised.length);
+  }
+}
+
+/** Updates of attempts that gave no model may be gone; the bytes of those that are there must be theirs. */
+async function checkOtherUpdates(state: DomainState, reader: CheckedReader): Promise<void> {
+  const finalised = new Set(state.finalised.map(({ record }) => attemptKey(record)));
+  for (const [attempt, updates] of state.updates) {
+    for (const { vehicleId, updateHash } of finalised.has(attempt) ? [] : updates.values()) {
+      await reader.ifPresent(updateHash, `update of ${vehicleId} in round ${attempt}`);
+    }
   }
 }
 
@@ -99,6 +110,16 @@ class CheckedReader {
       this.state.counts.objects += 1;
     }
     return bytes;
+  }
+
+  async ifPresent(hash: string, what: string): Promise<void> {
+    try {
+      await this.bytes(hash, what);
+    } catch (error) {
+      if (!(error instanceof AuditError && error.failure.code === 'OBJECT_MISSING')) {
+        throw error;
+      }
+    }
   }
 
   async parameters(hash: string, count: number, what: string): Promise<void> {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { common } from '@hyperledger/fabric-protos';
-import { hasCode } from '../errors.js';
+import { hasCode, type SevError } from '../errors.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { AuditError, newAuditCounts, type AuditCounts, type AuditFailure } from './failure.js';
 import { anchorsOf, openExport, type LedgerExport } from './export.js';
+import type { DomainState } from './domain-context.js';
 import { LedgerReplay, type TrustAnchors } from './replay.js';
 import { checkStore } from './store-check.js';
 
@@ -37,6 +38,17 @@ export interface AuditResult {
   /** Parts that were not looked at. */
   readonly skipped: readonly 'store'[];
   readonly firstFailure?: AuditFailure;
+  /** Finalised rounds by `task/round`, as far as the audit came. */
+  readonly rounds: ReadonlyMap<string, AuditedRound>;
+}
+
+/** A finalised round as the blocks tell it. */
+export interface AuditedRound {
+  readonly attempt: number;
+  readonly modelHash: string;
+  /** Valid transactions of the attempt, and the distinct blocks that hold them. */
+  readonly transactions: number;
+  readonly commits: number;
 }
 
 /**
@@ -62,7 +74,19 @@ export async function verifyLedger(options: VerifyOptions): Promise<AuditResult>
     height: replay.height,
     skipped: skippedBy(options),
     ...(firstFailure === undefined ? {} : { firstFailure }),
+    rounds: roundsOf(replay.domain.state),
   };
+}
+
+function roundsOf({ finalised, activity }: DomainState): ReadonlyMap<string, AuditedRound> {
+  return new Map(
+    finalised.map(({ record: { taskId, round, attempt, proposal } }) => {
+      const key = `${taskId}/${String(round)}`;
+      const cost = activity.get(`${key}/${String(attempt)}`);
+      const modelHash = proposal?.modelHash ?? '';
+      return [key, { attempt, modelHash, transactions: cost?.transactions ?? 0, commits: cost?.blocks.size ?? 0 }];
+    }),
+  );
 }
 
 export interface VerifyExportOptions extends CheckOptions {
@@ -101,6 +125,7 @@ function unread(error: unknown, options: CheckOptions): AuditResult {
     height: 0,
     skipped: skippedBy(options),
     firstFailure,
+    rounds: new Map(),
   };
 }
 
@@ -125,8 +150,8 @@ async function firstFailureOf(options: VerifyOptions, replay: LedgerReplay): Pro
     if (error instanceof AuditError) {
       return error.failure;
     }
-    if (hasCode(error, 'LEDGER_FAILED') && /\bDATA_LOSS\b/.test(error.message)) {
-      // A peer that checks its own files delivers what stands before the damage and then refuses.
+    if (isDataLoss(error)) {
+      // What stands before the damage was delivered.
       return {
         kind: 'block',
         where: `block ${String(replay.height)}`,
@@ -136,4 +161,9 @@ async function firstFailureOf(options: VerifyOptions, replay: LedgerReplay): Pro
     }
     throw error;
   }
+}
+
+/** True where a peer that checks its own files says that the bytes of a block have changed. */
+export function isDataLoss(error: unknown): error is SevError {
+  return hasCode(error, 'LEDGER_FAILED') && /\bDATA_LOSS\b/.test(error.message);
 }

@@ -51,7 +51,11 @@ function addVerify(group: Command, run: Runner): void {
       `The exit code is ${String(EXIT_CODES.refused.code)} where something does not hold.`,
     options: (command) => {
       command.option('--file <export>', 'check a file written by `sev audit export` instead of the running network');
-      command.option('--genesis <hash>', 'hash of block 0, where the word of profile or export is not enough', genesisHash);
+      command.option(
+        '--genesis <hash>',
+        'hash of block 0, where the word of profile or export is not enough',
+        genesisHash,
+      );
       command.option('--store <where>', 'address or folder of the store (default .sev/store/objects)');
       command.option('--no-store', 'check the ledger only');
       ledgerOptions(command);
@@ -118,7 +122,7 @@ function verifyAnswer(result: AuditResult): Answer {
           '→ nothing after this was checked',
         ];
   return {
-    data: result,
+    data: { ...result, rounds: Object.fromEntries(result.rounds) },
     text: [...lines, counts.join(', '), ...skipped, `last block ${result.lastBlockHash}`].join('\n'),
     exitCode: result.ok ? EXIT_CODES.ok.code : EXIT_CODES.refused.code,
   };

@@ -27,6 +27,9 @@ export interface SessionChoice {
   readonly label: string;
 }
 
+/** How long somebody who looks on waits for a network that does not answer; it may be starting again. */
+const PATIENCE_MS = 10_000;
+
 /** Opens a session with an identity of an organisation's home. Libraries load only now: `--help` stays fast. */
 export async function openOrganisationSession(choice: SessionChoice): Promise<OpenedSession> {
   const profile = await readConnectionProfile();
@@ -41,7 +44,7 @@ export async function openOrganisationSession(choice: SessionChoice): Promise<Op
   ]);
   const wallet = await openWallet(inHome.wallet(home));
   const identity = await identityOf(organisation, wallet, choice.label);
-  const session = await openSession({ profile, identity });
+  const session = await openSession({ profile, identity, retry: { reconnectMs: PATIENCE_MS } });
   return { profile, session, wallet, home };
 }
 

@@ -65,7 +65,12 @@ export function problemOf(error: unknown): Problem {
   }
   const system = systemCode(error);
   if (system !== undefined && FILE_CODES.has(system)) {
-    return problem('FILE_UNUSABLE', messageOf(error), EXIT_CODES.usage.code, 'Check the path and run the command again.');
+    return problem(
+      'FILE_UNUSABLE',
+      messageOf(error),
+      EXIT_CODES.usage.code,
+      'Check the path and run the command again.',
+    );
   }
   if (system === 'ENOSPC') {
     return problem('DISK_FULL', messageOf(error), EXIT_CODES.failure.code, 'Free space and run the command again.');

@@ -3,7 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { InvalidArgumentError } from 'commander';
+import { SevError } from '../errors.js';
 import { EXIT_CODES } from './exit-codes.js';
+import { problemOf } from './problem.js';
 import { Progress, duration, progressText } from './progress.js';
 import { CapturedStream, sev } from '../testing/run.js';
 import { Terminal } from './terminal.js';
@@ -13,6 +16,7 @@ const COMMANDS = [
   'network down',
   'network status',
   'network clean',
+  'vehicle provision',
   'vehicle init',
   'vehicle enroll',
   'vehicle install',
@@ -112,6 +116,18 @@ describe('sev', () => {
     const usage = await sev('task', 'show', '--json');
     expect(usage.code).to.equal(2);
     expect(JSON.parse(usage.stdout)).to.have.nested.property('error.code', 'USAGE');
+  });
+
+  it('tells what is wrong with a file or value that only the command itself looks at', async () => {
+    const missing = await sev('audit', 'verify', '--no-store', '--file', join(networkHome, 'none.sev'));
+    expect(missing.code).to.equal(2);
+    expect(missing.stderr).to.match(/FILE_UNUSABLE: .*none\.sev/);
+    const hash = await sev('audit', 'verify', '--no-store', '--genesis', 'abc');
+    expect(hash.code).to.equal(2);
+    expect(hash.stderr).to.contain('64 hexadecimal digits');
+    const refused = problemOf(new InvalidArgumentError('It must be a whole number from 1 to 10.'));
+    expect(refused).to.include({ code: 'USAGE', exitCode: 2 });
+    expect(problemOf(new SevError('INTERRUPTED', 'stopped')).exitCode).to.equal(130);
   });
 
   it('names a data file that is missing before anything is started', async () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
@@ -40,6 +40,13 @@ describe('sev round run', function () {
     expect(again.code).to.equal(0);
     const { rounds } = JSON.parse(again.stdout) as { rounds: { modelHash: string }[] };
     expect(rounds.map((r) => r.modelHash)).to.deep.equal(run.report.rounds.map((r) => r.modelHash));
+  });
+
+  it('refuses other options for a task that was started', async () => {
+    const changed = ['--task-id', 'price-example', '--vehicles', '4', '--json'];
+    const { code, stdout } = await sev(...onHomes('round', 'run', ...changed));
+    expect(code).to.equal(2);
+    expect(JSON.parse(stdout)).to.have.nested.property('error.code', 'RUN_CONFLICT');
   });
 
   it('says what is wrong with its input before it starts anything', async () => {
@@ -133,16 +140,20 @@ describe('sev vehicle', function () {
   it('enrols a vehicle of its own home by request and certificate, then suspends, reinstates and revokes it', async () => {
     const { network, runs } = await exampleRun();
     const home = await network.newHome();
-    const [requests, certificates] = [join(runs, 'requests.json'), join(runs, 'certificates.json')];
+    const fileOf = (name: string): string => join(runs, `${name}.json`);
+    const [car, requests, certificates] = [fileOf('car'), fileOf('requests'), fileOf('certificates')];
     const steps = [
-      ['init', '--home', home, '--out', requests],
+      ['provision', '--home', join(network.homes, 'maker'), '--out', car],
+      ['init', '--provisioning', car, '--home', home, '--out', requests],
       ['enroll', '--org', 'city', '--homes', network.homes, '--requests', requests, '--out', certificates],
       ['install', certificates, '--home', home],
     ];
     for (const step of steps) {
       const answer = await sev('vehicle', ...step);
       expect(answer.code, answer.stderr).to.equal(0);
+      expect(answer.stdout).not.to.contain('PRIVATE KEY');
     }
+    expect((await stat(car)).mode & 0o777).to.equal(0o600);
     const [{ vehicleId }] = JSON.parse(await readFile(requests, 'utf8')) as [{ vehicleId: string }];
     expect(await readFile(requests, 'utf8')).not.to.contain('PRIVATE KEY');
     const change = (name: string) =>

@@ -103,7 +103,7 @@ function addRun(group: Command, run: Runner): void {
 }
 
 async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
-  const { findPlan, loadPlan, newTaskId } = await import('../run/plan.js');
+  const { assertSamePlan, findPlan, loadPlan, newTaskId } = await import('../run/plan.js');
   if (options.resume !== undefined) {
     return loadPlan(homes, options.resume);
   }
@@ -116,7 +116,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const { data, vehicles, rounds, split, seed } = options;
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
-  return {
+  const plan: RunPlan = {
     schemaVersion: 1,
     taskId,
     kind: options.task,
@@ -126,9 +126,13 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     vehicles,
     rounds,
     minimumCohort: options.minimum ?? Math.ceil(vehicles / 2),
-    vehicleIds: earlier?.vehicles === vehicles ? earlier.vehicleIds : [],
+    vehicleIds: earlier?.vehicleIds ?? [],
     startedAt: earlier?.startedAt ?? new Date().toISOString(),
   };
+  if (earlier !== undefined) {
+    assertSamePlan(earlier, plan);
+  }
+  return plan;
 }
 
 /** Shows a run while it goes on. */

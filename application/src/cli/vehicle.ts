@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VehicleRecord } from '@sev/chaincode/api';
 import type { Command } from 'commander';
-import { homeOf } from '../config/index.js';
+import { homeOf, organisationNamed, parseFile, readConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
-import type { EnrollmentOutcome, IssuedCertificate, VehicleRequest } from '../identity/index.js';
+import type { EnrollmentOutcome, IssuedCertificate, ProvisionedCar, VehicleRequest } from '../identity/index.js';
 import { renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Answer, type Runner } from './command.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -14,9 +14,15 @@ import { Progress } from './progress.js';
 import { addVehicleRun } from './services.js';
 import { wholeNumber } from './values.js';
 
-interface InitOptions {
+interface ProvisionOptions {
   readonly home?: string;
   readonly count: number;
+  readonly out: string;
+}
+interface InitOptions {
+  readonly home?: string;
+  readonly provisioning: string;
+  readonly org?: string;
   readonly out?: string;
 }
 interface EnrollOptions {
@@ -54,6 +60,7 @@ function ledgerOptions(command: Command, org: string): void {
 
 export function vehicleCommands(program: Command, run: Runner): void {
   const group = addGroup(program, 'vehicle', 'enrol vehicles and see to them');
+  addProvision(group, run);
   addInit(group, run);
   addEnroll(group, run);
   addInstall(group, run);
@@ -65,36 +72,80 @@ export function vehicleCommands(program: Command, run: Runner): void {
   addVehicleRun(group, run);
 }
 
+function addProvision(group: Command, run: Runner): void {
+  addCommand<ProvisionOptions>(group, run, {
+    usage: 'provision',
+    summary: 'at the maker: make what the factory puts into each car, so that its maker knows it again',
+    examples: ['sev vehicle provision --count 1 --out car-7-provisioning.json --home maker'],
+    notes:
+      'The file holds private keys, which only the cars may have: one entry for each car, to be brought into its home\n' +
+      'with `sev vehicle init` and then deleted. The maker keeps no copy.',
+    options: (command) => {
+      command.option('--home <folder>', 'home of the maker (default .sev/maker)');
+      command.option('--count <n>', 'cars', wholeNumber(1, 100_000), 1);
+      command.requiredOption('--out <file>', 'where to write it; only its owner can read it');
+    },
+    work: async (_context, options) => {
+      const { provisionCars } = await import('../identity/index.js');
+      const { PRIVATE_FILE, writeJson } = await import('../store/files.js');
+      const cars = await provisionCars(homeOf('maker', options.home), options.count);
+      await writeJson(options.out, cars, { mode: PRIVATE_FILE });
+      const provisioningIds = cars.map(({ provisioningId }) => provisioningId);
+      return {
+        data: { provisioningIds, out: options.out },
+        text: `${String(cars.length)} cars provisioned, written to ${options.out}: delete it once the cars have it`,
+      };
+    },
+  });
+}
+
 function addInit(group: Command, run: Runner): void {
   addCommand<InitOptions>(group, run, {
     usage: 'init',
-    summary: "make keys and random ids in a vehicle's home; the keys never leave it",
-    examples: ['sev vehicle init --home car-7 --out car-7-request.json', 'sev vehicle init --count 20'],
+    summary: "make keys and random ids in a vehicle's home and ask for identities; the keys never leave it",
+    examples: [
+      'sev vehicle init --provisioning car-7-provisioning.json --home car-7 --out car-7-request.json',
+      'sev vehicle init --provisioning cars.json --org city --out requests.json',
+    ],
+    notes: 'Done again for the same cars it writes the same requests again, until their certificates are installed.',
     options: (command) => {
+      command.requiredOption('--provisioning <file>', 'what the maker put into the cars (`sev vehicle provision`)');
       command.option('--home <folder>', 'home of the vehicle or pool (default .sev/fleet)');
-      command.option('--count <n>', 'vehicles to make', wholeNumber(1, 100_000), 1);
+      command.option('--org <name>', 'the only organisation that may enrol them (default: any that is asked)');
       command.option('--out <file>', 'where to write the requests for the registrar');
     },
     work: async (_context, options) => {
       const { initVehicles } = await import('../identity/index.js');
       const home = homeOf('fleet', options.home);
-      const requests = await initVehicles({ home, count: options.count });
+      const cars = await readCars(options.provisioning);
+      const mspId = options.org === undefined ? undefined : await mspIdOf(options.org);
+      const requests = await initVehicles({ home, cars, mspId });
       const written = await writeOut(options.out, requests);
       return { data: requests, text: `${String(requests.length)} vehicles made in ${home}${written}` };
     },
   });
 }
 
+async function readCars(path: string): Promise<ProvisionedCar[]> {
+  const { provisionedCars } = await import('../identity/index.js');
+  return parseFile(provisionedCars, path, await readJsonFile(path));
+}
+
+async function mspIdOf(organisation: string): Promise<string> {
+  return organisationNamed(await readConnectionProfile(), organisation).mspId;
+}
+
 function addEnroll(group: Command, run: Runner): void {
   addCommand<EnrollOptions>(group, run, {
     usage: 'enroll',
-    summary: 'enrol vehicles: certificate from the CA, attestation from the maker, record on the ledger',
+    summary: 'enrol vehicles: attestation from the maker, certificate from the CA, record on the ledger',
     examples: [
       'sev vehicle enroll --count 20',
       'sev vehicle enroll --org city --requests car-7-request.json --out car-7-certificate.json',
     ],
     notes:
-      'With --count the three steps init, enroll and install run one after the other on this machine. Without it the\n' +
+      'With --count the steps provision, init, enroll and install run one after the other on this machine, for cars of\n' +
+      "the maker whose home is here; what is the cars' own ends up in the fleet's home only. Without it the\n" +
       "registrar enrols what a request file asks for, and the vehicle's owner installs the answer.\n" +
       'Broken off, the same command goes on where it stopped: no vehicle is enrolled twice.',
     options: (command) => {
@@ -133,7 +184,7 @@ async function enrollAnswer(outcomes: readonly EnrollmentOutcome[], out: string 
   const refused = outcomes.filter((outcome) => !outcome.accepted);
   const written = await writeOut(out, issued);
   const { hintFor } = await import('../ledger/index.js');
-  const hintOf = ({ code = '' }: EnrollmentOutcome) => hintFor(code);
+  const hintOf = ({ code = '', hint }: EnrollmentOutcome) => hint ?? hintFor(code);
   const lines = refused.flatMap((o) => [
     `  ${o.vehicleId}  ${o.code ?? ''}: ${o.detail ?? ''}`,
     ...(hintOf(o) === undefined ? [] : [`  → ${hintOf(o) ?? ''}`]),

@@ -16,9 +16,11 @@ export const inHome = {
   signingKey: (home: string) => join(home, 'signing-key.pem'),
   makerKey: (home: string) => join(home, 'maker-key.pem'),
   makerSecret: (home: string) => join(home, 'maker-secret'),
+  /** Signs what a maker's factory puts into its cars. */
+  provisioningKey: (home: string) => join(home, 'provisioning-key.pem'),
   /** Certificates that were issued and are not yet known to be on the ledger. */
   issued: (home: string) => join(home, 'issued'),
-  /** Vehicles of a vehicle home: keys until their certificate is installed, provisioning ids. */
+  /** Vehicles of a vehicle home: what their maker put into them, and their keys until a certificate is installed. */
   vehicles: (home: string) => join(home, 'vehicles'),
   service: (home: string) => join(home, 'service.json'),
 } as const;

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ConsortiumRecord, RoundRecord } from '@sev/chaincode/api';
+import { parametersFromBytes, parametersToBytes } from '@sev/fl';
 import { Attester } from '../attester/attester.js';
 import { LedgerError } from '../ledger/errors.js';
 import { silentLog } from '../services/log.js';
@@ -202,7 +203,7 @@ describe('Coordinator', () => {
       coordinator.submitEnvelope(round, await federation.envelope(round, second, nan)),
     ]);
     expect(await running).to.have.property('code', 'ROUND_GIVEN_UP');
-    expect(federation.ledger.rounds.get(1)!.abortReason).to.match(/1 usable updates/);
+    expect(federation.ledger.rounds.get(1)!.abortReason).to.equal('COHORT_TOO_SMALL');
   });
 
   it('goes on with a majority when an attester is dead', async () => {
@@ -237,9 +238,9 @@ describe('Coordinator', () => {
       const wrong = federation.signer('GridMSP');
       return {
         mspId,
-        close: (ref) => Promise.resolve({ ...wrong.close(ref), mspId }),
-        abort: (ref, reason) => Promise.resolve({ ...wrong.abort(ref, reason), mspId }),
-        attest: (proposal) => Promise.resolve({ ...wrong.attest(proposal), mspId }),
+        close: async (ref) => ({ ...(await wrong.close(ref)), mspId }),
+        abort: async (ref, reason) => ({ ...(await wrong.abort(ref, reason)), mspId }),
+        attest: async (proposal) => ({ ...(await wrong.attest(proposal)), mspId }),
       };
     });
     let asked = 0;
@@ -280,8 +281,8 @@ describe('Coordinator', () => {
         if (transaction === 'OpenRound' && (argument as { round: number }).round === 2 && !overtaken) {
           overtaken = true;
           const ref = { taskId: task.taskId, round: 2, attempt: 1 };
-          const reason = 'given up';
-          const statements = mspIds.map((mspId) => federation.signer(mspId).abort(ref, reason));
+          const reason = 'OPERATOR';
+          const statements = await Promise.all(mspIds.map((mspId) => federation.signer(mspId).abort(ref, reason)));
           await other.submit(contract, 'OpenRound', argument);
           await other.submit(contract, 'AbortRound', { ...ref, reason, statements });
           await other.submit(contract, 'OpenRound', { ...(argument as object), attempt: 2 });
@@ -330,7 +331,8 @@ describe('Coordinator', () => {
     over = true;
     await driving;
     expectWholeRun(federation, 1);
-    expect(asked).to.equal(2);
+    // Twice for the members, once for the network's name.
+    expect(asked).to.equal(3);
   });
 
   it('does not abort a closed round past its deadline because the ledger was down', async () => {
@@ -341,7 +343,8 @@ describe('Coordinator', () => {
       before: (transaction) => {
         if (transaction === 'FinaliseRound' && failures-- > 0) {
           // Down for so long that the deadline passes meanwhile.
-          rounds.set(1, { ...rounds.get(1)!, deadlineMs: Date.now() - 3_600_000 });
+          const longAgo = Date.now() - 3_600_000;
+          rounds.set(1, { ...rounds.get(1)!, deadlineMs: longAgo, closedAtMs: longAgo });
           throw new LedgerError('LEDGER_UNREACHABLE', 'the gateway is down');
         }
       },
@@ -388,6 +391,45 @@ describe('Coordinator', () => {
     expect(proposal!.excluded.map(({ reason }) => reason)).to.deep.equal(['UPDATE_MISSING']);
   });
 
+  it('is done with the last round that the task plans, whatever it was told', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const coordinator = newCoordinator(federation, { lastRound: 9 });
+    let over = false;
+    const driving = driveVehicles(
+      federation,
+      () => [coordinator],
+      () => over,
+    );
+    await coordinator.run();
+    over = true;
+    await driving;
+    expectWholeRun(federation, 3);
+    expect(federation.ledger.rounds.size).to.equal(3);
+    expect(coordinator.status().lastRound).to.equal(3);
+  });
+
+  it('makes a model without the update that a vehicle blew up', async () => {
+    const federation = new Federation({ vehicles: 3, minimum: 2 });
+    const { ledger, store, task } = federation;
+    const coordinator = newCoordinator(federation, { lastRound: 1 });
+    const running = coordinator.run();
+    await until(() => coordinator.status().state === 'open');
+    const round = ledger.rounds.get(1)!;
+    const [attacker, ...honest] = federation.vehicleIds as [string, string, string];
+    const huge = parametersToBytes(new Float32Array(task.model.parameters).fill(3e38));
+    const envelopes = await Promise.all([
+      federation.envelope(round, attacker, huge),
+      ...honest.map((id) => federation.envelope(round, id)),
+    ]);
+    await Promise.all(envelopes.map((envelope) => coordinator.submitEnvelope(round, envelope)));
+    await running;
+    const { state, proposal } = ledger.rounds.get(1)!;
+    expect(state).to.equal('finalised');
+    expect(proposal!.excluded).to.deep.equal([{ vehicleId: attacker, reason: 'UPDATE_OUT_OF_RANGE' }]);
+    const model = parametersFromBytes(await store.get(proposal!.modelHash), task.model.parameters);
+    expect(model.every((value) => Math.abs(value) <= task.aggregation.maxAbsolute)).to.equal(true);
+  });
+
   it('refuses envelopes of another task, of an old round and from another base model', async () => {
     const federation = new Federation({ vehicles: 2 });
     const coordinator = newCoordinator(federation);
@@ -400,6 +442,42 @@ describe('Coordinator', () => {
     expect(await codeOf({ taskId: 'other' })).to.equal('TASK_UNKNOWN');
     expect(await codeOf({ baseModelHash: 'f'.repeat(64) })).to.equal('ROUND_STALE');
     expect(await codeOf({ attempt: 0 })).to.equal('ROUND_STALE');
+    coordinator.end();
+    await running;
+  });
+
+  it('spends no transaction on forged envelopes and does not wait for them', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const coordinator = newCoordinator(federation, { lastRound: 1, batch: {}, pollMs: 2_000 });
+    const running = coordinator.run();
+    await until(() => coordinator.status().state === 'open');
+    const round = federation.ledger.rounds.get(1)!;
+    const [a, b] = await Promise.all(federation.vehicleIds.map((id) => federation.envelope(round, id)));
+    const forged = Array.from({ length: 300 }, (_, i) => ({ ...a!, updateHash: i.toString(16).padStart(64, '0') }));
+    const unknown = { ...a!, vehicleId: 'v-0000000000000000000000' };
+    const refused = await Promise.all([...forged, unknown].map((e) => coordinator.submitEnvelope(round, e)));
+    expect(new Set(refused.map(({ code }) => code))).to.deep.equal(new Set(['SIGNATURE_INVALID', 'VEHICLE_UNKNOWN']));
+    expect(coordinator.status().waiting).to.equal(0);
+    expect(federation.ledger.transactions).to.deep.equal(['OpenRound']);
+    await Promise.all([a!, b!].map((envelope) => coordinator.submitEnvelope(round, envelope)));
+    await running;
+    expect(federation.ledger.transactions).to.deep.equal(['OpenRound', 'RecordUpdates', 'CloseRound', 'FinaliseRound']);
+  });
+
+  it('asks the ledger about a vehicle that it knows, and again when the ledger refused it', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const coordinator = newCoordinator(federation);
+    const running = coordinator.run();
+    await until(() => coordinator.status().state === 'open');
+    const round = federation.ledger.rounds.get(1)!;
+    const [first] = federation.vehicleIds as [string];
+    const submit = async () => coordinator.submitEnvelope(round, await federation.envelope(round, first));
+    expect(await submit()).to.include({ accepted: true });
+    federation.ledger.statuses.set(first, 'suspended');
+    expect(await submit()).to.include({ accepted: false, code: 'VEHICLE_NOT_ACTIVE' });
+    const transactions = federation.ledger.transactions.length;
+    expect(await submit()).to.include({ accepted: false, code: 'VEHICLE_NOT_ACTIVE' });
+    expect(federation.ledger.transactions).to.have.length(transactions);
     coordinator.end();
     await running;
   });

@@ -11,6 +11,7 @@ import { updatesOf, type LearningContract, type ServiceSession } from '../servic
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { BatchOptions, CurrentAttempt } from './current-attempt.js';
+import { EnvelopeGate } from './envelope-gate.js';
 import { RoundClock, type RoundTiming } from './round-clock.js';
 import { RoundTracker } from './round-tracker.js';
 import { StatementGatherer, type StatementSource } from './statements.js';
@@ -20,7 +21,7 @@ export interface CoordinatorOptions {
   readonly session: ServiceSession;
   readonly store: ObjectStore;
   readonly taskId: string;
-  /** The round after which the coordinator is done; default: the task's planned rounds. */
+  /** The round after which the coordinator is done; default, and at most: the task's planned rounds. */
   readonly lastRound?: number;
   /** Attempts at one round before the coordinator gives up; default 5. */
   readonly maxAttempts?: number;
@@ -54,6 +55,7 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #learning: LearningContract;
   readonly #tracker: RoundTracker;
+  readonly #gate: EnvelopeGate;
   readonly #wakeUp = new WakeUp();
   readonly #ending = new AbortController();
   #task: Task | undefined;
@@ -62,6 +64,7 @@ export class Coordinator {
   constructor(options: CoordinatorOptions) {
     this.#options = options;
     this.#learning = learning(options.session);
+    this.#gate = new EnvelopeGate(options.session);
     this.#tracker = new RoundTracker({
       taskId: options.taskId,
       learning: this.#learning,
@@ -107,21 +110,31 @@ export class Coordinator {
   }
 
   /**
-   * Has a vehicle's envelope recorded.
+   * Has a vehicle's envelope recorded, unless the {@link EnvelopeGate} turns it away.
    *
-   * @returns the ledger's result, once it is committed.
+   * @returns the ledger's result, once it is committed; or a refusal with the code that the ledger would give.
    * @throws SevError TASK_UNKNOWN, ROUND_STALE, ROUND_STATE, SERVICE_BUSY, SERVICE_CLOSING; LedgerError.
    */
   async submitEnvelope(ref: AttemptRef & { readonly baseModelHash: string }, envelope: Envelope): Promise<ItemResult> {
     if (ref.taskId !== this.#options.taskId) {
       throw new SevError('TASK_UNKNOWN', `this coordinator drives task ${this.#options.taskId}`);
     }
-    return (await this.#tracker.attemptFor(ref, this.#ending.signal)).add(envelope);
+    const attempt = await this.#tracker.attemptFor(ref, this.#ending.signal);
+    const refusal = await this.#gate.refusalOf(attempt.record, envelope);
+    if (refusal !== undefined) {
+      return refusal;
+    }
+    const result = await attempt.add(envelope);
+    if (!result.accepted) {
+      // What is known of the vehicle may have been overtaken.
+      this.#gate.forget(envelope.vehicleId);
+    }
+    return result;
   }
 
   status(): CoordinatorStatus {
     const { taskId } = this.#options;
-    const lastRound = this.#options.lastRound ?? this.#task?.plannedRounds;
+    const lastRound = this.#task === undefined ? this.#options.lastRound : this.#lastRound(this.#task);
     const { current } = this.#tracker;
     if (current === undefined) {
       return { taskId, lastRound };
@@ -148,7 +161,7 @@ export class Coordinator {
     const { current } = this.#tracker;
     return nextAction({
       task,
-      lastRound: this.#options.lastRound ?? task.plannedRounds,
+      lastRound: this.#lastRound(task),
       maxAttempts: this.#options.maxAttempts ?? 5,
       round: current?.record,
       recorded: current?.recorded ?? 0,
@@ -158,6 +171,10 @@ export class Coordinator {
       finaliseRefused: current?.finaliseRefused ?? false,
       nowMs: Date.now(),
     });
+  }
+
+  #lastRound({ plannedRounds }: Task): number {
+    return Math.min(this.#options.lastRound ?? plannedRounds, plannedRounds);
   }
 
   async #perform(action: CoordinatorAction, task: Task, gatherer: StatementGatherer): Promise<void> {
@@ -248,8 +265,10 @@ export class Coordinator {
     const submitted = await make(current);
     current.clock.transition(submitted, startedAt);
     this.#tracker.adopt(submitted.result, task);
-    const { round, attempt, state } = submitted.result;
-    this.#options.log.info({ round, attempt, recorded: current.recorded }, `round ${state}`);
+    const { round, attempt, state, abortReason: reason } = submitted.result;
+    const { recorded, outcome } = current;
+    const fields = { round, attempt, recorded, ...(outcome && { usable: outcome.usable }), ...(reason && { reason }) };
+    this.#options.log.info(fields, `round ${state}`);
   }
 
   async #wait(untilMs: number): Promise<void> {

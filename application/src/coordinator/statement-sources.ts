@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { signedBy, type Proposal, type SignedBy } from '@sev/chaincode/api';
+import { signedBy, type AbortReason, type Proposal, type SignedBy } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { postJson, problemOf } from '../services/http-client.js';
@@ -22,7 +22,7 @@ export class HttpStatementSource implements StatementSource {
     return this.#ask('close', ref);
   }
 
-  abort(ref: AttemptRef, reason: string): Promise<SignedBy> {
+  abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
     return this.#ask('abort', { ...ref, reason });
   }
 
@@ -58,14 +58,14 @@ export class OwnStatementSource implements StatementSource {
   }
 
   close(ref: AttemptRef): Promise<SignedBy> {
-    return Promise.resolve(this.#signer.close(ref));
+    return this.#signer.close(ref);
   }
 
-  abort(ref: AttemptRef, reason: string): Promise<SignedBy> {
-    return Promise.resolve(this.#signer.abort(ref, reason));
+  abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
+    return this.#signer.abort(ref, reason);
   }
 
   attest(proposal: Proposal): Promise<SignedBy> {
-    return Promise.resolve(this.#signer.attest(proposal));
+    return this.#signer.attest(proposal);
   }
 }

@@ -5,6 +5,10 @@ import {
   proposalHash,
   signedBy,
   verifyStatement,
+  type AbortReason,
+  type AbortStatement,
+  type AttestationStatement,
+  type CloseStatement,
   type ConsortiumRecord,
   type Proposal,
   type Signable,
@@ -18,7 +22,7 @@ import { errorCode } from '../services/log.js';
 export interface StatementSource {
   readonly mspId: string;
   close(ref: AttemptRef): Promise<SignedBy>;
-  abort(ref: AttemptRef, reason: string): Promise<SignedBy>;
+  abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy>;
   attest(proposal: Proposal): Promise<SignedBy>;
 }
 
@@ -53,30 +57,33 @@ export class StatementGatherer {
 
   /** @throws StatementsError */
   close(ref: AttemptRef): Promise<readonly SignedBy[]> {
+    const content = { consortium: this.#consortium.bootstrapHash, ...ref };
     return this.#majority(
       'the close of the round',
       (source) => source.close(ref),
-      (mspId) => ({ type: 'sev/close-round/v1', ...ref, mspId }),
+      (mspId): CloseStatement => ({ type: 'sev/close-round/v1', ...content, mspId }),
     );
   }
 
   /** @throws StatementsError */
-  abort(ref: AttemptRef, reason: string): Promise<readonly SignedBy[]> {
+  abort(ref: AttemptRef, reason: AbortReason): Promise<readonly SignedBy[]> {
+    const content = { consortium: this.#consortium.bootstrapHash, ...ref, reason };
     return this.#majority(
       'the abort of the round',
       (source) => source.abort(ref, reason),
-      (mspId) => ({ type: 'sev/abort-round/v1', ...ref, reason, mspId }),
+      (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', ...content, mspId }),
     );
   }
 
   /** @throws StatementsError */
   attest(proposal: Proposal): Promise<readonly SignedBy[]> {
     const { taskId, round, attempt } = proposal;
-    const hash = proposalHash(proposal);
+    const { bootstrapHash: consortium } = this.#consortium;
+    const content = { consortium, taskId, round, attempt, proposalHash: proposalHash(proposal) };
     return this.#majority(
       'the model',
       (source) => source.attest(proposal),
-      (mspId) => ({ type: 'sev/attest-model/v1', taskId, round, attempt, proposalHash: hash, mspId }),
+      (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }),
     );
   }
 

@@ -71,19 +71,21 @@ describe('nextAction', () => {
     expect(nextAction(view({ recorded: 1, nowMs: AFTER_DEADLINE }))).to.include({ kind: 'abort', alone: true });
   });
 
-  it('finalises a closed round, again after a refusal, and aborts it after the deadline', () => {
-    const round: RoundRecord = { ...open, state: 'closed' };
+  it('finalises a closed round, again after a refusal, and aborts it when attesters had their time', () => {
+    const round: RoundRecord = { ...open, state: 'closed', closedAtMs: open.deadlineMs };
+    const nowMs = open.deadlineMs + task.deadlines.roundMs + TIME_MARGIN_MS;
     expect(nextAction(view({ round })).kind).to.equal('finalise');
     expect(nextAction(view({ round, finaliseRefused: true })).kind).to.equal('finalise');
-    expect(nextAction(view({ round, nowMs: AFTER_DEADLINE })).kind).to.equal('finalise');
-    expect(nextAction(view({ round, finaliseRefused: true, nowMs: AFTER_DEADLINE }))).to.include({
-      kind: 'abort',
-      alone: true,
-    });
+    expect(nextAction(view({ round, finaliseRefused: true, nowMs: AFTER_DEADLINE })).kind).to.equal('finalise');
+    expect(nextAction(view({ round, nowMs })).kind).to.equal('finalise');
+    const abort = { kind: 'abort', reason: 'NO_MAJORITY', alone: true };
+    expect(nextAction(view({ round, finaliseRefused: true, nowMs }))).to.deep.equal(abort);
   });
 
   it('aborts a closed round with too few usable updates', () => {
-    expect(nextAction(view({ round: { ...open, state: 'closed' }, usable: 1 })).kind).to.equal('abort');
+    const round: RoundRecord = { ...open, state: 'closed', closedAtMs: AFTER_DEADLINE };
+    const abort = { kind: 'abort', reason: 'COHORT_TOO_SMALL', alone: false };
+    expect(nextAction(view({ round, usable: 1, nowMs: AFTER_DEADLINE }))).to.deep.equal(abort);
   });
 
   it('leaves rounds after its last one to others', () => {
@@ -108,7 +110,7 @@ describe('nextAction', () => {
   });
 
   it('tries an aborted round again from the same base, and gives up after the attempts allowed', () => {
-    const round: RoundRecord = { ...open, state: 'aborted', abortReason: 'no vehicles' };
+    const round: RoundRecord = { ...open, state: 'aborted', abortReason: 'COHORT_TOO_SMALL' };
     expect(nextAction(view({ round }))).to.deep.equal({ kind: 'open', round: 2, attempt: 2, baseModelHash: MODEL });
     expect(nextAction(view({ round: { ...round, attempt: 2 } }))).to.have.property('kind', 'give-up');
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { TIME_MARGIN_MS, type RoundRecord, type Task } from '@sev/chaincode/api';
+import { aloneAfterMs, type AbortReason, type RoundRecord, type Task } from '@sev/chaincode/api';
 
 /** All that decides what a coordinator does next. Everything but the clock and the waiting envelopes is ledger state. */
 export interface RoundView {
@@ -23,12 +23,12 @@ export interface RoundView {
   readonly nowMs: number;
 }
 
-/** What to do next. `alone`: the deadline has passed on every clock, so no statements of others are needed. */
+/** What to do next. `alone`: the time for it has passed on every clock, so no statements of others are needed. */
 export type CoordinatorAction =
   | { readonly kind: 'open'; readonly round: number; readonly attempt: number; readonly baseModelHash: string }
   | { readonly kind: 'wait'; readonly untilMs: number }
   | { readonly kind: 'close'; readonly alone: boolean }
-  | { readonly kind: 'abort'; readonly reason: string; readonly alone: boolean }
+  | { readonly kind: 'abort'; readonly reason: AbortReason; readonly alone: boolean }
   | { readonly kind: 'finalise' }
   | { readonly kind: 'done' }
   | { readonly kind: 'give-up'; readonly reason: string };
@@ -71,7 +71,8 @@ export function nextAction(view: RoundView): CoordinatorAction {
 
 function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction {
   const { cohort, deadlines } = view.task;
-  const alone = isPastDeadline(view, round);
+  const aloneAfter = aloneAfterMs(round, view.task);
+  const alone = view.nowMs >= aloneAfter;
   if (view.recorded >= cohort.target) {
     return { kind: 'close', alone };
   }
@@ -80,30 +81,21 @@ function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction
     return { kind: 'wait', untilMs: graceEndsMs };
   }
   if (!alone && view.waiting > 0) {
-    return { kind: 'wait', untilMs: round.deadlineMs + TIME_MARGIN_MS };
+    return { kind: 'wait', untilMs: aloneAfter };
   }
   if (view.recorded >= cohort.minimum) {
     return { kind: 'close', alone };
   }
-  return { kind: 'abort', reason: belowMinimum(view.recorded, cohort.minimum), alone };
+  return { kind: 'abort', reason: 'COHORT_TOO_SMALL', alone };
 }
 
 function actionWhileClosed(view: RoundView, round: RoundRecord): CoordinatorAction {
-  const alone = isPastDeadline(view, round);
-  const { minimum } = view.task.cohort;
-  if (view.usable !== undefined && view.usable < minimum) {
-    return { kind: 'abort', reason: belowMinimum(view.usable, minimum), alone };
+  const alone = view.nowMs >= aloneAfterMs(round, view.task);
+  if (view.usable !== undefined && view.usable < view.task.cohort.minimum) {
+    return { kind: 'abort', reason: 'COHORT_TOO_SMALL', alone };
   }
   if (alone && view.finaliseRefused) {
-    return { kind: 'abort', reason: 'no majority attested the model before the deadline', alone };
+    return { kind: 'abort', reason: 'NO_MAJORITY', alone };
   }
   return { kind: 'finalise' };
-}
-
-function isPastDeadline(view: RoundView, round: RoundRecord): boolean {
-  return view.nowMs >= round.deadlineMs + TIME_MARGIN_MS;
-}
-
-function belowMinimum(count: number, minimum: number): string {
-  return `${String(count)} usable updates, the minimum cohort is ${String(minimum)}`;
 }

@@ -61,7 +61,12 @@ describe('a run whose network and coordinator are killed at random points', func
     random = seededRandom('kills');
     sandbox = await Sandbox.open();
     await sandbox.networkUp();
-    const { vehicles } = await sandbox.json<{ vehicles: string[] }>(['vehicle', 'enroll', '--count', String(VEHICLES + 1)]);
+    const { vehicles } = await sandbox.json<{ vehicles: string[] }>([
+      'vehicle',
+      'enroll',
+      '--count',
+      String(VEHICLES + 1),
+    ]);
     bystander = vehicles[VEHICLES]!;
     session = await openAs('grid', 'operator');
     registrar = await openAs('maker', 'registrar');
@@ -104,16 +109,24 @@ describe('a run whose network and coordinator are killed at random points', func
         return ['--attester', `${name}=${url}`];
       }),
     );
-    const homes = ['--homes', sandbox.homes];
     const size = ['--vehicles', String(VEHICLES), '--rounds', String(ROUNDS), '--rows', '650', '--grace', '60'];
-    await sandbox.json(['task', 'create', TASK, ...size, '--store', store, ...homes]);
+    await sandbox.json(['task', 'create', TASK, ...size, '--store', store]);
     const fleet = ['--pool', '--home', join(sandbox.homes, 'fleet'), ...vehicles.flatMap((id) => ['--vehicle', id])];
     const peers = ['--store', store, '--coordinator', relay.url, '--task', TASK];
     await sandbox.service(['vehicle', 'run', ...fleet, ...peers, '--client', `0/${VEHICLES}`, ...DATA]);
 
     const startCoordinator = async (): Promise<void> => {
       const home = ['--org', 'grid', '--home', join(sandbox.homes, 'grid')];
-      coordinator = await sandbox.service(['coordinator', 'run', ...home, '--task', TASK, '--store', store, ...attesters.flat()]);
+      coordinator = await sandbox.service([
+        'coordinator',
+        'run',
+        ...home,
+        '--task',
+        TASK,
+        '--store',
+        store,
+        ...attesters.flat(),
+      ]);
       relay.target = coordinator.url;
     };
     await startCoordinator();
@@ -183,8 +196,7 @@ describe('a run whose network and coordinator are killed at random points', func
 
   it('lose or repeat no transaction that was confirmed by its id', async () => {
     expect(changes.length).to.be.greaterThan(2 * KILLS);
-    const path = ['audit', 'history', 'vehicle', bystander, '--homes', sandbox.homes];
-    const history = await sandbox.json<HistoryEvent[]>(path);
+    const history = await sandbox.json<HistoryEvent[]>(['audit', 'history', 'vehicle', bystander]);
     // The first entry is the enrollment.
     const later = history.slice(1);
     expect(later.map(({ txId, record }) => ({ txId, status: (record as Change).status }))).to.deep.equal(
@@ -214,7 +226,7 @@ describe('a run whose network and coordinator are killed at random points', func
   });
 
   it('leave a ledger and a store that the auditor finds right', async () => {
-    const audit = await sandbox.json<AuditResult>(['audit', 'verify', ...where()]);
+    const audit = await sandbox.json<AuditResult>(['audit', 'verify']);
     expect(audit.firstFailure).to.equal(undefined);
     expect(audit.checked).to.include({ rounds: ROUNDS, aggregations: ROUNDS });
     expect(audit.skipped).to.deep.equal([]);
@@ -238,10 +250,6 @@ describe('a run whose network and coordinator are killed at random points', func
     report.rounds.forEach(({ cohort }) => expect(cohort).to.be.within(VEHICLES / 2, VEHICLES));
     expect(report.audit.ok).to.equal(true);
   });
-
-  function where(): string[] {
-    return ['--homes', sandbox.homes, '--store', join(sandbox.homes, 'store', 'objects')];
-  }
 
   async function roundDone(job: Running, round: number): Promise<void> {
     await until(() => (job.written().stderr.includes(`round ${round}/`) ? true : undefined), 90_000);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { RoundRecord, UpdateRecord } from '@sev/chaincode/api';
 import { expect } from 'chai';
@@ -73,7 +73,10 @@ describe('programs in separate homes that share nothing but the connection profi
     await sandbox.close();
   });
 
-  /** `sev vehicle init` at the car, `enroll` at the maker, `install` at the car: only files of requests travel. */
+  /**
+   * `sev vehicle provision` in the factory, `init` at the car, `enroll` at the maker, `install` at the car: what the
+   * factory made is carried into the car, and only files of requests travel after that.
+   */
   async function enrolCars(): Promise<void> {
     // The maker is the registrar of its cars: its homes' folder holds its own home and nothing else.
     const makerHomes = join(machine('maker').folder, 'homes');
@@ -83,7 +86,10 @@ describe('programs in separate homes that share nothing but the connection profi
     const requests = await Promise.all(
       CARS.map(async (name) => {
         const request = join(machine(name).folder, 'request.json');
-        await machine(name).json('vehicle', 'init', '--out', request);
+        const provisioning = join(machine(name).folder, 'provisioning.json');
+        await machine('maker').json('vehicle', 'provision', '--home', machine('maker').home, '--out', provisioning);
+        await machine(name).json('vehicle', 'init', '--provisioning', provisioning, '--out', request);
+        await rm(provisioning);
         return (JSON.parse(await readFile(request, 'utf8')) as VehicleRequest[])[0]!;
       }),
     );
@@ -92,8 +98,16 @@ describe('programs in separate homes that share nothing but the connection profi
     await writeFile(received, JSON.stringify(requests));
     const issued = join(machine('maker').folder, 'certificates.json');
     const files = ['--requests', received, '--out', issued];
-    const outcomes = await machine('maker').json<EnrollmentOutcome[]>('vehicle', 'enroll', ...files, '--homes', makerHomes);
-    expect(outcomes.map(({ vehicleId, accepted }) => [vehicleId, accepted])).to.deep.equal(cars.map((id) => [id, true]));
+    const outcomes = await machine('maker').json<EnrollmentOutcome[]>(
+      'vehicle',
+      'enroll',
+      ...files,
+      '--homes',
+      makerHomes,
+    );
+    expect(outcomes.map(({ vehicleId, accepted }) => [vehicleId, accepted])).to.deep.equal(
+      cars.map((id) => [id, true]),
+    );
     const certificates = JSON.parse(await readFile(issued, 'utf8')) as IssuedCertificate[];
     await Promise.all(
       CARS.map(async (name, i) => {
@@ -114,7 +128,10 @@ describe('programs in separate homes that share nothing but the connection profi
     const attesters: string[] = [];
     for (const name of ['maker', 'city', 'regulator']) {
       const home = ['--home', machine(name).home];
-      attesters.push('--attester', `${name}=${await start(name, 'attester', 'run', '--org', name, ...home, '--store', store)}`);
+      attesters.push(
+        '--attester',
+        `${name}=${await start(name, 'attester', 'run', '--org', name, ...home, '--store', store)}`,
+      );
     }
     const size = ['--vehicles', String(CARS.length), '--minimum', '2', '--rounds', String(ROUNDS), '--rows', '500'];
     await machine('grid').json('task', 'create', 'price-apart', ...size, '--store', store);
@@ -147,12 +164,16 @@ describe('programs in separate homes that share nothing but the connection profi
     expect(audit.skipped).to.deep.equal([]);
   });
 
-  it("keep each vehicle's one private key in its own home, in no form anywhere else", async () => {
-    for (const name of CARS) {
+  it("keep each vehicle's key and its car's provisioning key in its own home, in no form anywhere else", async () => {
+    for (const [i, name] of CARS.entries()) {
       const keys = await privateKeysIn(machine(name).folder);
-      expect(keys.map(({ file }) => file), name).to.have.length(1);
-      expect(keys[0]!.file.startsWith(machine(name).home + sep), keys[0]!.file).to.equal(true);
-      expect(await holders(keys), name).to.deep.equal([keys[0]!.file]);
+      const { home } = machine(name);
+      const own = [join(home, 'wallet', `${cars[i]!}.id`), join(home, 'vehicles', `${cars[i]!}.json`)];
+      expect(
+        keys.map(({ file }) => file),
+        name,
+      ).to.have.members(own);
+      expect(await holders(keys), name).to.have.members(own);
     }
   });
 
@@ -164,7 +185,8 @@ describe('programs in separate homes that share nothing but the connection profi
       const files = keys.map(({ file }) => file);
       expect(await holders(keys), name).to.have.members(files);
       const labels = (await readdir(join(home, 'wallet'))).map((file) => join(home, 'wallet', file));
-      const own = [...labels, join(home, 'signing-key.pem'), ...(name === 'maker' ? [join(home, 'maker-key.pem')] : [])];
+      const makers = name === 'maker' ? ['maker-key.pem', 'provisioning-key.pem'] : [];
+      const own = [...labels, ...['signing-key.pem', ...makers].map((file) => join(home, file))];
       expect(files, name).to.have.members(own);
       const { mspId } = profile.organisations.find((organisation) => organisation.name === name)!;
       for (const label of labels) {
@@ -178,9 +200,9 @@ describe('programs in separate homes that share nothing but the connection profi
     expect(await filesWith([secret])).to.deep.equal([join(machine('maker').home, 'maker-secret')]);
     for (const [i, name] of CARS.entries()) {
       const path = join(machine(name).home, 'vehicles', `${cars[i]!}.json`);
-      const { provisioningId } = JSON.parse(await readFile(path, 'utf8')) as VehicleRequest;
+      const { provisioning } = JSON.parse(await readFile(path, 'utf8')) as Pick<VehicleRequest, 'provisioning'>;
       const allowed = [machine(name).folder + sep, machine('maker').folder + sep];
-      const found = await filesWith([Buffer.from(provisioningId, 'hex')]);
+      const found = await filesWith([Buffer.from(provisioning.provisioningId, 'hex')]);
       expect(found.filter((file) => !allowed.some((folder) => file.startsWith(folder)))).to.deep.equal([]);
     }
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { canonicalJson, type Bootstrap, type ConsortiumRecord, type Policy } from '@sev/chaincode/api';
 import { inHome } from '../config/homes.js';
 import { readRegistrar, type ConnectionProfile } from '../config/profile.js';
-import { hasCode, SevError } from '../errors.js';
+import { EXIT, hasCode, messageOf, SevError } from '../errors.js';
 import { governance } from '../ledger/contracts.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { createOrganisationHome, type PublicOrganisation } from './organisation.js';
@@ -27,9 +27,12 @@ export interface BootstrapOptions {
 
 /**
  * Sets the homes of all organisations up and bootstraps the consortium on the channel. Doing it again changes nothing.
+ * A channel that was bootstrapped with anything else is refused: somebody else may have been first.
  *
  * It needs every organisation's home, so it is for networks under a single operator; organisations apart exchange what
  * {@link createOrganisationHome} returns.
+ *
+ * @throws SevError CONSORTIUM_FOREIGN, CA_UNREACHABLE, CA_REFUSED, CA_FAILED; LedgerError.
  */
 export async function bootstrapConsortium(options: BootstrapOptions): Promise<ConsortiumRecord> {
   const { profile, homes, onProgress } = options;
@@ -53,18 +56,20 @@ export async function bootstrapConsortium(options: BootstrapOptions): Promise<Co
   try {
     const contract = governance(session);
     const request = bootstrapOf(parts, options.policy ?? DEFAULT_POLICY);
-    try {
-      const present = await contract.consortium();
-      assertSame(request, present);
-      return present;
-    } catch (error) {
-      if (!hasCode(error, 'GOVERNANCE_MISSING')) {
-        throw error;
+    return await refusingOthers(request, contract, async () => {
+      // Evaluated, it only says whether the channel was bootstrapped with other content.
+      await contract.checkBootstrap(request);
+      try {
+        return await contract.consortium();
+      } catch (error) {
+        if (!hasCode(error, 'GOVERNANCE_MISSING')) {
+          throw error;
+        }
       }
-    }
-    const { result } = await contract.bootstrap(request);
-    onProgress?.('consortium bootstrapped');
-    return result;
+      const { result } = await contract.bootstrap(request);
+      onProgress?.('consortium bootstrapped');
+      return result;
+    });
   } finally {
     session.close();
   }
@@ -78,14 +83,65 @@ function bootstrapOf(parts: readonly PublicOrganisation[], policy: Policy): Boot
   };
 }
 
-/** Governance may have changed by vote since; the statement keys in the homes must be those that it knows. */
-function assertSame(request: Bootstrap, present: ConsortiumRecord): void {
-  for (const wanted of request.organisations) {
-    const found = present.organisations.find((o) => o.mspId === wanted.mspId);
-    if (found !== undefined && canonicalJson(found.signingKey) !== canonicalJson(wanted.signingKey)) {
-      throw new SevError('STATEMENT_KEY_MISMATCH', `Governance knows another statement key of ${wanted.name}`, {
-        hint: 'Restore the home that the consortium was bootstrapped with, or start afresh with `sev network clean`.',
-      });
+/** @throws SevError CONSORTIUM_FOREIGN where the contract says that somebody bootstrapped something else. */
+async function refusingOthers<T>(
+  request: Bootstrap,
+  contract: Pick<ReturnType<typeof governance>, 'consortium'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!hasCode(error, 'GOVERNANCE_CONFLICT')) {
+      throw error;
     }
+    const found = await findings(request, contract);
+    throw new SevError('CONSORTIUM_FOREIGN', `The channel was bootstrapped with another consortium: ${found}`, {
+      hint: 'Restore the homes that it was bootstrapped with; if it is not yours, do not use it: `sev network clean` starts afresh.',
+      exitCode: EXIT.integrity,
+      cause: error,
+    });
   }
+}
+
+async function findings(
+  request: Bootstrap,
+  contract: Pick<ReturnType<typeof governance>, 'consortium'>,
+): Promise<string> {
+  try {
+    const differences = differencesOf(request, await contract.consortium());
+    return differences.length === 0 ? 'votes have since made it look like this one' : differences.join(', ');
+  } catch (error) {
+    return `it lets nobody of this one look (${messageOf(error)})`;
+  }
+}
+
+/** What a consortium is bootstrapped with. */
+type Content = Pick<ConsortiumRecord, 'organisations' | 'makers' | 'policy'>;
+
+/** What a present consortium has too much, too little or otherwise than the one that is meant. */
+export function differencesOf(meant: Content, present: Content): string[] {
+  return [
+    ...listDifferences('organisation', (o) => o.mspId, meant.organisations, present.organisations),
+    ...listDifferences('maker', (m) => m.makerKeyId, meant.makers, present.makers),
+    ...(canonicalJson(meant.policy) === canonicalJson(present.policy) ? [] : ['another policy']),
+  ];
+}
+
+function listDifferences<T>(
+  what: string,
+  idOf: (item: T) => string,
+  meant: readonly T[],
+  present: readonly T[],
+): string[] {
+  const known = new Map(present.map((item) => [idOf(item), canonicalJson(item)]));
+  const ids = new Set(meant.map(idOf));
+  const state = (item: T): string => {
+    const found = known.get(idOf(item));
+    return found === undefined ? 'missing' : found === canonicalJson(item) ? '' : 'with other content';
+  };
+  return [
+    ...meant.flatMap((item) => (state(item) === '' ? [] : [`${what} ${idOf(item)} ${state(item)}`])),
+    ...[...known.keys()].filter((id) => !ids.has(id)).map((id) => `${what} ${id} added`),
+  ];
 }

@@ -2,11 +2,13 @@
 import type { Domain, Enrollment, ItemResult, Policy, VehicleRecord } from '@sev/chaincode/api';
 import { EXIT, SevError, hasCode } from '../errors.js';
 import { governance, registry } from '../ledger/contracts.js';
+import { hintFor } from '../ledger/errors.js';
 import type { LedgerSession } from '../ledger/session.js';
 import { mapConcurrently } from '../services/concurrency.js';
 import { notAfterMs, parseCertificate } from './certificates.js';
 import { certificateFor } from './issued.js';
-import type { Maker } from './maker.js';
+import type { AttestationRequest, Attested, Maker } from './maker.js';
+import { isRequestedWith } from './provisioning.js';
 import { certifies, type Registrar } from './registrar.js';
 import { vehicleRequest, type IssuedCertificate, type VehicleRequest } from './vehicles.js';
 
@@ -25,6 +27,8 @@ export interface EnrollmentOutcome {
   readonly issued?: IssuedCertificate;
   readonly code?: string;
   readonly detail?: string;
+  /** What can be done about a refusal that did not come from the ledger. */
+  readonly hint?: string | undefined;
 }
 
 export interface EnrollmentProgress {
@@ -53,24 +57,29 @@ interface Candidate {
 }
 
 /**
- * Enrols vehicles: certificate from the CA, attestation from the maker, record on the ledger. It can be broken off and
+ * Enrols vehicles: attestation from the maker, certificate from the CA, record on the ledger. It can be broken off and
  * repeated at any point: vehicles that the ledger holds are left as they are, certificates that were issued are used.
  *
  * @returns one outcome for each request, in order; a refusal of one does not stop the others.
- * @throws SevError REQUEST_INVALID where a request does not have the documented form.
+ * @throws SevError REQUEST_INVALID where a request does not have the documented form, or two name the same vehicle.
  * @throws SevError, LedgerError where nothing more can be done (CA or ledger unreachable, caller refused).
  */
 export async function enrollVehicles(options: EnrollVehiclesOptions): Promise<EnrollmentOutcome[]> {
   const { session, requests, domain = 'learning', onProgress } = options;
   const total = requests.length;
   requests.forEach(assertWellFormed);
+  assertDistinct(requests);
+  if (total === 0) {
+    return [];
+  }
+  const { policy, bootstrapHash } = await governance(session).consortium();
   let certified = 0;
   const prepared = await mapConcurrently(requests, LEDGER_QUERIES, async (request) => {
     const record = await recordOf(session, request.vehicleId);
     return { request, record };
   });
   const candidates = await mapConcurrently(prepared, CA_REQUESTS, async ({ request, record }) => {
-    const candidate = await prepare(options, domain, request, record);
+    const candidate = await prepare(options, { domain, consortium: bootstrapHash }, request, record);
     certified += 1;
     onProgress?.({ step: 'certificates', done: certified, total });
     return candidate;
@@ -86,8 +95,7 @@ export async function enrollVehicles(options: EnrollVehiclesOptions): Promise<En
     }
   }
   onProgress?.({ step: 'ledger', done: outcomes.size, total });
-  const { policy } = open.length === 0 ? { policy: undefined } : await governance(session).consortium();
-  for (let from = 0; policy !== undefined && from < open.length; from += BATCH) {
+  for (let from = 0; from < open.length; from += BATCH) {
     const batch = open.slice(from, from + BATCH);
     for (const outcome of await enrolBatch(session, batch, domain, policy)) {
       outcomes.set(outcome.vehicleId, outcome);
@@ -106,6 +114,22 @@ function assertWellFormed(request: VehicleRequest, index: number): void {
   }
 }
 
+/** Each vehicle has one outcome, and one file for its certificate. */
+function assertDistinct(requests: readonly VehicleRequest[]): void {
+  const first = new Map<string, number>();
+  requests.forEach(({ vehicleId }, index) => {
+    const earlier = first.get(vehicleId);
+    if (earlier !== undefined) {
+      const both = `requests ${String(earlier + 1)} and ${String(index + 1)}`;
+      throw new SevError('REQUEST_INVALID', `${both} name the same vehicle ${vehicleId}`, {
+        hint: 'Leave one of them out.',
+        exitCode: EXIT.usage,
+      });
+    }
+    first.set(vehicleId, index);
+  });
+}
+
 async function recordOf(session: LedgerSession, vehicleId: string): Promise<VehicleRecord | undefined> {
   try {
     return await registry(session).vehicle(vehicleId);
@@ -117,32 +141,55 @@ async function recordOf(session: LedgerSession, vehicleId: string): Promise<Vehi
   }
 }
 
-/** Certificate and attestation of one vehicle, or its outcome where the ledger decides it already. */
+/** Attestation and certificate of one vehicle, or its outcome where that is decided already. */
 async function prepare(
   options: EnrollVehiclesOptions,
-  domain: Domain,
+  scope: Pick<AttestationRequest, 'domain' | 'consortium'>,
   request: VehicleRequest,
   record: VehicleRecord | undefined,
 ): Promise<Candidate | EnrollmentOutcome> {
   const { registrar, home, maker } = options;
-  const { vehicleId, publicKey, provisioningId } = request;
+  const { vehicleId, publicKey, proof } = request;
   const { mspId } = registrar.organisation;
   if (record !== undefined && (record.publicKey !== publicKey || record.mspId !== mspId)) {
     const detail = 'the ledger holds this vehicle id with another key or organisation';
     return { vehicleId, accepted: false, known: true, code: 'VEHICLE_CONFLICT', detail };
   }
+  if (!isRequestedWith(publicKey, request, proof)) {
+    return requestInvalid(vehicleId, 'the request is not signed with the key that it names');
+  }
+  // The maker decides first: the CA knows no car that no maker knows.
+  const attested = record === undefined ? await attestationOf(maker, { ...scope, request, mspId }) : undefined;
+  if (attested !== undefined && 'accepted' in attested) {
+    return attested;
+  }
   const certificate = await certificateFor(registrar, home, request);
   if (!certifies(certificate, publicKey)) {
-    const detail = 'the certificate request is for another key than the one named';
-    return { vehicleId, accepted: false, known: false, code: 'REQUEST_INVALID', detail };
+    return requestInvalid(vehicleId, 'the certificate request is for another key than the one named');
   }
   const issued = { vehicleId, mspId, certificate };
-  if (record !== undefined) {
+  if (attested === undefined) {
     return { vehicleId, accepted: true, known: true, issued };
   }
-  const attested = await maker({ publicKey, mspId, domain, provisioningId });
   const certificateNotAfterMs = notAfterMs(parseCertificate(certificate));
   return { vehicleId, issued, enrollment: { vehicleId, publicKey, certificateNotAfterMs, ...attested } };
+}
+
+async function attestationOf(maker: Maker, asked: AttestationRequest): Promise<Attested | EnrollmentOutcome> {
+  try {
+    return await maker(asked);
+  } catch (error) {
+    if (!hasCode(error, 'PROVISIONING_INVALID')) {
+      throw error;
+    }
+    const { code, message: detail, hint } = error;
+    return { vehicleId: asked.request.vehicleId, accepted: false, known: false, code, detail, hint };
+  }
+}
+
+function requestInvalid(vehicleId: string, detail: string): EnrollmentOutcome {
+  const hint = 'Write the request again with `sev vehicle init`.';
+  return { vehicleId, accepted: false, known: false, code: 'REQUEST_INVALID', detail, hint };
 }
 
 /** Submits one batch, asking for other slots as long as items are refused for theirs. */
@@ -218,6 +265,7 @@ export function assertAllAccepted(outcomes: readonly EnrollmentOutcome[]): void 
   if (first !== undefined) {
     const others = refused.length === 1 ? '' : ` (and ${String(refused.length - 1)} more)`;
     throw new SevError(first.code ?? 'LEDGER_FAILED', `${first.vehicleId}: ${first.detail ?? 'refused'}${others}`, {
+      hint: first.hint ?? hintFor(first.code ?? ''),
       exitCode: EXIT.refused,
     });
   }

@@ -17,6 +17,7 @@ export {
   type OrganisationHomeOptions,
   type PublicOrganisation,
 } from './organisation.js';
+export { provisionCars, provisionedCars, type ProvisionedCar } from './provisioning.js';
 export { CA_REGISTRAR, openRegistrar, type Registrar } from './registrar.js';
 export type { StoredIdentity } from './stored-identity.js';
 export {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { EXIT, SevError, messageOf } from '../errors.js';
-import { PRIVATE_FILE, readIfThere, writeFileAtomic } from '../store/files.js';
+import { PRIVATE_FILE, readIfThere, writeFileOnce } from '../store/files.js';
 
 /** A new P-256 key pair, the curve of Fabric's identities. */
 export function newPrivateKey(): KeyObject {
@@ -35,10 +35,13 @@ export async function readPrivateKey(path: string): Promise<KeyObject> {
   }
 }
 
-/** Reads a private key, making a new one in a file only its owner can read where there is none. */
+/**
+ * Reads a private key, making a new one in a file only its owner can read where there is none. Whoever asks at the same
+ * time gets the same key.
+ */
 export async function readOrMakePrivateKey(path: string): Promise<KeyObject> {
   if ((await readIfThere(path)) === undefined) {
-    await writeFileAtomic(path, privateKeyPem(newPrivateKey()), { mode: PRIVATE_FILE });
+    await writeFileOnce(path, privateKeyPem(newPrivateKey()), { mode: PRIVATE_FILE });
   }
   return readPrivateKey(path);
 }

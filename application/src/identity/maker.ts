@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHmac, createPublicKey, randomBytes } from 'node:crypto';
-import {
-  publicKeyText,
-  signStatement,
-  type Domain,
-  type MakerAttestation,
-  type MakerKey,
-  type PublicKeyText,
-} from '@sev/chaincode/api';
+import { createHmac, createPublicKey, randomBytes, type KeyObject } from 'node:crypto';
+import { publicKeyText, signStatement, type Domain, type MakerAttestation, type MakerKey } from '@sev/chaincode/api';
 import { inHome } from '../config/homes.js';
 import { EXIT, SevError } from '../errors.js';
-import { PRIVATE_FILE, makePrivateDirectory, readIfThere, writeFileAtomic } from '../store/files.js';
+import { PRIVATE_FILE, makePrivateDirectory, readIfThere, writeFileOnce } from '../store/files.js';
 import { readOrMakePrivateKey, readPrivateKey } from './keys.js';
+import { isProvisionedBy, isRequestedWith, provisioningInvalid } from './provisioning.js';
+import type { VehicleRequest } from './vehicles.js';
 
 /** What a maker says of a car that wants an identity, without saying which car it is. */
 export interface Attested {
@@ -21,25 +16,33 @@ export interface Attested {
 }
 
 export interface AttestationRequest {
-  readonly publicKey: PublicKeyText;
+  /** What the car asks for. */
+  readonly request: VehicleRequest;
+  /** The organisation that enrols it. */
   readonly mspId: string;
   readonly domain: Domain;
-  /** Id of the certificate that the maker put into the car when it was built. */
-  readonly provisioningId: string;
+  /** The network that the attestation is for (`bootstrapHash` of governance:GetConsortium). */
+  readonly consortium: string;
 }
 
-/** Whoever can attest cars: the maker itself, or something that asks it. */
+/**
+ * Whoever can attest cars: the maker itself, or something that asks it.
+ *
+ * @throws SevError PROVISIONING_INVALID where the request does not come from a car of this maker, or asks for another
+ *   organisation or domain.
+ */
 export type Maker = (request: AttestationRequest) => Promise<Attested>;
 
 const KEY_ID = 'maker-1';
 
-/** Makes the maker's key and secret in its home where they are missing. @returns the public part, for governance. */
+/** Makes the maker's keys and secret in its home where they are missing. @returns the public part, for governance. */
 export async function createMaker(home: string, mspId: string): Promise<MakerKey> {
   await makePrivateDirectory(home);
   const key = await readOrMakePrivateKey(inHome.makerKey(home));
+  await readOrMakePrivateKey(inHome.provisioningKey(home));
   const path = inHome.makerSecret(home);
   if ((await readIfThere(path)) === undefined) {
-    await writeFileAtomic(path, `${randomBytes(32).toString('hex')}\n`, { mode: PRIVATE_FILE });
+    await writeFileOnce(path, `${randomBytes(32).toString('hex')}\n`, { mode: PRIVATE_FILE });
   }
   return { makerKeyId: KEY_ID, mspId, publicKey: publicKeyText(createPublicKey(key)) };
 }
@@ -51,7 +54,27 @@ export async function createMaker(home: string, mspId: string): Promise<MakerKey
  */
 export async function openMaker(home: string): Promise<Maker> {
   const key = await readPrivateKey(inHome.makerKey(home));
-  const path = inHome.makerSecret(home);
+  const provisioningKey = createPublicKey(await readPrivateKey(inHome.provisioningKey(home)));
+  const secret = await readSecret(inHome.makerSecret(home));
+  // Whatever is thrown becomes a rejection: a maker may also be somewhere else.
+  // eslint-disable-next-line @typescript-eslint/require-await
+  return async ({ request, mspId, domain, consortium }) => {
+    checkOrigin(request, mspId, domain, provisioningKey);
+    const tag = vehicleTag(secret, request.provisioning.provisioningId, domain);
+    const statement: MakerAttestation = {
+      type: 'sev/maker-attestation/v1',
+      consortium,
+      makerKeyId: KEY_ID,
+      publicKey: request.publicKey,
+      mspId,
+      domain,
+      tag,
+    };
+    return { makerKeyId: KEY_ID, tag, attestation: signStatement(statement, key) };
+  };
+}
+
+async function readSecret(path: string): Promise<Buffer> {
   const text = await readIfThere(path);
   if (text === undefined) {
     throw new SevError('KEY_MISSING', `${path} is missing`, {
@@ -59,19 +82,21 @@ export async function openMaker(home: string): Promise<Maker> {
       exitCode: EXIT.usage,
     });
   }
-  const secret = Buffer.from(text.toString('utf8').trim(), 'hex');
-  return ({ publicKey, mspId, domain, provisioningId }) => {
-    const tag = vehicleTag(secret, provisioningId, domain);
-    const statement: MakerAttestation = {
-      type: 'sev/maker-attestation/v1',
-      makerKeyId: KEY_ID,
-      publicKey,
-      mspId,
-      domain,
-      tag,
-    };
-    return Promise.resolve({ makerKeyId: KEY_ID, tag, attestation: signStatement(statement, key) });
-  };
+  return Buffer.from(text.toString('utf8').trim(), 'hex');
+}
+
+/** A car has one provisioning certificate, so whoever asks with it and its key is that car. */
+function checkOrigin(request: VehicleRequest, mspId: string, domain: Domain, provisioningKey: KeyObject): void {
+  const { provisioning, provisioningProof } = request;
+  if (!isProvisionedBy(provisioningKey, provisioning)) {
+    throw provisioningInvalid('the provisioning certificate is not of this maker');
+  }
+  if (!isRequestedWith(provisioning.publicKey, request, provisioningProof)) {
+    throw provisioningInvalid('the request is not signed with the provisioning key of the car');
+  }
+  if (request.domain !== domain || (request.mspId ?? mspId) !== mspId) {
+    throw provisioningInvalid(`the car asks ${request.mspId ?? 'any organisation'} for domain ${request.domain}`);
+  }
 }
 
 /** tag = HMAC-SHA-256(secret, provisioning id ‖ 0x00 ‖ domain), hex: one for each car and domain. */

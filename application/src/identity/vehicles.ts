@@ -2,7 +2,16 @@
 import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mspId, publicKey, publicKeyText, vehicleId } from '@sev/chaincode/api';
+import {
+  domain,
+  mspId,
+  publicKey,
+  publicKeyText,
+  signStatement,
+  signature,
+  vehicleId,
+  type Domain,
+} from '@sev/chaincode/api';
 import { z } from 'zod';
 import { inHome } from '../config/homes.js';
 import { parseFile } from '../config/profile.js';
@@ -11,15 +20,29 @@ import { PRIVATE_FILE, makePrivateDirectory, readJson, writeJson } from '../stor
 import { certifiedKey, parseCertificate } from './certificates.js';
 import { certificateRequest } from './csr.js';
 import { newPrivateKey, privateKeyPem } from './keys.js';
+import {
+  provisionedCar,
+  provisioningCertificate,
+  provisioningKeyOf,
+  requestStatement,
+  type ProvisionedCar,
+} from './provisioning.js';
 import { openWallet } from './wallet.js';
 
 export const vehicleRequest = z.object({
   vehicleId,
   publicKey,
+  domain,
+  /** The organisation that is asked; absent where any may enrol the vehicle. */
+  mspId: mspId.optional(),
   /** Certificate request, PEM. */
   csr: z.string().min(1).max(10_000),
   /** For the maker only; never sent to the ledger. */
-  provisioningId: z.string().min(1).max(200),
+  provisioning: provisioningCertificate,
+  /** Signature of the enrollment request's statement with the car's provisioning key. */
+  provisioningProof: signature,
+  /** Signature of the same statement with the vehicle's own key. */
+  proof: signature,
 });
 /** What a vehicle hands to a registrar. It says nothing about the car but what its maker needs to recognise it. */
 export type VehicleRequest = Readonly<z.infer<typeof vehicleRequest>>;
@@ -35,7 +58,9 @@ export type IssuedCertificate = Readonly<z.infer<typeof issuedCertificate>>;
 
 const vehicleFile = z.object({
   vehicleId,
-  provisioningId: z.string().min(1),
+  domain,
+  mspId: mspId.optional(),
+  provisioning: provisionedCar,
   /** PKCS #8 PEM until the certificate is installed; then the key lies in the wallet. */
   privateKey: z.string().optional(),
 });
@@ -44,35 +69,53 @@ type VehicleFile = z.infer<typeof vehicleFile>;
 export interface InitVehiclesOptions {
   /** Home of the vehicle, or of a pool of vehicles. */
   readonly home: string;
-  /** Default 1. */
-  readonly count?: number;
-  /** Ids of the certificates that makers put into the cars; default: random, one for each new vehicle. */
-  readonly provisioningIds?: readonly string[];
+  /** What the maker put into each car. */
+  readonly cars: readonly ProvisionedCar[];
+  /** Default `learning`. */
+  readonly domain?: Domain;
+  /** The organisation that shall enrol them; default: whichever is asked. */
+  readonly mspId?: string | undefined;
 }
 
-/** Makes keys and random ids for new vehicles. The keys never leave the home. */
+/**
+ * Makes a key and a random id for each car; the keys never leave the home. A car that waits for its certificate here
+ * asks for it again.
+ *
+ * @throws SevError PROVISIONING_INVALID, VEHICLE_IN_HOME where a car has its certificate already.
+ */
 export async function initVehicles(options: InitVehiclesOptions): Promise<VehicleRequest[]> {
-  const { home, count = 1, provisioningIds = [] } = options;
-  const directory = inHome.vehicles(home);
-  await makePrivateDirectory(directory);
-  const requests: VehicleRequest[] = [];
-  for (let i = 0; i < count; i++) {
-    const file = {
-      vehicleId: `v-${randomBytes(16).toString('base64url')}`,
-      provisioningId: provisioningIds[i] ?? randomBytes(16).toString('hex'),
-      privateKey: privateKeyPem(newPrivateKey()),
-    };
+  const { home, cars, domain = 'learning', mspId } = options;
+  const present = new Map((await vehicleFiles(home)).map((file) => [carKey(file.provisioning, file.domain), file]));
+  const files = cars.map((provisioning): VehicleFile & { readonly privateKey: string } => {
+    const { vehicleId, privateKey } = present.get(carKey(provisioning, domain)) ?? newVehicle();
+    if (privateKey === undefined) {
+      throw new SevError('VEHICLE_IN_HOME', `${home} holds vehicle ${vehicleId} of this car, certificate and all`, {
+        hint: 'A car has one identity in a domain; use the one that it has.',
+        exitCode: EXIT.usage,
+      });
+    }
+    return { vehicleId, domain, ...(mspId === undefined ? {} : { mspId }), provisioning, privateKey };
+  });
+  const requests = files.map(requestOf);
+  for (const file of files) {
     await writeJson(pathOf(home, file.vehicleId), file, { mode: PRIVATE_FILE });
-    requests.push(requestOf(file.vehicleId, file.provisioningId, file.privateKey));
   }
   return requests;
+}
+
+function newVehicle(): Pick<VehicleFile, 'vehicleId' | 'privateKey'> {
+  return { vehicleId: `v-${randomBytes(16).toString('base64url')}`, privateKey: privateKeyPem(newPrivateKey()) };
+}
+
+function carKey({ provisioningId }: ProvisionedCar, domain: Domain): string {
+  return `${provisioningId} ${domain}`;
 }
 
 /** Requests of the vehicles in a home that have no certificate yet. */
 export async function pendingRequests(home: string): Promise<VehicleRequest[]> {
   const files = await vehicleFiles(home);
-  return files.flatMap(({ vehicleId, provisioningId, privateKey }) =>
-    privateKey === undefined ? [] : [requestOf(vehicleId, provisioningId, privateKey)],
+  return files.flatMap(({ privateKey, ...file }) =>
+    privateKey === undefined ? [] : [requestOf({ ...file, privateKey })],
   );
 }
 
@@ -103,21 +146,23 @@ export async function installCertificates(home: string, issued: readonly IssuedC
     }
     await wallet.put({ label: vehicleId, mspId, certificate, privateKey });
     // Only now that the wallet holds the key may the file give it up.
-    await writeJson(
-      pathOf(home, vehicleId),
-      { vehicleId, provisioningId: file.provisioningId },
-      { mode: PRIVATE_FILE },
-    );
+    const { privateKey: _moved, ...rest } = file;
+    await writeJson(pathOf(home, vehicleId), rest, { mode: PRIVATE_FILE });
   }
 }
 
-function requestOf(vehicleId: string, provisioningId: string, pem: string): VehicleRequest {
-  const key = createPrivateKey(pem);
+function requestOf(file: VehicleFile & { readonly privateKey: string }): VehicleRequest {
+  const { vehicleId, domain, mspId, provisioning } = file;
+  const key = createPrivateKey(file.privateKey);
+  const asked = { vehicleId, publicKey: publicKeyText(createPublicKey(key)), domain, ...(mspId && { mspId }) };
+  const statement = requestStatement(asked);
+  const { privateKey: _kept, ...certificate } = provisioning;
   return {
-    vehicleId,
-    publicKey: publicKeyText(createPublicKey(key)),
+    ...asked,
     csr: certificateRequest(vehicleId, key),
-    provisioningId,
+    provisioning: certificate,
+    provisioningProof: signStatement(statement, provisioningKeyOf(provisioning)),
+    proof: signStatement(statement, key),
   };
 }
 

@@ -121,10 +121,14 @@ export async function identityOf(
   const identity = await wallet.get(label);
   if (identity.mspId !== organisation.mspId) {
     const { name } = organisation;
-    throw new SevError('IDENTITY_FOREIGN', `${wallet.directory} holds identities of ${identity.mspId}, not of ${name}`, {
-      hint: `Name the home of ${name} with --home, or another organisation with --org.`,
-      exitCode: EXIT.usage,
-    });
+    throw new SevError(
+      'IDENTITY_FOREIGN',
+      `${wallet.directory} holds identities of ${identity.mspId}, not of ${name}`,
+      {
+        hint: `Name the home of ${name} with --home, or another organisation with --org.`,
+        exitCode: EXIT.usage,
+      },
+    );
   }
   return identity;
 }

@@ -67,6 +67,8 @@ export function governance(session: Session) {
   const { evaluate, submit } = bind(session, 'governance');
   return {
     bootstrap: (argument: Bootstrap) => submit<ConsortiumRecord>('Bootstrap', argument),
+    /** Asks without a transaction whether the channel may be, or was, bootstrapped with this content. */
+    checkBootstrap: (argument: Bootstrap) => evaluate<ConsortiumRecord>('Bootstrap', argument),
     propose: (argument: Propose) => submit<ProposalRecord>('Propose', argument),
     vote: (argument: Vote) => submit<ProposalRecord>('Vote', argument),
     execute: (proposalId: string) => submit<ProposalRecord>('Execute', { proposalId }),

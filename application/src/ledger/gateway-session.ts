@@ -165,13 +165,22 @@ class GatewaySession implements LedgerSession {
 
   async height(): Promise<bigint> {
     const signal = this.#closed.signal;
-    const height = await this.#height(AbortSignal.any([signal, AbortSignal.timeout(this.#policy.reconnectMs)]));
-    if (height === undefined) {
-      throw signal.aborted
-        ? new SevError('INTERRUPTED', 'The session was closed')
-        : new LedgerError('LEDGER_UNREACHABLE', 'no gateway delivers the newest block');
+    // Not AbortSignal.timeout: within AbortSignal.any, Node 20 may collect it before it fires.
+    const tooLate = new AbortController();
+    const timer = setTimeout(() => {
+      tooLate.abort();
+    }, this.#policy.reconnectMs);
+    try {
+      const height = await this.#height(AbortSignal.any([signal, tooLate.signal]));
+      if (height === undefined) {
+        throw signal.aborted
+          ? new SevError('INTERRUPTED', 'The session was closed')
+          : new LedgerError('LEDGER_UNREACHABLE', 'no gateway delivers the newest block');
+      }
+      return height;
+    } finally {
+      clearTimeout(timer);
     }
-    return height;
   }
 
   close(): void {

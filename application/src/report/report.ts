@@ -20,12 +20,18 @@ const roundReport = z.strictObject({
   modelHash: hash,
   r2: accuracy.shape.r2,
   mae: accuracy.shape.mae,
-  transactions: count.describe('Transactions that the coordinator had committed for the round.'),
+  transactions: count.describe('Valid transactions of the attempt, counted by the audit in the blocks.'),
   commits: count.describe('Distinct blocks that hold them: sequential commits.'),
   uploadBytesPerVehicle: count.describe('Update and envelope of one vehicle.'),
   ms: z
     .strictObject({ train: ms, record: ms, aggregate: ms, ledger: ms, total: ms })
     .describe('Wall time of the phases as the coordinator saw them.'),
+  measured: z
+    .enum(['whole', 'part', 'none'])
+    .describe(
+      'part: the coordinator came to the round after it was opened, its times miss the beginning. none: it was killed ' +
+        "before it left its times; total is by the ledger's clock, the phases are 0, and the upload leaves the envelope out.",
+    ),
 });
 export type RoundReport = z.infer<typeof roundReport>;
 

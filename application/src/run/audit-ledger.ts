@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from 'node:path';
 import { readConnectionProfile, type ConnectionProfile } from '../config/index.js';
-import { verifyLedger, type AuditProgress, type AuditResult, type TrustAnchors } from '../auditor/index.js';
+import { isDataLoss, verifyLedger, type AuditProgress, type AuditResult, type TrustAnchors } from '../auditor/index.js';
 import { FileStore, HttpStore, type ObjectStore } from '../store/index.js';
 import type { LedgerSession } from '../ledger/index.js';
 import type { Report } from '../report/report.js';
@@ -33,14 +33,26 @@ export interface AuditLedgerOptions {
 export async function auditLedger(options: AuditLedgerOptions): Promise<AuditResult> {
   const { session, store, genesisHash, onProgress } = options;
   const anchors = anchorsOfProfile(await readConnectionProfile());
-  const height = await session.height();
+  const height = await knownHeight(session);
   return verifyLedger({
     anchors: genesisHash === undefined ? anchors : { ...anchors, genesisHash },
-    blocks: session.blocks({ startBlock: 0n, endBlock: height - 1n }),
-    height: Number(height),
+    blocks: session.blocks(height === undefined ? {} : { endBlock: height - 1n }),
+    ...(height === undefined ? {} : { height: Number(height) }),
     ...(store === undefined ? {} : { store }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
+}
+
+/** The height, unless it is the newest block itself that the peer cannot read: then the blocks end there anyway. */
+async function knownHeight(session: LedgerSession): Promise<bigint | undefined> {
+  try {
+    return await session.height();
+  } catch (error) {
+    if (isDataLoss(error)) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** The audit as a report tells it. */

@@ -11,6 +11,7 @@ import {
   openRegistrar,
   openWallet,
   pendingRequests,
+  provisionCars,
   vehiclesIn,
   type EnrollmentOutcome,
   type VehicleRequest,
@@ -74,16 +75,20 @@ export interface Fleet {
 
 /**
  * Sees to it that the fleet's home holds `count` vehicles that may take part: those that are enrolled and active are
- * used again, requests that were left over are finished, and only the missing ones are made.
+ * used again, requests that were left over are finished, and only the missing ones are made, cars that the maker provisions
+ * included.
  */
 export async function enrollFleet(options: FleetOptions): Promise<Fleet> {
   const { org, homes, home, count, onProgress } = options;
   const present = await activeVehicles(options);
   const missing = Math.max(0, count - present.length);
   if (missing > 0) {
-    const pending = (await pendingRequests(home)).slice(0, missing);
-    const made = await initVehicles({ home, count: missing - pending.length });
-    const requests = [...pending, ...made];
+    const { mspId } = organisationNamed(await readConnectionProfile(), org);
+    const open = (await pendingRequests(home)).filter((request) => (request.mspId ?? mspId) === mspId);
+    const pending = open.slice(0, missing);
+    // Never in a file but that of the fleet's home.
+    const cars = await provisionCars(join(homes, MAKER), missing - pending.length);
+    const requests = [...pending, ...(await initVehicles({ home, cars, mspId }))];
     const outcomes = await enrollRequests({
       org,
       homes,

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { canonicalJson } from '@sev/chaincode/api';
 import { z } from 'zod';
 import { parseFile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
@@ -54,6 +55,23 @@ export async function findPlan(homes: string, taskId: string): Promise<RunPlan |
   const path = planPath(homes, taskId);
   const value = await readJson(path);
   return value === undefined ? undefined : parseFile(runPlan, path, value);
+}
+
+/**
+ * Refuses other options for a task that a run was started with: the ledger keeps the first, and its plan is needed to
+ * resume it.
+ *
+ * @throws SevError RUN_CONFLICT.
+ */
+export function assertSamePlan(earlier: RunPlan, plan: RunPlan): void {
+  const decided = ({ kind, data, split, seed, vehicles, rounds, minimumCohort }: RunPlan): string =>
+    canonicalJson({ kind, data, split, seed, vehicles, rounds, minimumCohort });
+  if (decided(earlier) !== decided(plan)) {
+    throw new SevError('RUN_CONFLICT', `A run of task ${plan.taskId} was started with other options`, {
+      hint: `Go on with it by --resume ${plan.taskId}, or choose another --task-id.`,
+      exitCode: EXIT.usage,
+    });
+  }
 }
 
 /** @throws SevError RUN_UNKNOWN. */

@@ -10,6 +10,8 @@ export interface PriceTaskOptions {
   /** Training rows of all vehicles together; the weight classes are laid around their mean. */
   readonly trainingRows: number;
   readonly minimumCohort?: number;
+  /** Parameters of a larger magnitude exclude an update; default 1,000. */
+  readonly maxAbsolute?: number;
   readonly graceMs?: number;
   readonly roundMs?: number;
 }
@@ -21,6 +23,7 @@ export interface PreparedTask {
 }
 
 const GRACE_MS = 15_000;
+const MAX_ABSOLUTE = 1_000;
 const ROUND_MS = 5 * 60_000;
 
 /** Task `price`: the market value of a used car, by the feature set and network that the published figures are for. */
@@ -43,7 +46,11 @@ export function priceTask(options: PriceTaskOptions): PreparedTask {
       learningRateMicro: Math.round(PRICE_TRAINING.learningRate * 1_000_000),
       seed,
     },
-    aggregation: { rule: 'fedavg', weightClasses: weightClasses(trainingRows / vehicles) },
+    aggregation: {
+      rule: 'fedavg',
+      weightClasses: weightClasses(trainingRows / vehicles),
+      maxAbsolute: options.maxAbsolute ?? MAX_ABSOLUTE,
+    },
     privacy: 'plain',
     cohort: { minimum: options.minimumCohort ?? Math.ceil(vehicles / 2), target: vehicles },
     deadlines: { graceMs: options.graceMs ?? GRACE_MS, roundMs: options.roundMs ?? ROUND_MS },
@@ -54,7 +61,9 @@ export function priceTask(options: PriceTaskOptions): PreparedTask {
 
 /**
  * Public classes of sample counts around the expected mean, a factor of four apart: vehicles with about the mean count
- * alike, and none can claim more than three times their weight.
+ * alike. The class is the vehicle's own claim, and nobody can hold it against rows that never leave the vehicle: one
+ * with a single row may claim the top class, and then counts three times as much as one with the mean and 48 times as
+ * much as it should. The classes bound what a false claim gains; they do not prevent it.
  */
 export function weightClasses(meanRows: number): Task['aggregation']['weightClasses'] {
   const classes = [

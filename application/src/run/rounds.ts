@@ -120,7 +120,7 @@ async function reportRound(options: FollowOptions, record: RoundRecord): Promise
   };
 }
 
-type Costs = Pick<RoundReport, 'transactions' | 'commits' | 'uploadBytesPerVehicle' | 'ms'>;
+type Costs = Pick<RoundReport, 'transactions' | 'commits' | 'uploadBytesPerVehicle' | 'ms' | 'measured'>;
 
 /** The coordinator's timing; where it left none (killed in between), what the ledger's own times say. */
 async function timingOf(options: FollowOptions, record: RoundRecord): Promise<Costs> {
@@ -129,8 +129,8 @@ async function timingOf(options: FollowOptions, record: RoundRecord): Promise<Co
   do {
     const timing = (await readJson(path)) as RoundTiming | undefined;
     if (timing !== undefined && timing.attempt === record.attempt) {
-      const { transactions, commits, uploadBytesPerVehicle, ms } = timing;
-      return { transactions, commits, uploadBytesPerVehicle, ms };
+      const { transactions, commits, uploadBytesPerVehicle, ms, resumed } = timing;
+      return { transactions, commits, uploadBytesPerVehicle, ms, measured: resumed ? 'part' : 'whole' };
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   } while (performance.now() < giveUpAt && !options.signal.aborted);
@@ -140,5 +140,6 @@ async function timingOf(options: FollowOptions, record: RoundRecord): Promise<Co
     commits: 0,
     uploadBytesPerVehicle: 4 * options.task.model.parameters,
     ms: { train: 0, record: 0, aggregate: 0, ledger: 0, total },
+    measured: 'none',
   };
 }

@@ -11,6 +11,7 @@ import { writeReport } from '../report/write-report.js';
 import { FileStore, HttpStore } from '../store/index.js';
 import { loadTable } from '../vehicle/data.js';
 import { auditLedger, auditReport, storeFolder } from './audit-ledger.js';
+import { reconcile } from './audited-rounds.js';
 import { computeBaselines } from './baselines.js';
 import { enrollFleet } from './fleet.js';
 import { requireNetwork } from './network-ready.js';
@@ -77,7 +78,7 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
     const trained = await Promise.race([train(training), interrupted]);
     await programs.stop();
     const auditor = await sessions.open(AUDITOR_ORG, 'auditor');
-    const concluded = await Promise.race([conclude(options, plan, auditor), interrupted]);
+    const concluded = await Promise.race([conclude(options, plan, trained, auditor), interrupted]);
     const { kind, trust } = profile.network;
     const organisations = profile.organisations.map((o) => o.name);
     const report: Report = {
@@ -91,7 +92,7 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
       seed: plan.seed,
       vehicles: plan.vehicles,
       aggregation: 'plain',
-      rounds: trained.rounds,
+      rounds: concluded.rounds,
       baselines: concluded.baselines,
       audit: concluded.audit,
       ms: {
@@ -216,6 +217,7 @@ function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string, coordinator
 }
 
 interface Concluded {
+  readonly rounds: RoundReport[];
   readonly baselines: Report['baselines'];
   readonly baselinesMs: number;
   readonly audit: Report['audit'];
@@ -223,7 +225,12 @@ interface Concluded {
 }
 
 /** After the rounds: the baselines in a worker thread, the audit beside them. */
-async function conclude(options: RunOptions, plan: RunPlan, session: LedgerSession): Promise<Concluded> {
+async function conclude(
+  options: RunOptions,
+  plan: RunPlan,
+  trained: Trained,
+  session: LedgerSession,
+): Promise<Concluded> {
   const { events, homes } = options;
   events.onStep('baselines and audit');
   const store = await FileStore.open(storeFolder(homes));
@@ -240,10 +247,12 @@ async function conclude(options: RunOptions, plan: RunPlan, session: LedgerSessi
       }),
     ),
   ]);
+  const checked = reconcile(plan.taskId, trained.rounds, audit.result);
   return {
+    rounds: checked.rounds,
     baselines: baselines.result,
     baselinesMs: baselines.ms,
-    audit: auditReport(audit.result),
+    audit: auditReport(checked.audit),
     auditMs: audit.ms,
   };
 }

@@ -45,7 +45,7 @@ export async function computeOutcome(
   const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
   const length = task.model.parameters;
   const base = parametersFromBytes(await fetch(round.baseModelHash), length);
-  const read = await mapConcurrently(sorted, FETCHES_AT_A_TIME, (update) => readUpdate(update, length, fetch));
+  const read = await mapConcurrently(sorted, FETCHES_AT_A_TIME, (update) => readUpdate(task, update, fetch));
   const excluded: Exclusion[] = [];
   const usable: { parameters: Float32Array; weight: number }[] = [];
   sorted.forEach((update, index) => {
@@ -74,10 +74,11 @@ export async function computeOutcome(
 }
 
 async function readUpdate(
+  task: Task,
   update: UpdateRecord,
-  length: number,
   fetch: FetchObject,
 ): Promise<Float32Array | Exclusion['reason']> {
+  const length = task.model.parameters;
   let bytes: Uint8Array;
   try {
     bytes = await fetch(update.updateHash);
@@ -91,7 +92,9 @@ async function readUpdate(
     return 'UPDATE_LENGTH';
   }
   try {
-    return parametersFromBytes(bytes, length);
+    const parameters = parametersFromBytes(bytes, length);
+    const { maxAbsolute } = task.aggregation;
+    return parameters.every((value) => Math.abs(value) <= maxAbsolute) ? parameters : 'UPDATE_OUT_OF_RANGE';
   } catch (error) {
     if (errorCode(error) === 'MODEL_NOT_FINITE') {
       return 'UPDATE_NOT_FINITE';

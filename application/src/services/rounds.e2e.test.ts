@@ -6,7 +6,7 @@ import { organisationNamed, readRegistrar } from '../config/profile.js';
 import { assertAllAccepted, enrollVehicles } from '../identity/enrollment.js';
 import { openMaker } from '../identity/maker.js';
 import { openRegistrar } from '../identity/registrar.js';
-import { initVehicles, installCertificates } from '../identity/vehicles.js';
+import { installCertificates } from '../identity/vehicles.js';
 import { learning } from '../ledger/contracts.js';
 import { priceTask } from '../run/price-task.js';
 import { HttpStore } from '../store/http-store.js';
@@ -141,7 +141,7 @@ async function enrol(network: TestNetwork, fleet: string): Promise<void> {
     registrar: await openRegistrar(city, home, () => readRegistrar('city', networkHome)),
     home,
     maker: await openMaker(join(homes, 'maker')),
-    requests: await initVehicles({ home: fleet, count: VEHICLES }),
+    requests: await network.newVehicles(fleet, VEHICLES),
   });
   assertAllAccepted(outcomes);
   await installCertificates(

@@ -8,6 +8,7 @@ import { identityOf, openWallet } from '../identity/wallet.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { HttpStore } from '../store/http-store.js';
 import { silentLog } from './log.js';
+import { networkName } from './network-name.js';
 import { listenAt, type OrganisationServiceOptions } from './run-options.js';
 import { newService, type RunningService } from './service.js';
 import { StatementSigner } from './statement-signer.js';
@@ -31,7 +32,7 @@ export async function runAttester(options: RunAttesterOptions): Promise<RunningS
     const attester = new Attester({
       session,
       store: new HttpStore(options.storeUrl),
-      signer: new StatementSigner(mspId, key),
+      signer: new StatementSigner(mspId, key, networkName(session)),
       log,
     });
     const server = await startAttesterServer({ attester, mspId, ...listenAt(options), log });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { KeyObject } from 'node:crypto';
 import { inHome } from '../config/homes.js';
 import { organisationNamed } from '../config/profile.js';
 import { Coordinator } from '../coordinator/coordinator.js';
@@ -12,13 +13,14 @@ import { identityOf, openWallet } from '../identity/wallet.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { HttpStore } from '../store/http-store.js';
 import { failureFields, silentLog } from './log.js';
+import { networkName } from './network-name.js';
 import { listenAt, type OrganisationServiceOptions } from './run-options.js';
 import { newService, type RunningService } from './service.js';
 import { StatementSigner } from './statement-signer.js';
 
 export interface RunCoordinatorOptions extends OrganisationServiceOptions {
   readonly taskId: string;
-  /** The round after which the coordinator is done; default: the task's planned rounds. */
+  /** The round after which the coordinator is done; default, and at most: the task's planned rounds. */
   readonly rounds?: number | undefined;
   /**
    * Attesters by organisation (name or MSP id). The coordinator's own organisation needs none: unless one is named for
@@ -41,7 +43,7 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
   const { profile, home, taskId, rounds, batch, maxAttempts, onTiming, log = silentLog } = options;
   const organisation = organisationNamed(profile, options.organisation);
   const { mspId } = organisation;
-  const sources = await statementSources(options, mspId);
+  const ownKey = await ownStatementKey(options, mspId);
   const wallet = await openWallet(inHome.wallet(home));
   const session = await openSession({ profile, identity: await identityOf(organisation, wallet, 'coordinator') });
   let writing = Promise.resolve();
@@ -50,7 +52,7 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
       session,
       store: new HttpStore(options.storeUrl),
       taskId,
-      sources,
+      sources: statementSources(options, ownKey && new StatementSigner(mspId, ownKey, networkName(session))),
       log,
       ...(rounds === undefined ? {} : { lastRound: rounds }),
       ...(batch === undefined ? {} : { batch }),
@@ -82,13 +84,17 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
   }
 }
 
-async function statementSources(options: RunCoordinatorOptions, ownMspId: string): Promise<StatementSource[]> {
-  const sources: StatementSource[] = options.attesters.map(
+/** @returns undefined where an attester speaks for the coordinator's organisation. */
+async function ownStatementKey(options: RunCoordinatorOptions, ownMspId: string): Promise<KeyObject | undefined> {
+  const { attesters, profile, home } = options;
+  return attesters.some(({ organisation }) => organisationNamed(profile, organisation).mspId === ownMspId)
+    ? undefined
+    : readPrivateKey(inHome.signingKey(home));
+}
+
+function statementSources(options: RunCoordinatorOptions, own: StatementSigner | undefined): StatementSource[] {
+  const others = options.attesters.map(
     ({ organisation, url }) => new HttpStatementSource(organisationNamed(options.profile, organisation).mspId, url),
   );
-  if (!sources.some(({ mspId }) => mspId === ownMspId)) {
-    const key = await readPrivateKey(inHome.signingKey(options.home));
-    sources.push(new OwnStatementSource(new StatementSigner(ownMspId, key)));
-  }
-  return sources;
+  return own === undefined ? others : [...others, new OwnStatementSource(own)];
 }

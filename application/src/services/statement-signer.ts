@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import {
   proposalHash,
   signStatement,
+  type AbortReason,
   type AbortStatement,
   type AttestationStatement,
   type CloseStatement,
@@ -10,28 +11,34 @@ import {
   type SignedBy,
 } from '@sev/chaincode/api';
 import { attemptOf, type AttemptRef } from './attempt.js';
+import type { NetworkName } from './network-name.js';
 
-/** Signs statements about rounds with an organisation's signing key. Decides nothing. */
+/** Signs statements about rounds of one network with an organisation's signing key. Decides nothing. */
 export class StatementSigner {
   readonly mspId: string;
   readonly #key: KeyObject;
+  readonly #network: NetworkName;
 
-  constructor(mspId: string, key: KeyObject) {
+  constructor(mspId: string, key: KeyObject, network: NetworkName) {
     this.mspId = mspId;
     this.#key = key;
+    this.#network = network;
   }
 
-  close(ref: AttemptRef): SignedBy {
-    return this.#sign({ type: 'sev/close-round/v1', ...attemptOf(ref), mspId: this.mspId });
+  async close(ref: AttemptRef): Promise<SignedBy> {
+    const { mspId } = this;
+    return this.#sign({ type: 'sev/close-round/v1', consortium: await this.#network(), ...attemptOf(ref), mspId });
   }
 
-  abort(ref: AttemptRef, reason: string): SignedBy {
-    return this.#sign({ type: 'sev/abort-round/v1', ...attemptOf(ref), reason, mspId: this.mspId });
+  async abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
+    const content = { consortium: await this.#network(), ...attemptOf(ref), reason, mspId: this.mspId };
+    return this.#sign({ type: 'sev/abort-round/v1', ...content });
   }
 
-  attest(proposal: Proposal): SignedBy {
+  async attest(proposal: Proposal): Promise<SignedBy> {
     const hash = proposalHash(proposal);
-    return this.#sign({ type: 'sev/attest-model/v1', ...attemptOf(proposal), proposalHash: hash, mspId: this.mspId });
+    const content = { consortium: await this.#network(), ...attemptOf(proposal), proposalHash: hash };
+    return this.#sign({ type: 'sev/attest-model/v1', ...content, mspId: this.mspId });
   }
 
   #sign(statement: CloseStatement | AbortStatement | AttestationStatement): SignedBy {

@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '@sev/chaincode/api';
 import { systemCode } from '../errors.js';
-import { readIfThere, writeFileAtomic } from './files.js';
+import { readIfThere, syncDirectory, writeFileAtomic } from './files.js';
 import {
   DEFAULT_MAX_OBJECT_BYTES,
   assertHash,
@@ -25,6 +25,8 @@ export class FileStore implements ObjectStore {
   readonly maxObjectBytes: number;
   readonly #directory: string;
   readonly #temporary: string;
+  /** Folders of objects that are known to be there, by the two digits that name them. */
+  readonly #folders = new Map<string, Promise<void>>();
 
   private constructor(directory: string, maxObjectBytes: number) {
     this.#directory = directory;
@@ -51,7 +53,7 @@ export class FileStore implements ObjectStore {
     if (present !== undefined && present.equals(bytes)) {
       return hash;
     }
-    await mkdir(join(this.#directory, hash.slice(0, 2)), { recursive: true });
+    await this.#folderOf(hash);
     await writeFileAtomic(path, bytes, { temporaryDirectory: this.#temporary });
     return hash;
   }
@@ -83,6 +85,26 @@ export class FileStore implements ObjectStore {
         return undefined;
       }
       throw error;
+    }
+  }
+
+  /** Makes the folder of an object once; writers of its first objects wait until its name is durable. */
+  #folderOf(hash: string): Promise<void> {
+    const name = hash.slice(0, 2);
+    const known = this.#folders.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const making = this.#makeFolder(name);
+    this.#folders.set(name, making);
+    making.catch(() => this.#folders.delete(name));
+    return making;
+  }
+
+  async #makeFolder(name: string): Promise<void> {
+    const created = await mkdir(join(this.#directory, name), { recursive: true });
+    if (created !== undefined) {
+      await syncDirectory(this.#directory);
     }
   }
 

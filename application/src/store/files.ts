@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { EXIT, SevError, messageOf, systemCode } from '../errors.js';
 
@@ -24,6 +24,39 @@ export async function writeFileAtomic(
   data: Uint8Array | string,
   options: WriteOptions = {},
 ): Promise<void> {
+  await withTemporary(path, data, options, (temporary) => rename(temporary, path));
+}
+
+/**
+ * Writes a file as {@link writeFileAtomic} does, unless there is one: of several writers at once, one succeeds.
+ *
+ * @returns whether this call wrote it.
+ */
+export async function writeFileOnce(
+  path: string,
+  data: Uint8Array | string,
+  options: WriteOptions = {},
+): Promise<boolean> {
+  try {
+    await withTemporary(path, data, options, async (temporary) => {
+      await link(temporary, path);
+      await rm(temporary);
+    });
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') {
+      return false;
+    }
+    throw error;
+  }
+}
+
+async function withTemporary(
+  path: string,
+  data: Uint8Array | string,
+  options: WriteOptions,
+  publish: (temporary: string) => Promise<void>,
+): Promise<void> {
   const directory = dirname(path);
   const name = `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`;
   const temporary = join(options.temporaryDirectory ?? directory, name);
@@ -35,7 +68,7 @@ export async function writeFileAtomic(
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await publish(temporary);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
@@ -43,7 +76,8 @@ export async function writeFileAtomic(
   await syncDirectory(directory);
 }
 
-async function syncDirectory(directory: string): Promise<void> {
+/** Makes the names in a directory durable. */
+export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {
     await handle.sync();
@@ -52,9 +86,13 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Creates a directory that only its owner can enter. */
+/** Sees to it that there is a directory that only its owner can enter; one that others can enter is closed to them. */
 export async function makePrivateDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY });
+  const { mode } = await stat(directory);
+  if ((mode & 0o777) !== PRIVATE_DIRECTORY) {
+    await chmod(directory, PRIVATE_DIRECTORY);
+  }
 }
 
 /** Writes a value as JSON, atomically. */

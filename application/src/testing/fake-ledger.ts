@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeyObject } from 'node:crypto';
 import {
+  aloneAfterMs,
   cohortHash,
   hashOf,
   majorityOf,
   parsePublicKey,
   proposalHash,
-  TIME_MARGIN_MS,
+  publicKeyText,
   verifyStatement,
   type AbortRound,
+  type AbortStatement,
+  type AttestationStatement,
   type BatchResult,
   type CloseRound,
+  type CloseStatement,
   type ConsortiumRecord,
   type Envelope,
   type FinaliseRound,
@@ -25,6 +29,8 @@ import {
   type Task,
   type UpdateRecord,
   type UpdateStatement,
+  type VehicleRecord,
+  type VehicleStatus,
 } from '@sev/chaincode/api';
 import { LedgerError } from '../ledger/errors.js';
 import type { LedgerEventEnvelope, Submitted } from '../ledger/session.js';
@@ -32,6 +38,8 @@ import { attemptKey, type AttemptRef } from '../services/attempt.js';
 import type { ServiceSession } from '../services/rounds.js';
 
 export interface FakeLedgerOptions {
+  /** The network's name in signed statements. */
+  readonly consortium: string;
   readonly task: Task;
   readonly organisations: ConsortiumRecord['organisations'];
   /** Public key by vehicle id. */
@@ -59,6 +67,8 @@ export class FakeLedger {
   /** Every update ever written, with repetitions if there were any. */
   readonly writtenUpdates: UpdateRecord[] = [];
   readonly rounds = new Map<number, RoundRecord>();
+  /** Of vehicles that are not active. */
+  readonly statuses = new Map<string, VehicleStatus>();
   readonly #options: FakeLedgerOptions;
   readonly #updates = new Map<string, Map<string, UpdateRecord>>();
   readonly #models = new Set<string>();
@@ -95,11 +105,13 @@ export class FakeLedger {
     return records.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
   }
 
-  #evaluate(transaction: string, argument: AttemptRef & { modelHash: string }): unknown {
+  #evaluate(transaction: string, argument: AttemptRef & { modelHash: string; vehicleId: string }): unknown {
     const { task } = this.#options;
     switch (transaction) {
       case 'GetConsortium':
-        return { docType: 'consortium', schemaVersion: 1, organisations: this.#options.organisations };
+        return this.#consortium();
+      case 'GetVehicle':
+        return this.#vehicle(argument.vehicleId);
       case 'GetTask':
         return argument.taskId === task.taskId ? { task } : refuse('TASK_UNKNOWN', argument.taskId);
       case 'ListTasks':
@@ -117,6 +129,17 @@ export class FakeLedger {
       default:
         return refuse('ARGUMENT_INVALID', transaction);
     }
+  }
+
+  #vehicle(vehicleId: string): Partial<VehicleRecord> {
+    const key = this.#options.vehicles.get(vehicleId) ?? refuse('VEHICLE_UNKNOWN', vehicleId);
+    const status = this.statuses.get(vehicleId) ?? 'active';
+    return { vehicleId, domain: 'learning', status, publicKey: publicKeyText(key) };
+  }
+
+  #consortium(): Omit<ConsortiumRecord, 'makers' | 'policy'> {
+    const { consortium: bootstrapHash, organisations } = this.#options;
+    return { docType: 'consortium', schemaVersion: 1, bootstrapHash, organisations };
   }
 
   #submit(transaction: string, argument: unknown, mspId: string, enrollmentId: string): Submitted {
@@ -165,6 +188,9 @@ export class FakeLedger {
     }
     if (current !== undefined && current.state !== 'aborted') {
       refuse('ROUND_STATE', current.state);
+    }
+    if (input.round > task.plannedRounds) {
+      refuse('ROUND_OUT_OF_ORDER', 'not planned');
     }
     if (base !== input.baseModelHash) {
       refuse('BASE_MODEL_MISMATCH', base);
@@ -218,8 +244,11 @@ export class FakeLedger {
     const { taskId, attempt, baseModelHash } = round;
     const { signature, ...own } = envelope;
     const key = this.#options.vehicles.get(envelope.vehicleId) ?? refuse('VEHICLE_UNKNOWN', envelope.vehicleId);
+    if (this.statuses.has(envelope.vehicleId)) {
+      refuse('VEHICLE_NOT_ACTIVE', envelope.vehicleId);
+    }
     const content = { taskId, round: round.round, attempt, baseModelHash, ...own };
-    const statement: UpdateStatement = { type: 'sev/update/v1', ...content };
+    const statement: UpdateStatement = { type: 'sev/update/v1', consortium: this.#options.consortium, ...content };
     if (!verifyStatement(statement, signature, key)) {
       refuse('SIGNATURE_INVALID', envelope.vehicleId);
     }
@@ -257,10 +286,10 @@ export class FakeLedger {
     if (round.state !== 'open') {
       refuse('ROUND_STATE', round.state);
     }
-    const ref = { taskId: round.taskId, round: round.round, attempt: round.attempt };
-    const closedBy = this.#authority(round, input.statements, mspId, (signer) => ({
+    const content = this.#signedFor(round);
+    const closedBy = this.#authority(round, input.statements, mspId, (signer): CloseStatement => ({
       type: 'sev/close-round/v1',
-      ...ref,
+      ...content,
       mspId: signer,
     }));
     return this.#save('RoundClosed', { ...round, state: 'closed', closedAtMs: this.#nowMs(), closedBy });
@@ -275,11 +304,10 @@ export class FakeLedger {
     if (round.state === 'finalised') {
       refuse('ROUND_STATE', round.state);
     }
-    const ref = { taskId: round.taskId, round: round.round, attempt: round.attempt };
-    this.#authority(round, input.statements, mspId, (signer) => ({
+    const content = { ...this.#signedFor(round), reason };
+    this.#authority(round, input.statements, mspId, (signer): AbortStatement => ({
       type: 'sev/abort-round/v1',
-      ...ref,
-      reason,
+      ...content,
       mspId: signer,
     }));
     return this.#save('RoundAborted', { ...round, state: 'aborted', abortedAtMs: this.#nowMs(), abortReason: reason });
@@ -300,9 +328,8 @@ export class FakeLedger {
     if (proposal.cohortSize !== updates.length || proposal.cohortHash !== cohortHash(updates)) {
       refuse('COHORT_MISMATCH', 'cohort');
     }
-    const { taskId, attempt } = round;
-    const ref = { taskId, round: round.round, attempt, proposalHash: proposalHash(proposal) };
-    this.#majority(attestations, (mspId) => ({ type: 'sev/attest-model/v1', ...ref, mspId }));
+    const content = { ...this.#signedFor(round), proposalHash: proposalHash(proposal) };
+    this.#majority(attestations, (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }));
     this.#models.add(proposal.modelHash);
     return this.#save('RoundFinalised', {
       ...round,
@@ -313,13 +340,17 @@ export class FakeLedger {
     });
   }
 
+  #signedFor({ taskId, round, attempt }: RoundRecord): AttemptRef & { readonly consortium: string } {
+    return { consortium: this.#options.consortium, taskId, round, attempt };
+  }
+
   #authority(
     round: RoundRecord,
     statements: readonly SignedBy[],
     mspId: string,
     statementOf: (mspId: string) => Signable,
   ): string[] {
-    if (this.#nowMs() > round.deadlineMs + TIME_MARGIN_MS) {
+    if (this.#nowMs() > aloneAfterMs(round, this.#options.task)) {
       return [mspId];
     }
     if (statements.length === 0) {

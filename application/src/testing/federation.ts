@@ -46,6 +46,8 @@ export interface FederationOptions {
 
 /** Organisations, vehicles, a task, a store and a ledger in memory, for tests of the services. */
 export class Federation {
+  /** The network's name in signed statements. */
+  readonly consortium = sha256Hex('a consortium for tests');
   readonly mspIds = ['GridMSP', 'MakerMSP', 'CityMSP', 'RegulatorMSP'] as const;
   readonly vehicleIds: readonly string[];
   readonly store = new MemoryStore();
@@ -73,6 +75,7 @@ export class Federation {
           { minSamples: 1, weight: 1 },
           { minSamples: 100, weight: 3 },
         ],
+        maxAbsolute: 1_000,
       },
       privacy: 'plain',
       cohort: { minimum: options.minimum ?? 1, target: options.target ?? count },
@@ -96,6 +99,7 @@ export class Federation {
       };
     });
     this.ledger = new FakeLedger({
+      consortium: this.consortium,
       task: this.task,
       organisations,
       vehicles: publicKeys,
@@ -104,7 +108,7 @@ export class Federation {
   }
 
   signer(mspId: string): StatementSigner {
-    return new StatementSigner(mspId, this.organisationKey(mspId));
+    return new StatementSigner(mspId, this.organisationKey(mspId), () => Promise.resolve(this.consortium));
   }
 
   organisationKey(mspId: string): KeyObject {
@@ -119,6 +123,7 @@ export class Federation {
   sign(round: RoundRecord, vehicleId: string, updateHash: string): Envelope {
     const statement: UpdateStatement = {
       type: 'sev/update/v1',
+      consortium: this.consortium,
       ...attemptOf(round),
       baseModelHash: round.baseModelHash,
       vehicleId,

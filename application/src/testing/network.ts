@@ -7,6 +7,8 @@ import { inHome } from '../config/homes.js';
 import { readConnectionProfile, type ConnectionProfile } from '../config/profile.js';
 import { systemCode } from '../errors.js';
 import { bootstrapConsortium } from '../identity/consortium.js';
+import { provisionCars } from '../identity/provisioning.js';
+import { initVehicles, type VehicleRequest } from '../identity/vehicles.js';
 import { openWallet } from '../identity/wallet.js';
 import { openSession, type SessionOptions } from '../ledger/gateway-session.js';
 import type { LedgerSession } from '../ledger/session.js';
@@ -21,6 +23,8 @@ export interface TestNetwork {
   readonly profile: ConnectionProfile;
   /** A new folder, for the home of a vehicle or of another program. */
   newHome(): Promise<string>;
+  /** Requests of new vehicles in a home, for cars that the maker provisioned. */
+  newVehicles(home: string, count?: number): Promise<VehicleRequest[]>;
   /** A session of an organisation's identity, closed when the tests are over. */
   session(organisation: string, label: string, options?: Partial<SessionOptions>): Promise<LedgerSession>;
   /** Kills the network's process, as a power cut would. */
@@ -62,6 +66,10 @@ async function start(): Promise<TestNetwork> {
     homes,
     profile,
     newHome: () => mkdtemp(join(directory, 'home-')),
+    newVehicles: async (home, count = 1) => {
+      const cars = await provisionCars(join(homes, 'maker'), count);
+      return initVehicles({ home, cars });
+    },
     session: async (organisation, label, options = {}) => {
       const wallet = await openWallet(inHome.wallet(join(homes, organisation)));
       const session = await openSession({ profile, identity: await wallet.get(label), ...options });

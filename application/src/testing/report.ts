@@ -32,6 +32,7 @@ export function exampleReport(): Report {
       commits: 4,
       uploadBytesPerVehicle: 44_900,
       ms: { train: 120.5, record: 40, aggregate: 30, ledger: 90, total: 290 + index },
+      measured: 'whole' as const,
     })),
     baselines: { central: { r2: 0.861, mae: 121_000, epochs: 15 }, alone: { r2: 0.62, mae: 190_000, epochs: 25 } },
     audit: { ok: true, checked: 31, details: { blocks: 31 } },

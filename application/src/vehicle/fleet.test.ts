@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { sha256Hex, type Envelope, type ItemResult, type RecordUpdate, type Task } from '@sev/chaincode/api';
+import { sha256Hex, type Envelope, type ItemResult, type RecordUpdate } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
 import { attemptOf } from '../services/attempt.js';
 import { silentLog, type ServiceLog } from '../services/log.js';
@@ -14,8 +14,8 @@ import type { VehiclePool } from './pool.js';
 function fakePool(federation: Federation, calls: { trained: number; direct: number }): VehiclePool {
   return {
     vehicles: federation.vehicleIds.map((vehicleId) => ({ vehicleId, samples: 10 })),
-    train: async (_task: Task, ref, _parameters, vehicleIds, listener) => {
-      const round = federation.ledger.rounds.get(ref.round)!;
+    train: async (order, vehicleIds, listener) => {
+      const round = federation.ledger.rounds.get(order.round.round)!;
       for (const vehicleId of vehicleIds) {
         calls.trained++;
         const bytes = federation.updateBytes(round, vehicleId);
@@ -204,9 +204,10 @@ describe('A fleet of vehicles', () => {
     start(federation, { coordinators: ['http://127.0.0.1:9'], directAfterMs: 60_000 });
     await openRound(federation);
     const ref = attemptOf(federation.ledger.rounds.get(1)!);
-    const statements = federation.mspIds.map((mspId) => federation.signer(mspId).abort(ref, 'stop'));
+    const reason = 'OPERATOR';
+    const statements = await Promise.all(federation.mspIds.map((mspId) => federation.signer(mspId).abort(ref, reason)));
     const grid = federation.ledger.session('GridMSP');
-    await grid.submit('learning', 'AbortRound', { ...ref, reason: 'stop', statements });
+    await grid.submit('learning', 'AbortRound', { ...ref, reason, statements });
     fleets.at(-1)?.fleet.end();
     await fleets.at(-1)?.running;
     const calls = start(federation, { coordinators: [] });

@@ -5,6 +5,7 @@ import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
+import { networkName, type NetworkName } from '../services/network-name.js';
 import { followRounds, type RoundEvent } from '../services/round-events.js';
 import {
   collect,
@@ -18,7 +19,7 @@ import { backoffMs, pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { Courier, type Delivery } from './courier.js';
 import { FEATURES } from './data.js';
-import type { OpenRoundRef } from './messages.js';
+import type { OpenRoundRef, TrainingOrder } from './messages.js';
 import type { VehiclePool } from './pool.js';
 import { RecordedUpdates } from './recorded-updates.js';
 
@@ -52,6 +53,7 @@ const UNWELCOME: ReadonlySet<string> = new Set(['LEDGER_REFUSED', 'CALLER_UNKNOW
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #learning: LearningContract;
+  readonly #network: NetworkName;
   readonly #courier: Courier;
   readonly #ending = new AbortController();
   readonly #tasks = new Map<string, Task>();
@@ -60,6 +62,7 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#learning = learning(options.session);
+    this.#network = networkName(options.session);
     this.#courier = new Courier(options);
   }
 
@@ -164,10 +167,10 @@ export class Fleet {
 
   async #takePartOnce(round: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
     const { pool, log, onTakenPart } = this.#options;
-    const [task, parameters, vehicleIds] = await this.#prepare(round, isNew);
+    const [order, vehicleIds] = await this.#prepare(round, isNew);
     const recorded = new RecordedUpdates(this.#learning, round);
     const outcomes: Promise<Delivery>[] = [];
-    const listener: Parameters<VehiclePool['train']>[4] = {
+    const listener: Parameters<VehiclePool['train']>[2] = {
       onUpdate: (update) => {
         const delivery = this.#courier.deliver(round, update, recorded, signal);
         outcomes.push(
@@ -182,7 +185,7 @@ export class Fleet {
       },
     };
     try {
-      await pool.train(task, round, parameters, vehicleIds, listener, signal);
+      await pool.train(order, vehicleIds, listener, signal);
     } finally {
       const counts: Record<Delivery, number> = { recorded: 0, refused: 0, 'too-late': 0 };
       (await Promise.all(outcomes)).forEach((outcome) => counts[outcome]++);
@@ -194,27 +197,29 @@ export class Fleet {
   /**
    * Makes sure that the base model is on the ledger and fetches it.
    *
-   * @returns the task, the base parameters and the vehicles that have to train.
+   * @returns what to train and the vehicles that have to.
    * @throws SevError MODEL_NOT_ON_LEDGER, CONTENT_HASH_MISMATCH, OBJECT_MISSING, FEATURES_UNSUPPORTED.
    */
-  async #prepare(ref: OpenRoundRef, isNew: boolean): Promise<readonly [Task, Float32Array, readonly string[]]> {
-    const [task, bytes, updates] = await Promise.all([
-      this.#task(ref.taskId),
-      this.#fetchModel(ref.baseModelHash),
-      isNew ? [] : updatesOf(this.#learning, ref),
-      this.#insistOnModel(ref),
+  async #prepare(round: OpenRoundRef, isNew: boolean): Promise<readonly [TrainingOrder, readonly string[]]> {
+    const [consortium, task, bytes, updates] = await Promise.all([
+      this.#network(),
+      this.#task(round.taskId),
+      this.#fetchModel(round.baseModelHash),
+      isNew ? [] : updatesOf(this.#learning, round),
+      this.#insistOnModel(round),
     ]);
     if (task.features !== FEATURES) {
       throw new SevError(
         'FEATURES_UNSUPPORTED',
-        `task ${ref.taskId} needs ${task.features}; these vehicles have ${FEATURES}`,
+        `task ${round.taskId} needs ${task.features}; these vehicles have ${FEATURES}`,
       );
     }
     const done = new Set(updates.map((update) => update.vehicleId));
     const vehicles = this.#options.pool.vehicles.filter(
       ({ vehicleId, samples }) => !done.has(vehicleId) && weightClassOf(task, samples) !== undefined,
     );
-    return [task, parametersFromBytes(bytes, task.model.parameters), vehicles.map(({ vehicleId }) => vehicleId)];
+    const parameters = parametersFromBytes(bytes, task.model.parameters);
+    return [{ consortium, task, round, parameters }, vehicles.map(({ vehicleId }) => vehicleId)];
   }
 
   async #task(taskId: string): Promise<Task> {

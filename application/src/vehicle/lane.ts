@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Worker } from 'node:worker_threads';
 import type { RecordUpdate } from '@sev/chaincode/api';
-import { SevError } from '../errors.js';
+import { EXIT, SevError } from '../errors.js';
 import type {
   LoadedVehicle,
   TrainedUpdate,
@@ -115,7 +115,7 @@ export class Lane {
     });
     if (message.type !== 'ready') {
       await worker.terminate();
-      throw message.type === 'failed' ? errorOf(message.failure) : lost('its worker spoke out of turn');
+      throw message.type === 'failed' ? unusable(message.failure) : lost('its worker spoke out of turn');
     }
     worker.on('message', (later: WorkerMessage) => {
       this.#hear(later);
@@ -143,6 +143,15 @@ export class Lane {
         }
     }
   }
+}
+
+/** Keys or data that a worker could not start with: the operator's to mend. */
+function unusable({ code, message }: WorkerFailure): SevError {
+  const text = message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
+  return new SevError(code, text, {
+    hint: 'Mend the data or the options and run the command again.',
+    exitCode: EXIT.usage,
+  });
 }
 
 function errorOf({ code, message }: WorkerFailure): SevError {

@@ -23,13 +23,20 @@ export interface OpenRoundRef extends AttemptRef {
   readonly baseModelHash: string;
 }
 
-export interface TrainRequest {
-  readonly type: 'train';
-  readonly job: number;
+/** What vehicles train in an attempt, and what they sign for it. */
+export interface TrainingOrder {
+  /** The network's name in signed statements. */
+  readonly consortium: string;
   readonly task: Task;
   readonly round: OpenRoundRef;
   /** Base parameters, length d. */
   readonly parameters: Float32Array;
+}
+
+export interface TrainRequest {
+  readonly type: 'train';
+  readonly job: number;
+  readonly order: TrainingOrder;
   readonly vehicleIds: readonly string[];
 }
 /** Has a vehicle record its own update, with its own identity. */

@@ -11,7 +11,7 @@ import type { ConnectionProfile } from '../config/profile.js';
 import { openWallet } from '../identity/wallet.js';
 import { Federation, vehicleIdOf } from '../testing/federation.js';
 import type { DataSource } from './data.js';
-import type { OpenRoundRef, TrainedUpdate } from './messages.js';
+import type { OpenRoundRef, TrainedUpdate, TrainingOrder } from './messages.js';
 import { startPool, type PoolOptions, type VehiclePool } from './pool.js';
 
 const layers = [CAR_FEATURES.width, 8, 1];
@@ -19,6 +19,7 @@ const base = new Federation().task;
 const task: typeof base = { ...base, model: { ...base.model, layers, parameters: parameterCount(layers) } };
 const round: OpenRoundRef = { taskId: task.taskId, round: 1, attempt: 1, baseModelHash: 'a'.repeat(64) };
 const parameters = initialParameters(layers, 1);
+const order: TrainingOrder = { consortium: sha256Hex('a network'), task, round, parameters };
 const generated: DataSource = { source: 'generated', rows: 400, seed: 7 };
 const profile: ConnectionProfile = {
   schemaVersion: 1,
@@ -53,7 +54,7 @@ describe('A pool of vehicles', () => {
         throw new Error(`${vehicleId}: ${message}`);
       },
     };
-    await pool.train(task, round, parameters, ids, listener, new AbortController().signal);
+    await pool.train(order, ids, listener, new AbortController().signal);
     return updates.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
   }
 
@@ -83,8 +84,11 @@ describe('A pool of vehicles', () => {
       const { updateHash, weightClass, signature } = envelope;
       expect(updateHash).to.equal(sha256Hex(bytes));
       expect(bytes).to.have.length(4 * task.model.parameters);
-      const statement: UpdateStatement = { type: 'sev/update/v1', ...round, vehicleId, updateHash, weightClass };
+      const content = { ...round, vehicleId, updateHash, weightClass };
+      const statement: UpdateStatement = { type: 'sev/update/v1', consortium: order.consortium, ...content };
       expect(verifyStatement(statement, signature, keys.get(vehicleId)!)).to.equal(true);
+      const elsewhere = { ...statement, consortium: sha256Hex('another network') };
+      expect(verifyStatement(elsewhere, signature, keys.get(vehicleId)!)).to.equal(false);
     }
     expect(new Set(updates.map(({ envelope }) => envelope.updateHash)).size).to.equal(vehicles.length);
   });
@@ -107,7 +111,7 @@ describe('A pool of vehicles', () => {
     let updates = 0;
     const listener = { onUpdate: () => updates++, onSkipped: () => undefined };
     const ids = vehicles.map(({ vehicleId }) => vehicleId);
-    await pool.train(task, round, parameters, ids, listener, AbortSignal.abort());
+    await pool.train(order, ids, listener, AbortSignal.abort());
     expect(updates).to.be.lessThan(3);
   });
 
@@ -123,7 +127,7 @@ describe('A pool of vehicles', () => {
       aggregation: { ...task.aggregation, weightClasses: [{ minSamples: 10_000, weight: 1 }] },
     };
     const ids = vehicles.map(({ vehicleId }) => vehicleId);
-    await pool.train(hungry, round, parameters, ids, listener, new AbortController().signal);
+    await pool.train({ ...order, task: hungry }, ids, listener, new AbortController().signal);
     expect(skipped).to.deep.equal(['SAMPLES_TOO_FEW', 'SAMPLES_TOO_FEW', 'SAMPLES_TOO_FEW']);
   });
 

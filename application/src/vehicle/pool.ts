@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { availableParallelism } from 'node:os';
-import type { RecordUpdate, Task } from '@sev/chaincode/api';
+import type { RecordUpdate } from '@sev/chaincode/api';
 import { Lane, type TrainingListener } from './lane.js';
-import type { LoadedVehicle, OpenRoundRef, WorkerStart } from './messages.js';
+import type { LoadedVehicle, TrainingOrder, WorkerStart } from './messages.js';
 
 export interface PoolOptions extends WorkerStart {
   /** Default: one for each core, and no more than there are vehicles. */
@@ -14,9 +14,7 @@ export interface VehiclePool {
   readonly vehicles: readonly LoadedVehicle[];
   /** Trains these vehicles; resolves when every one has been reported. @throws SevError VEHICLE_WORKER_LOST. */
   train(
-    task: Task,
-    round: OpenRoundRef,
-    parameters: Float32Array,
+    order: TrainingOrder,
     vehicleIds: readonly string[],
     listener: TrainingListener,
     signal: AbortSignal,
@@ -52,16 +50,16 @@ export async function startPool(options: PoolOptions): Promise<VehiclePool> {
   return {
     vehicles: results.flatMap((result) => (result.status === 'fulfilled' ? result.value : [])),
     close,
-    train: async (task, round, parameters, vehicleIds, listener, signal) => {
+    train: async (order, vehicleIds, listener, signal) => {
       // Shared, so that each worker reads the same memory instead of a copy of its own.
-      const shared = new Float32Array(new SharedArrayBuffer(parameters.byteLength));
-      shared.set(parameters);
+      const parameters = new Float32Array(new SharedArrayBuffer(order.parameters.byteLength));
+      parameters.set(order.parameters);
       const wanted = new Set(vehicleIds);
       await Promise.all(
         lanes.map(async (lane) => {
           const share = lane.vehicleIds.filter((id) => wanted.has(id));
           if (share.length > 0) {
-            await lane.train({ task, round, parameters: shared, vehicleIds: share }, listener, signal);
+            await lane.train({ order: { ...order, parameters }, vehicleIds: share }, listener, signal);
           }
         }),
       );

@@ -5,7 +5,6 @@ import {
   signStatement,
   weightClassOf,
   type RecordUpdate,
-  type Task,
   type UpdateStatement,
 } from '@sev/chaincode/api';
 import { parametersToBytes, trainLocal, type Dataset } from '@sev/fl';
@@ -15,7 +14,7 @@ import { openWallet } from '../identity/wallet.js';
 import type { StoredIdentity } from '../identity/stored-identity.js';
 import { learning } from '../ledger/contracts.js';
 import { loadClients, trainingSeed } from './data.js';
-import type { OpenRoundRef, TrainedUpdate, WorkerStart } from './messages.js';
+import type { TrainedUpdate, TrainingOrder, WorkerStart } from './messages.js';
 
 /** One vehicle with its key and its data; lives in a worker and nothing of either leaves it but trained parameters. */
 export class Trainer {
@@ -43,7 +42,7 @@ export class Trainer {
    *
    * @throws SevError SAMPLES_TOO_FEW where the task has no weight class for so few rows; ModelError TRAINING_DIVERGED.
    */
-  train(task: Task, round: OpenRoundRef, parameters: Float32Array): TrainedUpdate {
+  train({ consortium, task, round, parameters }: TrainingOrder): TrainedUpdate {
     const weightClass = weightClassOf(task, this.samples);
     if (weightClass === undefined) {
       throw new SevError('SAMPLES_TOO_FEW', `${String(this.samples)} rows are fewer than task ${task.taskId} takes`);
@@ -59,6 +58,7 @@ export class Trainer {
     const { taskId, attempt, baseModelHash } = round;
     const statement: UpdateStatement = {
       type: 'sev/update/v1',
+      consortium,
       taskId,
       round: round.round,
       attempt,

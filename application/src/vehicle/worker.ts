@@ -42,13 +42,13 @@ class PoolWorker {
     }
   }
 
-  async #train({ job, task, round, parameters, vehicleIds }: TrainRequest): Promise<void> {
+  async #train({ job, order, vehicleIds }: TrainRequest): Promise<void> {
     for (const vehicleId of vehicleIds) {
       if (this.#cancelled.has(job)) {
         return;
       }
       try {
-        const update = this.#trainer(vehicleId).train(task, round, parameters);
+        const update = this.#trainer(vehicleId).train(order);
         this.#port.postMessage({ type: 'update', job, update } satisfies WorkerMessage, [
           update.bytes.buffer as ArrayBuffer,
         ]);

@@ -82,6 +82,8 @@ export interface ProposalRecord {
 export interface ConsortiumRecord {
   readonly docType: 'consortium';
   readonly schemaVersion: 1;
+  /** SHA-256 of the content that the channel was bootstrapped with: the network's name in every signed statement. */
+  readonly bootstrapHash: string;
   readonly organisations: readonly Organisation[];
   readonly makers: readonly MakerKey[];
   readonly policy: Policy;

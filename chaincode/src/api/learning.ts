@@ -8,7 +8,6 @@ import {
   identifier,
   mspId,
   pageSize,
-  reason,
   roundNumber,
   signature,
   vehicleId,
@@ -56,6 +55,8 @@ export const task = z.strictObject({
       .array(z.strictObject({ minSamples: z.int().min(1), weight: z.int().min(1).max(64) }))
       .min(1)
       .max(4),
+    /** An update with a parameter of larger magnitude is excluded: no vehicle drags the model further than this. */
+    maxAbsolute: z.int().min(1).max(1_000_000_000),
   }),
   privacy: privacyMode,
   cohort: z.strictObject({
@@ -65,9 +66,14 @@ export const task = z.strictObject({
     target: z.int().min(1).max(100_000),
   }),
   deadlines: z.strictObject({
-    /** After this time on an attester's clock it agrees to close a round that has its minimum cohort. */
+    /**
+     * After this time on an attester's clock it agrees to close a round that has its minimum cohort; at most `roundMs`.
+     */
     graceMs: durationMs,
-    /** After this time on the ledger's clock (plus the margin) any single organisation may close or abort. */
+    /**
+     * After this time on the ledger's clock (plus the margin) any single organisation may close or abort an open round,
+     * and as long again after its closing it may abort a closed one.
+     */
     roundMs: durationMs,
   }),
   plannedRounds: roundNumber,
@@ -84,15 +90,24 @@ export interface TaskRecord {
 
 const roundRef = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
 
-/** learning:OpenRound — by a coordinator of any organisation. */
+/** learning:OpenRound — by a coordinator of any organisation, up to the task's planned rounds. */
 export const openRound = z.strictObject({ ...roundRef, baseModelHash: hash });
 export type OpenRound = z.infer<typeof openRound>;
+
+/**
+ * Everything that is signed for the ledger names the network that it is signed for, so that it holds on no other one.
+ * A network's name is the content hash of its bootstrap (`bootstrapHash` of governance:GetConsortium), which covers the
+ * random signing keys of its organisations and therefore is unique.
+ */
+export interface NetworkBound {
+  readonly consortium: string;
+}
 
 /**
  * What a vehicle signs for its update. `updateHash` is the SHA-256 of the update's bytes as the store holds them
  * (little-endian float32, length 4·d).
  */
-export interface UpdateStatement {
+export interface UpdateStatement extends NetworkBound {
   readonly type: 'sev/update/v1';
   readonly taskId: string;
   readonly round: number;
@@ -142,24 +157,34 @@ export interface UpdateRecord {
   readonly recordedAtMs: number;
 }
 
+/**
+ * Why a round is given up.
+ *
+ * - `COHORT_TOO_SMALL`: open, with fewer updates than the minimum after the grace time; closed, with fewer usable ones.
+ * - `NO_MAJORITY`: closed, and not finalised within the time of a round since.
+ * - `OPERATOR`: somebody decided it. No program signs it for an organisation.
+ */
+export const abortReason = z.enum(['COHORT_TOO_SMALL', 'NO_MAJORITY', 'OPERATOR']);
+export type AbortReason = z.infer<typeof abortReason>;
+
 /** What organisations sign to close or abort a round before its deadline. */
-export interface CloseStatement {
+export interface CloseStatement extends NetworkBound {
   readonly type: 'sev/close-round/v1';
   readonly taskId: string;
   readonly round: number;
   readonly attempt: number;
   readonly mspId: string;
 }
-export interface AbortStatement {
+export interface AbortStatement extends NetworkBound {
   readonly type: 'sev/abort-round/v1';
   readonly taskId: string;
   readonly round: number;
   readonly attempt: number;
-  readonly reason: string;
+  readonly reason: AbortReason;
   readonly mspId: string;
 }
 /** What organisations sign after recomputing the aggregation. */
-export interface AttestationStatement {
+export interface AttestationStatement extends NetworkBound {
   readonly type: 'sev/attest-model/v1';
   readonly taskId: string;
   readonly round: number;
@@ -174,11 +199,16 @@ export type SignedBy = z.infer<typeof signedBy>;
 /** learning:CloseRound, learning:AbortRound; statements may be empty after the deadline. */
 export const closeRound = z.strictObject({ ...roundRef, statements: z.array(signedBy).max(64) });
 export type CloseRound = z.infer<typeof closeRound>;
-export const abortRound = z.strictObject({ ...roundRef, reason, statements: z.array(signedBy).max(64) });
+export const abortRound = z.strictObject({ ...roundRef, reason: abortReason, statements: z.array(signedBy).max(64) });
 export type AbortRound = z.infer<typeof abortRound>;
 
 /** Why a recorded update did not enter the model; recomputed by every attester. */
-export const exclusionReason = z.enum(['UPDATE_MISSING', 'UPDATE_LENGTH', 'UPDATE_NOT_FINITE']);
+export const exclusionReason = z.enum([
+  'UPDATE_MISSING',
+  'UPDATE_LENGTH',
+  'UPDATE_NOT_FINITE',
+  'UPDATE_OUT_OF_RANGE',
+]);
 export const exclusion = z.strictObject({ vehicleId, reason: exclusionReason });
 export type Exclusion = z.infer<typeof exclusion>;
 
@@ -219,7 +249,7 @@ export interface RoundRecord {
   readonly closedAtMs?: number;
   readonly closedBy?: readonly string[];
   readonly abortedAtMs?: number;
-  readonly abortReason?: string;
+  readonly abortReason?: AbortReason;
   readonly finalisedAtMs?: number;
   readonly proposal?: Proposal;
   readonly attestations?: readonly SignedBy[];

@@ -13,6 +13,7 @@ import {
   vehicleId,
 } from './primitives';
 import type { ErrorCode } from './errors';
+import type { NetworkBound } from './learning';
 
 export const domain = z.enum(['learning', 'energy', 'sharing']);
 export type Domain = z.infer<typeof domain>;
@@ -22,9 +23,10 @@ export type VehicleStatus = z.infer<typeof vehicleStatus>;
 /**
  * What an accredited maker signs (with {@link signStatement}) for a car that wants an identity.
  * `tag` = HMAC-SHA-256(maker's secret, provisioning certificate id ‖ 0x00 ‖ domain), hex: the same car always gets the
- * same tag in a domain, and nobody but the maker can compute it.
+ * same tag in a domain, and nobody but the maker can compute it. Tags are unique within the maker's organisation, so
+ * that no other maker can use one up.
  */
-export interface MakerAttestation {
+export interface MakerAttestation extends NetworkBound {
   readonly type: 'sev/maker-attestation/v1';
   readonly makerKeyId: string;
   readonly publicKey: string;
@@ -82,6 +84,8 @@ export interface VehicleRecord {
   readonly certificateNotAfterMs: number;
   readonly tag: string;
   readonly makerKeyId: string;
+  /** The organisation that the maker's key was accredited for at enrollment; the tag is unique among its tags. */
+  readonly makerMspId: string;
   readonly quotaSlot: number;
   readonly status: VehicleStatus;
   readonly statusReason: string;

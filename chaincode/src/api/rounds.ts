@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hashOf } from './canonical';
-import type { Proposal, Task, UpdateRecord } from './learning';
+import { TIME_MARGIN_MS, type Proposal, type RoundRecord, type Task, type UpdateRecord } from './learning';
 
 /** More than half of n organisations. */
 export function majorityOf(n: number): number {
   return Math.floor(n / 2) + 1;
+}
+
+/**
+ * The time on the ledger's clock after which any single organisation may end an attempt: an open one after its deadline,
+ * a closed one when as long has gone by since it was closed, both with the margin for clocks.
+ */
+export function aloneAfterMs(
+  round: Pick<RoundRecord, 'state' | 'deadlineMs'> & { readonly closedAtMs?: number | undefined },
+  task: Task,
+): number {
+  const isClosed = round.state === 'closed' && round.closedAtMs !== undefined;
+  return (isClosed ? round.closedAtMs + task.deadlines.roundMs : round.deadlineMs) + TIME_MARGIN_MS;
 }
 
 /**

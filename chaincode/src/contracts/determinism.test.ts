@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
+import { hashOf } from '../api';
 import { CITY, GRID, MAKER, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, enrollmentOf, newVehicle, WINDOW } from '../testing/fleet';
 import { identity } from '../testing/identities';
@@ -39,7 +40,9 @@ describe('Every peer comes to the same write set', () => {
     const coordinate = (transaction: string, argument: unknown): Promise<void> =>
       run(`learning:${transaction}`, argument, GRID, 'coordinator');
 
-    await run('governance:Bootstrap', consortium.bootstrapContent(), GRID, 'operator');
+    const content = consortium.bootstrapContent();
+    await run('governance:Bootstrap', content, GRID, 'operator');
+    consortium.bootstrapHash = hashOf(content);
     const vehicles = Array.from({ length: 50 }, (_, slot) => enrollmentOf(consortium, newVehicle(), { slot }));
     const withRefusal = [...vehicles.slice(0, 49), { ...vehicles[49]!, makerKeyId: 'maker-9' }];
     const batch = { domain: 'learning', window: WINDOW, vehicles: withRefusal };

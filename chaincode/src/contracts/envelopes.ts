@@ -11,7 +11,7 @@ import {
 } from '../api';
 import { describeIssue } from '../codec';
 import { itemResult } from '../domain/batch';
-import { decideUpdate, type UpdateFacts } from '../domain/update';
+import { decideUpdate, type UpdateFacts, type UpdateTerms } from '../domain/update';
 import type { LedgerContext } from './context';
 
 interface Item {
@@ -27,7 +27,7 @@ export async function recordEnvelopes(
   task: Task,
   values: readonly unknown[],
 ): Promise<ItemResult[]> {
-  const { nowMs } = ctx.state;
+  const terms = await termsOf(ctx, round, task);
   const items = await Promise.all(values.map((value, index) => readItem(ctx, round, value, index)));
   const accepted = new Set<string>();
   const updates: UpdateRecord[] = [];
@@ -38,7 +38,7 @@ export async function recordEnvelopes(
         throw new ContractError('UPDATE_DUPLICATE', 'an update of this vehicle occurs before in this batch');
       }
       const known = facts ?? { vehicle: undefined, member: false, recorded: undefined };
-      const update = decideUpdate(round, task, envelope, known, nowMs);
+      const update = decideUpdate(terms, envelope, known);
       accepted.add(envelope.vehicleId);
       if (update !== known.recorded) {
         updates.push(update);
@@ -56,13 +56,17 @@ export async function recordEnvelope(
   task: Task,
   envelope: Envelope,
 ): Promise<{ update: UpdateRecord; isNew: boolean }> {
-  const facts = await readFacts(ctx, round, envelope.vehicleId);
-  const update = decideUpdate(round, task, envelope, facts, ctx.state.nowMs);
+  const [terms, facts] = await Promise.all([termsOf(ctx, round, task), readFacts(ctx, round, envelope.vehicleId)]);
+  const update = decideUpdate(terms, envelope, facts);
   const isNew = update !== facts.recorded;
   if (isNew) {
     await ctx.learning.putUpdate(update);
   }
   return { update, isNew };
+}
+
+async function termsOf(ctx: LedgerContext, round: RoundRecord, task: Task): Promise<UpdateTerms> {
+  return { consortium: await ctx.governance.consortiumHash(), round, task, nowMs: ctx.state.nowMs };
 }
 
 async function readItem(ctx: LedgerContext, round: RoundRecord, value: unknown, index: number): Promise<Item> {

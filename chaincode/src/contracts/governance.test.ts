@@ -26,6 +26,7 @@ describe('governance:Bootstrap', () => {
     expect(consortium.commit(simulated)).to.equal('VALID');
     const record = await consortium.evaluate<ConsortiumRecord>('governance:GetConsortium', {});
     expect(record.organisations.map(({ mspId }) => mspId)).to.deep.equal([...MSPS].sort());
+    expect(record.bootstrapHash, "the network's name in signed statements").to.equal(hashOf(content));
     expect(record.makers).to.deep.equal(content.makers);
     expect(record.policy).to.deep.equal(content.policy);
   });

@@ -55,7 +55,7 @@ export class GovernanceContract extends ConsortiumContract {
       bootstrappedAtMs: ctx.state.nowMs,
     });
     ctx.state.emit({ type: 'ConsortiumChanged', hash: contentHash });
-    return encodeResult({ docType: 'consortium', schemaVersion: 1, ...content });
+    return encodeResult({ docType: 'consortium', schemaVersion: 1, bootstrapHash: contentHash, ...content });
   }
 
   /** The proposer's organisation votes for the change by proposing it. */

@@ -121,16 +121,18 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async CloseRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(closeRound, argument);
+    const { task } = await ctx.learning.task(input.taskId);
     const round = await ctx.learning.round(input.taskId, input.round);
-    const next = rounds.closeRound(round, input, await this.#transitionFacts(ctx));
+    const next = rounds.closeRound(round, task, input, await this.#transitionFacts(ctx));
     return this.#save(ctx, 'RoundClosed', round, next);
   }
 
   @Transaction()
   async AbortRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(abortRound, argument);
+    const { task } = await ctx.learning.task(input.taskId);
     const round = await ctx.learning.round(input.taskId, input.round);
-    const next = rounds.abortRound(round, input, await this.#transitionFacts(ctx));
+    const next = rounds.abortRound(round, task, input, await this.#transitionFacts(ctx));
     return this.#save(ctx, 'RoundAborted', round, next);
   }
 
@@ -207,8 +209,9 @@ export class LearningContract extends ConsortiumContract {
   }
 
   async #transitionFacts(ctx: LedgerContext): Promise<rounds.TransitionFacts> {
-    const organisations = await ctx.governance.organisations();
-    return { callerMspId: ctx.caller.mspId, nowMs: ctx.state.nowMs, organisations };
+    const { governance } = ctx;
+    const [consortium, organisations] = await Promise.all([governance.consortiumHash(), governance.organisations()]);
+    return { consortium, callerMspId: ctx.caller.mspId, nowMs: ctx.state.nowMs, organisations };
   }
 
   /** Writes a transition unless it repeats what the ledger holds. */

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type {
   BatchResult,
+  Change,
   Enrollment,
   ErrorCode,
   FreeSlots,
@@ -54,6 +55,31 @@ describe('registry:EnrollVehicles', () => {
     const revoke = { vehicleId: first!.vehicleId, status: 'revoked', reason: 'scrapped' };
     await consortium.submit('registry:SetVehicleStatus', revoke, MAKER, 'registrar');
     expect(codes(await enroll(consortium, [item(again, 1)]))).to.deep.equal(['TAG_ALREADY_ENROLLED']);
+  });
+
+  it("keeps the tags of makers apart, so that none can use up another's", async () => {
+    const key = signingKey();
+    const change: Change = { kind: 'put-maker', maker: { makerKeyId: 'maker-2', mspId: CITY, publicKey: key.publicKey } };
+    await consortium.submit('governance:Propose', { proposalId: 'p-1', change }, GRID, 'operator');
+    for (const mspId of [CITY, MAKER]) {
+      await consortium.submit('governance:Vote', { proposalId: 'p-1', approve: true }, mspId, 'operator');
+    }
+    await consortium.submit('governance:Execute', { proposalId: 'p-1' }, GRID, 'operator');
+    const thief = newVehicle();
+    const maker = { makerKeyId: 'maker-2', key };
+    const stolen = enrollmentOf(consortium, thief, { slot: 0, maker });
+    const rightful = item({ ...newVehicle(), tag: thief.tag }, 1);
+    const twice = enrollmentOf(consortium, { ...newVehicle(), tag: thief.tag }, { slot: 2, maker });
+    const batch = await enroll(consortium, [stolen, rightful, twice]);
+    expect(codes(batch)).to.deep.equal(['accepted', 'accepted', 'TAG_ALREADY_ENROLLED']);
+    expect(codes(await enroll(consortium, [twice]))).to.deep.equal(['TAG_ALREADY_ENROLLED']);
+    const record = await consortium.evaluate<VehicleRecord>('registry:GetVehicle', { vehicleId: thief.vehicleId });
+    expect(record).to.include({ makerKeyId: 'maker-2', makerMspId: CITY });
+  });
+
+  it("refuses a maker's attestation for another network", async () => {
+    const foreign = enrollmentOf(consortium, newVehicle(), { slot: 0, network: 'f'.repeat(64) });
+    expect(codes(await enroll(consortium, [foreign]))).to.deep.equal(['ATTESTATION_INVALID']);
   });
 
   it('lets the same car hold an identity in another domain', async () => {

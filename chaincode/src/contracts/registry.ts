@@ -31,15 +31,16 @@ export class RegistryContract extends ConsortiumContract {
     const { governance, registry } = ctx;
     const { mspId } = ctx.caller;
     const { nowMs, txId } = ctx.state;
-    const policy = await governance.policy();
+    const [consortium, policy] = await Promise.all([governance.consortiumHash(), governance.policy()]);
     checkWindow(window, policy, nowMs);
     const facts = await Promise.all(
       vehicles.map(async (item) => {
-        const taken = await registry.takenNames(mspId, domain, window, item);
-        return { item, ...taken, maker: await governance.maker(item.makerKeyId) };
+        const maker = await governance.maker(item.makerKeyId);
+        const taken = await registry.takenNames(mspId, maker?.mspId, domain, window, item);
+        return { item, ...taken, maker };
       }),
     );
-    const batch = new EnrollmentBatch({ mspId, domain, policy, nowMs });
+    const batch = new EnrollmentBatch({ consortium, mspId, domain, policy, nowMs });
     const enrolled: { vehicle: VehicleRecord; rateSlot: number }[] = [];
     const results = facts.map((fact) =>
       itemResult(fact.item.vehicleId, () => {

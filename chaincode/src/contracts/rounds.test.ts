@@ -12,7 +12,7 @@ import {
   type TaskRecord,
 } from '../api';
 import { CITY, GRID, MAKER, REGULATOR, START_MS, TestConsortium } from '../testing/consortium';
-import { enrolledFleet, type Vehicle } from '../testing/fleet';
+import { enrolledFleet, envelopeOf, type Vehicle } from '../testing/fleet';
 import { identity, randomHash, randomVehicleId } from '../testing/identities';
 import { INITIAL_MODEL, ROUND_1, ROUND_MS, RoundDriver, taskOf } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
@@ -60,6 +60,7 @@ describe('learning:CreateTask', () => {
             { minSamples: 5, weight: 1 },
             { minSamples: 5, weight: 2 },
           ],
+          maxAbsolute: 1,
         },
       },
       'aggregation.weightClasses',
@@ -68,6 +69,16 @@ describe('learning:CreateTask', () => {
       'a learning rate that is a fraction',
       { training: { ...taskOf().training, learningRateMicro: 0.5 } },
       'learningRate',
+    ],
+    [
+      'a grace time beyond the deadline',
+      { deadlines: { graceMs: ROUND_MS + 1, roundMs: ROUND_MS } },
+      'deadlines.graceMs',
+    ],
+    [
+      'a bound on parameters that is not a positive integer',
+      { aggregation: { ...taskOf().aggregation, maxAbsolute: 0.5 } },
+      'aggregation.maxAbsolute',
     ],
     ['an unknown privacy mode', { privacy: 'secret' }, 'privacy'],
   ];
@@ -127,10 +138,20 @@ describe('learning:OpenRound', () => {
     await expectRefusal(open({ round: 2 }), 'ROUND_OUT_OF_ORDER');
   });
 
+  it('opens no round beyond those that the task plans', async () => {
+    const fleet = await enrolledFleet(consortium, 2);
+    await driver.openFirst(taskOf({ plannedRounds: 1 }));
+    await driver.record(driver.envelopes(fleet));
+    await driver.close(MAJORITY);
+    const proposal = await driver.proposal();
+    await driver.finalise(proposal, MAJORITY);
+    await expectRefusal(open({ round: 2, baseModelHash: proposal.modelHash }), 'ROUND_OUT_OF_ORDER');
+  });
+
   it('takes a new attempt after an abort, and its record is a fresh one', async () => {
     await driver.openFirst();
-    const statements = driver.abortStatements(MAJORITY, 'no cohort');
-    await driver.coordinate('AbortRound', { ...ROUND_1, reason: 'no cohort', statements });
+    const statements = driver.abortStatements(MAJORITY, 'COHORT_TOO_SMALL');
+    await driver.coordinate('AbortRound', { ...ROUND_1, reason: 'COHORT_TOO_SMALL', statements });
     const second = await open({ attempt: 2 });
     expect(second).to.include({ attempt: 2, state: 'open' }).and.not.have.property('abortReason');
   });
@@ -157,7 +178,7 @@ describe('learning:CloseRound', () => {
   it('refuses fewer, the same one twice, strangers and signatures of something else', async () => {
     const [grid, city, regulator] = driver.closeStatements(MAJORITY) as [object, object, { mspId: string }];
     const ofAttempt2 = driver.closeStatements([REGULATOR], { ...ROUND_1, attempt: 2 });
-    const abort = driver.abortStatements([REGULATOR], 'r');
+    const abort = driver.abortStatements([REGULATOR], 'OPERATOR');
     for (const third of [[], [city], [{ ...regulator, mspId: 'StrangerMSP' }], [{ ...regulator, mspId: MAKER }]]) {
       await expectRefusal(close([grid, city, ...third]), 'STATEMENTS_INSUFFICIENT');
     }
@@ -192,12 +213,12 @@ describe('learning:AbortRound', () => {
     await fresh();
     await driver.openFirst();
   });
-  const reason = 'minimum cohort not reached';
-  const abort = (statements: readonly object[], why = reason) =>
+  const reason = 'COHORT_TOO_SMALL';
+  const abort = (statements: readonly object[], why: string = reason) =>
     driver.coordinate('AbortRound', { ...ROUND_1, reason: why, statements });
 
   it('takes the statements of a majority for the same reason', async () => {
-    const otherReason = driver.abortStatements(MAJORITY, 'another');
+    const otherReason = driver.abortStatements(MAJORITY, 'OPERATOR');
     await expectRefusal(abort(otherReason), 'STATEMENTS_INSUFFICIENT');
     await expectRefusal(abort([]), 'ROUND_DEADLINE_NOT_REACHED');
     const aborted = await abort(driver.abortStatements(MAJORITY, reason));
@@ -207,15 +228,36 @@ describe('learning:AbortRound', () => {
   it('returns the record when repeated and conflicts with another reason', async () => {
     const aborted = await abort(driver.abortStatements(MAJORITY, reason));
     expect(await abort([])).to.deep.equal(aborted);
-    await expectRefusal(abort([], 'another'), 'ROUND_CONFLICT');
+    await expectRefusal(abort([], 'OPERATOR'), 'ROUND_CONFLICT');
     await expectRefusal(driver.close(MAJORITY), 'ROUND_STATE');
   });
 
-  it('ends a closed round too, and needs nobody else after the deadline', async () => {
-    await driver.close(MAJORITY);
+  it('needs nobody else for an open round after the deadline and its margin', async () => {
+    consortium.nowMs = AFTER_DEADLINE - 1;
     await expectRefusal(abort([]), 'ROUND_DEADLINE_NOT_REACHED');
     consortium.nowMs = AFTER_DEADLINE;
     expect(await abort([])).to.include({ state: 'aborted' });
+  });
+
+  it('ends a closed round by a majority at once, whatever the deadline', async () => {
+    await driver.close(MAJORITY);
+    expect(await abort(driver.abortStatements(MAJORITY, reason))).to.include({ state: 'aborted' });
+  });
+
+  it('leaves the attesters of a closed round as long as a round takes before one organisation may end it', async () => {
+    consortium.nowMs = AFTER_DEADLINE;
+    const closedAtMs = consortium.nowMs;
+    await driver.coordinate('CloseRound', { ...ROUND_1, statements: [] });
+    await expectRefusal(abort([], 'NO_MAJORITY'), 'ROUND_DEADLINE_NOT_REACHED');
+    consortium.nowMs = closedAtMs + ROUND_MS + TIME_MARGIN_MS;
+    await expectRefusal(abort([], 'NO_MAJORITY'), 'ROUND_DEADLINE_NOT_REACHED');
+    consortium.nowMs += 1;
+    expect(await abort([], 'NO_MAJORITY')).to.include({ state: 'aborted', abortReason: 'NO_MAJORITY' });
+  });
+
+  it('knows no reasons but its own', async () => {
+    consortium.nowMs = AFTER_DEADLINE;
+    await expectRefusal(abort([], 'because'), 'ARGUMENT_INVALID');
   });
 });
 
@@ -288,7 +330,7 @@ describe('learning:FinaliseRound', () => {
     expect(await driver.finalise(proposal, [GRID])).to.deep.equal(finalised);
     expect(await driver.close([]), 'it was closed, too').to.deep.equal(finalised);
     await expectRefusal(driver.finalise({ ...proposal, modelHash: randomHash() }, MAJORITY), 'ROUND_CONFLICT');
-    const abort = { ...ROUND_1, reason: 'r', statements: driver.abortStatements(MAJORITY, 'r') };
+    const abort = { ...ROUND_1, reason: 'OPERATOR', statements: driver.abortStatements(MAJORITY, 'OPERATOR') };
     await expectRefusal(driver.coordinate('AbortRound', abort), 'ROUND_STATE');
   });
 
@@ -307,13 +349,39 @@ describe('learning:FinaliseRound', () => {
   });
 
   it('is refused for an empty cohort', async () => {
-    const reason = 'again';
+    const reason = 'OPERATOR';
     await driver.coordinate('AbortRound', { ...ROUND_1, reason, statements: driver.abortStatements(MAJORITY, reason) });
     const again = { ...ROUND_1, attempt: 2 };
     await driver.coordinate('OpenRound', { ...again, baseModelHash: INITIAL_MODEL });
     await driver.close(MAJORITY, again);
     const proposal = { ...(await driver.proposal(again)), cohortSize: 1 };
     await expectRefusal(driver.finalise(proposal, MAJORITY), 'COHORT_MISMATCH');
+  });
+});
+
+describe('Signed statements of another network', () => {
+  const FOREIGN = 'f'.repeat(64);
+  beforeEach(async () => {
+    await fresh();
+    await driver.openFirst();
+  });
+
+  it('neither close nor abort a round here', async () => {
+    const closing = driver.closeStatements(MAJORITY, ROUND_1, FOREIGN);
+    await expectRefusal(driver.coordinate('CloseRound', { ...ROUND_1, statements: closing }), 'STATEMENTS_INSUFFICIENT');
+    const reason = 'COHORT_TOO_SMALL';
+    const statements = driver.abortStatements(MAJORITY, reason, ROUND_1, FOREIGN);
+    await expectRefusal(driver.coordinate('AbortRound', { ...ROUND_1, reason, statements }), 'STATEMENTS_INSUFFICIENT');
+  });
+
+  it('neither record an update nor attest a model here', async () => {
+    const [first, second, third] = (await enrolledFleet(consortium, 3)) as [Vehicle, Vehicle, Vehicle];
+    const foreign = envelopeOf(third, driver.content(ROUND_1, { consortium: FOREIGN }));
+    const { results } = await driver.record([...driver.envelopes([first, second]), foreign]);
+    expect(results.map(({ code }) => code)).to.deep.equal([undefined, undefined, 'SIGNATURE_INVALID']);
+    await driver.close(MAJORITY);
+    const attested = driver.attested(await driver.proposal(), MAJORITY, FOREIGN);
+    await expectRefusal(driver.coordinate('FinaliseRound', attested), 'STATEMENTS_INSUFFICIENT');
   });
 });
 

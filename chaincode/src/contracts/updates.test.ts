@@ -261,7 +261,7 @@ describe('learning:VehicleUpdates', () => {
     const fleet = await enrolledFleet(consortium, 2);
     await driver.openFirst();
     await driver.record(driver.envelopes(fleet));
-    const reason = 'coordinator lost';
+    const reason = 'OPERATOR';
     const statements = driver.abortStatements([GRID, MAKER, CITY], reason);
     await driver.coordinate('AbortRound', { ...ROUND_1, reason, statements });
     const again = { ...ROUND_1, attempt: 2 };

@@ -11,6 +11,7 @@ const makerKey = signingKey();
 const maker: MakerKey = { makerKeyId: 'maker-1', mspId: MAKER, publicKey: makerKey.publicKey };
 const publicKeys = Array.from({ length: 6 }, () => signingKey().publicKey);
 const policy = { vehicleQuota: 5, enrollmentsPerWindow: 4, enrollmentWindowMs: 60_000 };
+const consortium = 'c'.repeat(64);
 const none = {
   existing: undefined,
   tagTaken: false,
@@ -29,6 +30,7 @@ function enrollment([id, tag, key, quotaSlot, rateSlot]: readonly [
   const content = { makerKeyId: 'maker-1', publicKey: publicKeys[key]!, tag: tag.toString().repeat(64) };
   const statement: MakerAttestation = {
     type: 'sev/maker-attestation/v1',
+    consortium,
     mspId: MAKER,
     domain: 'learning',
     ...content,
@@ -49,7 +51,7 @@ describe('A batch of enrollments', () => {
     const item = fc.tuple(name, name, name, name, name).map(enrollment);
     fc.assert(
       fc.property(fc.array(item, { minLength: 1, maxLength: 20 }), (items) => {
-        const batch = new EnrollmentBatch({ mspId: MAKER, domain: 'learning', policy, nowMs: START_MS });
+        const batch = new EnrollmentBatch({ consortium, mspId: MAKER, domain: 'learning', policy, nowMs: START_MS });
         const vehicles: VehicleRecord[] = [];
         const rateSlots: number[] = [];
         const results = items.map((asked) =>

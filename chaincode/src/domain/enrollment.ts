@@ -23,6 +23,8 @@ export interface EnrollmentFacts {
 }
 
 export interface EnrollmentTerms {
+  /** The network that attestations are for. */
+  readonly consortium: string;
   readonly mspId: string;
   readonly domain: Domain;
   readonly policy: Policy;
@@ -61,9 +63,9 @@ export class EnrollmentBatch {
       return facts.existing;
     }
     this.#checkBounds(item);
-    this.#checkAttestation(item, facts.maker);
-    this.#takeNames(item, facts);
-    return this.#record(item);
+    const makerMspId = this.#checkAttestation(item, facts.maker);
+    this.#takeNames(item, makerMspId, facts);
+    return this.#record(item, makerMspId);
   }
 
   #requireSame(item: Enrollment, existing: VehicleRecord): void {
@@ -99,13 +101,15 @@ export class EnrollmentBatch {
     }
   }
 
-  #checkAttestation(item: Enrollment, maker: MakerKey | undefined): void {
+  /** @returns the maker's organisation. */
+  #checkAttestation(item: Enrollment, maker: MakerKey | undefined): string {
     const makerKey = maker && publicKeyOf(maker.publicKey);
-    if (makerKey === undefined) {
+    if (maker === undefined || makerKey === undefined) {
       throw new ContractError('MAKER_UNKNOWN', item.makerKeyId);
     }
     const statement: MakerAttestation = {
       type: 'sev/maker-attestation/v1',
+      consortium: this.#terms.consortium,
       makerKeyId: item.makerKeyId,
       publicKey: item.publicKey,
       mspId: this.#terms.mspId,
@@ -115,11 +119,12 @@ export class EnrollmentBatch {
     if (!verifyStatement(statement, item.attestation, makerKey)) {
       throw new ContractError('ATTESTATION_INVALID', `maker key ${item.makerKeyId}`);
     }
+    return maker.mspId;
   }
 
-  #takeNames(item: Enrollment, facts: EnrollmentFacts): void {
+  #takeNames(item: Enrollment, makerMspId: string, facts: EnrollmentFacts): void {
     const names = [
-      { name: `tag ${item.tag}`, taken: facts.tagTaken, code: 'TAG_ALREADY_ENROLLED' },
+      { name: `tag ${item.tag} of ${makerMspId}`, taken: facts.tagTaken, code: 'TAG_ALREADY_ENROLLED' },
       { name: `key ${item.publicKey}`, taken: facts.publicKeyTaken, code: 'PUBLIC_KEY_ALREADY_ENROLLED' },
       { name: `id ${item.vehicleId}`, taken: false, code: 'VEHICLE_CONFLICT' },
       { name: `quota slot ${item.quotaSlot}`, taken: facts.quotaSlotTaken, code: 'SLOT_TAKEN' },
@@ -133,7 +138,7 @@ export class EnrollmentBatch {
     names.forEach(({ name }) => this.#taken.add(name));
   }
 
-  #record(item: Enrollment): VehicleRecord {
+  #record(item: Enrollment, makerMspId: string): VehicleRecord {
     const { mspId, domain, nowMs } = this.#terms;
     const { vehicleId, publicKey, certificateNotAfterMs, tag, makerKeyId, quotaSlot } = item;
     return {
@@ -146,6 +151,7 @@ export class EnrollmentBatch {
       certificateNotAfterMs,
       tag,
       makerKeyId,
+      makerMspId,
       quotaSlot,
       status: 'active',
       statusReason: 'enrolled',

@@ -53,6 +53,7 @@ export function finaliseRound(
   const proposed = proposalHash(proposal);
   const attestations = validStatements(input.attestations, facts.organisations, (mspId): AttestationStatement => ({
     type: 'sev/attest-model/v1',
+    consortium: facts.consortium,
     taskId: round.taskId,
     round: round.round,
     attempt: round.attempt,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  aloneAfterMs,
   ContractError,
-  TIME_MARGIN_MS,
   type AbortRound,
   type AbortStatement,
   type CloseRound,
@@ -18,6 +18,8 @@ import { requireMajority, validStatements } from './statements';
 
 /** Who drives a transition and when. */
 export interface TransitionFacts {
+  /** The network that organisations sign for. */
+  readonly consortium: string;
   readonly callerMspId: string;
   readonly nowMs: number;
   readonly organisations: readonly Organisation[];
@@ -51,6 +53,9 @@ export function openRound(
   if (current !== undefined) {
     requireState(current, 'aborted');
   }
+  if (input.round > task.plannedRounds) {
+    throw new ContractError('ROUND_OUT_OF_ORDER', `round ${input.round}; the task plans ${task.plannedRounds}`);
+  }
   const baseModelHash = currentModel(task, input.round, previous);
   if (input.baseModelHash !== baseModelHash) {
     throw new ContractError('BASE_MODEL_MISMATCH', `the current model of the task is ${baseModelHash}`);
@@ -75,14 +80,15 @@ export function openRound(
  *
  * @throws ContractError ROUND_STALE, ROUND_STATE, STATEMENTS_INSUFFICIENT, ROUND_DEADLINE_NOT_REACHED
  */
-export function closeRound(round: RoundRecord, input: CloseRound, facts: TransitionFacts): RoundRecord {
+export function closeRound(round: RoundRecord, task: Task, input: CloseRound, facts: TransitionFacts): RoundRecord {
   requireAttempt(round, input.attempt);
   if (round.state === 'closed' || round.state === 'finalised') {
     return round;
   }
   requireState(round, 'open');
-  const closedBy = requireAuthority(round, input.statements, facts, (mspId): CloseStatement => ({
+  const closedBy = requireAuthority(round, task, input.statements, facts, (mspId): CloseStatement => ({
     type: 'sev/close-round/v1',
+    consortium: facts.consortium,
     taskId: round.taskId,
     round: round.round,
     attempt: round.attempt,
@@ -92,11 +98,13 @@ export function closeRound(round: RoundRecord, input: CloseRound, facts: Transit
 }
 
 /**
- * open or closed → aborted, on the same authority as closing.
+ * open or closed → aborted: by a majority's statements at any time, by any single organisation after the deadline and
+ * its margin, or, once it is closed, when as long as a round takes has gone by since. So whoever closes late cannot take
+ * the others the time to attest.
  *
  * @throws ContractError ROUND_STALE, ROUND_STATE, ROUND_CONFLICT, STATEMENTS_INSUFFICIENT, ROUND_DEADLINE_NOT_REACHED
  */
-export function abortRound(round: RoundRecord, input: AbortRound, facts: TransitionFacts): RoundRecord {
+export function abortRound(round: RoundRecord, task: Task, input: AbortRound, facts: TransitionFacts): RoundRecord {
   requireAttempt(round, input.attempt);
   if (round.state === 'aborted') {
     if (round.abortReason !== input.reason) {
@@ -105,8 +113,9 @@ export function abortRound(round: RoundRecord, input: AbortRound, facts: Transit
     return round;
   }
   requireState(round, 'open', 'closed');
-  requireAuthority(round, input.statements, facts, (mspId): AbortStatement => ({
+  requireAuthority(round, task, input.statements, facts, (mspId): AbortStatement => ({
     type: 'sev/abort-round/v1',
+    consortium: facts.consortium,
     taskId: round.taskId,
     round: round.round,
     attempt: round.attempt,
@@ -143,19 +152,21 @@ function currentModel(task: Task, round: number, previous: RoundRecord | undefin
 /** The organisations on whose authority a round ends early, or late. */
 function requireAuthority(
   round: RoundRecord,
+  task: Task,
   statements: readonly SignedBy[],
   { callerMspId, nowMs, organisations }: TransitionFacts,
   statementOf: (mspId: string) => Signable,
 ): string[] {
   const valid = validStatements(statements, organisations, statementOf);
   const signers = valid.map(({ mspId }) => mspId);
-  if (nowMs > round.deadlineMs + TIME_MARGIN_MS) {
+  const aloneAfter = aloneAfterMs(round, task);
+  if (nowMs > aloneAfter) {
     return [...new Set([...signers, callerMspId])].sort();
   }
   if (statements.length === 0) {
     throw new ContractError(
       'ROUND_DEADLINE_NOT_REACHED',
-      `alone after ${round.deadlineMs + TIME_MARGIN_MS}, before it with the statements of a majority`,
+      `alone after ${aloneAfter}, before it with the statements of a majority`,
     );
   }
   requireMajority(valid, organisations);

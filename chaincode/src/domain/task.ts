@@ -14,6 +14,9 @@ export function checkTask(task: Task): void {
   if (task.cohort.minimum > task.cohort.target) {
     throw new ContractError('ARGUMENT_INVALID', 'cohort.minimum: above cohort.target');
   }
+  if (task.deadlines.graceMs > task.deadlines.roundMs) {
+    throw new ContractError('ARGUMENT_INVALID', 'deadlines.graceMs: above deadlines.roundMs');
+  }
   let before = 0;
   for (const { minSamples } of task.aggregation.weightClasses) {
     if (minSamples <= before) {

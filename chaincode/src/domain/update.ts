@@ -12,6 +12,15 @@ import {
 } from '../api';
 import { publicKeyOf } from './public-keys';
 
+/** What the envelopes of a round are judged by. */
+export interface UpdateTerms {
+  /** The network that vehicles sign for. */
+  readonly consortium: string;
+  readonly round: RoundRecord;
+  readonly task: Task;
+  readonly nowMs: number;
+}
+
 /** What the ledger holds of an envelope's vehicle. */
 export interface UpdateFacts {
   readonly vehicle: VehicleRecord | undefined;
@@ -47,13 +56,8 @@ export function checkAccepting(
  * @returns the update to write, or the record on the ledger where the same update is recorded already.
  * @throws ContractError with the code of the first rule that the envelope breaks.
  */
-export function decideUpdate(
-  round: RoundRecord,
-  task: Task,
-  envelope: Envelope,
-  facts: UpdateFacts,
-  nowMs: number,
-): UpdateRecord {
+export function decideUpdate(terms: UpdateTerms, envelope: Envelope, facts: UpdateFacts): UpdateRecord {
+  const { consortium, round, task, nowMs } = terms;
   const vehicle = requireEligible(envelope.vehicleId, facts, nowMs);
   const classes = task.aggregation.weightClasses.length;
   if (envelope.weightClass >= classes) {
@@ -62,7 +66,7 @@ export function decideUpdate(
   const { taskId, round: number, attempt, baseModelHash } = round;
   const { vehicleId, updateHash, weightClass, signature } = envelope;
   const content = { taskId, round: number, attempt, baseModelHash, vehicleId, updateHash, weightClass };
-  const statement: UpdateStatement = { type: 'sev/update/v1', ...content };
+  const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
   const key = publicKeyOf(vehicle.publicKey);
   if (key === undefined || !verifyStatement(statement, signature, key)) {
     throw new ContractError('SIGNATURE_INVALID', 'not signed for this round with the key that the vehicle enrolled');

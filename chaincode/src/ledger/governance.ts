@@ -26,6 +26,20 @@ export class GovernanceRepository {
     return this.#state.get(keys.bootstrap());
   }
 
+  /**
+   * The network's name in signed statements. Its record is never written again, so that reading it conflicts with
+   * nothing.
+   *
+   * @throws ContractError GOVERNANCE_MISSING
+   */
+  async consortiumHash(): Promise<string> {
+    const record = await this.bootstrapRecord();
+    if (record === undefined) {
+      throw new ContractError('GOVERNANCE_MISSING', 'run governance:Bootstrap first');
+    }
+    return record.contentHash;
+  }
+
   async putBootstrap(content: Bootstrap, record: BootstrapRecord): Promise<void> {
     await this.#state.put(keys.bootstrap(), record);
     await this.putPolicy(content.policy);
@@ -84,9 +98,9 @@ export class GovernanceRepository {
   }
 
   async consortium(): Promise<ConsortiumRecord> {
-    const policy = await this.policy();
+    const [bootstrapHash, policy] = await Promise.all([this.consortiumHash(), this.policy()]);
     const [organisations, makers] = await Promise.all([this.organisations(), this.makers()]);
-    return { docType: 'consortium', schemaVersion: 1, organisations, makers, policy };
+    return { docType: 'consortium', schemaVersion: 1, bootstrapHash, organisations, makers, policy };
   }
 
   findProposal(proposalId: string): Promise<ProposalRecord | undefined> {

@@ -67,7 +67,7 @@ export const keys = {
 
   vehicle: (vehicleId: string) => key<VehicleRecord>('vehicle', vehicleId),
   vehicles: () => prefix<VehicleRecord>('vehicle'),
-  tag: (domain: Domain, tag: string) => key<TagRecord>('tag', domain, tag),
+  tag: (makerMspId: string, domain: Domain, tag: string) => key<TagRecord>('tag', makerMspId, domain, tag),
   publicKey: (publicKey: string) => key<PublicKeyRecord>('publicKey', sha256Hex(publicKey)),
   quotaSlot: (mspId: string, domain: Domain, slot: number) =>
     key<QuotaSlotRecord>('quotaSlot', mspId, domain, padded(slot)),

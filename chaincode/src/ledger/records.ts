@@ -36,7 +36,7 @@ interface HeldByVehicle extends StoredRecord {
   readonly vehicleId: string;
 }
 
-/** A physical vehicle's tag in a domain; never released, so that a revoked car cannot come back under a new id. */
+/** A physical vehicle's tag in a domain, among those of its maker's organisation; never released, so that a revoked car cannot come back under a new id. */
 export interface TagRecord extends HeldByVehicle {
   readonly docType: 'tag';
 }

@@ -57,10 +57,17 @@ export class RegistryRepository {
     return this.#state.history(keys.vehicle(vehicleId), pageSize, bookmark);
   }
 
-  async takenNames(mspId: string, domain: Domain, window: number, item: Enrollment): Promise<TakenNames> {
+  /** @param makerMspId - the organisation of the item's maker; undefined where its key is not accredited. */
+  async takenNames(
+    mspId: string,
+    makerMspId: string | undefined,
+    domain: Domain,
+    window: number,
+    item: Enrollment,
+  ): Promise<TakenNames> {
     const [existing, tagTaken, publicKeyTaken, quotaSlotTaken, rateSlotTaken] = await Promise.all([
       this.findVehicle(item.vehicleId),
-      this.#state.has(keys.tag(domain, item.tag)),
+      makerMspId !== undefined && this.#state.has(keys.tag(makerMspId, domain, item.tag)),
       this.#state.has(keys.publicKey(item.publicKey)),
       this.#state.has(keys.quotaSlot(mspId, domain, item.quotaSlot)),
       this.#state.has(keys.rateSlot(mspId, domain, window, item.rateSlot)),
@@ -70,11 +77,11 @@ export class RegistryRepository {
 
   /** Writes a new vehicle and everything that keeps its names unique. */
   async enroll(vehicle: VehicleRecord, window: number, rateSlot: number): Promise<void> {
-    const { vehicleId, mspId, domain, tag, publicKey, quotaSlot } = vehicle;
+    const { vehicleId, mspId, domain, tag, makerMspId, publicKey, quotaSlot } = vehicle;
     const schemaVersion = 1;
     await Promise.all([
       this.putVehicle(vehicle),
-      this.#state.put(keys.tag(domain, tag), { docType: 'tag', schemaVersion, vehicleId }),
+      this.#state.put(keys.tag(makerMspId, domain, tag), { docType: 'tag', schemaVersion, vehicleId }),
       this.#state.put(keys.publicKey(publicKey), { docType: 'publicKey', schemaVersion, vehicleId }),
       this.#state.put(keys.quotaSlot(mspId, domain, quotaSlot), {
         docType: 'quotaSlot',

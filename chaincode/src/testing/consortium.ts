@@ -5,6 +5,7 @@ import { JSONSerializer } from 'fabric-contract-api';
 import ChaincodeFromContract from 'fabric-shim/lib/contract-spi/chaincodefromcontract';
 import {
   canonicalJson,
+  hashOf,
   parseContractError,
   type Bootstrap,
   type ContractError,
@@ -39,6 +40,8 @@ export class TestConsortium {
   readonly signingKeys = new Map<string, SigningKey>(MSPS.map((mspId) => [mspId, signingKey()]));
   readonly makerKey = signingKey();
   nowMs = START_MS;
+  /** What statements name the network by. */
+  bootstrapHash = '';
   readonly #chaincode = new ChaincodeFromContract([...contracts], {
     transaction: 'json',
     serializers: { json: JSONSerializer },
@@ -46,7 +49,9 @@ export class TestConsortium {
 
   static async bootstrapped(policy: Partial<Bootstrap['policy']> = {}): Promise<TestConsortium> {
     const consortium = new TestConsortium();
-    await consortium.submit('governance:Bootstrap', consortium.bootstrapContent(policy), GRID, 'operator');
+    const content = consortium.bootstrapContent(policy);
+    await consortium.submit('governance:Bootstrap', content, GRID, 'operator');
+    consortium.bootstrapHash = hashOf(content);
     return consortium;
   }
 

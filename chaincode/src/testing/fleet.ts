@@ -29,16 +29,22 @@ export interface EnrollmentOptions {
   readonly slot: number;
   readonly mspId?: string;
   readonly domain?: Domain;
+  /** Default: the consortium's first maker. */
+  readonly maker?: { readonly makerKeyId: string; readonly key: SigningKey };
+  /** The network that the maker attests for; default: the consortium's. */
+  readonly network?: string;
   readonly change?: Partial<Enrollment>;
 }
 
 /** An enrollment that the maker attests; `change` alters it after the maker signed. */
 export function enrollmentOf(consortium: TestConsortium, vehicle: Vehicle, options: EnrollmentOptions): Enrollment {
-  const { slot, mspId = MAKER, domain = 'learning', change = {} } = options;
+  const { slot, mspId = MAKER, domain = 'learning', network = consortium.bootstrapHash, change = {} } = options;
+  const { makerKeyId, key } = options.maker ?? { makerKeyId: 'maker-1', key: consortium.makerKey };
   const { publicKey } = vehicle.key;
   const statement: MakerAttestation = {
     type: 'sev/maker-attestation/v1',
-    makerKeyId: 'maker-1',
+    consortium: network,
+    makerKeyId,
     publicKey,
     mspId,
     domain,
@@ -49,8 +55,8 @@ export function enrollmentOf(consortium: TestConsortium, vehicle: Vehicle, optio
     publicKey,
     certificateNotAfterMs: START_MS + 365 * 86_400_000,
     tag: vehicle.tag,
-    makerKeyId: 'maker-1',
-    attestation: signStatement(statement, consortium.makerKey.privateKey),
+    makerKeyId,
+    attestation: signStatement(statement, key.privateKey),
     quotaSlot: slot,
     rateSlot: slot,
     ...change,

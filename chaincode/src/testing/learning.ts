@@ -4,7 +4,11 @@ import {
   parameterCount,
   proposalHash,
   signStatement,
+  type AbortReason,
+  type AbortStatement,
+  type AttestationStatement,
   type BatchResult,
+  type CloseStatement,
   type Envelope,
   type Exclusion,
   type FinaliseRound,
@@ -38,6 +42,7 @@ export function taskOf(change: Partial<Task> = {}): Task {
         { minSamples: 1, weight: 1 },
         { minSamples: 100, weight: 4 },
       ],
+      maxAbsolute: 1_000,
     },
     privacy: 'plain',
     cohort: { minimum: 2, target: 3 },
@@ -73,7 +78,8 @@ export class RoundDriver {
   }
 
   content(ref: RoundRef = ROUND_1, change: Partial<UpdateContent> = {}): UpdateContent {
-    return { ...ref, baseModelHash: INITIAL_MODEL, updateHash: randomHash(), weightClass: 0, ...change };
+    const consortium = this.consortium.bootstrapHash;
+    return { consortium, ...ref, baseModelHash: INITIAL_MODEL, updateHash: randomHash(), weightClass: 0, ...change };
   }
 
   record(envelopes: readonly unknown[], ref: RoundRef = ROUND_1, baseModelHash = INITIAL_MODEL): Promise<BatchResult> {
@@ -94,12 +100,22 @@ export class RoundDriver {
     });
   }
 
-  closeStatements(mspIds: readonly string[], ref: RoundRef = ROUND_1): SignedBy[] {
-    return this.sign(mspIds, (mspId) => ({ type: 'sev/close-round/v1', ...ref, mspId }));
+  closeStatements(
+    mspIds: readonly string[],
+    ref: RoundRef = ROUND_1,
+    consortium = this.consortium.bootstrapHash,
+  ): SignedBy[] {
+    return this.sign(mspIds, (mspId): CloseStatement => ({ type: 'sev/close-round/v1', consortium, ...ref, mspId }));
   }
 
-  abortStatements(mspIds: readonly string[], reason: string, ref: RoundRef = ROUND_1): SignedBy[] {
-    return this.sign(mspIds, (mspId) => ({ type: 'sev/abort-round/v1', ...ref, reason, mspId }));
+  abortStatements(
+    mspIds: readonly string[],
+    reason: AbortReason,
+    ref: RoundRef = ROUND_1,
+    consortium = this.consortium.bootstrapHash,
+  ): SignedBy[] {
+    const content = { consortium, ...ref, reason };
+    return this.sign(mspIds, (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', ...content, mspId }));
   }
 
   close(mspIds: readonly string[], ref: RoundRef = ROUND_1): Promise<RoundRecord> {
@@ -126,13 +142,17 @@ export class RoundDriver {
     };
   }
 
-  attested(proposal: Proposal, mspIds: readonly string[]): FinaliseRound {
+  attested(
+    proposal: Proposal,
+    mspIds: readonly string[],
+    consortium = this.consortium.bootstrapHash,
+  ): FinaliseRound {
     const { taskId, round, attempt } = proposal;
-    const hash = proposalHash(proposal);
-    const attestations = this.sign(mspIds, (mspId) => ({
-      type: 'sev/attest-model/v1',
-      ...{ taskId, round, attempt, proposalHash: hash, mspId },
-    }));
+    const content = { consortium, taskId, round, attempt, proposalHash: proposalHash(proposal) };
+    const attestations = this.sign(
+      mspIds,
+      (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }),
+    );
     return { proposal, attestations };
   }
 

@@ -3,6 +3,7 @@ import { createPrivateKey, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { sha256Hex, signStatement, type RecordUpdates, type UpdateStatement } from '@sev/chaincode/api';
 import {
+  governance,
   inHome,
   learning,
   openSession,
@@ -26,6 +27,7 @@ export const ledgerRecords: Benchmark = {
     const session = await openSession({ profile, identity: await coordinators.get('coordinator') });
     try {
       const contract = learning(session);
+      const { bootstrapHash } = await governance(session).consortium();
       const vehicles = await fleet(context);
       const batches: RecordUpdates[] = [];
       const lone: number[] = [];
@@ -38,7 +40,7 @@ export const ledgerRecords: Benchmark = {
         await contract.openRound(round);
         lone.push(performance.now() - started);
         if (index < BATCHES) {
-          batches.push(batchOf(round, vehicles));
+          batches.push(batchOf(bootstrapHash, round, vehicles));
         }
       }
       const started = performance.now();
@@ -79,10 +81,14 @@ async function fleet({ sev, homes }: BenchmarkContext): Promise<readonly StoredI
   return Promise.all(labels.map((label) => wallet.get(label)));
 }
 
-function batchOf(round: Omit<RecordUpdates, 'envelopes'>, vehicles: readonly StoredIdentity[]): RecordUpdates {
+function batchOf(
+  consortium: string,
+  round: Omit<RecordUpdates, 'envelopes'>,
+  vehicles: readonly StoredIdentity[],
+): RecordUpdates {
   const envelopes = vehicles.map(({ label, privateKey }) => {
     const content = { vehicleId: label, updateHash: sha256Hex(randomBytes(32)), weightClass: 0 };
-    const statement: UpdateStatement = { type: 'sev/update/v1', ...round, ...content };
+    const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...round, ...content };
     return { ...content, signature: signStatement(statement, createPrivateKey(privateKey)) };
   });
   return { ...round, envelopes };

@@ -90,7 +90,9 @@ function parseKept(kept: readonly { readonly line: number; readonly text: string
       throw cause;
     }
     const position = typeof cause.lines === 'number' ? cause.lines : 1;
-    throw new DataError('DATA_MALFORMED', cause.message, { line: lineInFile(position) }, { cause });
+    // The parser notices an open quote only at the end of the text.
+    const open = kept.find(({ text }) => (text.split('"').length - 1) % 2 === 1);
+    throw new DataError('DATA_MALFORMED', cause.message, { line: open?.line ?? lineInFile(position) }, { cause });
   }
   records.forEach(({ info }, index) => {
     if (info.lines !== index + 1) {

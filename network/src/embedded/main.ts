@@ -8,6 +8,11 @@ import { networkPaths } from '../supervisor/paths.js';
 
 const logger = pino({ name: 'network' }, pino.destination({ fd: 1, sync: true }));
 
+/** What holds up the end of a network that has failed is not waited for longer. */
+const STOP_AFTER_FAILURE_MS = 10_000;
+const DAMAGE_HINT =
+  'Put the files of the ledger back as they were, or delete keys, registrations and ledger together with clean';
+
 function isNetworkErrorCode(code: unknown): code is NetworkErrorCode {
   return typeof code === 'string' && code in NETWORK_ERROR_CODES;
 }
@@ -20,23 +25,18 @@ function codeOf(error: unknown): NetworkErrorCode {
 
 async function main(home: string, topologyFile: string): Promise<void> {
   const paths = networkPaths(home);
-  const starting = runNetwork(paths, topologyFile, (level, message, fields) => {
-    logger[level](fields ?? {}, message);
-  });
-
   let stopping = false;
-  const shutDown = (signal: NodeJS.Signals): void => {
+  const shutDown = (exitCode: number): void => {
     if (stopping) {
       return;
     }
     stopping = true;
-    logger.info({ signal }, 'stopping');
     starting
       .then((stop) => stop())
       .then(
         () => {
           logger.info('stopped');
-          process.exit(0);
+          process.exit(exitCode);
         },
         (error: unknown) => {
           logger.error({ err: error }, 'did not stop in order');
@@ -44,8 +44,26 @@ async function main(home: string, topologyFile: string): Promise<void> {
         },
       );
   };
-  process.on('SIGTERM', shutDown);
-  process.on('SIGINT', shutDown);
+  const onSignal = (signal: NodeJS.Signals): void => {
+    logger.info({ signal }, 'stopping');
+    shutDown(0);
+  };
+  // A network that cannot commit is of no use, and must not look as if it ran.
+  const onFailure = (error: Error): void => {
+    logger.fatal({ err: error }, 'stopping: nothing can be committed any longer');
+    setTimeout(() => process.exit(1), STOP_AFTER_FAILURE_MS).unref();
+    shutDown(1);
+  };
+  const starting = runNetwork(
+    paths,
+    topologyFile,
+    (level, message, fields) => {
+      logger[level](fields ?? {}, message);
+    },
+    onFailure,
+  );
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
   // Whoever started this process may be gone, and with it the terminal.
   process.on('SIGHUP', () => undefined);
 
@@ -54,8 +72,10 @@ async function main(home: string, topologyFile: string): Promise<void> {
     logger.info({ pid: process.pid, home }, 'ready');
   } catch (error) {
     logger.fatal({ err: error }, 'did not start');
-    const message = error instanceof Error ? error.message : String(error);
-    await writeFailure(paths, { pid: process.pid, code: codeOf(error), message });
+    const code = codeOf(error);
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = code === 'DATA_LOSS' ? `${reason}. ${DAMAGE_HINT}` : reason;
+    await writeFailure(paths, { pid: process.pid, code, message });
     process.exit(1);
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { closeAll } from '../closing.js';
 import { ChannelAccess } from './access.js';
 import { ChaincodeProcess } from './chaincode/process.js';
 import { Endorser } from './endorser.js';
@@ -37,11 +38,7 @@ export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promi
 
   // What has been started, to be stopped in reverse order.
   const started: (() => Promise<void>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const close of started.splice(0).reverse()) {
-      await close();
-    }
-  };
+  const stop = (): Promise<void> => closeAll(started.splice(0).reverse());
   try {
     const ledger = await Ledger.open(config.dataDir, log);
     started.push(() => ledger.close());
@@ -51,7 +48,11 @@ export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promi
       (organisation) => new ChaincodeProcess(organisation, chaincode, config.dataDir, log),
     );
     started.push(async () => {
-      await Promise.all(processes.map((process) => process.stop()));
+      const outcomes = await Promise.allSettled(processes.map((process) => process.stop()));
+      const failed = outcomes.find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') {
+        throw failed.reason;
+      }
     });
     await Promise.all(processes.map((process) => process.start()));
 
@@ -81,6 +82,7 @@ export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promi
       gatewayPorts.set(organisation.mspId, await server.listen(organisation.gatewayPort, organisation.gatewayTls));
     }
 
+    void ledger.failed.then((error) => config.onFailure?.(error));
     let closing: Promise<void> | undefined;
     return {
       channel: config.channel,
@@ -91,7 +93,9 @@ export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promi
       close: () => (closing ??= stop()),
     };
   } catch (error) {
-    await stop();
+    await stop().catch((reason: unknown) => {
+      log('error', 'a part of the network did not stop', { error: String(reason) });
+    });
     throw error;
   }
 }
@@ -112,7 +116,8 @@ async function openChannel(ledger: Ledger, config: EmbeddedNetworkConfig): Promi
   if (!isSame) {
     throw new LedgerError(
       'STATE_FOREIGN',
-      'the data folder holds the ledger of another channel, or of other organisations or certificate authorities',
+      'the data folder holds the ledger of another channel, or of other organisations or certificate authorities; ' +
+        'choose another home, or delete it with clean',
     );
   }
   return blockHeaderHash(required(block.getHeader(), 'block header')).toString('hex');

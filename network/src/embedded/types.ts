@@ -44,6 +44,12 @@ export interface MembershipVerifier {
   readonly mspIds: readonly string[];
   /** @throws MspError */
   identify(serializedIdentity: Uint8Array, atMs: number): Identity;
+  /**
+   * What never changes about an identity: chain, key and NodeOU, but neither expiry nor revocation. For committed
+   * transactions, which must be judged the same at any time.
+   * @throws MspError
+   */
+  identifyAtAnyTime(serializedIdentity: Uint8Array): Identity;
   /** Verifies an ECDSA P-256 signature and refuses a high S. @throws MspError */
   verify(identity: Identity, message: Uint8Array, signature: Uint8Array): void;
 }
@@ -92,6 +98,8 @@ export interface EmbeddedNetworkConfig {
   readonly chaincode: ChaincodeConfig;
   /** Endorsement and evaluation by one chaincode call, at the most. */
   readonly executeTimeoutMs?: number;
+  /** Told, once, that nothing can be committed any longer: the network is to be closed and started again. */
+  readonly onFailure?: (error: Error) => void;
   readonly log?: (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
 }
 

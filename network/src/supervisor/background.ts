@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../durable.js';
+import { closeAll } from '../closing.js';
 import { startCaServer } from '../embedded/ca/server.js';
 import { newSigningIdentity } from '../embedded/msp/identity.js';
 import { newMembershipVerifier } from '../embedded/msp/verifier.js';
@@ -100,16 +101,18 @@ async function openMembers(paths: NetworkPaths, topology: Topology): Promise<Mem
 /**
  * Runs the whole embedded network in this process: CAs, gateways, chaincode. When it resolves, the network is ready and
  * has written what applications need.
+ * @param onFailure told that nothing can be committed any longer
  * @returns what stops it, in order
  * @throws NetworkError and what the parts throw; everything that was started is stopped again
  */
-export async function runNetwork(paths: NetworkPaths, topologyFile: string, log: Log): Promise<() => Promise<void>> {
+export async function runNetwork(
+  paths: NetworkPaths,
+  topologyFile: string,
+  log: Log,
+  onFailure: (error: Error) => void,
+): Promise<() => Promise<void>> {
   const started: (() => Promise<void>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const close of started.splice(0).reverse()) {
-      await close();
-    }
-  };
+  const stop = (): Promise<void> => closeAll(started.splice(0).reverse());
   const startedAtMs = Date.now();
   const self = identifyProcess(process.pid);
   const lock = await tryLock(paths.runLock);
@@ -151,6 +154,7 @@ export async function runNetwork(paths: NetworkPaths, topologyFile: string, log:
       msp,
       ordering,
       chaincode,
+      onFailure,
       log,
     });
     started.push(() => network.close());
@@ -171,7 +175,9 @@ export async function runNetwork(paths: NetworkPaths, topologyFile: string, log:
     started.push(() => writeProcess(paths, self));
     return stop;
   } catch (error) {
-    await stop();
+    await stop().catch((reason: unknown) => {
+      log('error', 'a part of the network did not stop', { error: String(reason) });
+    });
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { writeFileAtomic } from '../durable.js';
-import { NETWORK_ERROR_CODES, type NetworkErrorCode } from '../errors.js';
+import { NETWORK_ERROR_CODES, systemErrorCode, type NetworkErrorCode } from '../errors.js';
 import { formatJson, readJson } from './json.js';
 import type { NetworkPaths } from './paths.js';
 import { isAlive } from './process.js';
@@ -76,6 +76,16 @@ export interface ProbeResult {
   readonly problem?: string;
 }
 
+/** What `fetch` hides: its own message says no more than that it failed. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
+  const code = systemErrorCode(cause);
+  if (code === 'ECONNREFUSED') {
+    return 'it takes no connections; it may be ending';
+  }
+  return code ?? (cause instanceof Error ? cause.message : String(cause));
+}
+
 /** Asks a background process, which may be starting, ending or gone, for its status. */
 export async function probe(background: BackgroundProcess | undefined): Promise<ProbeResult> {
   if (background === undefined) {
@@ -87,7 +97,6 @@ export async function probe(background: BackgroundProcess | undefined): Promise<
   try {
     return { live: await askStatus(background.status) };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return isAlive(background) ? { problem: `it does not answer: ${reason}` } : {};
+    return isAlive(background) ? { problem: `it does not answer: ${reasonOf(error)}` } : {};
   }
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import FabricCAServices from 'fabric-ca-client';
 import { User } from 'fabric-common';
+import { connectClient } from '../embedded/testing/client.js';
 import { NetworkError } from '../errors.js';
 import { networkClean, networkDown } from './down.js';
 import { networkPaths, registrarPath } from './paths.js';
+import { poll } from './poll.js';
 import { identifyProcess, isAlive } from './process.js';
 import { loadConnectionProfile } from './profile.js';
 import { networkStatus } from './status.js';
@@ -70,6 +74,11 @@ describe('A network in the background', function () {
     const registrar = JSON.parse(readFileSync(registrarPath(paths, 'grid'), 'utf8')) as Record<string, string>;
     return enroll(registrar['enrollmentId']!, registrar['enrollmentSecret']!);
   };
+  const registerClient = async (enrollmentID: string): Promise<{ enrollmentID: string; enrollmentSecret: string }> => {
+    const registration = { enrollmentID, affiliation: '', role: 'client' };
+    const enrollmentSecret = await (await caClient()).register(registration, await enrollRegistrar());
+    return { enrollmentID, enrollmentSecret };
+  };
 
   it('is not there at first, and going down or away is harmless then', async () => {
     expect((await networkStatus(options)).running).to.equal(false);
@@ -105,9 +114,7 @@ describe('A network in the background', function () {
     const before = await networkStatus(options);
     const chaincode = before.organisations.map((organisation) => identifyProcess(organisation.chaincode!.pid!)!);
     const profile = readFileSync(paths.profile, 'utf8');
-    const registrar = await enrollRegistrar();
-    const registration = { enrollmentID: 'v-1', affiliation: '', role: 'client' };
-    const secret = await (await caClient()).register(registration, registrar);
+    const { enrollmentSecret: secret } = await registerClient('v-1');
     process.kill(before.pid!, 'SIGKILL');
     const after = await networkUp(options);
     expect(after.running).to.equal(true);
@@ -143,6 +150,58 @@ describe('A network in the background', function () {
       .and.to.contain('SEV_PORT_OFFSET');
     squatter.close();
     await once(squatter, 'close');
+    expect((await networkUp(options)).running).to.equal(true);
+  });
+
+  it('ends loudly when it can no longer commit, and comes up again without what was not committed', async function () {
+    if (spawnSync('prlimit', ['--version']).error !== undefined) {
+      this.skip(); // Nothing else makes a write of another process fail.
+    }
+    const { pid, height } = await networkStatus(options);
+    const background = identifyProcess(pid!)!;
+    const { certificate, key } = await (await caClient()).enroll(await registerClient('writer'));
+    const [organisation] = (await loadConnectionProfile(paths.profile)).organisations;
+    const client = connectClient(
+      { mspId: organisation!.mspId, tlsCa: { certificatePem: organisation!.gateway.tlsCaCert } },
+      Number(organisation!.gateway.address.split(':')[1]),
+      { identity: { certificatePem: certificate, privateKeyPem: key.toBytes() } },
+    );
+    try {
+      const limit = statSync(paths.log).size + 200_000;
+      execFileSync('prlimit', ['--pid', String(pid), `--fsize=${String(limit)}`]);
+      const lost = await client.contract.submitAsync('put', { arguments: ['large', 'x'.repeat(limit)] });
+      const error: unknown = await lost.getStatus().catch((reason: unknown) => reason);
+      expect(error).to.have.property('code', status.UNAVAILABLE);
+    } finally {
+      client.close();
+    }
+    await poll(() => !isAlive(background) || undefined, 20_000);
+    expect(await networkStatus(options)).to.include({ running: false, pid: undefined });
+    expect(readFileSync(paths.log, 'utf8')).to.contain('nothing can be committed any longer');
+    expect(await networkUp(options)).to.include({ running: true, height });
+  });
+
+  it('says that its ledger is damaged, or not its own, and what to do', async () => {
+    const refusal = async (): Promise<NetworkError> =>
+      networkUp(options).then(
+        () => expect.fail('accepted'),
+        (error: unknown) => error as NetworkError,
+      );
+    await networkDown(options);
+    const blocks = join(paths.ledger, 'blocks', 'blockfile_000000');
+    const content = readFileSync(blocks);
+    writeFileSync(blocks, content.subarray(0, -1));
+    const damaged = await refusal();
+    expect(damaged).to.be.instanceOf(NetworkError).with.property('code', 'DATA_LOSS');
+    expect(damaged.message).to.match(/block 0 was committed .* delete .* with clean$/);
+    writeFileSync(blocks, content);
+
+    renameSync(join(paths.crypto, 'grid'), join(directory, 'grid'));
+    const foreign = await refusal();
+    expect(foreign).to.be.instanceOf(NetworkError).with.property('code', 'STATE_FOREIGN');
+    expect(foreign.message).to.match(/delete it with clean$/);
+    rmSync(join(paths.crypto, 'grid'), { recursive: true });
+    renameSync(join(directory, 'grid'), join(paths.crypto, 'grid'));
     expect((await networkUp(options)).running).to.equal(true);
   });
 

@@ -150,5 +150,10 @@ export async function networkUp(options: NetworkOptions = {}): Promise<NetworkSt
       throw new NetworkError('NETWORK_START_FAILED', `another process holds ${paths.state}; run down, then up`);
     }
   });
-  return { ...(await statusOf(networkPaths(options.home))), reason: choice.reason };
+  const status = await statusOf(networkPaths(options.home));
+  if (!status.running) {
+    const problem = status.problem ?? 'its process ended';
+    throw new NetworkError('NETWORK_START_FAILED', `the network was ready, but now ${problem}; see ${status.log}`);
+  }
+  return { ...status, reason: choice.reason };
 }

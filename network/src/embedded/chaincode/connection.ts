@@ -58,6 +58,7 @@ export class ChaincodeConnection {
 
   /**
    * Connects, and resolves once the chaincode has registered under the expected id.
+   * @param abandoned ends the attempt; without effect afterwards
    * @throws Error where it does not within the deadline.
    */
   static async open(
@@ -66,6 +67,7 @@ export class ChaincodeConnection {
     chaincodeId: string,
     deadlineMs: number,
     onClosed: () => void,
+    abandoned: AbortSignal,
   ): Promise<ChaincodeConnection> {
     const client = new peer.ChaincodeClient(
       address,
@@ -83,6 +85,10 @@ export class ChaincodeConnection {
         'grpc.use_local_subchannel_pool': 1,
       },
     );
+    const abandon = (): void => {
+      client.close();
+    };
+    abandoned.addEventListener('abort', abandon);
     try {
       await new Promise<void>((resolve, reject) => {
         client.waitForReady(Date.now() + deadlineMs, (error) => {
@@ -99,6 +105,8 @@ export class ChaincodeConnection {
     } catch (error) {
       client.close();
       throw error;
+    } finally {
+      abandoned.removeEventListener('abort', abandon);
     }
   }
 

@@ -20,6 +20,13 @@ const MAX_BACKOFF_MS = 5_000;
 const LAUNCH_WAIT_MS = 10_000;
 const STOP_GRACE_MS = 2_000;
 
+/** A process that was asked for; it may never have come to be. */
+interface SpawnedProcess {
+  readonly child: ChildProcess;
+  /** Why it ended, or was not started, once it has. */
+  readonly ended: Promise<Error>;
+}
+
 /** One organisation's chaincode process: started, connected to, restarted when it dies, stopped. */
 export class ChaincodeProcess {
   readonly #organisation: EmbeddedOrganisation;
@@ -27,11 +34,12 @@ export class ChaincodeProcess {
   readonly #directory: string;
   readonly #log: Log;
   readonly #tls: ChaincodeTls;
-  #child: ChildProcess | undefined;
+  #process: SpawnedProcess | undefined;
   #connection: ChaincodeConnection | undefined;
   #waiting = new Set<() => void>();
   #backoffMs = FIRST_BACKOFF_MS;
   #restart: NodeJS.Timeout | undefined;
+  #isLaunching = false;
   #stopped = false;
 
   constructor(organisation: EmbeddedOrganisation, chaincode: ChaincodeConfig, dataDir: string, log: Log) {
@@ -57,7 +65,7 @@ export class ChaincodeProcess {
   status(): ChaincodeProcessStatus {
     return {
       mspId: this.mspId,
-      pid: this.#child?.pid,
+      pid: this.#process?.child.pid,
       running: this.#connection !== undefined,
     };
   }
@@ -92,12 +100,11 @@ export class ChaincodeProcess {
     clearTimeout(this.#restart);
     this.#connection?.close();
     this.#connection = undefined;
-    const child = this.#child;
-    if (child?.exitCode === null && child.signalCode === null) {
-      const exited = once(child, 'exit');
+    if (this.#process !== undefined) {
+      const { child, ended } = this.#process;
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS);
-      await exited;
+      await ended;
       clearTimeout(timer);
     }
   }
@@ -106,21 +113,29 @@ export class ChaincodeProcess {
     return `${this.#chaincode.name}:${this.#chaincode.version}`;
   }
 
+  /** Starts the process and connects to it. Where that fails, the process has ended when this rejects. */
   async #launch(): Promise<void> {
-    const port = this.#organisation.chaincodePort || (await freePort());
-    const child = await this.#spawn(port);
-    this.#child = child;
-    if (this.#stopped) {
-      child.kill('SIGKILL');
-      throw new Error('the network is stopping');
+    this.#isLaunching = true;
+    try {
+      const port = this.#organisation.chaincodePort || (await freePort());
+      const process = await this.#spawn(port);
+      try {
+        await this.#connect(process, port);
+      } catch (error) {
+        process.child.kill('SIGKILL');
+        await process.ended;
+        throw error;
+      }
+    } finally {
+      this.#isLaunching = false;
     }
-    const exited = new Promise<never>((_resolve, reject) => {
-      child.once('error', reject);
-      child.once('exit', (code, signal) => {
-        reject(new Error(`the chaincode process ended (${signal ?? `exit code ${String(code)}`})`));
-        this.#onExit(child);
-      });
-    });
+    this.#backoffMs = FIRST_BACKOFF_MS;
+    this.#wake();
+  }
+
+  async #connect({ child, ended }: SpawnedProcess, port: number): Promise<void> {
+    // Left alone it would go on trying, and connect to the next process on this port.
+    const abandoned = new AbortController();
     const connecting = ChaincodeConnection.open(
       `localhost:${String(port)}`,
       this.#tls,
@@ -129,24 +144,23 @@ export class ChaincodeProcess {
       () => {
         this.#onDisconnect(child);
       },
+      abandoned.signal,
     );
-    try {
-      this.#connection = await Promise.race([connecting, exited]);
-    } catch (error) {
-      child.kill('SIGKILL');
+    const outcome = await Promise.race([connecting, ended]);
+    if (outcome instanceof Error) {
+      abandoned.abort();
       connecting.then(
         (connection) => {
           connection.close();
         },
-        () => undefined, // The same failure, already reported.
+        () => undefined, // It could not connect because the process ended, which is what is reported.
       );
-      throw error;
+      throw outcome;
     }
-    this.#backoffMs = FIRST_BACKOFF_MS;
-    this.#wake();
+    this.#connection = outcome;
   }
 
-  async #spawn(port: number): Promise<ChildProcess> {
+  async #spawn(port: number): Promise<SpawnedProcess> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const file = async (name: string, content: string): Promise<string> => {
       const path = join(this.#directory, name);
@@ -166,7 +180,10 @@ export class ChaincodeProcess {
         ['--chaincode-tls-client-cacert-file', caFile],
         ['--module-path', this.#chaincode.path],
       ].flat();
-      return spawn(process.execPath, [HOST_SCRIPT, shimCli(this.#chaincode.path), 'server', ...options], {
+      if (this.#stopped) {
+        throw new Error('the network is stopping');
+      }
+      const child = spawn(process.execPath, [HOST_SCRIPT, shimCli(this.#chaincode.path), 'server', ...options], {
         cwd: this.#chaincode.path,
         env: {
           PATH: process.env['PATH'],
@@ -175,12 +192,34 @@ export class ChaincodeProcess {
         },
         stdio: ['ignore', output.fd, output.fd, 'pipe'],
       });
+      // In the same turn: a process that cannot be started says so in the next, and `stop` must find the others.
+      this.#process = this.#watch(child);
+      return this.#process;
     } finally {
       await output.close();
     }
   }
 
+  #watch(child: ChildProcess): SpawnedProcess {
+    const ended = new Promise<Error>((resolve) => {
+      child.on('error', (error) => {
+        // A process that runs may also fail to get a signal.
+        if (child.pid === undefined) {
+          resolve(error);
+        }
+      });
+      child.once('exit', (code, signal) => {
+        resolve(new Error(`the chaincode process ended (${signal ?? `exit code ${String(code)}`})`));
+        this.#onExit(child);
+      });
+    });
+    return { child, ended };
+  }
+
   #onDisconnect(child: ChildProcess): void {
+    if (child !== this.#process?.child) {
+      return;
+    }
     this.#connection = undefined;
     if (!this.#stopped && child.exitCode === null && child.signalCode === null) {
       // The process is alive but its stream is not: it is stuck.
@@ -191,7 +230,7 @@ export class ChaincodeProcess {
   #onExit(child: ChildProcess): void {
     this.#connection?.close();
     this.#connection = undefined;
-    if (this.#stopped || child !== this.#child) {
+    if (this.#stopped || this.#isLaunching) {
       return;
     }
     this.#log('warn', 'a chaincode process ended and is started again', {
@@ -199,13 +238,22 @@ export class ChaincodeProcess {
       pid: child.pid,
       backoffMs: this.#backoffMs,
     });
+    this.#startAgain();
+  }
+
+  /** Tries until it succeeds, or until the network stops. */
+  #startAgain(): void {
     this.#restart = setTimeout(() => {
       this.#launch().catch((error: unknown) => {
+        if (this.#stopped) {
+          return;
+        }
         this.#log('error', 'a chaincode process did not start', {
           mspId: this.mspId,
           error: String(error),
           logFile: this.logFile,
         });
+        this.#startAgain();
       });
     }, this.#backoffMs);
     this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS);

@@ -2,6 +2,7 @@
 import { status } from '@grpc/grpc-js';
 import { common, gateway, type peer } from '@hyperledger/fabric-protos';
 import type { ChannelAccess } from '../access.js';
+import { LedgerError } from '../ledger/errors.js';
 import type { Orderer } from '../ordering/orderer.js';
 import { implicitPolicyFailure } from '../policies.js';
 import { unpackEnvelope } from '../protocol/transaction.js';
@@ -68,7 +69,11 @@ export class SubmissionService {
       identity,
       signature: signed.getSignature_asU8(),
     });
-    const committed = await this.#channel.ledger.waitForTransaction(request.getTransactionId(), signal);
+    const committed = await this.#channel.ledger
+      .waitForTransaction(request.getTransactionId(), signal)
+      .catch((error: unknown) => {
+        throw error instanceof LedgerError ? new GatewayFault(status.UNAVAILABLE, error.message) : error;
+      });
     if (committed === undefined) {
       return undefined;
     }

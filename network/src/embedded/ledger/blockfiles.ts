@@ -77,6 +77,15 @@ export class BlockFiles {
     return location;
   }
 
+  /** Whether the files reach to the end of a block; its bytes are not read. */
+  async contains(location: BlockLocation): Promise<boolean> {
+    if (!(await this.#exists(location.file))) {
+      return false;
+    }
+    const { size } = await (await this.#handle(location.file)).stat();
+    return size >= location.offset + location.length;
+  }
+
   /** Bytes of a block. @throws LedgerError DATA_LOSS where the file is shorter, or its length prefix is another. */
   async read(location: BlockLocation): Promise<Buffer> {
     const handle = await this.#handle(location.file);

@@ -12,6 +12,7 @@ import {
   setBlockMetadata,
   sha256,
 } from '../protocol/block.js';
+import { closeAll } from '../../closing.js';
 import { BlockFiles, type BlockLocation, type ScannedFrame } from './blockfiles.js';
 import { commitHash } from './commithash.js';
 import { LedgerError } from './errors.js';
@@ -54,6 +55,9 @@ const EMPTY: Savepoint = { height: 0, headerHash: '', commitHash: '', end: { fil
  */
 export class Ledger {
   readonly notifier = new CommitNotifier();
+  /** Resolves when nothing can be committed any longer; never, if all goes well. */
+  readonly failed: Promise<LedgerError>;
+  #announceFailure: (error: LedgerError) => void = () => undefined;
   readonly #database: Database;
   readonly #files: BlockFiles;
   #savepoint: Savepoint;
@@ -63,12 +67,15 @@ export class Ledger {
     this.#database = database;
     this.#files = files;
     this.#savepoint = savepoint;
+    this.failed = new Promise((resolve) => {
+      this.#announceFailure = resolve;
+    });
   }
 
   /**
    * Opens the ledger in `directory`, or an empty one. Blocks that are on disk but not yet in the store are applied; a
    * block that was not written to its end is dropped: nobody was told that it is committed.
-   * @throws LedgerError DATA_LOSS where blocks do not follow each other.
+   * @throws LedgerError DATA_LOSS where blocks do not follow each other, or where committed ones are missing.
    */
   static async open(directory: string, log: Log): Promise<Ledger> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -114,14 +121,21 @@ export class Ledger {
   /**
    * Waits for a transaction to be committed.
    * @returns undefined where the signal aborted first.
+   * @throws LedgerError LEDGER_FAILED where nothing can be committed any longer.
    */
   async waitForTransaction(id: string, signal: AbortSignal): Promise<TransactionRecord | undefined> {
     const known = this.transaction(id);
     if (known !== undefined) {
       return known;
     }
-    await this.notifier.transaction(id, signal);
-    return this.transaction(id);
+    if (this.#failure === undefined) {
+      await this.notifier.transaction(id, signal);
+    }
+    const found = this.transaction(id);
+    if (found === undefined && this.#failure !== undefined && !signal.aborted) {
+      throw this.#failure;
+    }
+    return found;
   }
 
   /**
@@ -129,11 +143,7 @@ export class Ledger {
    * @throws LedgerError BLOCK_NOT_FOUND, or DATA_LOSS naming the block.
    */
   async block(number: number): Promise<common.Block> {
-    const bytes = this.#database.getSync(blockKey(number));
-    if (bytes === undefined) {
-      throw new LedgerError('BLOCK_NOT_FOUND', `no block ${String(number)}`);
-    }
-    const entry = JSON.parse(bytes.toString()) as BlockIndexEntry;
+    const entry = this.#location(number);
     const content = await this.#files.read(entry);
     if (sha256(content).toString('hex') !== entry.sha256) {
       throw new LedgerError(
@@ -167,17 +177,33 @@ export class Ledger {
       const location = await this.#files.append(bytes);
       await this.#apply(block, bytes, location, transactions, hash);
     } catch (cause) {
-      this.#failure = new LedgerError('LEDGER_FAILED', 'a block could not be committed; start the network again', {
-        cause,
-      });
-      throw this.#failure;
+      throw this.fail(cause);
     }
     this.notifier.notify(transactions.map(({ id }) => id));
   }
 
+  /** Says that nothing can be committed any longer, to those who wait and to those who ask later. @returns the error. */
+  fail(cause: unknown): LedgerError {
+    if (this.#failure === undefined) {
+      this.#failure = new LedgerError('LEDGER_FAILED', 'a block could not be committed; start the network again', {
+        cause,
+      });
+      this.#announceFailure(this.#failure);
+      this.notifier.notifyAll();
+    }
+    return this.#failure;
+  }
+
   async close(): Promise<void> {
-    await this.#files.close();
-    await this.#database.close();
+    await closeAll([() => this.#files.close(), () => this.#database.close()]);
+  }
+
+  #location(number: number): BlockIndexEntry {
+    const bytes = this.#database.getSync(blockKey(number));
+    if (bytes === undefined) {
+      throw new LedgerError('BLOCK_NOT_FOUND', `no block ${String(number)}`);
+    }
+    return JSON.parse(bytes.toString()) as BlockIndexEntry;
   }
 
   async #apply(
@@ -219,6 +245,7 @@ export class Ledger {
   }
 
   async #recover(log: Log): Promise<void> {
+    await this.#requireCommitted();
     // Without a savepoint every block file is someone's committed chain: then nothing but a torn block 0 is dropped.
     const isRebuild = this.height === 0;
     for await (const frame of this.#files.scan()) {
@@ -236,13 +263,31 @@ export class Ledger {
       await this.#apply(block, frame.bytes, frame.location, transactions, hash);
       log('info', 'applied a block that was written before the network stopped', { block: number });
     }
-    if (isRebuild && this.height > 0 && (await this.#files.hasMore())) {
+    if (isRebuild && this.#savepoint.height > 0 && (await this.#files.hasMore())) {
       const last = String(this.height - 1);
       throw new LedgerError('DATA_LOSS', `what follows block ${last} in the block files cannot be read`);
     }
     const removed = await this.#files.truncate();
     if (removed > 0) {
       log('warn', 'dropped an incomplete block at the end of the block file', { bytes: removed });
+    }
+  }
+
+  /** Appending after the end of a file that was cut would leave a hole for ever. */
+  async #requireCommitted(): Promise<void> {
+    let missing: string | undefined;
+    for (let number = this.height - 1; number >= 0; number -= 1) {
+      const location = this.#location(number);
+      if (await this.#files.contains(location)) {
+        break;
+      }
+      missing = `block ${String(number)}`;
+    }
+    if (missing !== undefined) {
+      throw new LedgerError(
+        'DATA_LOSS',
+        `${missing} was committed and is no longer whole in the block files: a file was cut or removed`,
+      );
     }
   }
 

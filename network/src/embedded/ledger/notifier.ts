@@ -17,6 +17,11 @@ export class CommitNotifier {
     }
   }
 
+  /** Wakes everybody. */
+  notifyAll(): void {
+    this.notify([...this.#byTransaction.keys()]);
+  }
+
   /** Resolves at the next commit, or when the signal aborts. */
   nextBlock(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {

@@ -109,6 +109,19 @@ describe('The membership checks', () => {
     expect([reason(gone), reason(stays)]).to.deep.equal(['REVOKED', 'accepted']);
   });
 
+  it('can leave time and revocation aside, but nothing else', async () => {
+    const { pem, serial } = await issue(a, ['client'], -HOUR_MS / 2);
+    const bytes = serializeIdentity('AMSP', pem);
+    await msp.setRevocationLists('AMSP', [
+      await a.issueRevocationList([{ serial, revokedAtMs: now, reason: x509.X509CrlReason.keyCompromise }]),
+    ]);
+    expect(reasonOf(() => msp.identify(bytes, now))).to.equal('REVOKED');
+    expect(msp.identifyAtAnyTime(bytes).ou).to.equal('client');
+    expect(reasonOf(() => msp.identifyAtAnyTime(serializeIdentity('BMSP', pem)))).to.equal('NOT_ISSUED');
+    const { pem: roleless } = await issue(a, []);
+    expect(reasonOf(() => msp.identifyAtAnyTime(serializeIdentity('AMSP', roleless)))).to.equal('NODE_OU');
+  });
+
   it('take no list of another CA, and none that the CA did not sign', async () => {
     const list = await b.issueRevocationList([]);
     const message = await msp.setRevocationLists('AMSP', [list]).then(

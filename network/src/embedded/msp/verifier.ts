@@ -124,7 +124,28 @@ class X509MembershipVerifier implements RevocableMembershipVerifier {
   }
 
   identify(serializedIdentity: Uint8Array, atMs: number): Identity {
-    // What never changes about a certificate is cached; what time and revocation lists change is asked every time.
+    const entry = this.#lookUp(serializedIdentity);
+    if (entry.msp.revoked.has(entry.serial)) {
+      throw new MspError(
+        'REVOKED',
+        'could not validate identity against certification chain: The certificate has been revoked',
+      );
+    }
+    if (atMs > entry.identity.notAfterMs) {
+      throw new MspError('EXPIRED', 'proposal client identity expired');
+    }
+    if (atMs < entry.notBeforeMs) {
+      throw new MspError('EXPIRED', 'x509: certificate has expired or is not yet valid');
+    }
+    return entry.identity;
+  }
+
+  identifyAtAnyTime(serializedIdentity: Uint8Array): Identity {
+    return this.#lookUp(serializedIdentity).identity;
+  }
+
+  /** What never changes about a certificate is cached; what time and revocation lists change is not in it. */
+  #lookUp(serializedIdentity: Uint8Array): CachedIdentity {
     const key = Buffer.from(
       serializedIdentity.buffer,
       serializedIdentity.byteOffset,
@@ -142,19 +163,7 @@ class X509MembershipVerifier implements RevocableMembershipVerifier {
     if (this.#cache.size > this.#cacheEntries && oldest !== undefined) {
       this.#cache.delete(oldest);
     }
-    if (entry.msp.revoked.has(entry.serial)) {
-      throw new MspError(
-        'REVOKED',
-        'could not validate identity against certification chain: The certificate has been revoked',
-      );
-    }
-    if (atMs > entry.identity.notAfterMs) {
-      throw new MspError('EXPIRED', 'proposal client identity expired');
-    }
-    if (atMs < entry.notBeforeMs) {
-      throw new MspError('EXPIRED', 'x509: certificate has expired or is not yet valid');
-    }
-    return entry.identity;
+    return entry;
   }
 
   verify(identity: Identity, message: Uint8Array, signature: Uint8Array): void {

@@ -6,8 +6,13 @@ import type { BlockValidator } from './validator.js';
 
 type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
 
-/** Envelopes that may wait for their block; more are refused until some are committed. */
-const MAX_WAITING = 20_000;
+/** What may wait for its block; more is refused until some is committed. */
+export interface QueueLimits {
+  readonly transactions: number;
+  readonly bytes: number;
+}
+
+const DEFAULT_LIMITS: QueueLimits = { transactions: 20_000, bytes: 256 * 1024 * 1024 };
 
 /**
  * Orders envelopes into blocks. A block is cut when it holds enough messages or bytes, or when its first message has
@@ -19,21 +24,31 @@ export class Orderer {
   readonly #identity: SigningIdentity;
   readonly #config: OrderingConfig;
   readonly #log: Log;
+  readonly #limits: QueueLimits;
   readonly #batches: Uint8Array[][] = [];
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #waiting = 0;
+  #waitingBytes = 0;
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #isCommitting = false;
   #committing = Promise.resolve();
   #failure: Error | undefined;
 
-  constructor(ledger: Ledger, validator: BlockValidator, identity: SigningIdentity, config: OrderingConfig, log: Log) {
+  constructor(
+    ledger: Ledger,
+    validator: BlockValidator,
+    identity: SigningIdentity,
+    config: OrderingConfig,
+    log: Log,
+    limits = DEFAULT_LIMITS,
+  ) {
     this.#ledger = ledger;
     this.#validator = validator;
     this.#identity = identity;
     this.#config = config;
     this.#log = log;
+    this.#limits = limits;
   }
 
   /**
@@ -44,10 +59,12 @@ export class Orderer {
     if (this.#failure !== undefined) {
       throw this.#failure;
     }
-    if (this.#waiting >= MAX_WAITING) {
-      throw new Error(`${String(MAX_WAITING)} transactions wait to be committed`);
+    const { transactions, bytes } = this.#limits;
+    if (this.#waiting >= transactions || this.#waitingBytes + envelope.length > bytes) {
+      throw new Error(`${String(this.#waiting)} transactions wait to be committed; try again later`);
     }
     this.#waiting += 1;
+    this.#waitingBytes += envelope.length;
     const { preferredMaxBytes, maxMessageCount } = this.#config;
     if (this.#pending.length > 0 && this.#pendingBytes + envelope.length > preferredMaxBytes) {
       this.#cut();
@@ -113,16 +130,24 @@ export class Orderer {
       try {
         await this.#commit(batch);
         this.#waiting -= batch.length;
+        this.#waitingBytes -= batch.reduce((sum, envelope) => sum + envelope.length, 0);
       } catch (error) {
-        this.#failure = error instanceof Error ? error : new Error(String(error));
-        this.#batches.length = 0;
-        this.#log('error', 'committing a block failed; no further transaction is taken', {
-          error: String(error),
-          cause: String(this.#failure.cause),
-        });
+        this.#fail(error);
         return;
       }
     }
+  }
+
+  /** Gives up what waits: the ledger tells whoever waits for it. */
+  #fail(cause: unknown): void {
+    const failure = this.#ledger.fail(cause);
+    this.#failure = failure;
+    this.#batches.length = 0;
+    this.#pending = [];
+    this.#log('error', 'committing a block failed; no further transaction is taken', {
+      error: failure.message,
+      cause: String(failure.cause),
+    });
   }
 
   async #commit(envelopes: readonly Uint8Array[]): Promise<void> {

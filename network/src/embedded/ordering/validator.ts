@@ -193,7 +193,8 @@ export class BlockValidator {
     signature: Uint8Array,
   ): ReturnType<MembershipVerifier['identify']> | undefined {
     try {
-      const identity = this.#msp.identify(serialized, Date.now());
+      // Expiry and revocation were judged at admission: an auditor could not tell what the clock said at commit.
+      const identity = this.#msp.identifyAtAnyTime(serialized);
       this.#msp.verify(identity, message, signature);
       return identity;
     } catch (error) {

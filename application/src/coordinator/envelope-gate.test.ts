@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Envelope, RoundRecord } from '@sev/chaincode/api';
+import { expect } from 'chai';
+import { LedgerError } from '../ledger/errors.js';
+import type { ServiceSession } from '../services/rounds.js';
+import { Federation, vehicleIdOf } from '../testing/federation.js';
+import { codeOf } from '../testing/temporary.js';
+import { EnvelopeGate } from './envelope-gate.js';
+
+describe('EnvelopeGate', () => {
+  const round = { taskId: 'price-test', round: 1, attempt: 1, baseModelHash: 'a'.repeat(64) } as RoundRecord;
+
+  /** A session that counts the lookups of vehicles, and fails as often as it is told. */
+  function counted(federation: Federation, failures = 0): { session: ServiceSession; lookups: string[] } {
+    const own = federation.ledger.session('GridMSP');
+    const lookups: string[] = [];
+    let left = failures;
+    const session: ServiceSession = {
+      ...own,
+      evaluate: async (contract, transaction, argument) => {
+        if (transaction === 'GetVehicle') {
+          lookups.push((argument as { vehicleId: string }).vehicleId);
+          if (left-- > 0) {
+            throw new LedgerError('LEDGER_UNREACHABLE', 'down');
+          }
+        }
+        return own.evaluate(contract, transaction, argument);
+      },
+    };
+    return { session, lookups };
+  }
+
+  const signed = (federation: Federation, index = 0): Envelope =>
+    federation.sign(round, federation.vehicleIds[index]!, 'b'.repeat(64));
+
+  it('lets genuine envelopes pass, looking each vehicle up once', async () => {
+    const federation = new Federation({ vehicles: 3 });
+    const { session, lookups } = counted(federation);
+    const gate = new EnvelopeGate(session, { maxLookups: 1 });
+    for (let time = 0; time < 3; time++) {
+      const all = federation.vehicleIds.flatMap((_, i) => [signed(federation, i), signed(federation, i)]);
+      const answers = await Promise.all(all.map((envelope) => gate.refusalOf(round, envelope)));
+      expect(answers.every((answer) => answer === undefined)).to.equal(true);
+    }
+    expect(lookups).to.have.members(federation.vehicleIds);
+  });
+
+  it('turns away what another key, or the same key for another content, signed', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const { session, lookups } = counted(federation);
+    const gate = new EnvelopeGate(session);
+    const [mine, theirs] = [signed(federation, 0), signed(federation, 1)];
+    const forged: [object, Envelope][] = [
+      [round, { ...mine, signature: theirs.signature }],
+      [round, { ...mine, updateHash: 'c'.repeat(64) }],
+      [round, { ...mine, weightClass: 1 }],
+      [{ ...round, attempt: 2 }, mine],
+      [{ ...round, baseModelHash: 'd'.repeat(64) }, mine],
+    ];
+    for (const [ref, envelope] of forged) {
+      const refusal = await gate.refusalOf(ref as RoundRecord, envelope);
+      expect(refusal).to.include({ id: mine.vehicleId, accepted: false, code: 'SIGNATURE_INVALID' });
+    }
+    expect(lookups).to.deep.equal([mine.vehicleId]);
+  });
+
+  it('turns unknown and inactive vehicles away, and sees when they are let in', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const gate = new EnvelopeGate(counted(federation).session);
+    const mine = signed(federation);
+    const unknown = await gate.refusalOf(round, { ...mine, vehicleId: vehicleIdOf(99) });
+    expect(unknown).to.include({ accepted: false, code: 'VEHICLE_UNKNOWN' });
+    federation.ledger.statuses.set(mine.vehicleId, 'suspended');
+    expect(await gate.refusalOf(round, mine)).to.include({ accepted: false, code: 'VEHICLE_NOT_ACTIVE' });
+    federation.ledger.statuses.delete(mine.vehicleId);
+    expect(await gate.refusalOf(round, mine)).to.equal(undefined);
+    federation.ledger.statuses.set(mine.vehicleId, 'revoked');
+    gate.forget(mine.vehicleId);
+    expect(await gate.refusalOf(round, mine)).to.include({ code: 'VEHICLE_NOT_ACTIVE' });
+  });
+
+  it('keeps no more keys than it may, those used last', async () => {
+    const federation = new Federation({ vehicles: 3 });
+    const { session, lookups } = counted(federation);
+    const gate = new EnvelopeGate(session, { maxVehicles: 2 });
+    for (const index of [0, 1, 0, 2, 0, 1]) {
+      expect(await gate.refusalOf(round, signed(federation, index))).to.equal(undefined);
+    }
+    const [first, second, third] = federation.vehicleIds;
+    expect(lookups).to.deep.equal([first, second, third, second]);
+  });
+
+  it('passes a failed lookup on and tries again with the next envelope', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const gate = new EnvelopeGate(counted(federation, 1).session);
+    expect(await codeOf(gate.refusalOf(round, signed(federation)))).to.equal('LEDGER_UNREACHABLE');
+    expect(await gate.refusalOf(round, signed(federation))).to.equal(undefined);
+  });
+});

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { KeyObject } from 'node:crypto';
+import {
+  parsePublicKey,
+  verifyStatement,
+  type Envelope,
+  type ErrorCode,
+  type ItemResult,
+  type RoundRecord,
+  type UpdateStatement,
+  type VehicleRecord,
+} from '@sev/chaincode/api';
+import { registry } from '../ledger/contracts.js';
+import { newLimiter } from '../services/concurrency.js';
+import { errorCode } from '../services/log.js';
+import { networkName, type NetworkName } from '../services/network-name.js';
+import type { ServiceSession } from '../services/rounds.js';
+
+export interface EnvelopeGateOptions {
+  /** Vehicles whose keys are kept, at the most; default 20,000. */
+  readonly maxVehicles?: number;
+  /** Vehicles that are looked up at a time; default 16. */
+  readonly maxLookups?: number;
+}
+
+/** What keeps a vehicle's envelopes off the ledger. */
+interface Refusal {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+/**
+ * Turns envelopes away that the ledger would refuse, before they cost a transaction or hold a round: anybody can send
+ * one. The ledger decides about what passes. A key is looked up when its vehicle is first seen and never changes; a
+ * vehicle that was suspended since passes once, is refused by the ledger, and then is looked up again.
+ */
+export class EnvelopeGate {
+  readonly #session: ServiceSession;
+  readonly #maxVehicles: number;
+  readonly #limited: ReturnType<typeof newLimiter>;
+  /** Keys of active vehicles; the one used longest ago comes first. */
+  readonly #keys = new Map<string, KeyObject>();
+  readonly #lookups = new Map<string, Promise<KeyObject | Refusal>>();
+  readonly #network: NetworkName;
+
+  constructor(session: ServiceSession, options: EnvelopeGateOptions = {}) {
+    this.#session = session;
+    this.#network = networkName(session);
+    this.#maxVehicles = options.maxVehicles ?? 20_000;
+    this.#limited = newLimiter(options.maxLookups ?? 16);
+  }
+
+  /**
+   * @returns undefined for an envelope that an active vehicle signed for this attempt, else what the ledger would answer.
+   * @throws LedgerError where the vehicle could not be looked up.
+   */
+  async refusalOf(
+    round: Pick<RoundRecord, 'taskId' | 'round' | 'attempt' | 'baseModelHash'>,
+    envelope: Envelope,
+  ): Promise<ItemResult | undefined> {
+    const { vehicleId, updateHash, weightClass, signature } = envelope;
+    const { taskId, attempt, baseModelHash } = round;
+    const key = this.#known(vehicleId) ?? (await this.#lookUp(vehicleId));
+    if ('code' in key) {
+      return { id: vehicleId, accepted: false, ...key };
+    }
+    const content = { taskId, round: round.round, attempt, baseModelHash, vehicleId, updateHash, weightClass };
+    const consortium = await this.#network();
+    const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
+    if (verifyStatement(statement, signature, key)) {
+      return undefined;
+    }
+    const detail = 'not signed for this round with the key that the vehicle enrolled';
+    return { id: vehicleId, accepted: false, code: 'SIGNATURE_INVALID', detail };
+  }
+
+  /** Has the vehicle looked up again when its next envelope comes. */
+  forget(vehicleId: string): void {
+    this.#keys.delete(vehicleId);
+  }
+
+  #known(vehicleId: string): KeyObject | undefined {
+    const key = this.#keys.get(vehicleId);
+    if (key !== undefined) {
+      this.#keys.delete(vehicleId);
+      this.#keys.set(vehicleId, key);
+    }
+    return key;
+  }
+
+  /** Looks a vehicle up, once however many envelopes in its name come at the same time. */
+  #lookUp(vehicleId: string): Promise<KeyObject | Refusal> {
+    const underWay = this.#lookups.get(vehicleId);
+    if (underWay !== undefined) {
+      return underWay;
+    }
+    const lookup = this.#limited(() => this.#read(vehicleId)).finally(() => this.#lookups.delete(vehicleId));
+    this.#lookups.set(vehicleId, lookup);
+    return lookup;
+  }
+
+  async #read(vehicleId: string): Promise<KeyObject | Refusal> {
+    const vehicle = await this.#vehicleIfAny(vehicleId);
+    if (vehicle?.domain !== 'learning') {
+      return { code: 'VEHICLE_UNKNOWN', detail: `${vehicleId} is not enrolled for learning` };
+    }
+    if (vehicle.status !== 'active') {
+      return { code: 'VEHICLE_NOT_ACTIVE', detail: `the vehicle is ${vehicle.status}` };
+    }
+    const key = parsePublicKey(vehicle.publicKey);
+    if (key === undefined) {
+      return { code: 'SIGNATURE_INVALID', detail: 'the enrolled key is not one of P-256' };
+    }
+    this.#keep(vehicleId, key);
+    return key;
+  }
+
+  async #vehicleIfAny(vehicleId: string): Promise<VehicleRecord | undefined> {
+    try {
+      return await registry(this.#session).vehicle(vehicleId);
+    } catch (error) {
+      if (errorCode(error) === 'VEHICLE_UNKNOWN') {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  #keep(vehicleId: string, key: KeyObject): void {
+    this.#keys.set(vehicleId, key);
+    const [oldest] = this.#keys.keys();
+    if (this.#keys.size > this.#maxVehicles && oldest !== undefined) {
+      this.#keys.delete(oldest);
+    }
+  }
+}
