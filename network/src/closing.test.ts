@@ -9,9 +9,12 @@ describe('Closing all', () => {
       tried.push(name);
       return fails ? Promise.reject(new Error(name)) : Promise.resolve();
     };
-    const outcome = await closeAll([closer('a', false), closer('b', true), closer('c', true), closer('d', false)]).catch(
-      (error: unknown) => error,
-    );
+    const outcome = await closeAll([
+      closer('a', false),
+      closer('b', true),
+      closer('c', true),
+      closer('d', false),
+    ]).catch((error: unknown) => error);
     expect(outcome).to.have.property('message', 'b');
     expect(tried).to.deep.equal(['a', 'b', 'c', 'd']);
     await closeAll([]);

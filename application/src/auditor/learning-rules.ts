@@ -243,11 +243,6 @@ function checkClosed(state: DomainState, transaction: DomainTransaction, record:
   const { statements } = closeRound.parse(transaction.argument);
   const { taskId, round, attempt } = record;
   const task = taskOf(state, transaction, taskId);
-  const recorded = recordedUpdates(state, record).size;
-  if (recorded < task.cohort.minimum) {
-    const detail = `round ${attemptKey(record)} was closed with ${String(recorded)} updates`;
-    throw recordError(transaction, 'ROUND_TRANSITION', detail);
-  }
   if (record.closedAtMs !== transaction.timestampMs) {
     throw recordError(transaction, 'RECORD_MALFORMED', `round ${attemptKey(record)} was closed at another time`);
   }
@@ -306,6 +301,11 @@ function checkFinalised(state: DomainState, transaction: DomainTransaction, reco
   ) {
     throw recordError(transaction, 'COHORT_MISMATCH', `${where} has ${String(updates.length)} recorded updates`);
   }
+  const task = taskOf(state, transaction, taskId);
+  const entered = updates.length - proposal.excluded.length;
+  if (entered < task.cohort.minimum) {
+    throw recordError(transaction, 'COHORT_MISMATCH', `${where}: ${String(entered)} updates are below the minimum`);
+  }
   const hash = proposalHash(proposal);
   requireMajority(state, transaction, attestations, (mspId): AttestationStatement => ({
     type: 'sev/attest-model/v1',
@@ -316,7 +316,7 @@ function checkFinalised(state: DomainState, transaction: DomainTransaction, reco
     proposalHash: hash,
     mspId,
   }));
-  state.finalised.push({ task: taskOf(state, transaction, taskId), record, updates });
+  state.finalised.push({ task, record, updates });
   state.counts.rounds += 1;
 }
 

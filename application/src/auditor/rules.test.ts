@@ -309,6 +309,10 @@ describe('audit rules', () => {
     ).to.equal(undefined);
   });
 
+  it('accept a round closed below its minimum cohort: it can only be aborted', () => {
+    expect(codeOf(() => ready().close())).to.equal(undefined);
+  });
+
   it('accept the abort of a closed round by a majority at once, by one organisation when attesters had their time', () => {
     const closed = (at: number): Scenario => ready().update().close([], at);
     const closedAtMs = NOW + 120_001;
@@ -480,7 +484,15 @@ describe('audit rules', () => {
       'RECORD_OVERWRITTEN',
       () => ready().setStatus('suspended', { record: { certificateNotAfterMs: NOW + 2e9 } }),
     ],
-    ['a round closed below its minimum cohort', 'ROUND_TRANSITION', () => ready().close()],
+    [
+      'a model final with fewer updates than the minimum cohort',
+      'COHORT_MISMATCH',
+      () => {
+        const scenario = ready().update().close();
+        const excluded = [{ vehicleId: scenario.vehicleId, reason: 'UPDATE_MISSING' as const }];
+        return scenario.finalise({ proposal: { excluded } });
+      },
+    ],
     [
       'a model attested by two of four',
       'STATEMENTS_INSUFFICIENT',

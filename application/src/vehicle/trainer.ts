@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import {
-  sha256Hex,
-  signStatement,
-  weightClassOf,
-  type RecordUpdate,
-  type UpdateStatement,
-} from '@sev/chaincode/api';
+import { sha256Hex, signStatement, weightClassOf, type RecordUpdate, type UpdateStatement } from '@sev/chaincode/api';
 import { parametersToBytes, trainLocal, type Dataset } from '@sev/fl';
 import { inHome } from '../config/homes.js';
 import { SevError } from '../errors.js';

@@ -32,7 +32,8 @@ export const ERROR_CODES = {
   TASK_CONFLICT: 'The task exists with other content.',
   ROUND_UNKNOWN: 'No such round.',
   ROUND_CONFLICT: 'The round exists with other content.',
-  ROUND_OUT_OF_ORDER: 'The round before it is not finalised, the attempt is not the next one, or no such round is planned.',
+  ROUND_OUT_OF_ORDER:
+    'The round before it is not finalised, the attempt is not the next one, or no such round is planned.',
   ROUND_STATE: 'The round is not in the state that this transaction needs.',
   ROUND_STALE: 'The envelope names another round, attempt or base model than the open one.',
   ROUND_DEADLINE_PASSED: 'The deadline of the round has passed.',

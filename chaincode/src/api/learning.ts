@@ -203,12 +203,7 @@ export const abortRound = z.strictObject({ ...roundRef, reason: abortReason, sta
 export type AbortRound = z.infer<typeof abortRound>;
 
 /** Why a recorded update did not enter the model; recomputed by every attester. */
-export const exclusionReason = z.enum([
-  'UPDATE_MISSING',
-  'UPDATE_LENGTH',
-  'UPDATE_NOT_FINITE',
-  'UPDATE_OUT_OF_RANGE',
-]);
+export const exclusionReason = z.enum(['UPDATE_MISSING', 'UPDATE_LENGTH', 'UPDATE_NOT_FINITE', 'UPDATE_OUT_OF_RANGE']);
 export const exclusion = z.strictObject({ vehicleId, reason: exclusionReason });
 export type Exclusion = z.infer<typeof exclusion>;
 

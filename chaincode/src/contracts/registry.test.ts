@@ -59,7 +59,10 @@ describe('registry:EnrollVehicles', () => {
 
   it("keeps the tags of makers apart, so that none can use up another's", async () => {
     const key = signingKey();
-    const change: Change = { kind: 'put-maker', maker: { makerKeyId: 'maker-2', mspId: CITY, publicKey: key.publicKey } };
+    const change: Change = {
+      kind: 'put-maker',
+      maker: { makerKeyId: 'maker-2', mspId: CITY, publicKey: key.publicKey },
+    };
     await consortium.submit('governance:Propose', { proposalId: 'p-1', change }, GRID, 'operator');
     for (const mspId of [CITY, MAKER]) {
       await consortium.submit('governance:Vote', { proposalId: 'p-1', approve: true }, mspId, 'operator');

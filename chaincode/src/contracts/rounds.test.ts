@@ -368,7 +368,10 @@ describe('Signed statements of another network', () => {
 
   it('neither close nor abort a round here', async () => {
     const closing = driver.closeStatements(MAJORITY, ROUND_1, FOREIGN);
-    await expectRefusal(driver.coordinate('CloseRound', { ...ROUND_1, statements: closing }), 'STATEMENTS_INSUFFICIENT');
+    await expectRefusal(
+      driver.coordinate('CloseRound', { ...ROUND_1, statements: closing }),
+      'STATEMENTS_INSUFFICIENT',
+    );
     const reason = 'COHORT_TOO_SMALL';
     const statements = driver.abortStatements(MAJORITY, reason, ROUND_1, FOREIGN);
     await expectRefusal(driver.coordinate('AbortRound', { ...ROUND_1, reason, statements }), 'STATEMENTS_INSUFFICIENT');

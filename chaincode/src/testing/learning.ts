@@ -142,17 +142,14 @@ export class RoundDriver {
     };
   }
 
-  attested(
-    proposal: Proposal,
-    mspIds: readonly string[],
-    consortium = this.consortium.bootstrapHash,
-  ): FinaliseRound {
+  attested(proposal: Proposal, mspIds: readonly string[], consortium = this.consortium.bootstrapHash): FinaliseRound {
     const { taskId, round, attempt } = proposal;
     const content = { consortium, taskId, round, attempt, proposalHash: proposalHash(proposal) };
-    const attestations = this.sign(
-      mspIds,
-      (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }),
-    );
+    const attestations = this.sign(mspIds, (mspId): AttestationStatement => ({
+      type: 'sev/attest-model/v1',
+      ...content,
+      mspId,
+    }));
     return { proposal, attestations };
   }
 

@@ -13,7 +13,13 @@ export const envelopeSize: Benchmark = {
       updateHash: sha256Hex('update'),
       weightClass: 3,
     };
-    const round = { consortium: sha256Hex('consortium'), taskId: 'price-00000000', round: 10, attempt: 1, baseModelHash: sha256Hex('base') };
+    const round = {
+      consortium: sha256Hex('consortium'),
+      taskId: 'price-00000000',
+      round: 10,
+      attempt: 1,
+      baseModelHash: sha256Hex('base'),
+    };
     const statement: UpdateStatement = { type: 'sev/update/v1', ...round, ...content };
     const envelope: Envelope = { ...content, signature: signStatement(statement, privateKey) };
     return Promise.resolve([

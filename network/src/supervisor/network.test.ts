@@ -162,9 +162,12 @@ describe('A network in the background', function () {
     const { certificate, key } = await (await caClient()).enroll(await registerClient('writer'));
     const [organisation] = (await loadConnectionProfile(paths.profile)).organisations;
     const client = connectClient(
-      { mspId: organisation!.mspId, tlsCa: { certificatePem: organisation!.gateway.tlsCaCert } },
+      {
+        mspId: organisation!.mspId,
+        client: { certificatePem: certificate, privateKeyPem: key.toBytes() },
+        tlsCa: { certificatePem: organisation!.gateway.tlsCaCert },
+      },
       Number(organisation!.gateway.address.split(':')[1]),
-      { identity: { certificatePem: certificate, privateKeyPem: key.toBytes() } },
     );
     try {
       const limit = statSync(paths.log).size + 200_000;

@@ -11,6 +11,12 @@ import { eventually, rejection } from '../testing/harness.js';
 import { Orderer, type QueueLimits } from './orderer.js';
 import { BlockValidator } from './validator.js';
 
+class FailingValidator extends BlockValidator {
+  override validate(): Promise<never> {
+    return Promise.reject(new Error('the disk is gone'));
+  }
+}
+
 describe('The orderer', function () {
   this.timeout(30_000);
   let folder: string;
@@ -26,12 +32,10 @@ describe('The orderer', function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const newOrderer = async (limits: QueueLimits): Promise<Orderer> => {
+  const newOrderer = async (limits: QueueLimits, Validator = BlockValidator): Promise<Orderer> => {
     const [organisation] = await newConsortium(['AMSP']);
-    const msp = newMembershipVerifier([
-      { mspId: 'AMSP', identityCaCert: organisation!.identityCa.certificatePem },
-    ]);
-    const validator = new BlockValidator('testchannel', 'testcc', msp, ledger);
+    const msp = newMembershipVerifier([{ mspId: 'AMSP', identityCaCert: organisation!.identityCa.certificatePem }]);
+    const validator = new Validator('testchannel', 'testcc', msp, ledger);
     const identity = newSigningIdentity('AMSP', organisation!.orderer);
     return new Orderer(ledger, validator, identity, config, () => undefined, limits);
   };
@@ -63,10 +67,9 @@ describe('The orderer', function () {
   });
 
   it('takes nothing more after a commit that failed, and tells those who wait at once', async () => {
-    const orderer = await newOrderer({ transactions: 100, bytes: 1_000 });
+    const orderer = await newOrderer({ transactions: 100, bytes: 1_000 }, FailingValidator);
     const { signal } = new AbortController();
     const waiting = rejection(ledger.waitForTransaction('some', signal));
-    await ledger.close();
     orderer.order(envelope(1));
     expect(await waiting).to.have.property('code', 'LEDGER_FAILED');
     expect(await ledger.failed).to.have.property('code', 'LEDGER_FAILED');

@@ -23,12 +23,13 @@ export interface ClientOptions {
   readonly signingKeyPem?: string;
 }
 
+/** What a client knows of the organisation whose gateway it uses. */
+type GatewayOwner = Pick<OrganisationMaterial, 'mspId' | 'client'> & {
+  readonly tlsCa: Pick<KeyPairPem, 'certificatePem'>;
+};
+
 /** Connects the unmodified Gateway client to a gateway on loopback. */
-export function connectClient(
-  organisation: OrganisationMaterial,
-  port: number,
-  options: ClientOptions = {},
-): TestClient {
+export function connectClient(organisation: GatewayOwner, port: number, options: ClientOptions = {}): TestClient {
   const identity = options.identity ?? organisation.client;
   const key = createPrivateKey(options.signingKeyPem ?? identity.privateKeyPem);
   const grpc = new Client(
