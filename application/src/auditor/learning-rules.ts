@@ -242,7 +242,6 @@ function modelOf(round: Round | undefined): string | undefined {
 function checkClosed(state: DomainState, transaction: DomainTransaction, record: Round): void {
   const { statements } = closeRound.parse(transaction.argument);
   const { taskId, round, attempt } = record;
-  const task = taskOf(state, transaction, taskId);
   if (record.closedAtMs !== transaction.timestampMs) {
     throw recordError(transaction, 'RECORD_MALFORMED', `round ${attemptKey(record)} was closed at another time`);
   }
