@@ -43,6 +43,7 @@ const BY_CODE: Readonly<Record<string, { readonly exitCode: number; readonly hin
   NETWORK_STOP_FAILED: { exitCode: EXIT_CODES.failure.code, hint: 'Run `sev network down` again.' },
   ALREADY_RUNNING: { exitCode: EXIT_CODES.failure.code, hint: 'Run `sev network down`, then `sev network up`.' },
   PROFILE_INVALID: { exitCode: EXIT_CODES.integrity.code, hint: '`sev network up` writes the profile again.' },
+  DATA_LOSS: { exitCode: EXIT_CODES.integrity.code },
   NETWORK_BUSY: { exitCode: EXIT_CODES.failure.code, hint: 'Wait for the other command to end.' },
   STATE_FOREIGN: {
     exitCode: EXIT_CODES.failure.code,

@@ -11,7 +11,7 @@ import type { Report } from '../report/report.js';
 import { blocksIn, withChangedByte } from './testing/files.js';
 import { processesWith } from './testing/processes.js';
 import { Relay } from './testing/relay.js';
-import { Sandbox, until, type Problem, type Running, type Surroundings } from './testing/sandbox.js';
+import { Sandbox, said, until, type Problem, type Surroundings } from './testing/sandbox.js';
 import { FULL, seededRandom } from './testing/seed.js';
 
 /** Damaged bytes tried of each kind. */
@@ -25,6 +25,10 @@ describe('bad input, through the command line', function () {
 
   let sandbox: Sandbox;
   let random: Random;
+  let up: Promise<void> | undefined;
+
+  /** Brings the file's network up when it is first needed. */
+  const networkUp = (): Promise<void> => (up ??= sandbox.networkUp());
 
   before(async () => {
     random = seededRandom('damaged bytes');
@@ -75,9 +79,7 @@ describe('bad input, through the command line', function () {
   });
 
   describe('data', () => {
-    before(async () => {
-      await sandbox.networkUp();
-    });
+    before(networkUp);
 
     const cases: readonly {
       readonly title: string;
@@ -148,6 +150,8 @@ describe('bad input, through the command line', function () {
   });
 
   describe('a run', () => {
+    before(networkUp);
+
     const data = (): string => join(sandbox.directory, 'a folder', 'CAR DETAILS FROM CAR DEKHO.csv');
     const runs = (): string[] => ['--runs', join(sandbox.directory, 'runs'), '--vehicles', String(VEHICLES), '--json'];
 
@@ -173,7 +177,7 @@ describe('bad input, through the command line', function () {
     it('ends with all its programs at Ctrl-C or when it is killed, and goes on with --resume', async () => {
       const args = ['round', 'run', '--data', data(), '--rounds', '4', '--task-id', 'price-broken', ...runs()];
       const first = sandbox.spawn(args);
-      await roundDone(first, 1);
+      await said(first, /^round 1\//m);
       first.child.kill('SIGINT');
       const interrupted = await first.ended;
       expect(interrupted.exitCode, interrupted.stderr).to.equal(130);
@@ -183,7 +187,7 @@ describe('bad input, through the command line', function () {
       expect(processesWith(sandbox.homes)).to.deep.equal([]);
 
       const second = sandbox.spawn(['round', 'run', '--resume', 'price-broken', ...runs()]);
-      await roundDone(second, 2);
+      await said(second, /^round 2\//m);
       second.child.kill('SIGKILL');
       await second.ended;
       await until(() => (processesWith(sandbox.homes).length === 0 ? true : undefined), 20_000);
@@ -201,20 +205,18 @@ describe('bad input, through the command line', function () {
       const homes = ['--homes', sandbox.homes];
       const args = ['round', 'run', ...homes, '--data', data(), '--rounds', '1', '--task-id', 'price-early'];
       const first = sandbox.spawn([...args, ...runs(), '--vehicles', '12']);
-      await until(() => (/enrolling/.test(first.written().stderr) ? true : undefined), 30_000);
+      await said(first, /^enrolling/m);
       first.child.kill('SIGINT');
       expect((await first.ended).exitCode).to.equal(130);
       const second = await sandbox.sev(['round', 'run', '--resume', 'price-early', ...runs()]);
       expect(second.exitCode, second.stderr).to.equal(0);
       expect((JSON.parse(second.stdout) as Report).rounds[0]).to.include({ cohort: 12 });
     });
-
-    async function roundDone(run: Running, round: number): Promise<void> {
-      await until(() => (run.written().stderr.includes(`round ${round}/`) ? true : undefined), 90_000);
-    }
   });
 
   describe('identities', () => {
+    before(networkUp);
+
     it('ORGANISATION_UNKNOWN for an organisation that the network does not have', async () => {
       const unknown = { code: 'ORGANISATION_UNKNOWN', exitCode: 2, says: /nowhere/ };
       await fails(['task', 'list', '--org', 'nowhere'], unknown);
@@ -294,6 +296,8 @@ describe('bad input, through the command line', function () {
   });
 
   describe('a store that serves changed model bytes', () => {
+    before(networkUp);
+
     const task = 'price-forged';
 
     it('is refused by vehicles and attesters; once it is honest again, the round ends', async () => {
@@ -374,10 +378,6 @@ describe('bad input, through the command line', function () {
 
     function shown(round: number): Promise<RoundRecord & { updates: UpdateRecord[] }> {
       return sandbox.json(['round', 'show', task, String(round)]);
-    }
-
-    async function said(running: Running, pattern: RegExp): Promise<void> {
-      await until(() => (pattern.test(running.written().stderr) ? true : undefined), 30_000);
     }
   });
 

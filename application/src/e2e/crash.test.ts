@@ -13,7 +13,7 @@ import type { Report } from '../report/report.js';
 import { collect } from '../services/rounds.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { Relay, type Exchange } from './testing/relay.js';
-import { Sandbox, kill, until, type Running, type Service } from './testing/sandbox.js';
+import { Sandbox, kill, said, until, type Service } from './testing/sandbox.js';
 import { FULL, seededRandom } from './testing/seed.js';
 import { readService } from './testing/service-file.js';
 
@@ -235,10 +235,10 @@ describe('a run whose network and coordinator are killed at random points', func
   it('do the same for the main job, which starts its coordinator again by itself', async () => {
     const size = ['--vehicles', String(VEHICLES), '--rounds', '4', '--runs', join(sandbox.directory, 'runs')];
     const job = sandbox.spawn(['round', 'run', ...size, '--task-id', 'price-job', '--json']);
-    await roundDone(job, 1);
+    await said(job, /^round 1\//m);
     await delay(random.below(SPREAD_MS));
     await kill((await readService(join(sandbox.homes, 'grid'))).pid);
-    await roundDone(job, 2);
+    await said(job, /^round 2\//m);
     await delay(random.below(SPREAD_MS));
     await sandbox.killNetwork();
     await sandbox.networkUp();
@@ -250,10 +250,6 @@ describe('a run whose network and coordinator are killed at random points', func
     report.rounds.forEach(({ cohort }) => expect(cohort).to.be.within(VEHICLES / 2, VEHICLES));
     expect(report.audit.ok).to.equal(true);
   });
-
-  async function roundDone(job: Running, round: number): Promise<void> {
-    await until(() => (job.written().stderr.includes(`round ${round}/`) ? true : undefined), 90_000);
-  }
 
   async function updatesByAttempt(refs: readonly AttemptRef[]): Promise<Map<string, UpdateRecord[]>> {
     const found = new Map<string, UpdateRecord[]>();

@@ -55,7 +55,7 @@ describe('A topology file', () => {
       'RegulatorMSP',
     ]);
     expect(topology.ordering).to.deep.equal({
-      batchTimeoutMs: 20,
+      batchTimeoutMs: 5,
       maxMessageCount: 500,
       preferredMaxBytes: 2_097_152,
       cutWhenIdle: false,

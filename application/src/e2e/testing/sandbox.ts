@@ -178,6 +178,20 @@ export class Sandbox {
   }
 }
 
+/** Waits until a program has said something on stderr. @throws Error where it ends before that. */
+export async function said(running: Running, pattern: RegExp, deadlineMs = 90_000): Promise<void> {
+  await until(() => {
+    const { stderr } = running.written();
+    if (pattern.test(stderr)) {
+      return true;
+    }
+    if (running.child.exitCode !== null || running.child.signalCode !== null) {
+      throw new Error(`it ended without saying ${String(pattern)}: ${stderr}`);
+    }
+    return undefined;
+  }, deadlineMs);
+}
+
 /** Sends SIGKILL and waits until the process is gone. */
 export async function kill(pid: number): Promise<void> {
   process.kill(pid, 'SIGKILL');
