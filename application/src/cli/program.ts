@@ -42,8 +42,12 @@ export async function runCli(
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
     exitCode = failed(error, terminal, streams);
+    if (interrupt.received !== undefined) {
+      exitCode = EXIT_CODES.interrupted.code;
+    }
   }
-  return interrupt.received === undefined ? exitCode : EXIT_CODES.interrupted.code;
+  // A service that was told to end and did so has done what it should.
+  return exitCode;
 }
 
 function show(terminal: Terminal, answer: Answer | undefined): number {
