@@ -52,7 +52,10 @@ describe('enrollment', function () {
 
   it('sets every organisation up, with files nobody else can read, and does nothing the second time', async () => {
     const { homes, profile, networkHome } = network;
-    const files = (await readdir(homes, { recursive: true })).filter((name) => /\.(id|pem)$|secret$/.test(name));
+    const folders = profile.organisations.map(({ name }) => name);
+    const files = (await readdir(homes, { recursive: true })).filter(
+      (name) => folders.includes(name.split('/')[0] ?? '') && /\.(id|pem)$|secret$/.test(name),
+    );
     // Registrar, four members of staff and statement key of each; the maker's two keys and secret.
     expect(files).to.have.length(4 * 6 + 3);
     for (const file of files) {

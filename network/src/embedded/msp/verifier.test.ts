@@ -27,7 +27,7 @@ describe('The membership checks', () => {
   let b: CertificateAuthority;
   let rootA: KeyPairPem;
   let msp: RevocableMembershipVerifier;
-  const now = Date.now();
+  let now: number;
 
   const issue = async (ca: CertificateAuthority, units: string[], validityMs = HOUR_MS) => {
     const { privateKeyPem, publicKeySpki } = newKeyPair();
@@ -36,6 +36,7 @@ describe('The membership checks', () => {
   };
 
   before(async () => {
+    now = Date.now();
     rootA = await CertificateAuthority.createRoot('AMSP', 'ca-a');
     a = await CertificateAuthority.open(rootA);
     b = await CertificateAuthority.open(await CertificateAuthority.createRoot('BMSP', 'ca-b'));
