@@ -15,7 +15,7 @@ import { EnvelopeBatcher } from './batcher.js';
 import type { RoundClock } from './round-clock.js';
 
 export interface BatchOptions {
-  /** How long a batch waits for one more envelope; default 300 ms. */
+  /** How long a batch waits for one more envelope; default 1 s. */
   readonly lingerMs?: number;
   /** How long the first envelope of a batch is held, however many follow; default 5 s. */
   readonly maxHoldMs?: number;
@@ -66,7 +66,7 @@ export class CurrentAttempt {
       },
       missing: () => options.task.cohort.target - this.#recorded.size,
       maxBatch: Math.min(options.batch.maxBatch ?? MAX_ENVELOPES, MAX_ENVELOPES),
-      lingerMs: options.batch.lingerMs ?? 300,
+      lingerMs: options.batch.lingerMs ?? 1_000,
       maxHoldMs: options.batch.maxHoldMs ?? 5_000,
       maxWaiting: options.batch.maxWaiting ?? 10_000,
     });
