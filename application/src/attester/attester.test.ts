@@ -82,12 +82,16 @@ describe('Attester', () => {
     expect(await codeOf(attester.close(attemptOf(round())))).to.equal(undefined);
   });
 
-  it('does not agree to close below the minimum cohort, nor to abort above it', async () => {
-    const { attester, record, round } = await newScene();
+  it('does not agree to close below the minimum cohort, nor to abort before the deadline or above it', async () => {
+    const { attester, record, round } = await newScene({ roundMs: 500 });
     await record(1);
     await codeOf(attester.close(attemptOf(round())));
     await graceOver();
     expect(await codeOf(attester.close(attemptOf(round())))).to.equal('COHORT_TOO_SMALL');
+    const early = await attester.abort(attemptOf(round()), 'COHORT_TOO_SMALL').catch((error: unknown) => error);
+    expect(early).to.include({ code: 'ROUND_DEADLINE_NOT_REACHED' });
+    expect(early).to.have.property('leftMs').that.is.within(1, 500);
+    await new Promise((resolve) => setTimeout(resolve, 500));
     expect(await codeOf(attester.abort(attemptOf(round()), 'COHORT_TOO_SMALL'))).to.equal(undefined);
     await record(2);
     expect(await codeOf(attester.abort(attemptOf(round()), 'COHORT_TOO_SMALL'))).to.equal('COHORT_REACHED');

@@ -24,6 +24,7 @@ import {
   type ServiceSession,
 } from '../services/rounds.js';
 import type { StatementSigner } from '../services/statement-signer.js';
+import { TooEarlyError } from '../services/too-early.js';
 import type { ObjectStore } from '../store/object-store.js';
 import {
   refuseAbort,
@@ -137,7 +138,10 @@ export class Attester {
       }
     }
     await this.#insistOnModel(proposal.modelHash);
-    this.#options.log.info({ round: proposal.round, modelHash: proposal.modelHash }, 'attested');
+    this.#options.log.info(
+      { ...attemptOf(proposal), cohort: proposal.cohortSize, modelHash: proposal.modelHash },
+      'attested',
+    );
     return this.#options.signer.attest(proposal);
   }
 
@@ -240,6 +244,7 @@ export class Attester {
 
 function insist(refusal: Refusal | undefined): void {
   if (refusal !== undefined) {
-    throw new SevError(refusal.code, refusal.detail);
+    const { code, detail, leftMs } = refusal;
+    throw leftMs === undefined ? new SevError(code, detail) : new TooEarlyError(code, detail, leftMs);
   }
 }

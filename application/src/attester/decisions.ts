@@ -9,11 +9,14 @@ export interface Refusal {
     | 'ROUND_STATE'
     | 'ROUND_STALE'
     | 'GRACE_NOT_OVER'
+    | 'ROUND_DEADLINE_NOT_REACHED'
     | 'COHORT_TOO_SMALL'
     | 'COHORT_REACHED'
     | 'REASON_NOT_CONFIRMED'
     | 'ATTESTATION_REFUSED';
   readonly detail: string;
+  /** Milliseconds after which the same request is welcome, where only time is wanting. */
+  readonly leftMs?: number;
 }
 
 /** What an attester knows of an open attempt; `openForMs` is measured on its own clock, from when it first saw it. */
@@ -45,16 +48,19 @@ export function refuseClose({ task, recorded, openForMs }: OpenAttempt): Refusal
   if (recorded < minimum) {
     return { code: 'COHORT_TOO_SMALL', detail: `${String(recorded)} of at least ${String(minimum)} updates` };
   }
-  return refuseGrace(task, openForMs);
+  return refuseUntil('GRACE_NOT_OVER', task.deadlines.graceMs - openForMs);
 }
 
-/** A round may be given up once the grace time is over and the minimum cohort is not there. */
+/**
+ * An open round may be given up once the time of a round is over and the minimum cohort is not there: before that
+ * vehicles may still come, and one coordinator alone must not send them away.
+ */
 export function refuseAbort({ task, recorded, openForMs }: OpenAttempt): Refusal | undefined {
   const { minimum } = task.cohort;
   if (recorded >= minimum) {
     return { code: 'COHORT_REACHED', detail: `${String(recorded)} updates, the minimum is ${String(minimum)}` };
   }
-  return refuseGrace(task, openForMs);
+  return refuseUntil('ROUND_DEADLINE_NOT_REACHED', task.deadlines.roundMs - openForMs);
 }
 
 /** A closed round may be given up where too few of its updates can be averaged. */
@@ -94,7 +100,7 @@ export function refuseProposal(proposal: Proposal, outcome: RoundOutcome): Refus
     : { code: 'ATTESTATION_REFUSED', detail: `the recomputation differs in ${differing.join(', ')}` };
 }
 
-function refuseGrace(task: Task, openForMs: number): Refusal | undefined {
-  const left = task.deadlines.graceMs - openForMs;
-  return left <= 0 ? undefined : { code: 'GRACE_NOT_OVER', detail: `${String(Math.ceil(left))} ms are left` };
+function refuseUntil(code: Refusal['code'], left: number): Refusal | undefined {
+  const leftMs = Math.ceil(left);
+  return leftMs <= 0 ? undefined : { code, detail: `${String(leftMs)} ms are left`, leftMs };
 }

@@ -39,6 +39,7 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
       ROUND_STATE: 409,
       ROUND_STALE: 409,
       GRACE_NOT_OVER: 409,
+      ROUND_DEADLINE_NOT_REACHED: 409,
       COHORT_TOO_SMALL: 409,
       COHORT_REACHED: 409,
       REASON_NOT_CONFIRMED: 409,

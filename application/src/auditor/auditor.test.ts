@@ -241,9 +241,15 @@ describe('audit', function () {
       const updates = learning(session).updates(await round());
       const { value } = await updates[Symbol.asyncIterator]().next();
       const { updateHash, vehicleId } = value as { updateHash: string; vehicleId: string };
-      const failure = await auditWith(updateHash, (path) => rm(path));
+      let ofOtherTask: AuditResult | undefined;
+      const failure = await auditWith(updateHash, async (path) => {
+        await rm(path);
+        ofOtherTask = await verifyLedger({ anchors, blocks, store, storeTaskId: 'price-race' });
+      });
       expect(failure).to.deep.include({ kind: 'object', code: 'OBJECT_MISSING' });
       expect(failure?.where).to.contain(updateHash).and.to.contain(vehicleId);
+      expect(ofOtherTask).to.deep.include({ ok: true, skipped: ['objects-of-other-tasks'] });
+      expect(ofOtherTask?.checked).to.include({ objects: 1, aggregations: 0 });
     });
   });
 

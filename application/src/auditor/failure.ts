@@ -43,6 +43,11 @@ export const AUDIT_CODES = {
 } as const;
 
 export type AuditCode = keyof typeof AUDIT_CODES;
+
+/** What the reader of a finding can do next, where that is more than to distrust what was audited. */
+export const AUDIT_HINTS: Readonly<Partial<Record<AuditCode, string>>> = {
+  OBJECT_MISSING: 'is this the store of that task? Name further stores with --store',
+};
 export type AuditKind = 'export' | 'block' | 'transaction' | 'record' | 'object' | 'model';
 
 /** The first thing that does not hold. */

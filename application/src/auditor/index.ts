@@ -10,6 +10,7 @@ export {
 } from './export.js';
 export {
   AUDIT_CODES,
+  AUDIT_HINTS,
   AuditError,
   newAuditCounts,
   type AuditCode,
@@ -17,6 +18,7 @@ export {
   type AuditFailure,
   type AuditKind,
 } from './failure.js';
+export { firstOf, folderReader, type ObjectReader } from './objects.js';
 export { type TrustAnchors } from './replay.js';
 export { auditHistory, type HistoryEvent, type HistoryTarget } from './history.js';
 export {
@@ -27,6 +29,7 @@ export {
   type AuditResult,
   type AuditedRound,
   type CheckOptions,
+  type SkippedPart,
   type VerifyExportOptions,
   type VerifyOptions,
 } from './verify.js';

@@ -2,13 +2,21 @@
 import { canonicalJson, sha256Hex } from '@sev/chaincode/api';
 import { hasCode } from '../errors.js';
 import { computeOutcome } from '../services/round-outcome.js';
-import { objectMissing, type ObjectStore } from '../store/object-store.js';
+import { objectMissing } from '../store/object-store.js';
 import type { DomainState, FinalisedRound } from './domain-context.js';
 import { AuditError, type AuditCode, type AuditKind } from './failure.js';
 import { attemptKey } from './learning-rules.js';
+import type { ObjectReader } from './objects.js';
 
 /** Told after each round whose objects were checked. */
 export type StoreProgress = (done: number, total: number) => void;
+
+export interface StoreCheck {
+  readonly store: ObjectReader;
+  /** Only the objects of this task; of all tasks where it is absent. */
+  readonly taskId?: string;
+  readonly progress?: StoreProgress;
+}
 
 function failure(kind: AuditKind, where: string, code: AuditCode, detail: string): AuditError {
   return new AuditError({ kind, where, code, detail });
@@ -18,26 +26,36 @@ function failure(kind: AuditKind, where: string, code: AuditCode, detail: string
  * Checks everything that finalised rounds refer to: every model and every update that entered one exists in the store,
  * hashes to its name, has the task's length; and aggregating the recorded updates again gives the recorded model.
  *
- * @throws AuditError at the first object or round that does not hold.
+ * @throws AuditError at the first object or round that does not hold; RECORD_UNKNOWN where no block creates the task.
  */
-export async function checkStore(state: DomainState, store: ObjectStore, progress?: StoreProgress): Promise<void> {
+export async function checkStore(state: DomainState, { store, taskId, progress }: StoreCheck): Promise<void> {
+  if (taskId !== undefined && !state.tasks.has(taskId)) {
+    throw failure('record', `task ${taskId}`, 'RECORD_UNKNOWN', 'its objects were to be checked, no block creates it');
+  }
+  const isAsked = (record: { readonly taskId: string }): boolean => taskId === undefined || record.taskId === taskId;
   const reader = new CheckedReader(store, state);
-  for (const task of state.tasks.values()) {
+  for (const task of [...state.tasks.values()].filter(isAsked)) {
     const { initialModelHash, parameters } = task.model;
     await reader.parameters(initialModelHash, parameters, `initial model of task ${task.taskId}`);
   }
-  await checkOtherUpdates(state, reader);
-  for (const [done, round] of state.finalised.entries()) {
+  await checkOtherUpdates(state, reader, isAsked);
+  const rounds = state.finalised.filter(({ record }) => isAsked(record));
+  for (const [done, round] of rounds.entries()) {
     await checkRound(state, reader, round);
-    progress?.(done + 1, state.finalised.length);
+    progress?.(done + 1, rounds.length);
   }
 }
 
 /** Updates of attempts that gave no model may be gone; the bytes of those that are there must be theirs. */
-async function checkOtherUpdates(state: DomainState, reader: CheckedReader): Promise<void> {
+async function checkOtherUpdates(
+  state: DomainState,
+  reader: CheckedReader,
+  isAsked: (record: { readonly taskId: string }) => boolean,
+): Promise<void> {
   const finalised = new Set(state.finalised.map(({ record }) => attemptKey(record)));
   for (const [attempt, updates] of state.updates) {
-    for (const { vehicleId, updateHash } of finalised.has(attempt) ? [] : updates.values()) {
+    const others = finalised.has(attempt) ? [] : [...updates.values()].filter(isAsked);
+    for (const { vehicleId, updateHash } of others) {
       await reader.ifPresent(updateHash, `update of ${vehicleId} in round ${attempt}`);
     }
   }
@@ -81,7 +99,7 @@ class CheckedReader {
   readonly #checked = new Set<string>();
 
   constructor(
-    readonly store: ObjectStore,
+    readonly store: ObjectReader,
     readonly state: DomainState,
   ) {}
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { common } from '@hyperledger/fabric-protos';
 import { hasCode, type SevError } from '../errors.js';
-import type { ObjectStore } from '../store/object-store.js';
 import { AuditError, newAuditCounts, type AuditCounts, type AuditFailure } from './failure.js';
 import { anchorsOf, openExport, type LedgerExport } from './export.js';
 import type { DomainState } from './domain-context.js';
+import type { ObjectReader } from './objects.js';
 import { LedgerReplay, type TrustAnchors } from './replay.js';
 import { checkStore } from './store-check.js';
 
@@ -17,7 +17,9 @@ export interface AuditProgress {
 
 export interface CheckOptions {
   /** Without a store, models and updates are not looked at, and the result says so. */
-  readonly store?: ObjectStore;
+  readonly store?: ObjectReader;
+  /** Task whose objects are looked for in the store; blocks and records are checked of all tasks in any case. */
+  readonly storeTaskId?: string;
   readonly onProgress?: (progress: AuditProgress) => void;
 }
 
@@ -29,6 +31,9 @@ export interface VerifyOptions extends CheckOptions {
   readonly height?: number;
 }
 
+/** What can be left out: the store, or the objects of all tasks but one. */
+export type SkippedPart = 'store' | 'objects-of-other-tasks';
+
 export interface AuditResult {
   readonly ok: boolean;
   readonly checked: Readonly<AuditCounts>;
@@ -36,7 +41,7 @@ export interface AuditResult {
   readonly lastBlockHash: string;
   readonly height: number;
   /** Parts that were not looked at. */
-  readonly skipped: readonly 'store'[];
+  readonly skipped: readonly SkippedPart[];
   readonly firstFailure?: AuditFailure;
   /** Finalised rounds by `task/round`, as far as the audit came. */
   readonly rounds: ReadonlyMap<string, AuditedRound>;
@@ -108,8 +113,11 @@ export async function verifyExport({ path, genesisHash, ...check }: VerifyExport
   return verifyLedger({ anchors, blocks: file.blocks(), ...check });
 }
 
-function skippedBy({ store }: CheckOptions): AuditResult['skipped'] {
-  return store === undefined ? ['store'] : [];
+function skippedBy({ store, storeTaskId }: CheckOptions): AuditResult['skipped'] {
+  if (store === undefined) {
+    return ['store'];
+  }
+  return storeTaskId === undefined ? [] : ['objects-of-other-tasks'];
 }
 
 /** The result of an audit that failed before the first block. @throws whatever is not a finding. */
@@ -130,7 +138,7 @@ function unread(error: unknown, options: CheckOptions): AuditResult {
 }
 
 async function firstFailureOf(options: VerifyOptions, replay: LedgerReplay): Promise<AuditFailure | undefined> {
-  const { blocks, height, store, onProgress } = options;
+  const { blocks, height, store, storeTaskId, onProgress } = options;
   const total = height === undefined ? {} : { total: height };
   try {
     for await (const block of blocks) {
@@ -141,8 +149,12 @@ async function firstFailureOf(options: VerifyOptions, replay: LedgerReplay): Pro
       throw new AuditError({ kind: 'block', where: 'block 0', code: 'LEDGER_EMPTY', detail: 'no block was read' });
     }
     if (store !== undefined) {
-      await checkStore(replay.domain.state, store, (done, rounds) => {
-        onProgress?.({ stage: 'rounds', done, total: rounds });
+      await checkStore(replay.domain.state, {
+        store,
+        ...(storeTaskId === undefined ? {} : { taskId: storeTaskId }),
+        progress: (done, rounds) => {
+          onProgress?.({ stage: 'rounds', done, total: rounds });
+        },
       });
     }
     return undefined;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
-import type { AuditProgress, AuditResult } from '../auditor/index.js';
+import type { AuditProgress, AuditResult, CheckOptions, SkippedPart } from '../auditor/index.js';
 import { EXIT, SevError } from '../errors.js';
+import { counted } from '../report/plural.js';
 import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Answer, type Runner } from './command.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -16,7 +19,9 @@ interface LedgerOptions {
 }
 interface VerifyOptions extends LedgerOptions {
   readonly file?: string;
-  readonly store?: string | boolean;
+  /** Places named with --store; false with --no-store. */
+  readonly store?: readonly string[] | false;
+  readonly task?: string;
   readonly genesis?: string;
 }
 interface HistoryOptions extends LedgerOptions {
@@ -43,6 +48,7 @@ function addVerify(group: Command, run: Runner): void {
     examples: [
       'sev audit verify',
       'sev audit verify --store http://127.0.0.1:8100 --json',
+      'sev audit verify --task price-1 --store .sev/store/objects --store /mnt/other/objects',
       'sev audit verify --file ledger.sev --genesis 5f3c… --no-store',
     ],
     notes:
@@ -56,18 +62,29 @@ function addVerify(group: Command, run: Runner): void {
         'hash of block 0, where the word of profile or export is not enough',
         genesisHash,
       );
-      command.option('--store <where>', 'address or folder of the store (default .sev/store/objects)');
+      command.option(
+        '--store <where>',
+        'address or folder of a store, may be given several times (default .sev/store/objects)',
+        severalPlaces,
+      );
       command.option('--no-store', 'check the ledger only');
+      command.option('--task <id>', 'look in the stores for the objects of this task only');
       ledgerOptions(command);
     },
-    work: async ({ terminal }, options) => verifyAnswer(await verify(terminal, options)),
+    work: async ({ terminal }, options) => {
+      const result = await verify(terminal, options);
+      const { AUDIT_HINTS } = await import('../auditor/index.js');
+      return verifyAnswer(result, result.firstFailure && AUDIT_HINTS[result.firstFailure.code]);
+    },
   });
 }
 
 async function verify(terminal: Terminal, options: VerifyOptions): Promise<AuditResult> {
-  const { auditLedger, openStore, storeFolder } = await import('../run/audit-ledger.js');
-  const where = typeof options.store === 'string' ? options.store : storeFolder(homesFolder(options.homes));
-  const store = options.store === false ? {} : { store: await openStore(where) };
+  if (options.file !== undefined) {
+    await assertFile(options.file);
+  }
+  const { auditLedger } = await import('../run/audit-ledger.js');
+  const store = await storeChoice(options);
   const onProgress = auditProgress(terminal);
   const genesis = options.genesis === undefined ? {} : { genesisHash: options.genesis };
   if (options.file === undefined) {
@@ -76,10 +93,56 @@ async function verify(terminal: Terminal, options: VerifyOptions): Promise<Audit
     );
   }
   const { verifyExport } = await import('../auditor/index.js');
-  if (options.genesis === undefined) {
-    terminal.warn("the export's own roots and genesis hash are trusted; compare them with what you know (--genesis)");
+  const result = await verifyExport({ path: options.file, ...genesis, ...store, onProgress });
+  if (options.genesis === undefined && result.height > 0) {
+    terminal.warn("the export's own roots and genesis hash were trusted; compare them with what you know (--genesis)");
   }
-  return verifyExport({ path: options.file, ...genesis, ...store, onProgress });
+  return result;
+}
+
+/** What of the stores is checked. A network without any task needs no store: the default one may be missing. */
+async function storeChoice({
+  store,
+  task,
+  homes,
+}: VerifyOptions): Promise<Pick<CheckOptions, 'store' | 'storeTaskId'>> {
+  if (store === false) {
+    if (task !== undefined) {
+      throw usage('--task says whose objects are looked for in the store; leave it or --no-store out');
+    }
+    return {};
+  }
+  const [{ openStoresToAudit, storeFolder }, { folderReader }] = await Promise.all([
+    import('../run/audit-ledger.js'),
+    import('../auditor/index.js'),
+  ]);
+  const opened = store === undefined ? folderReader(storeFolder(homesFolder(homes))) : await openStoresToAudit(store);
+  return { store: opened, ...(task === undefined ? {} : { storeTaskId: task }) };
+}
+
+function severalPlaces(where: string, previous: readonly string[] | false | undefined): string[] {
+  return [...(Array.isArray(previous) ? (previous as readonly string[]) : []), where];
+}
+
+async function assertFile(path: string): Promise<void> {
+  if (!(await stat(path)).isFile()) {
+    throw unusable(path, 'is not a file');
+  }
+}
+
+/** Before the ledger is asked for anything. */
+async function assertFolderOf(path: string): Promise<void> {
+  const folder = dirname(path);
+  if (!(await stat(folder)).isDirectory()) {
+    throw unusable(folder, 'is not a folder');
+  }
+}
+
+function unusable(path: string, what: string): SevError {
+  return new SevError('FILE_UNUSABLE', `${path} ${what}`, {
+    hint: 'Check the path and run the command again.',
+    exitCode: EXIT.usage,
+  });
 }
 
 /** Only the regulator has an auditor; at any other organisation its operator reads the blocks. */
@@ -108,9 +171,14 @@ function genesisHash(text: string): string {
   return text.toLowerCase();
 }
 
-function verifyAnswer(result: AuditResult): Answer {
-  const counts = Object.entries(result.checked).map(([what, count]) => `${String(count)} ${what}`);
-  const skipped = result.skipped.map((part) => `not checked: ${part}`);
+const NOT_CHECKED: Readonly<Record<SkippedPart, string>> = {
+  store: 'not checked: store',
+  'objects-of-other-tasks': 'not checked: objects of other tasks',
+};
+
+function verifyAnswer(result: AuditResult, hint: string | undefined): Answer {
+  const counts = Object.entries(result.checked).map(([what, count]) => counted(count, what.replace(/s$/, '')));
+  const skipped = result.skipped.map((part) => NOT_CHECKED[part]);
   const failure = result.firstFailure;
   const lines =
     failure === undefined
@@ -119,10 +187,15 @@ function verifyAnswer(result: AuditResult): Answer {
           'audit FAILED',
           `${failure.code}: ${failure.where}`,
           `  ${failure.detail}`,
+          ...(hint === undefined ? [] : [`→ ${hint}`]),
           '→ nothing after this was checked',
         ];
   return {
-    data: { ...result, rounds: Object.fromEntries(result.rounds) },
+    data: {
+      ...result,
+      ...(failure === undefined ? {} : { firstFailure: { ...failure, hint } }),
+      rounds: Object.fromEntries(result.rounds),
+    },
     text: [...lines, counts.join(', '), ...skipped, `last block ${result.lastBlockHash}`].join('\n'),
     exitCode: result.ok ? EXIT_CODES.ok.code : EXIT_CODES.refused.code,
   };
@@ -195,8 +268,9 @@ function addExport(group: Command, run: Runner): void {
     summary: 'write all blocks into one file that `sev audit verify --file` checks offline',
     examples: ['sev audit export ledger.sev', 'sev audit export ledger.sev --json'],
     options: ledgerOptions,
-    work: ({ terminal }, options, [file = '']) =>
-      withSession({ ...options, label: staffLabel(options.org) }, async ({ session, profile }) => {
+    work: async ({ terminal }, options, [file = '']) => {
+      await assertFolderOf(file);
+      return withSession({ ...options, label: staffLabel(options.org) }, async ({ session, profile }) => {
         const { exportLedger, manifestOf } = await import('../auditor/index.js');
         const height = await session.height();
         const progress = new Progress({ terminal, label: 'exported: block', unit: 'blocks', total: Number(height) });
@@ -204,8 +278,9 @@ function addExport(group: Command, run: Runner): void {
         const summary = await exportLedger(blocks, manifestOf(profile), file, (done) => {
           progress.update(done);
         });
-        const text = `${String(summary.blocks)} blocks, ${String(summary.bytes)} bytes written to ${file}\nSHA-256 ${summary.sha256}`;
-        return { data: summary, text };
-      }),
+        const size = `${counted(summary.blocks, 'block')}, ${counted(summary.bytes, 'byte')}`;
+        return { data: summary, text: `${size} written to ${file}\nSHA-256 ${summary.sha256}` };
+      });
+    },
   });
 }

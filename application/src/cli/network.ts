@@ -97,6 +97,7 @@ function statusAnswer(status: NetworkStatus): Answer {
     ? [
         `network ${status.kind}: running, channel ${status.channel}, ${String(status.height)} blocks`,
         TRUST_NOTE[status.trust],
+        `genesis ${status.genesisHash ?? 'not known'}`,
         ...organisations,
       ]
     : [`network ${status.kind}: not running`, TRUST_NOTE[status.trust], 'start it with `sev network up`'];

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,6 +92,23 @@ describe('sev', () => {
     }
   });
 
+  it('prints its help where nothing is named, and its version', async () => {
+    const { code, stderr } = await sev();
+    expect(code).to.equal(2);
+    expect(stderr)
+      .to.match(/^Usage: sev /)
+      .and.not.to.contain('USAGE:');
+    const version = await sev('--version');
+    expect(version).to.deep.include({ code: 0, stderr: '' });
+    expect(version.stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('names the operand that is wrong, and its value', async () => {
+    const { code, stderr } = await sev('round', 'show', 'price-1', 'abc');
+    expect(code).to.equal(2);
+    expect(stderr).to.match(/^USAGE: argument 'round': value 'abc' is invalid\. It must be a whole number/);
+  });
+
   it('shows a group’s help, exit code 2, where no command is named', async () => {
     const { code, stderr } = await sev('round');
     expect(code).to.equal(2);
@@ -121,7 +139,7 @@ describe('sev', () => {
   it('tells what is wrong with a file or value that only the command itself looks at', async () => {
     const missing = await sev('audit', 'verify', '--no-store', '--file', join(networkHome, 'none.sev'));
     expect(missing.code).to.equal(2);
-    expect(missing.stderr).to.match(/FILE_UNUSABLE: .*none\.sev/);
+    expect(missing.stderr).to.match(/^FILE_UNUSABLE: .*none\.sev/);
     const hash = await sev('audit', 'verify', '--no-store', '--genesis', 'abc');
     expect(hash.code).to.equal(2);
     expect(hash.stderr).to.contain('64 hexadecimal digits');
@@ -130,10 +148,28 @@ describe('sev', () => {
     expect(problemOf(new SevError('INTERRUPTED', 'stopped')).exitCode).to.equal(130);
   });
 
-  it('names a data file that is missing before anything is started', async () => {
-    const { code, stderr } = await sev('vehicle', 'install', join(networkHome, 'none.json'));
-    expect(code).to.equal(2);
-    expect(stderr).to.match(/^FILE_UNREADABLE: /);
+  it('says that a file is missing, and what writes it', async () => {
+    const none = join(networkHome, 'none.json');
+    for (const args of [
+      ['install', none],
+      ['init', '--provisioning', none],
+      ['enroll', '--requests', none],
+    ]) {
+      const { code, stderr } = await sev('vehicle', ...args);
+      expect(code).to.equal(2);
+      expect(stderr).to.match(/^FILE_UNREADABLE: .*none\.json: no such file\n→ .*`sev vehicle \w+ --out` writes/);
+    }
+  });
+
+  it('makes no folder where a store or an export was named by mistake', async () => {
+    const folder = join(networkHome, 'nowhere');
+    const verify = await sev('audit', 'verify', '--store', folder);
+    expect(verify.code).to.equal(2);
+    expect(verify.stderr).to.match(/^STORE_MISSING: .*nowhere: no such folder\n→ /);
+    const written = await sev('audit', 'export', join(folder, 'ledger.sev'));
+    expect(written.code).to.equal(2);
+    expect(written.stderr).to.match(/^FILE_UNUSABLE: .*nowhere/);
+    expect(existsSync(folder)).to.equal(false);
   });
 });
 

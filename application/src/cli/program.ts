@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { auditCommands } from './audit.js';
 import type { Answer, CommandContext, Runner } from './command.js';
@@ -75,17 +76,23 @@ function failed(error: unknown, terminal: Terminal, streams: CliStreams): number
   return problem.exitCode;
 }
 
+function ownVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 function newProgram(run: Runner, streams: CliStreams): Command {
   const program = new Command('sev')
     .description('Federated learning of electric vehicles, recorded and enforced by a ledger')
+    .version(ownVersion(), '-V, --version', 'the version of this program')
     .helpOption('-h, --help', 'this text')
     .showHelpAfterError('(add --help for the options)')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => streams.stdout.write(text),
-      writeErr: (text) => streams.stderr.write(`USAGE: ${text.replace(/^error: /, '')}`),
+      writeErr: (text) => streams.stderr.write(text),
       outputError: (text, write) => {
-        write(text);
+        write(`USAGE: ${text.replace(/^error: /, '')}`);
       },
     });
   program.addHelpText(

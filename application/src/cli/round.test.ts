@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from 'node:child_process';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
@@ -33,6 +33,7 @@ describe('sev round run', function () {
     const written = JSON.parse(await readFile(join(run.runs, 'latest', 'report.json'), 'utf8')) as unknown;
     expect(JSON.parse(run.answer.stdout)).to.deep.equal(written);
     expect(run.answer.stderr).to.contain('plain: updates are visible').and.not.to.contain('\u001b[');
+    expect(run.answer.stderr).to.contain('the network keeps running; `make network-down` stops it');
   });
 
   it('run again with the same task goes on from the ledger: nothing is trained twice', async () => {
@@ -82,6 +83,20 @@ describe('sev round run', function () {
     }
     const vehicles = JSON.parse((await sev(...onHomes('vehicle', 'list'), '--json')).stdout) as unknown[];
     expect(vehicles.length).to.be.at.least(3);
+  });
+
+  it('audits one task in several stores, and asks for the right store where an object is missing', async () => {
+    const empty = await run.network.newHome();
+    const verify = (...args: string[]) => sev(...onHomes('audit', 'verify', ...args));
+    const stores = ['--store', empty, '--store', run.objects];
+    const found = await verify(...stores, '--task', 'price-example');
+    expect(found.stdout, found.stderr).to.match(/^audit ok\n[^]*not checked: objects of other tasks\n/);
+    const lost = await verify('--store', empty);
+    expect(lost.code).to.equal(3);
+    expect(lost.stdout).to.match(/OBJECT_MISSING: [^]*\n→ is this the store of that task\? .*--store\n/);
+    expect(await readdir(empty)).to.deep.equal([]);
+    const unknown = await verify(...stores, '--task', 'price-none');
+    expect(unknown.stdout).to.contain('RECORD_UNKNOWN: task price-none');
   });
 
   it('answers a refusal by the ledger with its code and exit code 3', async () => {
@@ -152,6 +167,7 @@ describe('sev vehicle', function () {
       const answer = await sev('vehicle', ...step);
       expect(answer.code, answer.stderr).to.equal(0);
       expect(answer.stdout).not.to.contain('PRIVATE KEY');
+      expect(answer.stdout).to.match(/^1 (car|vehicle|certificate|enrolled)\b/);
     }
     expect((await stat(car)).mode & 0o777).to.equal(0o600);
     const [{ vehicleId }] = JSON.parse(await readFile(requests, 'utf8')) as [{ vehicleId: string }];
@@ -166,6 +182,9 @@ describe('sev vehicle', function () {
       const answer = await change(name);
       expect(JSON.parse(answer.stdout), answer.stderr).to.deep.include({ vehicleId, status });
     }
+    const again = await sev('vehicle', 'revoke', vehicleId, '--org', 'city', '--homes', network.homes);
+    expect(again.code).to.equal(0);
+    expect(again.stdout).to.equal(`${vehicleId} is already revoked (test); nothing changed\n`);
     const back = await change('reinstate');
     expect(back.code).to.equal(3);
     expect(JSON.parse(back.stdout)).to.have.nested.property('error.code', 'VEHICLE_STATUS_TRANSITION');

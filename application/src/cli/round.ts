@@ -15,7 +15,7 @@ import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
 import { Progress, progressText } from './progress.js';
 import type { Terminal } from './terminal.js';
-import { SEED, wholeNumber } from './values.js';
+import { SEED, operand, wholeNumber } from './values.js';
 
 interface LedgerOptions {
   readonly org: string;
@@ -92,6 +92,7 @@ function addRun(group: Command, run: Runner): void {
       terminal.note(`task ${plan.taskId} · ${PRIVACY_NOTE.plain}`);
       const runs = resolve(options.runs);
       const { report, folder } = await runRounds({ plan, homes, runs, signal: signal(), events: runEvents(terminal) });
+      terminal.note('the network keeps running; `make network-down` stops it');
       const plot = report.rounds.length > 1 ? `\n\n${terminalPlot(plotOf(report), terminal.paint)}` : '';
       return {
         data: report,
@@ -238,14 +239,16 @@ function addShow(group: Command, run: Runner): void {
     summary: 'show a round and its recorded updates',
     examples: ['sev round show price-1 4', 'sev round show price-1 4 --json'],
     options: ledgerOptions,
-    work: (_context, options, [taskId = '', number = '']) =>
-      withSession({ ...options, label: 'operator' }, async ({ session }) => {
+    work: async (_context, options, [taskId = '', number = '']) => {
+      const round = operand('round', number, wholeNumber(1, 1_000_000));
+      return withSession({ ...options, label: 'operator' }, async ({ session }) => {
         const { learning } = await import('../ledger/index.js');
         const contract = learning(session);
-        const record = await contract.round({ taskId, round: wholeNumber(1, 1_000_000)(number) });
+        const record = await contract.round({ taskId, round });
         const updates = await collect(contract.updates(record));
         return { data: { ...record, updates }, text: roundText(record, updates) };
-      }),
+      });
+    },
   });
 }
 

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { homeOf, inHome, organisationNamed, readConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
-import type { RunningService } from '../services/index.js';
+import type { RunningService, ServiceLog } from '../services/index.js';
 import { addCommand, addGroup, type CommandContext, type Runner } from './command.js';
 import { generatedData } from './data-option.js';
 import { PORT, SEED, pair, wholeNumber } from './values.js';
@@ -42,7 +42,7 @@ interface VehicleOptions {
 /** What every service says of itself in its help. */
 const SERVICE_NOTES =
   'Runs until it is ended (Ctrl-C, SIGTERM). With --json it prints one line when it is ready:\n' +
-  '{"ready":true,"service":…,"url":…,"pid":…}; the log is JSON lines on stderr (level: SEV_LOG_LEVEL, default warn).';
+  '{"ready":true,"service":…,"url":…,"pid":…}; the log is JSON lines on stderr (level: SEV_LOG_LEVEL, default info).';
 
 function listenOptions(command: Command, home: string): void {
   command.option('--home <folder>', `home of the service (default ${home})`);
@@ -71,8 +71,9 @@ function addStore(group: Command, run: Runner): void {
       const { runStore } = await import('../services/run-store.js');
       const { host, port, maxObjectBytes } = options;
       const directory = join(home, 'objects');
-      const service = await runStore({ directory, host, port, maxObjectBytes, log: await newLog('store') });
-      await serve(context, 'store', home, service);
+      const log = await newLog('store');
+      const service = await runStore({ directory, host, port, maxObjectBytes, log });
+      await serve(context, 'store', home, service, log);
       return undefined;
     },
   });
@@ -97,7 +98,7 @@ function addAttester(group: Command, run: Runner): void {
       const { runAttester } = await import('../services/run-attester.js');
       const log = await newLog('attester', name);
       const service = await runAttester({ profile, organisation: name, home, storeUrl, host, port, log });
-      await serve(context, 'attester', home, service);
+      await serve(context, 'attester', home, service, log);
       return undefined;
     },
   });
@@ -130,7 +131,7 @@ function addCoordinator(group: Command, run: Runner): void {
       const log = await newLog('coordinator', name);
       const base = { profile, organisation: name, home, storeUrl, host, port, log };
       const service = await runCoordinator({ ...base, taskId, rounds, attesters });
-      await serve(context, 'coordinator', home, service);
+      await serve(context, 'coordinator', home, service, log);
       return undefined;
     },
   });
@@ -172,6 +173,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
       const home = homeOf('fleet', options.home);
       const { runVehicle } = await import('../services/run-vehicle.js');
       const { first, clients } = clientOf(options.client);
+      const log = await newLog('vehicle');
       const service = await runVehicle({
         profile,
         home,
@@ -187,9 +189,9 @@ export function addVehicleRun(group: Command, run: Runner): void {
         vehicleIds: options.vehicle,
         taskId: options.task,
         workers: options.workers,
-        log: await newLog('vehicle'),
+        log,
       });
-      await serve(context, 'vehicle', home, service);
+      await serve(context, 'vehicle', home, service, log);
       return undefined;
     },
   });
@@ -207,13 +209,19 @@ function clientOf(text: string): { first: number; clients: number } {
 
 async function newLog(service: string, organisation?: string) {
   const { pino } = await import('pino');
-  const level = process.env['SEV_LOG_LEVEL'] ?? 'warn';
+  const level = process.env['SEV_LOG_LEVEL'] ?? 'info';
   const base = organisation === undefined ? { service } : { service, organisation };
   return pino({ level, base }, pino.destination({ dest: 2, sync: true }));
 }
 
 /** Says that the service is ready, then lives until it ends by itself, is told to, or fails. */
-async function serve(context: CommandContext, name: string, home: string, service: RunningService): Promise<void> {
+async function serve(
+  context: CommandContext,
+  name: string,
+  home: string,
+  service: RunningService,
+  log: ServiceLog,
+): Promise<void> {
   const signal = context.signal();
   const stop = (): void => {
     // A failure while closing also rejects `done`, which is what is reported.
@@ -240,5 +248,6 @@ async function serve(context: CommandContext, name: string, home: string, servic
   } finally {
     process.stdin.pause();
     await service.close();
+    log.info({}, 'ended');
   }
 }

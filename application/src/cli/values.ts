@@ -12,6 +12,22 @@ export function wholeNumber(low: number, high: number): (text: string) => number
   };
 }
 
+/**
+ * Parses an operand as commander parses options, naming it where it is wrong.
+ *
+ * @throws InvalidArgumentError
+ */
+export function operand<T>(name: string, text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) {
+      throw new InvalidArgumentError(`argument '${name}': value '${text}' is invalid. ${error.message}`);
+    }
+    throw error;
+  }
+}
+
 /** A parser of `name=value` options that may be given several times. */
 export function pair(text: string, previous: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf('=');

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import type { VehicleRecord } from '@sev/chaincode/api';
 import type { Command } from 'commander';
 import { homeOf, organisationNamed, parseFile, readConnectionProfile } from '../config/index.js';
-import { EXIT, SevError } from '../errors.js';
+import { EXIT, SevError, systemCode } from '../errors.js';
 import type { EnrollmentOutcome, IssuedCertificate, ProvisionedCar, VehicleRequest } from '../identity/index.js';
+import { counted } from '../report/plural.js';
 import { renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Answer, type Runner } from './command.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -93,7 +94,7 @@ function addProvision(group: Command, run: Runner): void {
       const provisioningIds = cars.map(({ provisioningId }) => provisioningId);
       return {
         data: { provisioningIds, out: options.out },
-        text: `${String(cars.length)} cars provisioned, written to ${options.out}: delete it once the cars have it`,
+        text: `${counted(cars.length, 'car')} provisioned, written to ${options.out}: delete it once the cars have it`,
       };
     },
   });
@@ -121,14 +122,14 @@ function addInit(group: Command, run: Runner): void {
       const mspId = options.org === undefined ? undefined : await mspIdOf(options.org);
       const requests = await initVehicles({ home, cars, mspId });
       const written = await writeOut(options.out, requests);
-      return { data: requests, text: `${String(requests.length)} vehicles made in ${home}${written}` };
+      return { data: requests, text: `${counted(requests.length, 'vehicle')} made in ${home}${written}` };
     },
   });
 }
 
 async function readCars(path: string): Promise<ProvisionedCar[]> {
   const { provisionedCars } = await import('../identity/index.js');
-  return parseFile(provisionedCars, path, await readJsonFile(path));
+  return parseFile(provisionedCars, path, await readJsonFile(path, 'sev vehicle provision --out'));
 }
 
 async function mspIdOf(organisation: string): Promise<string> {
@@ -169,7 +170,7 @@ function addEnroll(group: Command, run: Runner): void {
       if (options.count !== undefined) {
         const home = options.home ?? join(homes, 'fleet');
         const fleet = await enrollFleet({ org: options.org, homes, home, count: options.count, onProgress });
-        const text = `${String(fleet.vehicles.length)} vehicles in ${home}: ${String(fleet.enrolled)} enrolled now`;
+        const text = `${counted(fleet.vehicles.length, 'vehicle')} in ${home}: ${String(fleet.enrolled)} enrolled now`;
         return { data: fleet, text };
       }
       const requests = await readRequests(options.requests ?? '');
@@ -206,12 +207,12 @@ function addInstall(group: Command, run: Runner): void {
     },
     work: async (_context, options, [file = '']) => {
       const { installCertificates } = await import('../identity/index.js');
-      const issued = (await readJsonFile(file)) as IssuedCertificate[];
+      const issued = (await readJsonFile(file, 'sev vehicle enroll --out')) as IssuedCertificate[];
       const home = homeOf('fleet', options.home);
       await installCertificates(home, issued);
       return {
         data: { installed: issued.length, home },
-        text: `${String(issued.length)} certificates installed in ${home}`,
+        text: `${counted(issued.length, 'certificate')} installed in ${home}`,
       };
     },
   });
@@ -279,8 +280,15 @@ function addStatusChange(group: Command, run: Runner, change: (typeof STATUS_COM
     work: (_context, options, [vehicleId = '']) =>
       withSession({ ...options, label: 'registrar' }, async ({ session }) => {
         const { registry } = await import('../ledger/index.js');
+        const contract = registry(session);
+        const before = await contract.vehicle(vehicleId);
+        // The contract would keep the record as it is, reason included; the answer must not read as if it changed.
+        if (before.status === change.status) {
+          const text = `${vehicleId} is already ${before.status} (${before.statusReason}); nothing changed`;
+          return { data: { ...before, unchanged: true }, text };
+        }
         const request = { vehicleId, status: change.status, reason: options.reason };
-        const { result, transactionId } = await registry(session).setVehicleStatus(request);
+        const { result, transactionId } = await contract.setVehicleStatus(request);
         return {
           data: { ...result, transactionId },
           text: `${vehicleId} is ${result.status} (transaction ${transactionId})`,
@@ -290,14 +298,20 @@ function addStatusChange(group: Command, run: Runner, change: (typeof STATUS_COM
 }
 
 async function readRequests(path: string): Promise<VehicleRequest[]> {
-  return (await readJsonFile(path)) as VehicleRequest[];
+  return (await readJsonFile(path, 'sev vehicle init --out')) as VehicleRequest[];
 }
 
-async function readJsonFile(path: string): Promise<unknown> {
+/** @param writer the command line that writes such a file. */
+async function readJsonFile(path: string, writer: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as unknown;
   } catch (error) {
-    throw new SevError('FILE_UNREADABLE', `${path} cannot be read as JSON`, { exitCode: EXIT.usage, cause: error });
+    const isMissing = systemCode(error) === 'ENOENT';
+    throw new SevError('FILE_UNREADABLE', isMissing ? `${path}: no such file` : `${path} cannot be read as JSON`, {
+      hint: `Check the path; \`${writer}\` writes this file.`,
+      exitCode: EXIT.usage,
+      cause: error,
+    });
   }
 }
 

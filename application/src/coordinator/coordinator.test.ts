@@ -183,11 +183,21 @@ describe('Coordinator', () => {
   });
 
   it('aborts a round whose minimum cohort does not come, and gives up after the attempts allowed', async () => {
-    const federation = new Federation({ vehicles: 4, minimum: 2, graceMs: 20 });
-    const coordinator = newCoordinator(federation, { maxAttempts: 2 });
+    const federation = new Federation({ vehicles: 4, minimum: 2, graceMs: 20, roundMs: 60 });
+    const lines: string[] = [];
+    const warnings: object[] = [];
+    const log = {
+      ...silentLog,
+      info: (_: object, text: string) => lines.push(text),
+      warn: (fields: object) => warnings.push(fields),
+    };
+    const coordinator = newCoordinator(federation, { maxAttempts: 2, log });
     const error = await coordinator.run().catch((e: unknown) => e);
     expect(error).to.have.property('code', 'ROUND_GIVEN_UP');
     expect(federation.ledger.rounds.get(1)).to.include({ state: 'aborted', attempt: 2 });
+    const attempt = ['round open', 'waiting for vehicles: 0 of 2 recorded', 'round aborted'];
+    expect(lines).to.deep.equal([...attempt, ...attempt]);
+    expect(warnings).to.deep.equal([]);
   });
 
   it('aborts a closed round whose updates cannot be averaged, with the consent of a majority', async () => {

@@ -10,11 +10,11 @@ import { computeOutcome } from '../services/round-outcome.js';
 import { updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
-import type { BatchOptions, CurrentAttempt } from './current-attempt.js';
+import type { BatchOptions, CurrentAttempt, TooEarly } from './current-attempt.js';
 import { EnvelopeGate } from './envelope-gate.js';
 import { RoundClock, type RoundTiming } from './round-clock.js';
 import { RoundTracker } from './round-tracker.js';
-import { StatementGatherer, type StatementSource } from './statements.js';
+import { StatementGatherer, StatementsError, type StatementSource } from './statements.js';
 import { nextAction, type CoordinatorAction } from './step.js';
 
 export interface CoordinatorOptions {
@@ -151,6 +151,7 @@ export class Coordinator {
     await this.#tracker.refresh(task);
     const action = this.#decide(task);
     if (action.kind === 'done') {
+      this.#options.log.info({ taskId: task.taskId, lastRound: this.#lastRound(task) }, 'last round done');
       return true;
     }
     await this.#perform(action, task, this.#gatherer);
@@ -169,6 +170,7 @@ export class Coordinator {
       openSeenAtMs: current?.seenAtMs ?? 0,
       ...(current?.outcome === undefined ? {} : { usable: current.outcome.usable }),
       finaliseRefused: current?.finaliseRefused ?? false,
+      ...(current?.tooEarly === undefined ? {} : { tooEarly: current.tooEarly }),
       nowMs: Date.now(),
     });
   }
@@ -183,17 +185,23 @@ export class Coordinator {
         await this.#open(action, task);
         return;
       case 'wait':
+        if (action.belowMinimum === true) {
+          this.#tellOfWaiting(task);
+        }
         await this.#wait(action.untilMs);
         return;
       case 'close':
-        await this.#transition(async ({ ref }) => {
-          const statements = action.alone ? [] : await gatherer.close(ref);
+        await this.#transition(async (current) => {
+          const { ref } = current;
+          const statements = action.alone ? [] : await whenDue(current, 'close', gatherer.close(ref));
           return this.#learning.closeRound({ ...ref, statements: [...statements] });
         }, task);
         return;
       case 'abort':
-        await this.#transition(async ({ ref }) => {
-          const statements = action.alone ? [] : await gatherer.abort(ref, action.reason);
+        await this.#transition(async (current) => {
+          const { ref } = current;
+          const asked = action.alone ? [] : gatherer.abort(ref, action.reason);
+          const statements = await whenDue(current, 'abort', asked);
           return this.#learning.abortRound({ ...ref, reason: action.reason, statements: [...statements] });
         }, task);
         return;
@@ -271,6 +279,16 @@ export class Coordinator {
     this.#options.log.info(fields, `round ${state}`);
   }
 
+  #tellOfWaiting({ cohort }: Task): void {
+    const { current } = this.#tracker;
+    if (current?.hasToldOfWaiting === false) {
+      current.hasToldOfWaiting = true;
+      const { recorded, ref } = current;
+      const count = `${String(recorded)} of ${String(cohort.minimum)}`;
+      this.#options.log.info({ round: ref.round, attempt: ref.attempt }, `waiting for vehicles: ${count} recorded`);
+    }
+  }
+
   async #wait(untilMs: number): Promise<void> {
     const limit = Math.min(untilMs, Date.now() + (this.#options.pollMs ?? 2_000));
     await this.#wakeUp.wait(limit - Date.now());
@@ -290,8 +308,13 @@ export class Coordinator {
     if (faultKind(error) === 'fatal') {
       throw error;
     }
-    this.#options.log.warn(failureFields(error), 'looking at the ledger again');
     const { current } = this.#tracker;
+    if (error instanceof StatementsError && error.retryAfterMs !== undefined && current?.record.state === 'open') {
+      // Clocks differ a little; the next step waits for the time left.
+      this.#options.log.debug(failureFields(error), 'too early for the attesters');
+      return;
+    }
+    this.#options.log.warn(failureFields(error), 'looking at the ledger again');
     const isWithoutMajority = hasCode(error, 'STATEMENTS_INSUFFICIENT');
     if (isWithoutMajority) {
       // Members, and with them the majority and the statement keys, may have changed by vote.
@@ -309,5 +332,17 @@ export class Coordinator {
 
   #ended(): boolean {
     return this.#ending.signal.aborted;
+  }
+}
+
+/** Passes statements on; where attesters find it too early for them, the attempt remembers until when. */
+async function whenDue<T>(current: CurrentAttempt, action: TooEarly['action'], statements: T | Promise<T>): Promise<T> {
+  try {
+    return await statements;
+  } catch (error) {
+    if (error instanceof StatementsError && error.retryAfterMs !== undefined) {
+      current.tooEarly = { action, untilMs: Date.now() + error.retryAfterMs };
+    }
+    throw error;
   }
 }

@@ -37,6 +37,12 @@ export interface CurrentAttemptOptions {
   readonly onRecorded: () => void;
 }
 
+/** Attesters said that it is too early for this transition; asking again before `untilMs` is of no use. */
+export interface TooEarly {
+  readonly action: 'close' | 'abort';
+  readonly untilMs: number;
+}
+
 /** What a coordinator keeps in memory of the attempt it drives; all of it can be had again from ledger and store. */
 export class CurrentAttempt {
   readonly ref: AttemptRef;
@@ -46,6 +52,9 @@ export class CurrentAttempt {
   /** Set once the attempt has been aggregated. */
   outcome: RoundOutcome | undefined;
   finaliseRefused = false;
+  tooEarly: TooEarly | undefined;
+  /** It was logged that the round waits for more vehicles. */
+  hasToldOfWaiting = false;
   readonly #options: CurrentAttemptOptions;
   readonly #batcher: EnvelopeBatcher;
   readonly #ownTransactions = new Set<string>();

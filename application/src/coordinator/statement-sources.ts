@@ -4,6 +4,7 @@ import { SevError } from '../errors.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { postJson, problemOf } from '../services/http-client.js';
 import type { StatementSigner } from '../services/statement-signer.js';
+import { TooEarlyError } from '../services/too-early.js';
 import type { StatementSource } from './statements.js';
 
 const TIMEOUT_MS = 15_000;
@@ -33,8 +34,8 @@ export class HttpStatementSource implements StatementSource {
   async #ask(what: string, body: unknown): Promise<SignedBy> {
     const answer = await postJson(`${this.#url}/statements/${what}`, body, { timeoutMs: TIMEOUT_MS });
     if (answer.status !== 200) {
-      const { code, detail } = problemOf(answer);
-      throw new SevError(code, detail);
+      const { code, detail, leftMs } = problemOf(answer);
+      throw leftMs === undefined ? new SevError(code, detail) : new TooEarlyError(code, detail, leftMs);
     }
     const parsed = signedBy.safeParse(answer.body);
     if (!parsed.success) {

@@ -17,6 +17,7 @@ import {
 import { SevError, messageOf } from '../errors.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
+import { TooEarlyError } from '../services/too-early.js';
 
 /** One organisation that may sign statements about a round: over HTTP, or in this process. */
 export interface StatementSource {
@@ -31,17 +32,37 @@ export interface Refusal {
   readonly mspId: string;
   readonly code: string;
   readonly detail: string;
+  /** Milliseconds after which it would, where it was only too early. */
+  readonly leftMs?: number;
 }
+
+/** How many organisations signed, of how many that have to, of how many there are. */
+interface Tally {
+  readonly signed: number;
+  readonly needed: number;
+  readonly members: number;
+}
+
+/** Least time before the same is asked again, so that an answer of 0 ms makes no busy loop. */
+const MIN_RETRY_MS = 20;
 
 /** Fewer than a majority signed. */
 export class StatementsError extends SevError {
   readonly refusals: readonly Refusal[];
+  /** After this time a majority may sign the same; undefined where time alone does not bring one. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(what: string, needed: number, refusals: readonly Refusal[]) {
+  constructor(what: string, { signed, needed, members }: Tally, refusals: readonly Refusal[]) {
     const reasons = refusals.map((r) => `${r.mspId} ${r.code}: ${r.detail}`).join('; ');
-    super('STATEMENTS_INSUFFICIENT', `no majority of ${String(needed)} organisations signed ${what}: ${reasons}`);
+    super(
+      'STATEMENTS_INSUFFICIENT',
+      `${String(needed)} of ${String(members)} organisations needed to sign ${what}, ${String(signed)} did: ${reasons}`,
+    );
     this.name = 'StatementsError';
     this.refusals = refusals;
+    const left = refusals.flatMap(({ leftMs }) => (leftMs === undefined ? [] : [leftMs])).sort((a, b) => a - b);
+    const last = left[needed - signed - 1];
+    this.retryAfterMs = last === undefined ? undefined : Math.max(MIN_RETRY_MS, last);
   }
 }
 
@@ -96,7 +117,8 @@ export class StatementGatherer {
     ask: (source: StatementSource) => Promise<SignedBy>,
     statementOf: (mspId: string) => Signable,
   ): Promise<readonly SignedBy[]> {
-    const needed = majorityOf(this.#consortium.organisations.length);
+    const members = this.#consortium.organisations.length;
+    const needed = majorityOf(members);
     return new Promise((resolve, reject) => {
       const signed: SignedBy[] = [];
       const refusals: Refusal[] = [];
@@ -104,7 +126,7 @@ export class StatementGatherer {
         if (signed.length >= needed) {
           resolve(signed.slice(0, needed));
         } else if (signed.length + refusals.length === this.#sources.length) {
-          reject(new StatementsError(what, needed, refusals));
+          reject(new StatementsError(what, { signed: signed.length, needed, members }, refusals));
         }
       };
       settle();
@@ -112,7 +134,12 @@ export class StatementGatherer {
         void this.#checked(source, ask, statementOf)
           .then((one) => signed.push(one))
           .catch((error: unknown) =>
-            refusals.push({ mspId: source.mspId, code: errorCode(error) ?? 'FAILED', detail: messageOf(error) }),
+            refusals.push({
+              mspId: source.mspId,
+              code: errorCode(error) ?? 'FAILED',
+              detail: messageOf(error),
+              ...(error instanceof TooEarlyError ? { leftMs: error.leftMs } : {}),
+            }),
           )
           .then(settle);
       }

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { TIME_MARGIN_MS, type RoundRecord } from '@sev/chaincode/api';
 import { Federation } from '../testing/federation.js';
-import { nextAction, type RoundView } from './step.js';
+import { ASK_LATER_MS, nextAction, type RoundView } from './step.js';
 
 const { task } = new Federation({ vehicles: 4, minimum: 2, target: 4, graceMs: 1_000 });
 const NOW = 1_000_000;
@@ -59,8 +59,22 @@ describe('nextAction', () => {
     expect(nextAction(view({ recorded: 2, waiting: 1, nowMs })).kind).to.equal('wait');
   });
 
-  it('aborts below the minimum cohort once the grace time is over', () => {
-    expect(nextAction(view({ recorded: 1, nowMs: NOW + 1_000 }))).to.include({ kind: 'abort', alone: false });
+  it('waits below the minimum cohort until a little after the deadline, then asks for the abort', () => {
+    const untilMs = open.deadlineMs + ASK_LATER_MS;
+    const wait = { kind: 'wait', untilMs, belowMinimum: true };
+    expect(nextAction(view({ recorded: 1, nowMs: NOW + 1_000 }))).to.deep.equal(wait);
+    expect(nextAction(view({ recorded: 1, nowMs: untilMs - 1 }))).to.deep.equal(wait);
+    expect(nextAction(view({ recorded: 1, nowMs: untilMs }))).to.include({ kind: 'abort', alone: false });
+  });
+
+  it('asks for what was too early again after the time left, at the latest when it needs nobody', () => {
+    const nowMs = open.deadlineMs + ASK_LATER_MS;
+    const tooEarly = { action: 'abort', untilMs: nowMs + 40 } as const;
+    expect(nextAction(view({ recorded: 1, nowMs, tooEarly }))).to.include({ kind: 'wait', untilMs: nowMs + 40 });
+    expect(nextAction(view({ recorded: 1, nowMs: nowMs + 40, tooEarly })).kind).to.equal('abort');
+    expect(nextAction(view({ recorded: 2, nowMs, tooEarly })).kind).to.equal('close');
+    const never = { action: 'abort', untilMs: Infinity } as const;
+    expect(nextAction(view({ recorded: 1, nowMs, tooEarly: never }))).to.include({ untilMs: AFTER_DEADLINE });
   });
 
   it('needs nobody else after the deadline', () => {

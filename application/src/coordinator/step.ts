@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { aloneAfterMs, type AbortReason, type RoundRecord, type Task } from '@sev/chaincode/api';
+import type { TooEarly } from './current-attempt.js';
 
 /** All that decides what a coordinator does next. Everything but the clock and the waiting envelopes is ledger state. */
 export interface RoundView {
@@ -20,18 +21,23 @@ export interface RoundView {
   readonly usable?: number;
   /** The last try to finalise found no majority. */
   readonly finaliseRefused: boolean;
+  /** What attesters last found too early. */
+  readonly tooEarly?: TooEarly;
   readonly nowMs: number;
 }
 
 /** What to do next. `alone`: the time for it has passed on every clock, so no statements of others are needed. */
 export type CoordinatorAction =
   | { readonly kind: 'open'; readonly round: number; readonly attempt: number; readonly baseModelHash: string }
-  | { readonly kind: 'wait'; readonly untilMs: number }
+  | { readonly kind: 'wait'; readonly untilMs: number; readonly belowMinimum?: true }
   | { readonly kind: 'close'; readonly alone: boolean }
   | { readonly kind: 'abort'; readonly reason: AbortReason; readonly alone: boolean }
   | { readonly kind: 'finalise' }
   | { readonly kind: 'done' }
   | { readonly kind: 'give-up'; readonly reason: string };
+
+/** Attesters see a round open a little after the ledger's time of it; asking them this much later spares a refusal. */
+export const ASK_LATER_MS = 250;
 
 /**
  * The coordinator as a pure function of what the ledger shows: a coordinator that starts in the middle of a round, or
@@ -84,9 +90,19 @@ function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction
     return { kind: 'wait', untilMs: aloneAfter };
   }
   if (view.recorded >= cohort.minimum) {
-    return { kind: 'close', alone };
+    const askAtMs = earliestMs(view, 'close', aloneAfter);
+    return !alone && view.nowMs < askAtMs ? { kind: 'wait', untilMs: askAtMs } : { kind: 'close', alone };
   }
-  return { kind: 'abort', reason: 'COHORT_TOO_SMALL', alone };
+  // A new attempt would find no more vehicles than this one, and cost two transactions: they have the whole round.
+  const askAtMs = Math.max(round.deadlineMs + ASK_LATER_MS, earliestMs(view, 'abort', aloneAfter));
+  return !alone && view.nowMs < askAtMs
+    ? { kind: 'wait', untilMs: askAtMs, belowMinimum: true }
+    : { kind: 'abort', reason: 'COHORT_TOO_SMALL', alone };
+}
+
+/** When attesters may be asked again; never later than the time from which nobody has to be asked. */
+function earliestMs({ tooEarly }: RoundView, action: TooEarly['action'], aloneAfter: number): number {
+  return tooEarly?.action === action ? Math.min(tooEarly.untilMs, aloneAfter) : 0;
 }
 
 function actionWhileClosed(view: RoundView, round: RoundRecord): CoordinatorAction {

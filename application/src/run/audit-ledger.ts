@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readConnectionProfile, type ConnectionProfile } from '../config/index.js';
-import { isDataLoss, verifyLedger, type AuditProgress, type AuditResult, type TrustAnchors } from '../auditor/index.js';
+import {
+  firstOf,
+  folderReader,
+  isDataLoss,
+  verifyLedger,
+  type AuditResult,
+  type CheckOptions,
+  type ObjectReader,
+  type TrustAnchors,
+} from '../auditor/index.js';
+import { EXIT, SevError, systemCode } from '../errors.js';
 import { FileStore, HttpStore, type ObjectStore } from '../store/index.js';
 import type { LedgerSession } from '../ledger/index.js';
 import type { Report } from '../report/report.js';
@@ -13,7 +24,39 @@ export function anchorsOfProfile(profile: ConnectionProfile): TrustAnchors {
 
 /** A store named by its address or by its folder. */
 export async function openStore(where: string): Promise<ObjectStore> {
-  return /^https?:\/\//.test(where) ? new HttpStore(where) : FileStore.open(where);
+  return isAddress(where) ? new HttpStore(where) : FileStore.open(where);
+}
+
+/**
+ * Stores to be audited, each named by its address or by its folder; nothing is created or changed in them.
+ *
+ * @throws SevError STORE_MISSING where there is no such folder.
+ */
+export async function openStoresToAudit(places: readonly string[]): Promise<ObjectReader> {
+  return firstOf(await Promise.all(places.map(storeToAudit)));
+}
+
+async function storeToAudit(where: string): Promise<ObjectReader> {
+  if (isAddress(where)) {
+    return new HttpStore(where);
+  }
+  const found = await stat(where).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') {
+      return undefined;
+    }
+    throw error;
+  });
+  if (found?.isDirectory() !== true) {
+    throw new SevError('STORE_MISSING', `${where}: no such folder`, {
+      hint: 'Name the folder or the address of the store, or leave the store out with --no-store.',
+      exitCode: EXIT.usage,
+    });
+  }
+  return folderReader(where);
+}
+
+function isAddress(where: string): boolean {
+  return /^https?:\/\//.test(where);
 }
 
 /** Folder of a store's objects within the homes of a machine that runs everything. */
@@ -21,25 +64,22 @@ export function storeFolder(homes: string): string {
   return join(homes, 'store', 'objects');
 }
 
-export interface AuditLedgerOptions {
+export interface AuditLedgerOptions extends CheckOptions {
   readonly session: LedgerSession;
-  readonly store?: ObjectStore;
   /** Hash of block 0 from a better source than the connection profile. */
   readonly genesisHash?: string;
-  readonly onProgress?: (progress: AuditProgress) => void;
 }
 
 /** Audits the ledger up to its present height through a session's gateway. */
 export async function auditLedger(options: AuditLedgerOptions): Promise<AuditResult> {
-  const { session, store, genesisHash, onProgress } = options;
+  const { session, genesisHash, ...check } = options;
   const anchors = anchorsOfProfile(await readConnectionProfile());
   const height = await knownHeight(session);
   return verifyLedger({
     anchors: genesisHash === undefined ? anchors : { ...anchors, genesisHash },
     blocks: session.blocks(height === undefined ? {} : { endBlock: height - 1n }),
     ...(height === undefined ? {} : { height: Number(height) }),
-    ...(store === undefined ? {} : { store }),
-    ...(onProgress === undefined ? {} : { onProgress }),
+    ...check,
   });
 }
 

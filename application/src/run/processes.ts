@@ -92,7 +92,7 @@ export class Programs {
     }
     const child = spawn(process.execPath, [SEV, ...args, '--json'], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, SEV_STOP_WITH_STDIN: '1' },
+      env: { SEV_LOG_LEVEL: 'warn', ...process.env, SEV_STOP_WITH_STDIN: '1' },
       // In a group of its own: Ctrl-C reaches the run, which then ends its programs in order.
       detached: true,
     });

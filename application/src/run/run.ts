@@ -6,11 +6,12 @@ import { inHome, type ConnectionProfile } from '../config/index.js';
 import { SevError } from '../errors.js';
 import { openWallet } from '../identity/index.js';
 import { learning, openSession, type LedgerSession } from '../ledger/index.js';
+import { counted } from '../report/plural.js';
 import type { Report, RoundReport } from '../report/report.js';
 import { writeReport } from '../report/write-report.js';
-import { FileStore, HttpStore } from '../store/index.js';
+import { HttpStore } from '../store/index.js';
 import { loadTable } from '../vehicle/data.js';
-import { auditLedger, auditReport, storeFolder } from './audit-ledger.js';
+import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
 import { reconcile } from './audited-rounds.js';
 import { computeBaselines } from './baselines.js';
 import { enrollFleet } from './fleet.js';
@@ -123,7 +124,7 @@ async function preparePlan({ plan, homes, events }: RunOptions): Promise<RunPlan
     return plan;
   }
   await savePlan(homes, plan); // An interrupted enrollment is resumed like everything else.
-  events.onStep(`enrolling ${String(plan.vehicles)} vehicles`);
+  events.onStep(`enrolling ${counted(plan.vehicles, 'vehicle')}`);
   const fleet = await enrollFleet({
     org: REGISTRAR_ORG,
     homes,
@@ -131,7 +132,7 @@ async function preparePlan({ plan, homes, events }: RunOptions): Promise<RunPlan
     count: plan.vehicles,
     onProgress: events.onEnrolled,
   });
-  events.onStep(`${String(fleet.enrolled)} vehicles enrolled, ${String(fleet.reused)} used again`);
+  events.onStep(`${counted(fleet.enrolled, 'vehicle')} enrolled, ${String(fleet.reused)} used again`);
   const complete = { ...plan, vehicleIds: [...fleet.vehicles] };
   await savePlan(homes, complete);
   return complete;
@@ -233,7 +234,7 @@ async function conclude(
 ): Promise<Concluded> {
   const { events, homes } = options;
   events.onStep('baselines and audit');
-  const store = await FileStore.open(storeFolder(homes));
+  const store = await openStoresToAudit([storeFolder(homes)]);
   const request = { plan: dataPlan(plan), seed: plan.seed, rounds: plan.rounds };
   const [baselines, audit] = await Promise.all([
     timed(() => computeBaselines(request)),
@@ -241,6 +242,8 @@ async function conclude(
       auditLedger({
         session,
         store,
+        // Objects of other tasks may lie in other stores, and were audited when their runs ended.
+        storeTaskId: plan.taskId,
         onProgress: ({ stage, done, total }) => {
           events.onAudit(done, total, stage);
         },

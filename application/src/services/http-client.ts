@@ -50,11 +50,13 @@ export async function postJson(
   }
 }
 
-/** The `{code, detail}` of a refusal, as services answer it. */
-export function problemOf(answer: JsonAnswer): { code: string; detail: string } {
+/** The `{code, detail}` of a refusal, as services answer it; `leftMs` where it was only too early. */
+export function problemOf(answer: JsonAnswer): { code: string; detail: string; leftMs?: number } {
   const { body } = answer;
   if (typeof body === 'object' && body !== null && 'code' in body && typeof body.code === 'string') {
-    return { code: body.code, detail: 'detail' in body && typeof body.detail === 'string' ? body.detail : '' };
+    const detail = 'detail' in body && typeof body.detail === 'string' ? body.detail : '';
+    const leftMs = 'leftMs' in body && typeof body.leftMs === 'number' && body.leftMs >= 0 ? body.leftMs : undefined;
+    return { code: body.code, detail, ...(leftMs === undefined ? {} : { leftMs }) };
   }
   return { code: 'SERVICE_FAILED', detail: `HTTP status ${String(answer.status)}` };
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { EXIT, SevError, messageOf, systemCode } from '../errors.js';
 import { failureFields, type ServiceLog } from './log.js';
+import { TooEarlyError } from './too-early.js';
 
 /** Largest request body: 1 MB. */
 export const MAX_BODY_BYTES = 1_000_000;
@@ -52,7 +53,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (problem.status >= 500 && problem.status !== 503) {
       options.log.error(failureFields(error), 'a request failed');
     }
-    response.status(problem.status).json({ code: problem.code, detail: problem.detail });
+    response.status(problem.status).json({
+      code: problem.code,
+      detail: problem.detail,
+      ...(error instanceof TooEarlyError ? { leftMs: error.leftMs } : {}),
+    });
   });
   const server = createServer(app);
   await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');

@@ -41,6 +41,7 @@ export interface FederationOptions {
   readonly minimum?: number;
   readonly target?: number;
   readonly graceMs?: number;
+  readonly roundMs?: number;
   readonly now?: () => number;
 }
 
@@ -79,7 +80,7 @@ export class Federation {
       },
       privacy: 'plain',
       cohort: { minimum: options.minimum ?? 1, target: options.target ?? count },
-      deadlines: { graceMs: options.graceMs ?? 60_000, roundMs: 600_000 },
+      deadlines: { graceMs: options.graceMs ?? 60_000, roundMs: options.roundMs ?? 600_000 },
       plannedRounds: 3,
     };
     const publicKeys = new Map<string, KeyObject>();

@@ -121,7 +121,7 @@ export class Courier {
     }
     try {
       await this.#options.pool.record({ ...round, envelope }, signal);
-      this.#options.log.info({ vehicleId, round: round.round }, 'recorded without a coordinator');
+      this.#options.log.debug({ vehicleId, round: round.round }, 'recorded without a coordinator');
       return 'recorded';
     } catch (error) {
       const kind = faultKind(error);
