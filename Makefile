@@ -17,10 +17,10 @@ SEV := node application/bin/sev.js
         test test-full lint format bench audit clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  rounds takes TASK=$(TASK) DATA=<csv, default generated> VEHICLES=$(VEHICLES) ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
-	@echo '  network-up takes NETWORK=auto|fabric|embedded'
+	@echo '  network-up takes NETWORK=auto|embedded'
 
 # The lock file npm leaves in node_modules is newer than ours once the install is done.
 node_modules/.package-lock.json: package-lock.json package.json $(wildcard */package.json)
@@ -30,6 +30,7 @@ node_modules/.package-lock.json: package-lock.json package.json $(wildcard */pac
 install: node_modules/.package-lock.json ## install the dependencies (npm ci)
 
 build: install ## compile everything
+	@test -e application/dist/.tsbuildinfo || echo 'compiling, about half a minute the first time'
 	@npx tsc -b
 
 demo: network-up ## the main job: 20 vehicles, 10 rounds of task price, audit, table and plot

@@ -160,7 +160,7 @@ export interface UpdateRecord {
 /**
  * Why a round is given up.
  *
- * - `COHORT_TOO_SMALL`: open, with fewer updates than the minimum after the grace time; closed, with fewer usable ones.
+ * - `COHORT_TOO_SMALL`: open, with fewer updates than the minimum at the deadline; closed, with fewer usable ones.
  * - `NO_MAJORITY`: closed, and not finalised within the time of a round since.
  * - `OPERATOR`: somebody decided it. No program signs it for an organisation.
  */
