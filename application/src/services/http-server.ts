@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
-import { EXIT, SevError, messageOf, systemCode } from '../errors.js';
+import { SevError, messageOf } from '../errors.js';
+import { closeServer, listen } from '../http/listen.js';
 import { failureFields, type ServiceLog } from './log.js';
 import { TooEarlyError } from './too-early.js';
 
@@ -60,13 +60,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     });
   });
   const server = createServer(app);
-  await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
-  const address = server.address() as AddressInfo;
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return {
-    url: `http://${host}:${String(address.port)}`,
-    close: () => closeServer(server),
-  };
+  const url = await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
+  return { url, close: () => closeServer(server) };
 }
 
 function boundRequests(maximum: number): (request: Request, response: Response, next: NextFunction) => void {
@@ -80,37 +75,6 @@ function boundRequests(maximum: number): (request: Request, response: Response, 
     response.once('close', () => underWay--);
     next();
   };
-}
-
-async function listen(server: Server, port: number, host: string): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, resolve);
-    });
-  } catch (error) {
-    if (systemCode(error) !== 'EADDRINUSE') {
-      throw error;
-    }
-    throw new SevError('PORT_IN_USE', `Port ${String(port)} on ${host} is in use`, {
-      hint: 'Take another with --port, or 0 for any free one.',
-      exitCode: EXIT.usage,
-      cause: error,
-    });
-  }
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.close((error) => {
-      if (error === undefined || systemCode(error) === 'ERR_SERVER_NOT_RUNNING') {
-        resolve();
-      } else {
-        reject(error);
-      }
-    });
-    server.closeIdleConnections();
-  });
 }
 
 const COMMON_STATUS: Readonly<Record<string, number>> = {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { NextFunction, Request, Response } from 'express';
 import { sha256Hex } from '@sev/chaincode/api';
-import { EXIT, SevError, messageOf, systemCode } from '../errors.js';
+import { EXIT, SevError, messageOf } from '../errors.js';
+import { closeServer, listen } from '../http/listen.js';
 import { FileStore } from './file-store.js';
 import { encodeFrame, readRequest } from './frames.js';
 import {
@@ -116,36 +116,8 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
   });
 
   const server = createServer(app);
-  const host = options.host ?? '127.0.0.1';
-  const port = options.port ?? 0;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  }).catch((error: unknown) => {
-    throw systemCode(error) === 'EADDRINUSE'
-      ? new SevError('PORT_IN_USE', `Port ${String(port)} on ${host} is in use`, {
-          hint: 'Take another with --port, or 0 for any free one.',
-          exitCode: EXIT.usage,
-          cause: error,
-        })
-      : error;
-  });
-  const address = server.address() as AddressInfo;
-  return {
-    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${String(address.port)}`,
-    store,
-    close: () =>
-      new Promise((resolve, reject) => {
-        server.close((error) => {
-          if (error === undefined) {
-            resolve();
-          } else {
-            reject(error);
-          }
-        });
-        server.closeIdleConnections();
-      }),
-  };
+  const url = await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
+  return { url, store, close: () => closeServer(server) };
 }
 
 /** What the store cannot give is marked; asked for alone it is answered with the reason. */
