@@ -23,7 +23,7 @@ export class Sandbox {
     this.homes = join(folder, 'homes');
     this.#environment = {
       ...process.env,
-      NETWORK: 'embedded',
+      NETWORK: process.env['NETWORK'] === 'fabric' ? 'fabric' : 'embedded',
       NO_COLOR: '1',
       SEV_NETWORK_HOME: this.networkHome,
       SEV_HOMES: this.homes,

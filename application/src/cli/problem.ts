@@ -35,7 +35,16 @@ const BY_CODE: Readonly<Record<string, { readonly exitCode: number; readonly hin
   },
   PORT_OFFSET_INVALID: { exitCode: EXIT_CODES.usage.code },
   NETWORK_KIND_INVALID: { exitCode: EXIT_CODES.usage.code },
-  FABRIC_NOT_SUPPORTED: { exitCode: EXIT_CODES.usage.code, hint: 'Use NETWORK=embedded.' },
+  FABRIC_MISSING: { exitCode: EXIT_CODES.usage.code },
+  FABRIC_VERSION: { exitCode: EXIT_CODES.usage.code },
+  PROGRAM_FAILED: {
+    exitCode: EXIT_CODES.failure.code,
+    hint: '`sev network doctor` looks for the usual causes; `sev network logs` shows what the nodes say.',
+  },
+  CHAINCODE_INVALID: { exitCode: EXIT_CODES.usage.code },
+  APPROVALS_MISSING: { exitCode: EXIT_CODES.refused.code, hint: 'Run the command again when they have approved it.' },
+  CHANNEL_MISSING: { exitCode: EXIT_CODES.usage.code },
+  NOT_SUPPORTED: { exitCode: EXIT_CODES.usage.code },
   NETWORK_START_FAILED: {
     exitCode: EXIT_CODES.failure.code,
     hint: 'Mend what the message names and run `sev network up` again; the log of the network tells more.',

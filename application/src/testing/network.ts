@@ -33,6 +33,9 @@ export interface TestNetwork {
   restart(): Promise<void>;
 }
 
+/** The suite runs on the embedded network, unless it is asked to run on Fabric. */
+const TEST_NETWORK = process.env['SEV_TEST_NETWORK'] ?? 'embedded';
+
 let started: Promise<TestNetwork> | undefined;
 let stop: (() => Promise<void>) | undefined;
 
@@ -51,6 +54,7 @@ async function start(): Promise<TestNetwork> {
   const homes = join(directory, 'homes');
   const sessions: LedgerSession[] = [];
   process.env['SEV_PORT_OFFSET'] = 'ephemeral';
+  process.env['NETWORK'] = TEST_NETWORK;
   stop = async () => {
     sessions.forEach((session) => {
       session.close();

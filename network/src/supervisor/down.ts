@@ -32,7 +32,7 @@ async function stop(paths: NetworkPaths, progress: (message: string) => void): P
     }
   }
   if (!(await killOrphans(background))) {
-    throw new NetworkError('NETWORK_STOP_FAILED', `chaincode processes of ${background.pid.toString()} do not end`);
+    throw new NetworkError('NETWORK_STOP_FAILED', `processes that ${background.pid.toString()} left do not end`);
   }
   await rm(paths.processFile, { force: true });
 }

@@ -9,6 +9,8 @@ import { isAlive } from './process.js';
 const processSchema = z.object({
   pid: z.int().positive(),
   startTime: z.string(),
+  /** What it is doing on its way up. */
+  phase: z.string().optional(),
   /** Where the process answers for its status, once it is ready; the token keeps other users of the machine out. */
   status: z.object({ url: z.url(), token: z.string() }).optional(),
 });
@@ -30,6 +32,19 @@ const statusSchema = z.object({
   genesisHash: z.string(),
   startedAtMs: z.int(),
   chaincode: z.array(z.object({ mspId: z.string(), pid: z.int().optional(), running: z.boolean() })),
+  /** Processes of a native network. */
+  nodes: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(['ca', 'orderer', 'peer', 'chaincode']),
+      organisation: z.string(),
+      address: z.string(),
+      pid: z.int().optional(),
+      running: z.boolean(),
+      restarts: z.int(),
+      log: z.string(),
+    }),
+  ),
 });
 
 /** What a running network answers when it is asked for its status. */

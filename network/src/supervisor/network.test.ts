@@ -38,7 +38,11 @@ describe('A network in the background', function () {
   this.timeout(120_000);
   // A blank in the path: nothing on the way may split it.
   const directory = mkdtempSync(join(tmpdir(), 'sev network '));
-  const options = { home: join(directory, 'home'), topologyPath: join(directory, 'consortium.yaml') };
+  const options = {
+    home: join(directory, 'home'),
+    topologyPath: join(directory, 'consortium.yaml'),
+    network: 'embedded' as const,
+  };
   const paths = networkPaths(options.home);
   const offsetBefore = process.env['SEV_PORT_OFFSET'];
 

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { NetworkError } from '../errors.js';
 import { withLock } from './lock.js';
+import type { NetworkKind } from '../topology/ports.js';
 import { networkPaths, type NetworkPaths } from './paths.js';
 
 /** What all commands on a network take. */
@@ -10,6 +11,8 @@ export interface NetworkOptions {
   readonly topologyPath?: string;
   /** Home of the network; default: SEV_NETWORK_HOME, else `.network` in the working directory. */
   readonly home?: string;
+  /** Kind of network to bring up; default: NETWORK, else auto. */
+  readonly network?: 'auto' | NetworkKind;
   /** Told what is being done, in words. */
   readonly onProgress?: (message: string) => void;
 }
@@ -26,8 +29,9 @@ export function topologyFile(options: NetworkOptions): string {
 export async function asOnlyCommand<T>(
   options: NetworkOptions,
   command: (paths: NetworkPaths) => Promise<T>,
+  kind?: NetworkKind,
 ): Promise<T> {
-  const paths = networkPaths(options.home);
+  const paths = networkPaths(options.home, kind);
   const outcome = await withLock(paths.commandLock, COMMAND_WAIT_MS, () => command(paths));
   if (outcome === undefined) {
     throw new NetworkError('NETWORK_BUSY', `another command is working on the network in ${paths.home}; try again`);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { NetworkKind } from '../topology/ports.js';
 
 /** Where a network keeps its files. */
 export interface NetworkPaths {
+  readonly kind: NetworkKind;
   /** What applications read, and everything else in it. */
   readonly home: string;
   /** Public: addresses and certificates. */
@@ -11,7 +14,7 @@ export interface NetworkPaths {
   readonly organisations: string;
   /** Held while a command brings the network up, down or away. It outlives `clean`: a lock that is deleted is none. */
   readonly commandLock: string;
-  /** State of the embedded network: crypto, registrations, ledger, logs. Deleted as one. */
+  /** State of the network: crypto, registrations, ledger, logs. Deleted as one. */
   readonly state: string;
   readonly stateFile: string;
   /** Held by the background process. */
@@ -23,15 +26,23 @@ export interface NetworkPaths {
   readonly processFile: string;
   readonly failureFile: string;
   readonly log: string;
-  /** State of a native Fabric network, which is never touched from here. */
-  readonly fabricState: string;
+  /** Where a network of the other kind would have its state, which is never touched from here. */
+  readonly otherState: string;
 }
 
-/** @param home default: SEV_NETWORK_HOME, else `.network` in the working directory */
-export function networkPaths(home?: string): NetworkPaths {
+/** The other kind of network. */
+const OTHER = { embedded: 'fabric', fabric: 'embedded' } as const;
+
+/**
+ * @param home default: SEV_NETWORK_HOME, else `.network` in the working directory
+ * @param kind default: that of the state that lies there, else embedded
+ */
+export function networkPaths(home?: string, kind?: NetworkKind): NetworkPaths {
   const root = resolve(home ?? (process.env['SEV_NETWORK_HOME'] || '.network'));
-  const state = join(root, 'embedded');
+  const settled = kind ?? (existsSync(join(root, 'fabric')) ? 'fabric' : 'embedded');
+  const state = join(root, settled);
   return {
+    kind: settled,
     home: root,
     profile: join(root, 'connection.json'),
     organisations: join(root, 'organisations'),
@@ -45,7 +56,7 @@ export function networkPaths(home?: string): NetworkPaths {
     processFile: join(state, 'process.json'),
     failureFile: join(state, 'failure.json'),
     log: join(state, 'network.log'),
-    fabricState: join(root, 'fabric'),
+    otherState: join(root, OTHER[settled]),
   };
 }
 

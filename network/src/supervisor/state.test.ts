@@ -66,7 +66,7 @@ describe('The state directory of a network', () => {
     expect(await codeOf(prepareState(paths, topology, 0))).to.equal('STATE_FOREIGN');
     mkdirSync(paths.crypto);
     expect(await codeOf(prepareState(paths, topology, 0))).to.equal('accepted');
-    mkdirSync(paths.fabricState);
+    mkdirSync(paths.otherState);
     expect(await codeOf(readState(paths))).to.equal('STATE_FOREIGN');
   });
 

@@ -12,15 +12,26 @@ import { formatJson, JsonFileError, readJson } from './json.js';
 import type { NetworkPaths } from './paths.js';
 
 const SCHEMA_VERSION = 1;
-const KIND = 'sev-embedded-network';
+const kindOf = (paths: NetworkPaths) => `sev-${paths.kind}-network` as const;
 
-const ports = z.object({ gateway: z.int(), ca: z.int(), chaincode: z.int() });
-const marker = z.object({ kind: z.literal(KIND), schemaVersion: z.int() });
+const ports = z.object({
+  gateway: z.int(),
+  ca: z.int(),
+  chaincode: z.int(),
+  peerOperations: z.int().optional(),
+  caOperations: z.int().optional(),
+  orderer: z.int().optional(),
+  ordererAdmin: z.int().optional(),
+  ordererOperations: z.int().optional(),
+});
+const marker = z.object({ kind: z.enum(['sev-embedded-network', 'sev-fabric-network']), schemaVersion: z.int() });
 const schema = marker.extend({
   schemaVersion: z.literal(SCHEMA_VERSION),
   name: z.string(),
   channel: z.string(),
   organisations: z.array(z.object({ name: z.string(), mspId: z.string() })),
+  /** Names of the organisations whose nodes run from here; all of them where it is missing. */
+  members: z.array(z.string()).optional(),
   portPlan: z.object({
     offset: z.union([z.int(), z.literal('ephemeral')]),
     ports: z.record(z.string(), ports),
@@ -52,8 +63,11 @@ async function entries(paths: NetworkPaths): Promise<string[]> {
 
 /** Reads the state directory's description. @throws NetworkError STATE_FOREIGN when it is not one of this version's */
 export async function readState(paths: NetworkPaths): Promise<NetworkState | undefined> {
-  if (existsSync(paths.fabricState)) {
-    throw new NetworkError('STATE_FOREIGN', `${paths.fabricState} holds a native Fabric network; choose another home`);
+  if (existsSync(paths.otherState)) {
+    throw new NetworkError(
+      'STATE_FOREIGN',
+      `${paths.otherState} holds a network of another kind; remove it with clean, or choose another home`,
+    );
   }
   try {
     const described = await readJson(paths.stateFile, marker);
@@ -68,6 +82,9 @@ export async function readState(paths: NetworkPaths): Promise<NetworkState | und
         paths,
         `was written by a newer version (schema ${described.schemaVersion.toString()}, this one knows ${SCHEMA_VERSION.toString()})`,
       );
+    }
+    if (described.kind !== kindOf(paths)) {
+      throw foreign(paths, `is the state of a ${described.kind}`);
     }
     return await readJson(paths.stateFile, schema);
   } catch (error) {
@@ -103,19 +120,22 @@ export async function prepareState(
   paths: NetworkPaths,
   topology: Topology,
   offset: PortOffset | undefined,
+  members?: readonly string[],
 ): Promise<NetworkState> {
   const existing = await readState(paths);
   if (existing !== undefined) {
     checkStateFits(paths, existing, topology);
   }
   const { name, channel, organisations } = topology;
+  const runs = members ?? existing?.members;
   const state: NetworkState = {
-    kind: KIND,
+    kind: kindOf(paths),
     schemaVersion: SCHEMA_VERSION,
     name,
     channel,
     organisations: organisations.map((organisation) => ({ name: organisation.name, mspId: organisation.mspId })),
-    portPlan: await planPorts(topology, offset, existing?.portPlan),
+    portPlan: await planPorts(topology, offset, existing?.portPlan, paths.kind),
+    ...(runs === undefined ? {} : { members: [...runs] }),
     createdAtMs: existing?.createdAtMs ?? Date.now(),
   };
   await mkdir(paths.state, { recursive: true, mode: 0o700 });

@@ -8,7 +8,7 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 
 /** Answers for the status of the network on a free port of loopback, to those who know the token. */
 export async function startStatusServer(
-  status: () => LiveStatus,
+  status: () => Promise<LiveStatus>,
 ): Promise<{ address: NonNullable<BackgroundProcess['status']>; close(): Promise<void> }> {
   const token = randomBytes(24).toString('base64url');
   const expected = digest(`Bearer ${token}`);
@@ -17,7 +17,10 @@ export async function startStatusServer(
       response.writeHead(401).end();
       return;
     }
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(status()));
+    status().then(
+      (live) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(live)),
+      () => response.writeHead(500).end(),
+    );
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

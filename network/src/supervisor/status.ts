@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { livingProcess, probe, type LiveStatus } from './handshake.js';
 import type { NetworkOptions } from './options.js';
 import { networkPaths, type NetworkPaths } from './paths.js';
-import { loadConnectionProfile } from './profile.js';
+import { loadConnectionProfile, type ConnectionProfile } from './profile.js';
 import { readState, type NetworkState } from './state.js';
 
 /** One organisation's part of the network. */
@@ -37,6 +37,8 @@ export interface NetworkStatus {
   readonly problem: string | undefined;
   readonly startedAtMs: number | undefined;
   readonly organisations: readonly OrganisationStatus[];
+  /** Processes of a native network, while it runs. */
+  readonly nodes: LiveStatus['nodes'];
   readonly home: string;
   readonly profile: string;
   readonly log: string;
@@ -55,6 +57,30 @@ function organisationsOf(state: NetworkState, live: LiveStatus | undefined): Org
   });
 }
 
+type Description = Pick<
+  NetworkStatus,
+  'running' | 'trust' | 'name' | 'channel' | 'height' | 'genesisHash' | 'startedAtMs' | 'organisations' | 'nodes'
+>;
+
+/** What the state, a running network and its profile say. */
+function describe(
+  state: NetworkState | undefined,
+  live: LiveStatus | undefined,
+  profile: ConnectionProfile | undefined,
+): Description {
+  return {
+    running: live !== undefined,
+    trust: profile?.network.trust ?? 'single-operator',
+    name: state?.name,
+    channel: state?.channel,
+    height: live?.height,
+    genesisHash: live?.genesisHash ?? profile?.genesisHash,
+    startedAtMs: live?.startedAtMs,
+    organisations: state === undefined ? [] : organisationsOf(state, live),
+    nodes: live?.nodes ?? [],
+  };
+}
+
 /** @throws NetworkError STATE_FOREIGN */
 export async function statusOf(paths: NetworkPaths): Promise<NetworkStatus> {
   const state = await readState(paths);
@@ -62,17 +88,10 @@ export async function statusOf(paths: NetworkPaths): Promise<NetworkStatus> {
   const { live, problem } = await probe(background);
   const profile = existsSync(paths.profile) ? await loadConnectionProfile(paths.profile) : undefined;
   return {
-    running: live !== undefined,
-    kind: 'embedded',
-    trust: 'single-operator',
-    name: state?.name,
-    channel: state?.channel,
-    height: live?.height,
-    genesisHash: live?.genesisHash ?? profile?.genesisHash,
+    ...describe(state, live, profile),
+    kind: paths.kind,
     pid: background?.pid,
     problem,
-    startedAtMs: live?.startedAtMs,
-    organisations: state === undefined ? [] : organisationsOf(state, live),
     home: paths.home,
     profile: paths.profile,
     log: paths.log,

@@ -16,10 +16,10 @@ import { killOrphans, sendSignal } from './process.js';
 import { checkStateFits, prepareState, readState, sweepDeleted } from './state.js';
 import { statusOf, type NetworkStatus } from './status.js';
 
-const READY_DEADLINE_MS = 90_000;
+const READY_DEADLINE_MS = 180_000;
 const LOG_ROTATE_BYTES = 16 * 1024 * 1024;
 const LOG_TAIL_BYTES = 2_000;
-const BACKGROUND_PROGRAM = fileURLToPath(new URL('../embedded/main.js', import.meta.url));
+const BACKGROUND_PROGRAM = fileURLToPath(new URL('./main.js', import.meta.url));
 
 /** Starts the background process: its own session, its output in the log, nothing of its parent's kept open. */
 async function spawnBackground(paths: NetworkPaths, topology: Topology): Promise<ChildProcess> {
@@ -28,7 +28,7 @@ async function spawnBackground(paths: NetworkPaths, topology: Topology): Promise
   }
   const log = await open(paths.log, 'a', 0o600);
   try {
-    const child = spawn(process.execPath, [BACKGROUND_PROGRAM, paths.home, topology.file], {
+    const child = spawn(process.execPath, [BACKGROUND_PROGRAM, paths.home, topology.file, paths.kind], {
       cwd: paths.home,
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
@@ -59,10 +59,20 @@ async function isReady(paths: NetworkPaths): Promise<boolean> {
  * @returns whether it is ready; if not, another process holds the state
  * @throws NetworkError with what the process gave as its reason, or with the end of its log
  */
-async function awaitStarted(paths: NetworkPaths, child: ChildProcess): Promise<boolean> {
+async function awaitStarted(
+  paths: NetworkPaths,
+  child: ChildProcess,
+  progress: (message: string) => void,
+): Promise<boolean> {
+  let phase: string | undefined;
   const outcome = await poll(async () => {
     if (await isReady(paths)) {
       return 'ready';
+    }
+    const now = (await readProcess(paths))?.phase;
+    if (now !== undefined && now !== phase) {
+      progress(now);
+      phase = now;
     }
     return child.exitCode !== null || child.signalCode !== null ? 'ended' : undefined;
   }, READY_DEADLINE_MS);
@@ -105,14 +115,14 @@ async function start(paths: NetworkPaths, topology: Topology, progress: (message
   if (dead !== undefined) {
     progress('the network did not end in order; clearing up and starting it again');
     if (!(await killOrphans(dead))) {
-      throw new NetworkError('NETWORK_STOP_FAILED', `chaincode processes of ${dead.pid.toString()} do not end`);
+      throw new NetworkError('NETWORK_STOP_FAILED', `processes that ${dead.pid.toString()} left do not end`);
     }
   }
   await prepareState(paths, topology, parsePortOffset(process.env['SEV_PORT_OFFSET']));
   await rm(paths.failureFile, { force: true });
   await rm(paths.processFile, { force: true });
   progress(`starting the network "${topology.name}": ${topology.organisations.length.toString()} organisations`);
-  return awaitStarted(paths, await spawnBackground(paths, topology));
+  return awaitStarted(paths, await spawnBackground(paths, topology), progress);
 }
 
 /** @returns whether the network is ready */
@@ -136,20 +146,24 @@ async function bringUp(paths: NetworkPaths, topology: Topology, progress: (messa
  */
 export async function networkUp(options: NetworkOptions = {}): Promise<NetworkStatus> {
   const progress = options.onProgress ?? (() => undefined);
-  const choice = chooseNetwork();
+  const choice = await chooseNetwork(options.network, undefined, options.home);
   progress(`network: ${choice.kind} (${choice.reason})`);
-  const topology = loadTopology(topologyFile(options));
-  await asOnlyCommand(options, async (paths) => {
-    await sweepDeleted(paths);
-    // A process may be on its way up or down that nobody here started (its command was killed, or it got a signal).
-    const ready = await poll(
-      async () => ((await bringUp(paths, topology, progress)) ? true : undefined),
-      READY_DEADLINE_MS,
-    );
-    if (ready === undefined) {
-      throw new NetworkError('NETWORK_START_FAILED', `another process holds ${paths.state}; run down, then up`);
-    }
-  });
+  const topology = loadTopology(topologyFile(options), choice.kind);
+  await asOnlyCommand(
+    options,
+    async (paths) => {
+      await sweepDeleted(paths);
+      // A process may be on its way up or down that nobody here started (its command was killed, or it got a signal).
+      const ready = await poll(
+        async () => ((await bringUp(paths, topology, progress)) ? true : undefined),
+        READY_DEADLINE_MS,
+      );
+      if (ready === undefined) {
+        throw new NetworkError('NETWORK_START_FAILED', `another process holds ${paths.state}; run down, then up`);
+      }
+    },
+    choice.kind,
+  );
   const status = await statusOf(networkPaths(options.home));
   if (!status.running) {
     const problem = status.problem ?? 'its process ended';

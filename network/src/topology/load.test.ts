@@ -55,6 +55,8 @@ describe('A topology file', () => {
       'RegulatorMSP',
     ]);
     expect(topology.ordering).to.deep.equal({
+      consensus: 'bft',
+      blockIntervalMs: 200,
       batchTimeoutMs: 5,
       maxMessageCount: 500,
       preferredMaxBytes: 2_097_152,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import { systemErrorCode, TopologyError } from '../errors.js';
-import { topologySchema, type Topology } from './schema.js';
+import { nativeTopologySchema, topologySchema, type Topology } from './schema.js';
 
 function readText(file: string): string {
   try {
@@ -38,9 +38,10 @@ function nameOf(path: readonly PropertyKey[]): string {
 
 /**
  * Reads a topology file (YAML). Relative paths in it are resolved against its folder.
+ * @param network for which it has to do; a native network needs more than the embedded one
  * @throws TopologyError naming file, line and field
  */
-export function loadTopology(path: string): Topology {
+export function loadTopology(path: string, network: 'embedded' | 'fabric' = 'embedded'): Topology {
   const file = resolve(path);
   const text = readText(file);
   const lines = new LineCounter();
@@ -50,7 +51,7 @@ export function loadTopology(path: string): Topology {
     const [first = 'not YAML'] = syntaxError.message.split('\n');
     throw new TopologyError(file, lines.linePos(syntaxError.pos[0]).line, first, { cause: syntaxError });
   }
-  const result = topologySchema.safeParse(document.toJS());
+  const result = (network === 'fabric' ? nativeTopologySchema : topologySchema).safeParse(document.toJS());
   if (!result.success) {
     const [issue] = result.error.issues;
     const issuePath = issue?.path ?? [];

@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { NetworkError, systemErrorCode } from '../errors.js';
-import type { Topology } from './schema.js';
+import type { OrganisationTopology, Topology } from './schema.js';
 
 const HOST = '127.0.0.1';
 /**
@@ -11,14 +11,35 @@ const HOST = '127.0.0.1';
  */
 const EPHEMERAL_RANGE = [20_000, 32_000] as const;
 const MAX_PORT = 65_535;
-const PORT_KINDS = ['gateway', 'ca', 'chaincode'] as const;
 
 /** Ports of one organisation. */
 export interface OrganisationPorts {
   readonly gateway: number;
   readonly ca: number;
-  /** 0 lets the network pick a free one at each start: nobody else has to know it. */
+  /** 0 lets the embedded network pick a free one at each start: nobody else has to know it. */
   readonly chaincode: number;
+  /** The others are those of native networks. */
+  readonly peerOperations?: number | undefined;
+  readonly caOperations?: number | undefined;
+  readonly orderer?: number | undefined;
+  readonly ordererAdmin?: number | undefined;
+  readonly ordererOperations?: number | undefined;
+}
+
+/** Networks by what runs them; they need different ports. */
+export type NetworkKind = 'embedded' | 'fabric';
+
+/** The ports that an organisation asks for, by what they are for. */
+function askedPorts({ ports, orderer }: OrganisationTopology, network: NetworkKind): OrganisationPorts {
+  const { gateway, ca, chaincode, peerOperations, caOperations } = ports;
+  if (network === 'embedded') {
+    return { gateway, ca, chaincode };
+  }
+  const node =
+    orderer === undefined
+      ? {}
+      : { orderer: orderer.port, ordererAdmin: orderer.admin, ordererOperations: orderer.operations };
+  return { gateway, ca, chaincode, peerOperations, caOperations, ...node };
 }
 
 /** What SEV_PORT_OFFSET says: a number to add, or free ports. */
@@ -64,7 +85,8 @@ export async function isPortFree(port: number): Promise<boolean> {
   });
 }
 
-async function freePort(taken: Set<number>): Promise<number> {
+/** A port of loopback that nobody listens on, not one of those taken; it is added to them. */
+export async function pickFreePort(taken: Set<number>): Promise<number> {
   for (;;) {
     const port = randomInt(...EPHEMERAL_RANGE);
     if (!taken.has(port) && (await isPortFree(port))) {
@@ -95,6 +117,7 @@ export async function planPorts(
   topology: Topology,
   asked: PortOffset | undefined,
   remembered: PortPlan | undefined,
+  network: NetworkKind = 'embedded',
 ): Promise<PortPlan> {
   const offset = asked ?? remembered?.offset ?? 0;
   if (offset === 'ephemeral') {
@@ -103,37 +126,54 @@ export async function planPorts(
     }
     const taken = new Set<number>();
     const ports: Record<string, OrganisationPorts> = {};
-    for (const { name } of topology.organisations) {
-      ports[name] = { gateway: await freePort(taken), ca: await freePort(taken), chaincode: 0 };
+    for (const organisation of topology.organisations) {
+      const asked = askedPorts(organisation, network);
+      ports[organisation.name] = await mapPorts(asked, (_, kind) =>
+        network === 'embedded' && kind === 'chaincode' ? 0 : pickFreePort(taken),
+      );
     }
     return { offset, ports };
   }
-  const entries = topology.organisations.map(({ name, ports }) => {
-    const move = (kind: keyof OrganisationPorts): number => shifted(ports[kind], offset, `${kind} of "${name}"`);
-    return [name, { gateway: move('gateway'), ca: move('ca'), chaincode: move('chaincode') }] as const;
-  });
-  return { offset, ports: Object.fromEntries(entries) };
+  const ports: Record<string, OrganisationPorts> = {};
+  for (const organisation of topology.organisations) {
+    const { name } = organisation;
+    const asked = askedPorts(organisation, network);
+    ports[name] = await mapPorts(asked, (port, kind) => shifted(port, offset, `${kind} of "${name}"`));
+  }
+  return { offset, ports };
+}
+
+async function mapPorts(
+  ports: OrganisationPorts,
+  change: (port: number, kind: string) => number | Promise<number>,
+): Promise<OrganisationPorts> {
+  const changed: Record<string, number> = {};
+  for (const [kind, port] of Object.entries(ports) as [string, number | undefined][]) {
+    if (port !== undefined) {
+      changed[kind] = await change(port, kind);
+    }
+  }
+  return changed as unknown as OrganisationPorts;
 }
 
 /** Where a port comes from, and what to do about it. */
-function settingOf(
-  topology: Topology,
-  offset: PortOffset,
-  organisation: string,
-  kind: keyof OrganisationPorts,
-): string {
+function settingOf(topology: Topology, offset: PortOffset, organisation: string, kind: string): string {
   if (offset === 'ephemeral') {
     return `picked for ${kind} of "${organisation}" by SEV_PORT_OFFSET=ephemeral; stop that program, or set another SEV_PORT_OFFSET`;
   }
   const moved = offset === 0 ? '' : ` + SEV_PORT_OFFSET=${offset.toString()}`;
-  return `organisations.${organisation}.ports.${kind} of ${topology.file}${moved}; stop that program, change the setting, or set SEV_PORT_OFFSET`;
+  const setting = kind.startsWith('orderer') ? `orderer (${kind})` : `ports.${kind}`;
+  return `organisations.${organisation}.${setting} of ${topology.file}${moved}; stop that program, change the setting, or set SEV_PORT_OFFSET`;
 }
 
 /** Refuses a plan with a port that another program listens on. @throws NetworkError PORT_IN_USE naming port and setting */
-export async function checkPortsFree(topology: Topology, plan: PortPlan): Promise<void> {
-  for (const { name } of topology.organisations) {
-    for (const kind of PORT_KINDS) {
-      const port = plan.ports[name]?.[kind] ?? 0;
+export async function checkPortsFree(
+  topology: Topology,
+  plan: PortPlan,
+  members = topology.organisations.map(({ name }) => name),
+): Promise<void> {
+  for (const name of members) {
+    for (const [kind, port] of Object.entries(plan.ports[name] ?? {}) as [string, number][]) {
       if (port !== 0 && !(await isPortFree(port))) {
         const setting = settingOf(topology, plan.offset, name, kind);
         throw new NetworkError('PORT_IN_USE', `port ${port.toString()} is in use by another program (${setting})`);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The background process of the embedded network: `main.js HOME TOPOLOGY`. Its output is the network's log.
+// The background process of a network: `main.js HOME TOPOLOGY KIND`. Its output is the network's log.
 import { pino } from 'pino';
 import { NETWORK_ERROR_CODES, type NetworkErrorCode } from '../errors.js';
-import { runNetwork } from '../supervisor/background.js';
-import { writeFailure } from '../supervisor/handshake.js';
-import { networkPaths } from '../supervisor/paths.js';
+import type { NetworkKind } from '../topology/ports.js';
+import { runNetwork } from './background.js';
+import { writeFailure } from './handshake.js';
+import { networkPaths } from './paths.js';
 
 const logger = pino({ name: 'network' }, pino.destination({ fd: 1, sync: true }));
 
@@ -23,8 +24,8 @@ function codeOf(error: unknown): NetworkErrorCode {
   return isNetworkErrorCode(code) ? code : 'NETWORK_START_FAILED';
 }
 
-async function main(home: string, topologyFile: string): Promise<void> {
-  const paths = networkPaths(home);
+async function main(home: string, topologyFile: string, kind: NetworkKind): Promise<void> {
+  const paths = networkPaths(home, kind);
   let stopping = false;
   const shutDown = (exitCode: number): void => {
     if (stopping) {
@@ -80,9 +81,9 @@ async function main(home: string, topologyFile: string): Promise<void> {
   }
 }
 
-const [home, topologyFile] = process.argv.slice(2);
-if (home === undefined || topologyFile === undefined) {
-  logger.fatal('usage: main.js HOME TOPOLOGY');
+const [home, topologyFile, kind] = process.argv.slice(2);
+if (home === undefined || topologyFile === undefined || (kind !== 'embedded' && kind !== 'fabric')) {
+  logger.fatal('usage: main.js HOME TOPOLOGY embedded|fabric');
   process.exit(2);
 }
-await main(home, topologyFile);
+await main(home, topologyFile, kind);
