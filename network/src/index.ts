@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 export { NETWORK_ERROR_CODES, NetworkError, TopologyError, type NetworkErrorCode } from './errors.js';
+export { deployChaincode, upgradeChaincode, type Deployment, type DeploymentResult } from './fabric/deploy.js';
 export { startEmbeddedNetwork } from './embedded/network.js';
 export type * from './embedded/types.js';
+export { controlNetwork, type ControlRequest } from './supervisor/control.js';
 export { networkClean, networkDown } from './supervisor/down.js';
 export { chooseNetwork, type NetworkChoice } from './supervisor/kind.js';
+export { networkLogs, type LogTail } from './supervisor/logs.js';
 export type { NetworkOptions } from './supervisor/options.js';
 export { networkPaths, registrarPath, type NetworkPaths } from './supervisor/paths.js';
 export { loadConnectionProfile, type ConnectionProfile } from './supervisor/profile.js';

@@ -4,6 +4,8 @@ import type { NetworkStatus } from '@sev/network';
 import { addCommand, addGroup, type Answer, type Runner } from './command.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder } from './homes.js';
+import { networkDeploymentCommands } from './network-deployment.js';
+import { wholeNumber } from './values.js';
 
 interface UpOptions {
   readonly topology?: string;
@@ -66,6 +68,38 @@ export function networkCommands(program: Command, run: Runner): void {
       return statusAnswer(await networkStatus({}));
     },
   });
+  addCommand<UpOptions>(group, run, {
+    usage: 'restart [node...]',
+    summary: 'restart the network, or single processes of a Fabric network one after the other',
+    examples: ['sev network restart', 'sev network restart peer.grid orderer.grid'],
+    work: async ({ terminal }, _options, nodes) => {
+      const { controlNetwork, networkDown, networkPaths, networkUp } = await import('@sev/network');
+      const onProgress = (message: string): void => {
+        terminal.status(message);
+      };
+      if (nodes.length > 0) {
+        await controlNetwork(networkPaths(), { action: 'restart', nodes: [...nodes] });
+        return { data: { restarted: nodes }, text: `restarted ${nodes.join(', ')}` };
+      }
+      await networkDown({ onProgress });
+      return statusAnswer(await networkUp({ onProgress }));
+    },
+  });
+  addCommand<{ readonly lines: number }>(group, run, {
+    usage: 'logs [process...]',
+    summary: 'show the ends of the logs: of the network, or of processes by name',
+    examples: ['sev network logs', 'sev network logs peer.grid --lines 100', 'sev network logs orderer'],
+    options: (command) => {
+      command.option('--lines <number>', 'how many lines of each', wholeNumber(1, 100_000), 20);
+    },
+    work: async (_context, { lines }, names) => {
+      const { networkLogs } = await import('@sev/network');
+      const tails = await networkLogs(names, lines);
+      const text = tails.map(({ name, file, lines: end }) => [`── ${name} (${file})`, ...end].join('\n')).join('\n\n');
+      return { data: { logs: tails }, text };
+    },
+  });
+  networkDeploymentCommands(group, run);
   addCommand<Pick<UpOptions, 'homes'>>(group, run, {
     usage: 'clean',
     summary: 'stop the network and remove its ledgers and identities',
@@ -88,6 +122,15 @@ export function networkCommands(program: Command, run: Runner): void {
   });
 }
 
+/** Processes of a Fabric network that run from here. */
+function nodeLines({ nodes }: NetworkStatus): string[] {
+  return nodes.map(({ name, address, pid, running, restarts }) => {
+    const state = running ? `running (pid ${String(pid)})` : 'not running';
+    const again = restarts > 0 ? `, started again ${String(restarts)} ×` : '';
+    return `    ${name.padEnd(44)} ${address.padEnd(26)} ${state}${again}`;
+  });
+}
+
 function statusAnswer(status: NetworkStatus): Answer {
   const organisations = status.organisations.map((o) => {
     const chaincode = o.chaincode?.running === true ? `running (pid ${String(o.chaincode.pid)})` : 'not running';
@@ -99,6 +142,7 @@ function statusAnswer(status: NetworkStatus): Answer {
         TRUST_NOTE[status.trust],
         `genesis ${status.genesisHash ?? 'not known'}`,
         ...organisations,
+        ...nodeLines(status),
       ]
     : [`network ${status.kind}: not running`, TRUST_NOTE[status.trust], 'start it with `sev network up`'];
   const exitCode = status.running ? EXIT_CODES.ok.code : EXIT_CODES.unreachable.code;

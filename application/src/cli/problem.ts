@@ -45,6 +45,7 @@ const BY_CODE: Readonly<Record<string, { readonly exitCode: number; readonly hin
   APPROVALS_MISSING: { exitCode: EXIT_CODES.refused.code, hint: 'Run the command again when they have approved it.' },
   CHANNEL_MISSING: { exitCode: EXIT_CODES.usage.code },
   NOT_SUPPORTED: { exitCode: EXIT_CODES.usage.code },
+  NODE_UNKNOWN: { exitCode: EXIT_CODES.usage.code },
   NETWORK_START_FAILED: {
     exitCode: EXIT_CODES.failure.code,
     hint: 'Mend what the message names and run `sev network up` again; the log of the network tells more.',

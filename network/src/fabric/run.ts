@@ -9,7 +9,6 @@ import { registrarPath, type NetworkPaths } from '../supervisor/paths.js';
 import type { ConnectionProfile } from '../supervisor/profile.js';
 import { ensureRegistrar } from '../supervisor/registrar.js';
 import type { RunningNetwork, StartContext } from '../supervisor/running.js';
-import type { NetworkState } from '../supervisor/state.js';
 import type { Topology } from '../topology/schema.js';
 import { endorsersOf, organisationAdmin, type OrganisationAdmin } from './admin.js';
 import { ensureCaConfiguration } from './ca-config.js';
@@ -19,28 +18,16 @@ import { channelHeight, joinOrderer, joinPeer } from './channel.js';
 import { ensureNodeIdentities, mspConfiguration } from './enrolment.js';
 import { awaitGateway } from './gateway-probe.js';
 import { composeGenesis, genesisFile } from './genesis.js';
+import { membersOf, ownOrderer } from './home.js';
 import { caNameOf, mspFiles, organisationLayout, type Member } from './layout.js';
 import { approveDefinition, commitDefinition, committedDefinition, installPackage } from './lifecycle.js';
-import { NodeProcess, settleAll, startAll, stopAll, type NodeSpecification } from './node-process.js';
+import { settleAll, type NodeSpecification } from './node-process.js';
+import { NodeSet } from './node-set.js';
 import { caNode, chaincodeNode, ordererNode, peerNode } from './nodes.js';
 import { writeOrdererConfiguration } from './orderer-config.js';
 import { writePeerConfiguration } from './peer-config.js';
 import { findPrograms, type FabricPrograms } from './programs.js';
 import { publicPartOf, type PublicPart } from './public-part.js';
-
-/** The organisations whose nodes run from this home. */
-export function membersOf(paths: NetworkPaths, topology: Topology, state: NetworkState): Member[] {
-  const names = state.members ?? topology.organisations.map(({ name }) => name);
-  return topology.organisations
-    .filter(({ name }) => names.includes(name))
-    .map((organisation) => {
-      const ports = state.portPlan.ports[organisation.name];
-      if (ports === undefined) {
-        throw new NetworkError('STATE_FOREIGN', `${paths.stateFile} has no ports for "${organisation.name}"`);
-      }
-      return { organisation, ports, layout: organisationLayout(paths.state, organisation.name) };
-    });
-}
 
 /** Where a home keeps the channel's genesis block and what it was made of. */
 export const channelFolder = (paths: NetworkPaths): string => join(paths.state, 'channel');
@@ -54,31 +41,6 @@ function checkKeysFit({ layout, organisation }: Member): void {
         `${node.data} has a ledger but ${organisation.name} lacks the keys it was made with; restore them, or delete both with clean`,
       );
     }
-  }
-}
-
-/** Starts processes in a home and keeps them. */
-class Nodes {
-  readonly #context: StartContext;
-  readonly #processes: NodeProcess[] = [];
-
-  constructor(context: StartContext) {
-    this.#context = context;
-  }
-
-  get all(): readonly NodeProcess[] {
-    return this.#processes;
-  }
-
-  /** Starts those that do not run yet, side by side; they stop side by side too, after everything that is started later. */
-  async start(specifications: readonly NodeSpecification[]): Promise<void> {
-    const known = new Set(this.#processes.map(({ specification }) => specification.name));
-    const processes = specifications
-      .filter(({ name }) => !known.has(name))
-      .map((specification) => new NodeProcess(specification, this.#context.log));
-    this.#processes.push(...processes);
-    this.#context.started.push(() => stopAll(processes));
-    await startAll(processes);
   }
 }
 
@@ -121,10 +83,20 @@ function connectionProfile(topology: Topology, parts: readonly PublicPart[], gen
   };
 }
 
+/** The chaincode processes that an organisation's deployed packages need. */
+async function chaincodeNodes(members: readonly Member[]): Promise<NodeSpecification[]> {
+  const lists = await Promise.all(
+    members.map(async (member) =>
+      (await installedChaincodes(member)).map((installed) => chaincodeNode(member, installed)),
+    ),
+  );
+  return lists.flat();
+}
+
 /** Installs, approves and commits the topology's chaincode where the channel has none yet; starts its processes. */
 async function deployFirst(
   { topology, onPhase }: StartContext,
-  nodes: Nodes,
+  nodes: NodeSet,
   admins: readonly OrganisationAdmin[],
   endorsers: readonly string[],
 ): Promise<void> {
@@ -162,7 +134,8 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
   const programs = await findPrograms();
   const members = membersOf(paths, topology, state);
   members.forEach(checkKeysFit);
-  const nodes = new Nodes(context);
+  const nodes = new NodeSet(context.log);
+  context.started.push(() => nodes.stop());
 
   await onPhase(`starting ${members.length.toString()} certificate authorities`);
   for (const member of members) {
@@ -181,20 +154,11 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
     ...withOrderer.map((member) => ordererNode(programs, member)),
     ...members.map((member) => peerNode(programs, member)),
   ]);
-  for (const member of members) {
-    await nodes.start((await installedChaincodes(member)).map((installed) => chaincodeNode(member, installed)));
-  }
+  await nodes.replace('chaincode', await chaincodeNodes(members));
 
   const parts = await Promise.all(members.map(publicPartOf));
   const tlsRootOf = (part: PublicPart): string => mspFiles(organisationLayout(paths.state, part.name).channelMsp).tlsCa;
-  const ordererPart = parts.find(({ orderer }) => orderer !== undefined);
-  const orderer =
-    ordererPart?.orderer === undefined
-      ? undefined
-      : {
-          address: `${ordererPart.orderer.host}:${ordererPart.orderer.port.toString()}`,
-          tlsRootFile: tlsRootOf(ordererPart),
-        };
+  const orderer = ownOrderer(members);
   const admins = members.map((member) => organisationAdmin(programs, member, orderer));
   await onPhase(`joining channel ${topology.channel}`);
   await settleAll(
@@ -213,7 +177,7 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
   return {
     profile,
     live: async () => {
-      const statuses = nodes.all.map((node) => node.status());
+      const statuses = nodes.status();
       const height = await channelHeight(members[0]?.ports.peerOperations ?? 0, topology.channel);
       return {
         height: height ?? 0,
@@ -227,6 +191,13 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
           })),
         nodes: statuses.map(({ pid, ...status }) => ({ ...status, ...(pid === undefined ? {} : { pid }) })),
       };
+    },
+    control: async (request) => {
+      if (request.action === 'restart') {
+        await nodes.restart(request.nodes);
+      } else {
+        await nodes.replace('chaincode', await chaincodeNodes(members));
+      }
     },
   };
 }

@@ -61,7 +61,10 @@ export async function runNetwork(
       await writeProcess(paths, { ...self, phase });
     };
     const network = await startKind({ paths, topology, state, log, onPhase, onFailure, started });
-    const statusServer = await startStatusServer(async () => ({ ...(await network.live()), startedAtMs }));
+    const statusServer = await startStatusServer({
+      status: async () => ({ ...(await network.live()), startedAtMs }),
+      control: (request) => network.control(request),
+    });
     started.push(() => statusServer.close());
     if (network.profile !== undefined) {
       await writeFileAtomic(paths.profile, formatJson(network.profile));

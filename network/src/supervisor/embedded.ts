@@ -131,5 +131,9 @@ export async function runEmbedded(context: StartContext): Promise<RunningNetwork
         })),
         nodes: [],
       }),
+    control: ({ action }) =>
+      Promise.reject(
+        new NetworkError('NOT_SUPPORTED', `the embedded network cannot "${action}" while it runs; use down and up`),
+      ),
   };
 }

@@ -21,8 +21,9 @@ const SHIPPED_TOPOLOGY = new URL('../../../test-network-config/consortium.yaml',
 /** Longer than a start or a stop may take. */
 const COMMAND_WAIT_MS = 120_000;
 
-export function topologyFile(options: NetworkOptions): string {
-  return options.topologyPath ?? (process.env['SEV_TOPOLOGY'] || fileURLToPath(SHIPPED_TOPOLOGY));
+/** The topology file that a command is for: what it was told, else what the home was brought up with, else what ships. */
+export function topologyFile(options: NetworkOptions, remembered?: string): string {
+  return options.topologyPath ?? (process.env['SEV_TOPOLOGY'] || (remembered ?? fileURLToPath(SHIPPED_TOPOLOGY)));
 }
 
 /** Runs a command on a network that no other command works on meanwhile. @throws NetworkError NETWORK_BUSY */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { NetworkPaths } from './paths.js';
+import type { ControlRequest } from './control.js';
 import type { LiveStatus } from './handshake.js';
 import type { ConnectionProfile } from './profile.js';
 import type { NetworkState } from './state.js';
@@ -26,4 +27,6 @@ export interface RunningNetwork {
   /** What applications are told; nothing while the channel does not exist yet. */
   readonly profile: ConnectionProfile | undefined;
   live(): Promise<Omit<LiveStatus, 'startedAtMs'>>;
+  /** @throws NetworkError NOT_SUPPORTED where this kind of network cannot do it */
+  control(request: ControlRequest): Promise<void>;
 }

@@ -30,6 +30,8 @@ const schema = marker.extend({
   name: z.string(),
   channel: z.string(),
   organisations: z.array(z.object({ name: z.string(), mspId: z.string() })),
+  /** Topology file that it was brought up with. */
+  topologyFile: z.string().optional(),
   /** Names of the organisations whose nodes run from here; all of them where it is missing. */
   members: z.array(z.string()).optional(),
   portPlan: z.object({
@@ -134,6 +136,7 @@ export async function prepareState(
     name,
     channel,
     organisations: organisations.map((organisation) => ({ name: organisation.name, mspId: organisation.mspId })),
+    topologyFile: topology.file,
     portPlan: await planPorts(topology, offset, existing?.portPlan, paths.kind),
     ...(runs === undefined ? {} : { members: [...runs] }),
     createdAtMs: existing?.createdAtMs ?? Date.now(),

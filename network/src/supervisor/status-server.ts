@@ -1,14 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import { NetworkError } from '../errors.js';
+import { controlRequestSchema, type ControlRequest } from './control.js';
 import type { BackgroundProcess, LiveStatus } from './handshake.js';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-/** Answers for the status of the network on a free port of loopback, to those who know the token. */
+/** What the commands of a network's operator may ask of its process. */
+export interface Answers {
+  status(): Promise<LiveStatus>;
+  control(request: ControlRequest): Promise<void>;
+}
+
+async function answer(request: IncomingMessage, answers: Answers): Promise<unknown> {
+  if (request.method !== 'POST') {
+    return answers.status();
+  }
+  await answers.control(controlRequestSchema.parse(await json(request)));
+  return {};
+}
+
+/** Answers the operator's commands on a free port of loopback: those who know the token. */
 export async function startStatusServer(
-  status: () => Promise<LiveStatus>,
+  answers: Answers,
 ): Promise<{ address: NonNullable<BackgroundProcess['status']>; close(): Promise<void> }> {
   const token = randomBytes(24).toString('base64url');
   const expected = digest(`Bearer ${token}`);
@@ -17,9 +34,17 @@ export async function startStatusServer(
       response.writeHead(401).end();
       return;
     }
-    status().then(
-      (live) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(live)),
-      () => response.writeHead(500).end(),
+    const reply = (status: number, body: unknown): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
+    answer(request, answers).then(
+      (body) => {
+        reply(200, body);
+      },
+      (error: unknown) => {
+        const code = error instanceof NetworkError ? error.code : 'NETWORK_START_FAILED';
+        reply(409, { code, message: error instanceof Error ? error.message : String(error) });
+      },
     );
   });
   await new Promise<void>((resolve, reject) => {

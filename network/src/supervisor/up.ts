@@ -148,7 +148,8 @@ export async function networkUp(options: NetworkOptions = {}): Promise<NetworkSt
   const progress = options.onProgress ?? (() => undefined);
   const choice = await chooseNetwork(options.network, undefined, options.home);
   progress(`network: ${choice.kind} (${choice.reason})`);
-  const topology = loadTopology(topologyFile(options), choice.kind);
+  const remembered = await readState(networkPaths(options.home, choice.kind));
+  const topology = loadTopology(topologyFile(options, remembered?.topologyFile), choice.kind);
   await asOnlyCommand(
     options,
     async (paths) => {
