@@ -13,14 +13,14 @@ export NETWORK
 
 SEV := node application/bin/sev.js
 
-.PHONY: help install build demo rounds network-up network-down network-status network-clean \
-        test test-full lint format bench audit clean
+.PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
+        test test-full test-fabric lint format bench audit clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  rounds takes TASK=$(TASK) DATA=<csv, default generated> VEHICLES=$(VEHICLES) ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
-	@echo '  network-up takes NETWORK=auto|embedded'
+	@echo '  network-up takes NETWORK=auto|fabric|embedded'
 
 # The lock file npm leaves in node_modules is newer than ours once the install is done.
 node_modules/.package-lock.json: package-lock.json package.json $(wildcard */package.json)
@@ -48,6 +48,9 @@ network-down: build ## stop the network; its ledger stays
 network-status: build ## say what runs
 	@$(SEV) network status
 
+network-doctor: build ## look for the usual causes of trouble
+	@$(SEV) network doctor
+
 network-clean: build ## stop the network and remove its ledger and crypto material together
 	@$(SEV) network clean
 
@@ -59,6 +62,9 @@ test: build ## the default test suite
 
 test-full: build ## every test, exhaustive and randomised ones in full
 	@SEV_TEST_FULL=1 npm test --silent
+
+test-fabric: build ## the tests on real Fabric; they say so and skip where its programs are missing
+	@$(SEV) network programs >/dev/null && npm run test:fabric --silent
 
 lint: build ## typed lint and format check
 	@npx eslint . --max-warnings 0

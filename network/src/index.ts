@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { NETWORK_ERROR_CODES, NetworkError, TopologyError, type NetworkErrorCode } from './errors.js';
 export { deployChaincode, upgradeChaincode, type Deployment, type DeploymentResult } from './fabric/deploy.js';
+export { findPrograms, type FabricPrograms } from './fabric/programs.js';
 export { startEmbeddedNetwork } from './embedded/network.js';
 export type * from './embedded/types.js';
 export { controlNetwork, type ControlRequest } from './supervisor/control.js';

@@ -43,7 +43,10 @@ export function addCommand<O>(parent: Command, run: Runner, spec: CommandSpec<O>
   const notes = spec.notes === undefined ? '' : `\n${spec.notes}\n`;
   command.addHelpText('after', `${notes}\n${examples}`);
   command.action(async (...args: unknown[]) => {
-    const operands = args.slice(0, -2).flat().filter((arg) => typeof arg === 'string');
+    const operands = args
+      .slice(0, -2)
+      .flat()
+      .filter((arg) => typeof arg === 'string');
     await run(spec.work, command.opts() as O, operands);
   });
 }

@@ -99,6 +99,17 @@ export function networkCommands(program: Command, run: Runner): void {
       return { data: { logs: tails }, text };
     },
   });
+  addCommand(group, run, {
+    usage: 'programs',
+    summary: "show which of Fabric's programs a Fabric network would run; fails where one is missing or too old",
+    examples: ['sev network programs'],
+    work: async () => {
+      const { findPrograms } = await import('@sev/network');
+      const programs = await findPrograms();
+      const text = Object.entries(programs).map(([name, file]) => `${name.padEnd(18)} ${file}`);
+      return { data: { programs }, text: text.join('\n') };
+    },
+  });
   networkDeploymentCommands(group, run);
   addCommand<Pick<UpOptions, 'homes'>>(group, run, {
     usage: 'clean',

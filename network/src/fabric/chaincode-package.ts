@@ -26,14 +26,22 @@ const manifestSchema = z.object({
   files: z.array(z.string()).optional(),
 });
 
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // Which no schema accepts.
+  }
+}
+
 async function readManifest(folder: string): Promise<z.infer<typeof manifestSchema>> {
   const file = join(folder, 'package.json');
   if (!existsSync(file)) {
     throw new NetworkError('CHAINCODE_INVALID', `${folder} is no chaincode package: it has no package.json`);
   }
-  const manifest = manifestSchema.safeParse(JSON.parse(await readFile(file, 'utf8')));
+  const manifest = manifestSchema.safeParse(parseJson(await readFile(file, 'utf8')));
   if (!manifest.success) {
-    throw new NetworkError('CHAINCODE_INVALID', `${file}: ${manifest.error.issues[0]?.message ?? 'not a manifest'}`);
+    throw new NetworkError('CHAINCODE_INVALID', `${file} is no manifest with name and version`);
   }
   if (!existsSync(join(folder, manifest.data.main ?? 'index.js'))) {
     const main = manifest.data.main ?? 'index.js';

@@ -8,10 +8,13 @@ import * as x509 from '@peculiar/x509';
 import { stringify } from 'yaml';
 import { writeFileAtomic } from '../durable.js';
 import { NetworkError } from '../errors.js';
+import { poll } from '../supervisor/poll.js';
 import { nodeSecret, type NodeIdentity } from './ca-config.js';
 import { caNameOf, mspFiles, tlsCaNameOf, tlsFiles, type Member } from './layout.js';
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+/** How long a CA may be too busy to answer. */
+const CA_DEADLINE_MS = 60_000;
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1'];
 
 /** A new key and a certificate request for it. The subject's name is the CA's to settle: it takes the enrollment id. */
@@ -32,6 +35,11 @@ async function newRequest(commonName: string, hosts: readonly string[]): Promise
   };
 }
 
+function refusal(ca: string, enrollmentId: string, cause: unknown): NetworkError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new NetworkError('NETWORK_START_FAILED', `${ca} does not enrol "${enrollmentId}": ${reason}`, { cause });
+}
+
 /** Has the CA sign a request. Fabric's client package is loaded on demand: it takes half a second. */
 async function enrol(member: Member, identity: NodeIdentity, isTls: boolean, csr: string): Promise<string> {
   process.env['HFC_LOGGING'] ??= '{}';
@@ -45,20 +53,24 @@ async function enrol(member: Member, identity: NodeIdentity, isTls: boolean, csr
   const url = `https://localhost:${ports.ca.toString()}`;
   const client = new FabricCAServices(url, { trustedRoots, verify: true }, name, cryptoSuite);
   const { enrollmentId, enrollmentSecret } = await nodeSecret(member, identity);
-  try {
-    const { certificate } = await client.enroll({
-      enrollmentID: enrollmentId,
-      enrollmentSecret,
-      csr,
-      ...(isTls ? { profile: 'tls' } : {}),
-    });
-    return certificate;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new NetworkError('NETWORK_START_FAILED', `${name} does not enrol "${enrollmentId}": ${reason}`, {
-      cause: error,
-    });
+  let last: unknown;
+  const certificate = await poll(async () => {
+    try {
+      const request = { enrollmentID: enrollmentId, enrollmentSecret, csr, ...(isTls ? { profile: 'tls' } : {}) };
+      return (await client.enroll(request)).certificate;
+    } catch (error) {
+      last = error;
+      // The client gives a busy CA three seconds only.
+      if (/timeout|ECONNRESET|ECONNREFUSED/i.test(String(error))) {
+        return undefined;
+      }
+      throw refusal(name, enrollmentId, error);
+    }
+  }, CA_DEADLINE_MS);
+  if (certificate === undefined) {
+    throw refusal(name, enrollmentId, last);
   }
+  return certificate;
 }
 
 /** Root certificate of a CA folder, which the CA server makes at its first start. */
@@ -132,28 +144,40 @@ export async function ensureTls(
   await writePair(files.key, files.certificate, keyPem, certificate);
 }
 
-/** Which of an organisation's node certificates to replace although they are there. */
-export type Renewal = 'none' | 'nodes';
+/** Enrols an orderer's identity and TLS pair into folders that do not have them; by default those that it runs with. */
+export async function ensureOrdererIdentities(
+  member: Member,
+  { msp, tls }: { readonly msp: string; readonly tls: string } = member.layout.orderer,
+): Promise<void> {
+  await Promise.all([ensureIdentity(member, msp, 'orderer', false), ensureTls(member, tls, 'orderer')]);
+}
+
+/** Enrols an organisation's administrator and peer; `renew` replaces what is there. */
+async function ensurePeerIdentities(member: Member, renew: boolean): Promise<void> {
+  const { layout } = member;
+  await Promise.all([
+    ensureIdentity(member, layout.adminMsp, 'org-admin', renew),
+    ensureIdentity(member, layout.peer.msp, 'peer', renew),
+    ensureTls(member, layout.peer.tls, 'peer', renew),
+  ]);
+}
+
+/** Replaces keys and certificates of an organisation's administrator and peer. Its CA server has to run. */
+export async function renewPeerIdentities(member: Member): Promise<void> {
+  await ensurePeerIdentities(member, true);
+}
 
 /**
  * Enrols everything that an organisation's nodes need and do not have: administrator, peer and orderer, and their TLS
  * pairs. Its CA server has to run.
  * @throws NetworkError NETWORK_START_FAILED where the CA refuses
  */
-export async function ensureNodeIdentities(member: Member, renewal: Renewal = 'none'): Promise<void> {
+export async function ensureNodeIdentities(member: Member): Promise<void> {
   const { layout, organisation } = member;
-  const renew = renewal === 'nodes';
   await writePublicMsp(member, layout.channelMsp);
   await Promise.all([
-    ensureIdentity(member, layout.adminMsp, 'org-admin', renew),
-    ensureIdentity(member, layout.peer.msp, 'peer', renew),
-    ensureTls(member, layout.peer.tls, 'peer', renew),
-    ...(organisation.orderer === undefined
-      ? []
-      : [
-          ensureIdentity(member, layout.orderer.msp, 'orderer', renew),
-          ensureTls(member, layout.orderer.tls, 'orderer', renew),
-        ]),
+    ensurePeerIdentities(member, false),
+    ...(organisation.orderer === undefined ? [] : [ensureOrdererIdentities(member)]),
   ]);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -116,6 +116,74 @@ describe('A topology file', () => {
         .and.to.contain(words);
     });
   }
+
+  const NATIVE = readFileSync(SHIPPED, 'utf8');
+  const nativeErrorOf = (text: string): TopologyError => {
+    const file = join(directory, 'consortium.yaml');
+    writeFileSync(file, text);
+    try {
+      loadTopology(file, 'fabric');
+    } catch (error) {
+      expect(error).to.be.instanceOf(TopologyError);
+      return error as TopologyError;
+    }
+    throw new Error('the topology was accepted');
+  };
+  const lineOf = (text: string, words: string): number => text.slice(0, text.indexOf(words)).split('\n').length;
+
+  for (const [what, change, where, words] of [
+    [
+      'too few orderers for BFT',
+      (text: string) => text.replace(/^ {4}orderer: .*10050.*\n/m, ''),
+      'consensus: bft',
+      'bft needs at least 4 organisations with an orderer, and there are 3',
+    ],
+    [
+      'an unknown consensus',
+      (text: string) => text.replace('consensus: bft', 'consensus: solo'),
+      'consensus: solo',
+      'ordering.consensus',
+    ],
+    [
+      'a missing operations port',
+      (text: string) => text.replace(', peerOperations: 9055', ''),
+      'ports: { gateway: 9051',
+      'organisation "city" needs it on a native network',
+    ],
+    [
+      'an orderer on the port of a peer',
+      (text: string) => text.replace('{ port: 8050', '{ port: 7051'),
+      'orderer: { port: 7051',
+      'port 7051 is already used by gateway of organisation "grid"',
+    ],
+    [
+      'an address that is none',
+      (text: string) => text.replace('mspId: CityMSP', 'mspId: CityMSP\n    host: "no host"'),
+      'host: "no host"',
+      'organisations[2].host',
+    ],
+  ] as const) {
+    it(`for Fabric with ${what} is refused, naming the line`, () => {
+      const text = change(NATIVE);
+      const error = nativeErrorOf(text);
+      expect(error.line).to.equal(lineOf(text, where));
+      expect(error.message).to.contain(words);
+    });
+  }
+
+  it('for Fabric may have organisations without an orderer under Raft', () => {
+    const file = join(directory, 'consortium.yaml');
+    writeFileSync(file, NATIVE.replace('consensus: bft', 'consensus: raft').replace(/^ {4}orderer: .*10050.*\n/m, ''));
+    expect(loadTopology(file, 'fabric').organisations[3]?.orderer).to.equal(undefined);
+  });
+
+  it('may use one port on two hosts', () => {
+    const one = GOOD.replaceAll('8051', '7051').replace(
+      'mspId: ManufacturerMSP',
+      'mspId: ManufacturerMSP\n    host: maker.example',
+    );
+    expect(load(one).organisations[1]?.host).to.equal('maker.example');
+  });
 
   it('that is empty, or not there, is refused', () => {
     expect(errorOf('').code).to.equal('TOPOLOGY_INVALID');
