@@ -73,8 +73,8 @@ lint: build ## typed lint and format check
 format: install ## format every file
 	@npx prettier --write --log-level warn .
 
-bench: build ## measure every figure, print it beside its target, write runs/bench.json
-	@node experiments/dist/bench.js
+bench: build ## measure every figure beside its target, write runs/bench.json; BENCH=names for some only
+	@node experiments/dist/bench.js $(BENCH)
 
 clean: ## remove what was compiled
 	rm -rf */dist

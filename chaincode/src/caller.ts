@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { X509Certificate } from 'node:crypto';
 import type { ClientIdentity } from 'fabric-shim-api';
-import { ContractError, role, type Role } from './api';
+import { ContractError, publicKeyText, role, type Role } from './api';
+import type { CertifiedKey } from './domain/key-change';
 
 /** Who submitted the transaction, as the organisation's CA certified it. */
 export interface Caller {
@@ -28,6 +29,12 @@ export function callerOf(identity: ClientIdentity): Caller {
   const commonName = subject.find(([type]) => type === 'CN')?.[1] ?? '';
   const enrollmentId = identity.getAttributeValue('hf.EnrollmentID') ?? commonName;
   return { mspId: identity.getMSPID(), role: parsed.data, enrollmentId };
+}
+
+/** The key of the caller's certificate and its end; the peer has checked the certificate and the caller's signature. */
+export function certifiedKeyOf(identity: ClientIdentity): CertifiedKey {
+  const certificate = new X509Certificate(identity.getIDBytes());
+  return { publicKey: publicKeyText(certificate.publicKey), notAfterMs: Date.parse(certificate.validTo) };
 }
 
 /** OpenSSL separates names by lines and the parts of a multi-valued name by ` + `, and escapes both inside values. */

@@ -11,12 +11,15 @@ export const PERMISSIONS: ReadonlyMap<string, readonly Role[]> = new Map<string,
   ['governance:Propose', ['operator']],
   ['governance:Vote', ['operator']],
   ['governance:Execute', ['operator']],
+  ['governance:Withdraw', ['operator']],
   ['governance:GetConsortium', READERS],
   ['governance:GetProposal', READERS],
   ['governance:ListProposals', READERS],
 
   ['registry:EnrollVehicles', ['registrar']],
   ['registry:SetVehicleStatus', ['registrar']],
+  ['registry:RotateKey', ['vehicle']],
+  ['registry:RecoverKey', ['registrar']],
   ['registry:GetVehicle', READERS],
   ['registry:FreeSlots', READERS],
   ['registry:ListVehicles', READERS],
@@ -59,7 +62,7 @@ export async function authorise(transaction: string, caller: Caller, governance:
   if (transaction === BEFORE_GOVERNANCE) {
     return;
   }
-  const organisation = await governance.organisation(caller.mspId);
+  const organisation = await governance.member(caller.mspId);
   if (organisation?.roles.includes(caller.role)) {
     return;
   }

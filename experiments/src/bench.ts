@@ -2,14 +2,17 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { resolve } from 'node:path';
+import { enrolment, networkEnd, networkStart } from './benchmarks/bringup.js';
 import { envelopeSize } from './benchmarks/envelope.js';
+import { faults, soak } from './benchmarks/faults.js';
+import { puts } from './benchmarks/puts.js';
 import { brandRun, fleetRun, hundredVehicles } from './benchmarks/rounds.js';
 import { ledgerRecords } from './benchmarks/records.js';
 import { localTraining } from './benchmarks/training.js';
 import { meetsTarget, type Benchmark, type Figure } from './figure.js';
 import { Sandbox } from './sandbox.js';
 
-const BENCHMARKS: readonly Benchmark[] = [
+const EMBEDDED: readonly Benchmark[] = [
   localTraining,
   envelopeSize,
   fleetRun,
@@ -17,24 +20,37 @@ const BENCHMARKS: readonly Benchmark[] = [
   hundredVehicles,
   ledgerRecords,
 ];
+const FABRIC: readonly Benchmark[] = [puts, ledgerRecords, fleetRun, faults, enrolment];
+/** Measured when they are named only: they take long. */
+const ON_DEMAND: readonly Benchmark[] = [soak];
+const IS_FABRIC = process.env['NETWORK'] === 'fabric';
+const BENCHMARKS = IS_FABRIC ? FABRIC : EMBEDDED;
 
 /** Measures every figure, prints it beside its target and writes runs/bench.json. Names in argv choose benchmarks. */
 async function main(): Promise<void> {
   const chosen = process.argv.slice(2);
-  const unknown = chosen.filter((name) => !BENCHMARKS.some((b) => b.name === name));
+  const known = [...BENCHMARKS, ...ON_DEMAND];
+  const unknown = chosen.filter((name) => !known.some((b) => b.name === name));
   if (unknown.length > 0) {
-    throw new Error(`no benchmark ${unknown.join(', ')}; known: ${BENCHMARKS.map((b) => b.name).join(', ')}`);
+    throw new Error(`no benchmark ${unknown.join(', ')}; known: ${known.map((b) => b.name).join(', ')}`);
   }
   const processors = cpus();
   note(
-    `${processors.length} × ${processors[0]?.model ?? 'processor'}, Node ${process.versions.node}, embedded network`,
+    `${processors.length} × ${processors[0]?.model ?? 'processor'}, Node ${process.versions.node}, ${IS_FABRIC ? 'Fabric' : 'embedded'} network`,
   );
   const sandbox = await Sandbox.create();
   const figures: Figure[] = [];
   try {
+    const started = performance.now();
     await sandbox.sev(['network', 'up']);
-    for (const benchmark of BENCHMARKS.filter((b) => chosen.length === 0 || chosen.includes(b.name))) {
+    if (IS_FABRIC) {
+      figures.push(...show(await networkStart(sandbox.networkHome, performance.now() - started)));
+    }
+    for (const benchmark of chosen.length === 0 ? BENCHMARKS : known.filter((b) => chosen.includes(b.name))) {
       figures.push(...(await measure(benchmark, sandbox)));
+    }
+    if (IS_FABRIC) {
+      figures.push(...show(await networkEnd(sandbox)));
     }
   } finally {
     await sandbox.remove();
@@ -51,13 +67,17 @@ async function measure(benchmark: Benchmark, sandbox: Sandbox): Promise<readonly
     note(`  skipped: ${result.skipped}`);
     return [];
   }
-  for (const figure of result) {
+  return show(result);
+}
+
+function show(figures: readonly Figure[]): readonly Figure[] {
+  for (const figure of figures) {
     const target = figure.target === null ? '' : `target ${figure.better === 'higher' ? '≥' : '≤'} ${figure.target}`;
     const verdict = figure.target === null ? ' ' : meetsTarget(figure) ? '✓' : '✗';
     const value = `${figure.value} ${figure.unit}`.padStart(18);
     note(`  ${verdict} ${figure.name.padEnd(40)}${value}  ${target.padEnd(18)} ${figure.note}`);
   }
-  return result;
+  return figures;
 }
 
 async function save(figures: readonly Figure[]): Promise<void> {

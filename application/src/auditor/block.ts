@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { common } from '@hyperledger/fabric-protos';
-import { blockDataHash, blockHeaderBytes, blockHeaderHash, type BlockHeaderFields } from './block-hash.js';
+import { blockDataHash, blockHeaderHash, type BlockHeaderFields } from './block-hash.js';
 import { AuditError, type AuditCode } from './failure.js';
-import { MembershipError, type Membership } from './membership.js';
 
 /** A block taken apart, its bytes as they came. */
 export interface AuditBlock {
@@ -17,13 +16,11 @@ export interface AuditBlock {
 export interface ChainPosition {
   readonly height: number;
   readonly lastHash: Uint8Array;
-  /** Number of the last block that held a configuration transaction. */
-  readonly lastConfig: number;
 }
 
 const { SIGNATURES, LAST_CONFIG, TRANSACTIONS_FILTER, ORDERER, COMMIT_HASH } = common.BlockMetadataIndex;
 
-function blockError(number: number, code: AuditCode, detail: string): AuditError {
+export function blockError(number: number, code: AuditCode, detail: string): AuditError {
   return new AuditError({ kind: 'block', where: `block ${String(number)}`, code, detail });
 }
 
@@ -49,20 +46,11 @@ export function readBlock(block: common.Block, position: number): AuditBlock {
 }
 
 /**
- * Checks that the block continues the chain: number, previous hash, data hash, and the signature of an ordering
- * organisation over metadata value ‖ signature header ‖ header (Fabric, protoutil
- * `BlockSignatureVerifier`). Block 0 need not be signed, its hash is the anchor of trust; what signatures it carries
- * must hold.
+ * Checks that the block continues the chain: number, previous hash, data hash, for block 0 the hash that is trusted.
  *
- * @returns how many signatures were checked.
  * @throws AuditError naming the block.
  */
-export function verifyBlock(
-  block: AuditBlock,
-  position: ChainPosition,
-  membership: Membership,
-  genesisHash: string,
-): number {
+export function verifyChain(block: AuditBlock, position: ChainPosition, genesisHash: string): void {
   const { number } = block.header;
   if (number !== position.height) {
     throw blockError(position.height, 'BLOCK_NUMBER', `found block ${String(number)} instead`);
@@ -84,9 +72,6 @@ export function verifyBlock(
   if (Buffer.compare(blockDataHash(block.transactions), block.header.dataHash) !== 0) {
     throw blockError(number, 'DATA_HASH', 'the header names another data hash');
   }
-  const signatures = verifyOrdererSignatures(block, membership);
-  verifyMetadata(block, position);
-  return signatures;
 }
 
 /** The peer's validation codes, one byte a transaction. */
@@ -107,60 +92,27 @@ export function recordedCommitHash(block: AuditBlock): Uint8Array {
   return readMetadata(block, COMMIT_HASH).getValue_asU8();
 }
 
-function verifyOrdererSignatures(block: AuditBlock, membership: Membership): number {
-  const { number } = block.header;
-  const signed = readMetadata(block, SIGNATURES);
-  const headerBytes = blockHeaderBytes(block.header);
-  const value = signed.getValue_asU8();
-  const signatures = signed.getSignaturesList();
-  if (signatures.length === 0 && number > 0) {
-    throw blockError(number, 'ORDERER_SIGNATURE', 'it carries no signature');
-  }
-  for (const signature of signatures) {
-    const signatureHeader = signature.getSignatureHeader_asU8();
-    if (signatureHeader.length === 0) {
-      throw blockError(number, 'ORDERER_SIGNATURE_UNSUPPORTED', 'the signature names a consenter number only');
-    }
-    const problem = ordererProblem(membership, signatureHeader, [value, signatureHeader, headerBytes], signature);
-    if (problem !== undefined) {
-      throw blockError(number, 'ORDERER_SIGNATURE', problem);
-    }
-  }
-  return signatures.length;
+/** What orderers signed in this block: one entry of its metadata. */
+export function signaturesOf(block: AuditBlock): common.Metadata {
+  return readMetadata(block, SIGNATURES);
 }
 
-function ordererProblem(
-  membership: Membership,
-  signatureHeader: Uint8Array,
-  signedParts: readonly Uint8Array[],
-  signature: common.MetadataSignature,
-): string | undefined {
-  try {
-    const creator = common.SignatureHeader.deserializeBinary(signatureHeader).getCreator_asU8();
-    const orderer = membership.identify(creator);
-    if (orderer.unit !== 'orderer') {
-      return `the signer (${orderer.subject}) is not an orderer`;
-    }
-    const holds = membership.verify(orderer, Buffer.concat(signedParts), signature.getSignature_asU8());
-    return holds ? undefined : `the signature of ${orderer.mspId} does not hold`;
-  } catch (error) {
-    return error instanceof MembershipError ? error.message : 'the signature header cannot be read';
-  }
-}
-
-/** What no signature covers must at least say what follows from the chain. */
-function verifyMetadata(block: AuditBlock, position: ChainPosition): void {
+/**
+ * Checks the metadata against the chain, since no signature covers all of it.
+ *
+ * @param lastConfig number of the last block with a configuration, this one included.
+ * @throws AuditError BLOCK_METADATA
+ */
+export function verifyMetadata(block: AuditBlock, lastConfig: number): void {
   const { number } = block.header;
   const consenter = ordererMetadata(block);
-  const lastConfig = [consenter?.getLastConfig()?.getIndex() ?? 0];
+  const claimed = [consenter?.getLastConfig()?.getIndex() ?? 0];
   const legacy = readMetadata(block, LAST_CONFIG).getValue_asU8();
   if (legacy.length > 0) {
-    lastConfig.push(common.LastConfig.deserializeBinary(legacy).getIndex());
+    claimed.push(common.LastConfig.deserializeBinary(legacy).getIndex());
   }
-  // A configuration block names itself, any other block the last configuration before it.
-  const allowed = new Set([position.lastConfig, number]);
-  if (lastConfig.some((index) => !allowed.has(index))) {
-    throw blockError(number, 'BLOCK_METADATA', `the last configuration is in block ${String(position.lastConfig)}`);
+  if (claimed.some((index) => index !== lastConfig)) {
+    throw blockError(number, 'BLOCK_METADATA', `the last configuration is in block ${String(lastConfig)}`);
   }
   const isUnsigned = readMetadata(block, SIGNATURES).getSignaturesList().length === 0;
   if (isUnsigned && (consenter?.getConsenterMetadata_asU8().length ?? 0) > 0) {

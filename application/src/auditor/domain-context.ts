@@ -19,6 +19,8 @@ export interface DomainTransaction {
   readonly name: string;
   readonly argument: unknown;
   readonly creatorMspId: string;
+  /** The key of the creator's certificate, as governance and the registry write keys, and the certificate's end. */
+  readonly creatorKey: { readonly publicKey: string; readonly notAfterMs: number };
   readonly timestampMs: number;
 }
 
@@ -48,6 +50,8 @@ export interface DomainState {
   readonly vehicles: Map<string, Audited<'vehicle'>>;
   /** `maker's organisation/domain/tag` → vehicleId */
   readonly tags: Map<string, string>;
+  /** Every key that a vehicle holds or held → vehicleId */
+  readonly vehicleKeys: Map<string, string>;
   readonly tasks: Map<string, Audited<'task'>['task']>;
   /** `task/round` → its latest record */
   readonly rounds: Map<string, Audited<'round'>>;
@@ -66,6 +70,7 @@ export function newDomainState(counts: AuditCounts): DomainState {
     consortium: undefined,
     vehicles: new Map(),
     tags: new Map(),
+    vehicleKeys: new Map(),
     tasks: new Map(),
     rounds: new Map(),
     updates: new Map(),

@@ -56,8 +56,9 @@ export class DomainReplay {
 
   #apply(transaction: DomainTransaction, values: readonly ReplacedValue[]): void {
     countActivity(this.state, transaction);
+    checkMember(this.state, transaction);
     const writes = values.map((value) => readWrite(transaction, value)).filter((write) => write !== undefined);
-    const voted = this.#governance.apply(transaction);
+    const voted = this.#governance.apply(transaction, ofType(writes, 'proposal'));
     const vehicles = ofType(writes, 'vehicle');
     const updates = ofType(writes, 'update');
     checkVehicleWrites(this.state, transaction, vehicles, voted);
@@ -71,6 +72,14 @@ export class DomainReplay {
     const batches = ofType(writes, 'updateBatch').map((write) => write.record);
     checkBatchResults(this.state, transaction, enrollments, new Set(enrolled));
     checkBatchResults(this.state, transaction, batches, new Set(recorded));
+  }
+}
+
+/** Whoever submits is a member when it does; only the bootstrap comes before there are any. */
+function checkMember({ consortium }: DomainState, transaction: DomainTransaction): void {
+  const { creatorMspId } = transaction;
+  if (consortium !== undefined && !consortium.organisations.some(({ mspId }) => mspId === creatorMspId)) {
+    throw recordError(transaction, 'CREATOR_NOT_MEMBER', creatorMspId);
   }
 }
 

@@ -110,13 +110,24 @@ function updateProblem(state: DomainState, transaction: DomainTransaction, updat
   if (update.recordedAtMs !== transaction.timestampMs || update.recordedAtMs > round.deadlineMs + TIME_MARGIN_MS) {
     return 'it was recorded at another time, or after the deadline';
   }
-  if (vehicle.status !== 'active' || vehicle.certificateNotAfterMs <= update.recordedAtMs) {
-    return 'the vehicle was not active or its certificate had ended';
+  const ineligible = eligibilityProblem(state, vehicle, update.recordedAtMs);
+  if (ineligible !== undefined) {
+    return ineligible;
   }
   if (update.weightClass >= task.aggregation.weightClasses.length) {
     return `weight class ${String(update.weightClass)} is not one of the task's`;
   }
   return recordedUpdates(state, update).has(update.vehicleId) ? 'it has one already' : undefined;
+}
+
+/** A vehicle takes part while it is active, its certificate in date, and its organisation a member that may hold vehicles. */
+function eligibilityProblem(state: DomainState, vehicle: Audited<'vehicle'>, nowMs: number): string | undefined {
+  if (vehicle.status !== 'active' || vehicle.certificateNotAfterMs <= nowMs) {
+    return 'the vehicle was not active or its certificate had ended';
+  }
+  const organisation = state.consortium?.organisations.find((o) => o.mspId === vehicle.mspId);
+  const mayHold = organisation?.roles.includes('vehicle') === true;
+  return mayHold ? undefined : `${vehicle.mspId} was no member that may hold vehicles`;
 }
 
 function recordedUpdates(

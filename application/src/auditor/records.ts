@@ -17,13 +17,13 @@ import {
 } from '@sev/chaincode/api';
 import { z } from 'zod';
 
-/** The records that an audit follows; other documents on the ledger (slots, indexes) only serve the contracts. */
 const round = { taskId: identifier, round: z.int().min(0), attempt: z.int().min(0) };
 
+/** The records that an audit follows, in their present form; other documents (slots, indexes) only serve the contracts. */
 export const auditedRecord = z.discriminatedUnion('docType', [
   z.object({
     docType: z.literal('vehicle'),
-    schemaVersion: z.literal(1),
+    schemaVersion: z.literal(2),
     vehicleId,
     mspId,
     domain,
@@ -34,6 +34,21 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     makerMspId: mspId,
     status: vehicleStatus,
     statusSetBy: z.enum(['organisation', 'consortium']),
+    enrolledAtMs: timestampMs,
+    keyRotations: z.int().min(0),
+    previousKeyHash: hash.nullable(),
+    keySetAtMs: timestampMs,
+    keySetBy: z.enum(['enrollment', 'vehicle', 'maker']),
+  }),
+  z.object({
+    docType: z.literal('proposal'),
+    schemaVersion: z.literal(2),
+    /** The rules that a proposal was decided by are those of the version that wrote it. */
+    writtenVersion: z.int().min(1).max(2),
+    proposalId: identifier,
+    changeHash: hash,
+    proposedBy: mspId,
+    state: z.enum(['open', 'executed', 'withdrawn']),
   }),
   z.object({ docType: z.literal('task'), schemaVersion: z.literal(1), task }),
   z.object({
@@ -80,6 +95,7 @@ export type Audited<T extends AuditedRecord['docType']> = Extract<AuditedRecord,
 
 const AUDITED: ReadonlySet<string> = new Set([
   'vehicle',
+  'proposal',
   'task',
   'round',
   'update',
@@ -88,8 +104,31 @@ const AUDITED: ReadonlySet<string> = new Set([
   'updateBatch',
 ]);
 
+type Document = Readonly<Record<string, unknown>>;
+
+/** What earlier versions of the contracts wrote, in the form of the present one. */
+const EARLIER: Readonly<Record<string, (document: Document) => Document>> = {
+  'vehicle/1': (document) => ({
+    ...document,
+    schemaVersion: 2,
+    keyRotations: 0,
+    previousKeyHash: null,
+    keySetAtMs: document['enrolledAtMs'],
+    keySetBy: 'enrollment',
+  }),
+  'proposal/1': ({ executed, ...document }) => ({
+    ...document,
+    schemaVersion: 2,
+    writtenVersion: 1,
+    state: executed === true ? 'executed' : 'open',
+  }),
+  'proposal/2': (document) => ({ ...document, writtenVersion: 2 }),
+};
+
 /**
- * @returns the record; undefined for a document that no rule of the audit concerns.
+ * Reads a record of any version that the contracts have written.
+ *
+ * @returns the record in its present form; undefined for a document that no rule of the audit concerns.
  * @throws z.ZodError where an audited record does not have the documented form.
  */
 export function readRecord(value: Uint8Array): AuditedRecord | undefined {
@@ -97,8 +136,12 @@ export function readRecord(value: Uint8Array): AuditedRecord | undefined {
   if (typeof document !== 'object' || document === null || !('docType' in document)) {
     return undefined;
   }
-  const { docType } = document;
-  return typeof docType === 'string' && AUDITED.has(docType) ? auditedRecord.parse(document) : undefined;
+  const { docType, schemaVersion } = document as Document;
+  if (typeof docType !== 'string' || !AUDITED.has(docType)) {
+    return undefined;
+  }
+  const earlier = EARLIER[`${docType}/${String(schemaVersion)}`];
+  return auditedRecord.parse(earlier === undefined ? document : earlier(document));
 }
 
 function parseJson(value: Uint8Array): unknown {

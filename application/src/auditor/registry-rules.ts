@@ -14,6 +14,7 @@ import {
   type DomainTransaction,
   type RecordWrite,
 } from './domain-context.js';
+import { checkKeyChange, isKeyChange } from './key-rules.js';
 import type { Audited } from './records.js';
 
 type Vehicle = Audited<'vehicle'>;
@@ -37,11 +38,24 @@ export function checkVehicleWrites(
     if (before === undefined) {
       checkEnrollment(state, transaction, record);
       state.counts.vehicles += 1;
+    } else if (isKeyChange(transaction)) {
+      checkKeyChange(state, transaction, record, before);
     } else {
       checkStatusChange(transaction, record, before, voted);
     }
+    takeKey(state, transaction, record);
     state.vehicles.set(record.vehicleId, record);
   }
+}
+
+/** A key belongs to the vehicle that held it first, for good; a vehicle does not take up an old key of its own either. */
+function takeKey(state: DomainState, transaction: DomainTransaction, { vehicleId, publicKey }: Vehicle): void {
+  const holder = state.vehicleKeys.get(publicKey);
+  const isPresent = state.vehicles.get(vehicleId)?.publicKey === publicKey;
+  if (holder !== undefined && !isPresent) {
+    throw recordError(transaction, 'KEY_REUSED', `vehicles ${holder} and ${vehicleId}`);
+  }
+  state.vehicleKeys.set(publicKey, vehicleId);
 }
 
 function checkEnrollment(state: DomainState, transaction: DomainTransaction, record: Vehicle): void {
@@ -58,7 +72,8 @@ function checkEnrollment(state: DomainState, transaction: DomainTransaction, rec
     record.tag !== asked.tag ||
     record.makerKeyId !== asked.makerKeyId ||
     record.certificateNotAfterMs !== asked.certificateNotAfterMs ||
-    record.status !== 'active'
+    record.status !== 'active' ||
+    !hasFirstKey(record)
   ) {
     throw recordError(transaction, 'RECORD_MALFORMED', `vehicle ${vehicleId} is not what the registrar asked for`);
   }
@@ -85,6 +100,10 @@ function checkEnrollment(state: DomainState, transaction: DomainTransaction, rec
     throw recordError(transaction, 'TAG_REUSED', `vehicles ${holder} and ${vehicleId}`);
   }
   state.tags.set(tag, vehicleId);
+}
+
+function hasFirstKey({ keyRotations, previousKeyHash, keySetAtMs, enrolledAtMs, keySetBy }: Vehicle): boolean {
+  return keyRotations === 0 && previousKeyHash === null && keySetAtMs === enrolledAtMs && keySetBy === 'enrollment';
 }
 
 function checkStatusChange(

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-import { majorityOf } from '@sev/chaincode/api';
+import { publicKeyText } from '@sev/chaincode/api';
 import { common, peer } from '@hyperledger/fabric-protos';
-import { readBlock, recordedCommitHash, validationFlags, verifyBlock, type AuditBlock } from './block.js';
+import { verifyBlockSignatures } from './block-signatures.js';
+import {
+  readBlock,
+  recordedCommitHash,
+  validationFlags,
+  verifyChain,
+  verifyMetadata,
+  type AuditBlock,
+} from './block.js';
+import { readConfigTransaction, type ConfigTransaction } from './channel-config.js';
+import { newChannel, type Channel } from './channel.js';
 import { commitHash } from './commit-hash.js';
+import { checkConfigUpdate, ConfigUpdateError } from './config-update.js';
 import { DomainReplay, type ReplacedValue } from './domain-replay.js';
+import { newEndorsementRules } from './endorsement-rules.js';
 import { AuditError, type AuditCode, type AuditCounts } from './failure.js';
-import { checkGenesisRoots } from './genesis-roots.js';
-import { newMembership, type Member, type Membership, type TrustedOrganisation } from './membership.js';
+import type { Member, TrustedOrganisation } from './membership.js';
 import {
   inspectTransaction,
   validationCodeName,
@@ -14,6 +25,7 @@ import {
   type EndorsedTransaction,
   type Verdict,
 } from './transaction.js';
+import { checkTrustedRoots } from './trusted-roots.js';
 import { ReplayedState } from './versions.js';
 
 const CODES = peer.TxValidationCode;
@@ -34,13 +46,14 @@ export interface TrustAnchors {
 export class LedgerReplay {
   readonly domain: DomainReplay;
   readonly #anchors: TrustAnchors;
-  readonly #membership: Membership;
   readonly #state = new ReplayedState();
   /** Ids of all transactions of earlier blocks that own theirs, whatever became of them. */
   readonly #earlierIds = new Set<string>();
   /** Ids that transactions of earlier blocks claimed without owning them: a peer may or may not count these as used. */
   readonly #claimedIds = new Set<string>();
   readonly #counts: AuditCounts;
+  /** The configuration in force; block 0 brings the first. */
+  #channel: Channel | undefined;
   #height = 0;
   #lastHash: Uint8Array = new Uint8Array();
   #lastConfig = 0;
@@ -49,7 +62,6 @@ export class LedgerReplay {
   constructor(anchors: TrustAnchors, counts: AuditCounts) {
     this.#anchors = anchors;
     this.#counts = counts;
-    this.#membership = newMembership(anchors.organisations);
     this.domain = new DomainReplay(counts);
   }
 
@@ -65,27 +77,46 @@ export class LedgerReplay {
   /** @throws AuditError at the first thing that does not hold. */
   add(raw: common.Block): void {
     const block = readBlock(raw, this.#height);
-    const position = { height: this.#height, lastHash: this.#lastHash, lastConfig: this.#lastConfig };
-    this.#counts.signatures += verifyBlock(block, position, this.#membership, this.#anchors.genesisHash);
-    if (block.header.number === 0) {
-      checkGenesisRoots(block.transactions, this.#anchors.organisations);
-    }
-    this.#replayTransactions(block);
+    const { number } = block.header;
+    verifyChain(block, { height: this.#height, lastHash: this.#lastHash }, this.#anchors.genesisHash);
+    const transaction = configTransactionOf(block);
+    const channel = this.#channel ?? genesisChannel(transaction);
+    this.#counts.signatures += verifyBlockSignatures(block, channel);
+    this.#lastConfig = transaction === undefined ? this.#lastConfig : number;
+    verifyMetadata(block, this.#lastConfig);
+    this.#replayTransactions(block, channel);
+    this.#channel =
+      transaction === undefined || number === 0 ? channel : this.#nextChannel(number, channel, transaction);
     this.#height += 1;
     this.#lastHash = block.hash;
     this.#counts.blocks += 1;
   }
 
-  #replayTransactions(block: AuditBlock): void {
+  /** To be called after the last block. @throws AuditError CHANNEL_ROOTS, ROOT_CERTIFICATE */
+  finish(): void {
+    if (this.#channel !== undefined) {
+      checkTrustedRoots(this.#channel.config, this.#lastConfig, this.#anchors.organisations);
+    }
+  }
+
+  #nextChannel(number: number, channel: Channel, transaction: ConfigTransaction): Channel {
+    return readingConfig(number, () => {
+      this.#counts.signatures += checkConfigUpdate(channel, transaction, this.#anchors.channel);
+      return newChannel(transaction.config);
+    });
+  }
+
+  #replayTransactions(block: AuditBlock, channel: Channel): void {
     const flags = validationFlags(block);
-    const majority = majorityOf(this.#membership.mspIds.length);
+    // Peers judge all transactions of a block by the definitions before it.
+    const rules = newEndorsementRules(channel.config, channel.policies, this.#state);
+    const verdicts = block.transactions.map((bytes) =>
+      inspectTransaction(bytes, this.#anchors.channel, channel.membership, rules),
+    );
     const validIds = new Set<string>();
-    const seen: AuditTransaction[] = [];
     this.#state.startBlock();
-    block.transactions.forEach((bytes, index) => {
-      const verdict = inspectTransaction(bytes, this.#anchors.channel, this.#membership, majority);
+    verdicts.forEach((verdict, index) => {
       const { code, reason } = this.#againstLedger(verdict, validIds);
-      seen.push(verdict.transaction);
       const flag = flags[index] ?? CODES.NOT_VALIDATED;
       if (flag === CODES.DUPLICATE_TXID && this.#isClaimed(verdict.transaction)) {
         this.#counts.transactions += 1;
@@ -103,8 +134,8 @@ export class LedgerReplay {
         this.#applyValid(block.header.number, index, where, verdict.transaction);
       }
     });
-    for (const { txId, ownsId } of seen) {
-      (ownsId ? this.#earlierIds : this.#claimedIds).add(txId);
+    for (const { transaction } of verdicts) {
+      (transaction.ownsId ? this.#earlierIds : this.#claimedIds).add(transaction.txId);
     }
     this.#checkCommitHash(block, flags);
   }
@@ -150,17 +181,20 @@ export class LedgerReplay {
     const { creator, endorsed } = transaction;
     if (transaction.type === 'config') {
       if (block > 0 && creator?.unit !== 'orderer') {
-        throw transactionError(where, 'CONFIG_TRANSACTION', `its creator is ${creator?.subject ?? 'nobody'}`);
+        const detail = `its creator is not an orderer but ${creator?.subject ?? 'nobody'}`;
+        throw transactionError(where, 'CONFIG_TRANSACTION', detail);
       }
-      this.#lastConfig = block;
     } else if (endorsed !== undefined && creator !== undefined) {
       checkInDate(where, creator, transaction.timestampMs);
+      checkKeyPolicies(where, endorsed);
       const values = this.#applyWrites(endorsed, block, index);
       if (endorsed.chaincode === this.#anchors.chaincode) {
         const [name = '', argument] = endorsed.args.map((arg) => Buffer.from(arg).toString('utf8'));
         const { timestampMs } = transaction;
         const creatorMspId = creator.mspId;
-        const request = { where, blockNumber: block, name, argument: readJson(argument), creatorMspId, timestampMs };
+        const creatorKey = { publicKey: publicKeyText(creator.publicKey), notAfterMs: creator.notAfterMs };
+        const asked = { name, argument: readJson(argument), creatorMspId, creatorKey, timestampMs };
+        const request = { where, blockNumber: block, ...asked };
         this.domain.apply(request, values);
       }
     }
@@ -176,6 +210,68 @@ export class LedgerReplay {
       .apply(endorsed.sets, block, index)
       .filter((write) => write.namespace === own)
       .map((write) => ({ ...write, before: before.get(write.key) }));
+  }
+}
+
+/** The configuration that a block holds; a configuration is alone in its block. */
+function configTransactionOf({ header, transactions }: AuditBlock): ConfigTransaction | undefined {
+  const types = transactions.map(headerTypeOf);
+  if (!types.includes(common.HeaderType.CONFIG)) {
+    return undefined;
+  }
+  return readingConfig(header.number, () => {
+    if (transactions.length > 1) {
+      throw new ConfigUpdateError('it is not alone in its block');
+    }
+    return readConfigTransaction(transactions[0] ?? new Uint8Array());
+  });
+}
+
+/** @returns undefined where the bytes are no transaction: its validation code then says so. */
+function headerTypeOf(envelopeBytes: Uint8Array): number | undefined {
+  try {
+    const payload = common.Envelope.deserializeBinary(envelopeBytes).getPayload_asU8();
+    const header = common.Payload.deserializeBinary(payload).getHeader()?.getChannelHeader_asU8();
+    return common.ChannelHeader.deserializeBinary(header ?? new Uint8Array()).getType();
+  } catch {
+    return undefined;
+  }
+}
+
+function genesisChannel(transaction: ConfigTransaction | undefined): Channel {
+  return readingConfig(0, () => {
+    if (transaction === undefined) {
+      throw new ConfigUpdateError('it is not there');
+    }
+    return newChannel(transaction.config);
+  });
+}
+
+/** Reading fails only where a configuration is not what orderers would have accepted. */
+function readingConfig<T>(block: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw transactionError(`block ${String(block)}, transaction 0`, 'CONFIG_TRANSACTION', detail);
+  }
+}
+
+/** Name of the metadata entry with which a key gets an endorsement policy of its own. */
+const KEY_POLICY = 'VALIDATION_PARAMETER';
+
+function checkKeyPolicies(where: string, { sets }: EndorsedTransaction): void {
+  const writes = sets.flatMap(({ publicSet, collections }) => [
+    ...publicSet.getMetadataWritesList(),
+    ...collections.flatMap(({ set }) => set.getMetadataWritesList()),
+  ]);
+  const entries = writes.flatMap((write) => write.getEntriesList().map((entry) => entry.getName()));
+  if (entries.some((name) => name.startsWith(KEY_POLICY))) {
+    throw transactionError(
+      where,
+      'KEY_POLICY_UNSUPPORTED',
+      'of all later transactions it is unknown who had to endorse',
+    );
   }
 }
 

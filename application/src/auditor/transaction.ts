@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { common, ledger, peer } from '@hyperledger/fabric-protos';
 import { sha256 } from './block-hash.js';
+import type { EndorsementRules } from './endorsement-rules.js';
 import { MembershipError, type Member, type Membership } from './membership.js';
+import { validSigners, type PolicyRule } from './policies.js';
 
 export type ValidationCode = peer.TxValidationCodeMap[keyof peer.TxValidationCodeMap];
 type KvRwSet = ledger.rwset.kvrwset.KVRWSet;
@@ -9,7 +11,6 @@ type HashedRwSet = ledger.rwset.kvrwset.HashedRWSet;
 
 const CODES = peer.TxValidationCode;
 const TYPES = common.HeaderType;
-const IMPLICIT_COLLECTION = '_implicit_org_';
 
 /** What one namespace of the chaincode's state was read and written. */
 export interface NamespaceSets {
@@ -24,8 +25,6 @@ export interface EndorsedTransaction {
   readonly args: readonly Uint8Array[];
   readonly response: Uint8Array;
   readonly sets: readonly NamespaceSets[];
-  /** Organisations whose peers signed exactly this result. */
-  readonly endorsedBy: readonly string[];
   readonly signaturesChecked: number;
 }
 
@@ -74,7 +73,7 @@ export function inspectTransaction(
   envelopeBytes: Uint8Array,
   channelId: string,
   membership: Membership,
-  majority: number,
+  rules: EndorsementRules,
 ): Verdict {
   let transaction: AuditTransaction = {
     type: 'unreadable',
@@ -104,7 +103,7 @@ export function inspectTransaction(
       const action = readAction(headers);
       checkChannel(channel, channelId);
       transaction = { ...transaction, isWellFormed: true };
-      transaction = { ...transaction, endorsed: checkEndorsed(channel, action, membership, majority) };
+      transaction = { ...transaction, endorsed: checkEndorsed(channel, action, membership, rules) };
     } else if (type === TYPES.CONFIG) {
       checkChannel(channel, channelId);
       transaction = { ...transaction, ownsId: true };
@@ -234,64 +233,68 @@ function checkEndorsed(
   channel: common.ChannelHeader,
   { response, responseBytes, proposalBytes, endorsements }: ProposedAction,
   membership: Membership,
-  majority: number,
+  rules: EndorsementRules,
 ): EndorsedTransaction {
   const result = readResult(channel, response, proposalBytes);
-  const endorsedBy = endorsingMsps(endorsements, responseBytes, membership);
-  for (const required of requiredEndorsers(result.sets)) {
-    if (required === undefined ? endorsedBy.size < majority : !endorsedBy.has(required)) {
-      const found = endorsedBy.size === 0 ? 'nobody' : [...endorsedBy].join(', ');
-      const wanted = required ?? `${String(majority)} organisations`;
-      throw new Refusal(CODES.ENDORSEMENT_POLICY_FAILURE, `endorsed by ${found}, needed ${wanted}`);
+  const signed = endorsements.map((endorsement) => {
+    const identity = endorsement.getEndorser_asU8();
+    return { identity, message: Buffer.concat([responseBytes, identity]), signature: endorsement.getSignature_asU8() };
+  });
+  // Fabric's policies leave out what does not verify and count the rest.
+  const endorsers = validSigners(signed, membership);
+  const endorsedBy = [...new Set(endorsers.map(({ mspId }) => mspId))];
+  for (const policy of requiredPolicies(result, rules)) {
+    if (!policy.isSatisfiedBy(endorsers)) {
+      const found = endorsedBy.length === 0 ? 'nobody' : endorsedBy.join(', ');
+      throw new Refusal(
+        CODES.ENDORSEMENT_POLICY_FAILURE,
+        `endorsed by ${found}, which does not satisfy ${policy.name}`,
+      );
     }
   }
-  return { ...result, endorsedBy: [...endorsedBy], signaturesChecked: endorsements.length };
-}
-
-/** Distinct organisations one of whose peers signed (proposal response ‖ endorser). */
-function endorsingMsps(
-  endorsements: readonly peer.Endorsement[],
-  responseBytes: Uint8Array,
-  membership: Membership,
-): Set<string> {
-  const msps = new Set<string>();
-  for (const endorsement of endorsements) {
-    const endorserBytes = endorsement.getEndorser_asU8();
-    let endorser: Member;
-    try {
-      endorser = membership.identify(endorserBytes);
-    } catch (error) {
-      if (error instanceof MembershipError) {
-        continue; // Fabric's policies leave out what does not verify and count the rest.
-      }
-      throw error;
-    }
-    const message = Buffer.concat([responseBytes, endorserBytes]);
-    if (endorser.unit === 'peer' && membership.verify(endorser, message, endorsement.getSignature_asU8())) {
-      msps.add(endorser.mspId);
-    }
-  }
-  return msps;
+  return { ...result, signaturesChecked: endorsements.length };
 }
 
 /**
- * Who must have endorsed: a majority (undefined) for public writes, other collections and transactions that write
- * nothing; the organisation itself for its implicit collection (chaincode approvals on Fabric).
+ * The policies that must hold: of the invoked chaincode and of every other that is written to, each for its public
+ * state, and for a collection that is written to the collection's own, where it has one (Fabric,
+ * plugindispatcher/dispatcher.go and statebased/v20.go). Policies of single keys are not looked at.
  */
-function requiredEndorsers(sets: readonly NamespaceSets[]): Set<string | undefined> {
-  const required = new Set<string | undefined>();
-  for (const { publicSet, collections } of sets) {
-    if (publicSet.getWritesList().length + publicSet.getMetadataWritesList().length > 0) {
-      required.add(undefined);
+function requiredPolicies(
+  { chaincode, sets }: Pick<EndorsedTransaction, 'chaincode' | 'sets'>,
+  rules: EndorsementRules,
+): PolicyRule[] {
+  const required: PolicyRule[] = [];
+  const written = sets.filter((set) => writesPublicly(set) || writtenCollections(set).length > 0);
+  for (const name of new Set([chaincode, ...written.map(({ namespace }) => namespace)])) {
+    const general = rules.ofChaincode(name);
+    if (general === undefined) {
+      throw new Refusal(CODES.INVALID_CHAINCODE, `the channel has no chaincode ${name}`);
     }
-    for (const { name, set } of collections) {
-      if (set.getHashedWritesList().length + set.getMetadataWritesList().length > 0) {
-        const own = name.startsWith(IMPLICIT_COLLECTION) ? name.slice(IMPLICIT_COLLECTION.length) : undefined;
-        required.add(own);
+    const own = written.filter(({ namespace }) => namespace === name);
+    const collections = own.flatMap(writtenCollections);
+    for (const collection of collections) {
+      const rule = rules.ofCollection(name, collection);
+      if (rule === undefined) {
+        throw new Refusal(CODES.ENDORSEMENT_POLICY_FAILURE, `${name} has no collection ${collection}`);
       }
+      required.push(rule);
+    }
+    if (collections.length === 0 || own.some(writesPublicly)) {
+      required.push(general);
     }
   }
-  return required.size === 0 ? new Set([undefined]) : required;
+  return required;
+}
+
+function writesPublicly({ publicSet }: NamespaceSets): boolean {
+  return publicSet.getWritesList().length + publicSet.getMetadataWritesList().length > 0;
+}
+
+function writtenCollections({ collections }: NamespaceSets): string[] {
+  return collections
+    .filter(({ set }) => set.getHashedWritesList().length + set.getMetadataWritesList().length > 0)
+    .map(({ name }) => name);
 }
 
 /** The result and the request, checked in the order of Fabric's dispatcher (core/committer/txvalidator/v20). */

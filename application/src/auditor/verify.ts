@@ -148,6 +148,7 @@ async function firstFailureOf(options: VerifyOptions, replay: LedgerReplay): Pro
     if (replay.height === 0) {
       throw new AuditError({ kind: 'block', where: 'block 0', code: 'LEDGER_EMPTY', detail: 'no block was read' });
     }
+    replay.finish();
     if (store !== undefined) {
       await checkStore(replay.domain.state, {
         store,

@@ -5,11 +5,17 @@ import { addCommand, addGroup, type Answer, type Runner } from './command.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder } from './homes.js';
 import { networkDeploymentCommands } from './network-deployment.js';
+import { networkDoctorCommands } from './network-doctor.js';
+import { networkLifecycleCommands } from './network-lifecycle.js';
+import { networkOrgCommands } from './network-org.js';
 import { wholeNumber } from './values.js';
 
-interface UpOptions {
-  readonly topology?: string;
+interface HomesOption {
   readonly homes?: string;
+}
+interface UpOptions extends HomesOption {
+  readonly topology?: string;
+  readonly wait: number;
 }
 
 /** What a reader must know of a network that one process runs. */
@@ -28,6 +34,12 @@ export function networkCommands(program: Command, run: Runner): void {
     options: (command) => {
       command.option('--topology <file>', 'consortium.yaml to use instead of the one that ships');
       command.option('--homes <folder>', "folder of the organisations' homes (default .sev)");
+      command.option(
+        '--wait <s>',
+        'how long an organisation by itself waits for the others',
+        wholeNumber(1, 86_400),
+        120,
+      );
     },
     work: async ({ terminal }, options) => {
       const started = performance.now();
@@ -36,7 +48,7 @@ export function networkCommands(program: Command, run: Runner): void {
         terminal.status(message);
       };
       const topology = options.topology === undefined ? {} : { topologyPath: options.topology };
-      await networkUp({ ...topology, onProgress });
+      await networkUp({ ...topology, waitMs: options.wait * 1000, onProgress });
       const { bootstrap } = await import('../run/network-ready.js');
       await bootstrap(homesFolder(options.homes), onProgress);
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -68,7 +80,7 @@ export function networkCommands(program: Command, run: Runner): void {
       return statusAnswer(await networkStatus({}));
     },
   });
-  addCommand<UpOptions>(group, run, {
+  addCommand(group, run, {
     usage: 'restart [node...]',
     summary: 'restart the network, or single processes of a Fabric network one after the other',
     examples: ['sev network restart', 'sev network restart peer.grid orderer.grid'],
@@ -111,7 +123,10 @@ export function networkCommands(program: Command, run: Runner): void {
     },
   });
   networkDeploymentCommands(group, run);
-  addCommand<Pick<UpOptions, 'homes'>>(group, run, {
+  networkDoctorCommands(group, run);
+  networkLifecycleCommands(group, run);
+  networkOrgCommands(group, run);
+  addCommand<HomesOption>(group, run, {
     usage: 'clean',
     summary: 'stop the network and remove its ledgers and identities',
     examples: ['sev network clean'],
@@ -144,7 +159,8 @@ function nodeLines({ nodes }: NetworkStatus): string[] {
 
 function statusAnswer(status: NetworkStatus): Answer {
   const organisations = status.organisations.map((o) => {
-    const chaincode = o.chaincode?.running === true ? `running (pid ${String(o.chaincode.pid)})` : 'not running';
+    const state = o.chaincode?.running === true ? `running (pid ${String(o.chaincode.pid)})` : 'not running';
+    const chaincode = status.running && o.chaincode === undefined ? 'elsewhere' : state;
     return `  ${o.name.padEnd(10)} ${o.mspId.padEnd(18)} gateway ${o.gateway}  CA ${o.ca}  chaincode ${chaincode}`;
   });
   const lines = status.running

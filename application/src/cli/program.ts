@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { auditCommands } from './audit.js';
 import type { Answer, CommandContext, Runner } from './command.js';
 import { EXIT_CODES, exitCodesText } from './exit-codes.js';
+import { governanceCommands } from './governance.js';
 import { Interrupt } from './interrupt.js';
 import { networkCommands } from './network.js';
 import { problemOf } from './problem.js';
@@ -100,6 +101,7 @@ function newProgram(run: Runner, streams: CliStreams): Command {
     `\n${exitCodesText()}\n\nStart with: sev network up, then sev round run --vehicles 20 --rounds 10`,
   );
   networkCommands(program, run);
+  governanceCommands(program, run);
   vehicleCommands(program, run);
   taskCommands(program, run);
   roundCommands(program, run);

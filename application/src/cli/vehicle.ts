@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VehicleRecord } from '@sev/chaincode/api';
 import type { Command } from 'commander';
 import { homeOf, organisationNamed, parseFile, readConnectionProfile } from '../config/index.js';
-import { EXIT, SevError, systemCode } from '../errors.js';
+import { EXIT, SevError } from '../errors.js';
 import type { EnrollmentOutcome, IssuedCertificate, ProvisionedCar, VehicleRequest } from '../identity/index.js';
 import { counted } from '../report/plural.js';
 import { renderTable } from '../report/summary.js';
@@ -13,6 +12,8 @@ import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
 import { Progress } from './progress.js';
 import { addVehicleRun } from './services.js';
+import { addKeyCommands } from './vehicle-keys.js';
+import { readJsonFile, refusalLines, writeOut } from './vehicle-files.js';
 import { wholeNumber } from './values.js';
 
 interface ProvisionOptions {
@@ -65,6 +66,7 @@ export function vehicleCommands(program: Command, run: Runner): void {
   addInit(group, run);
   addEnroll(group, run);
   addInstall(group, run);
+  addKeyCommands(group, run);
   addList(group, run);
   addShow(group, run);
   for (const change of STATUS_COMMANDS) {
@@ -186,10 +188,7 @@ async function enrollAnswer(outcomes: readonly EnrollmentOutcome[], out: string 
   const written = await writeOut(out, issued);
   const { hintFor } = await import('../ledger/index.js');
   const hintOf = ({ code = '', hint }: EnrollmentOutcome) => hint ?? hintFor(code);
-  const lines = refused.flatMap((o) => [
-    `  ${o.vehicleId}  ${o.code ?? ''}: ${o.detail ?? ''}`,
-    ...(hintOf(o) === undefined ? [] : [`  → ${hintOf(o) ?? ''}`]),
-  ]);
+  const lines = refusalLines(refused.map((outcome) => ({ ...outcome, hint: hintOf(outcome) })));
   return {
     data: outcomes.map((outcome) => ({ ...outcome, hint: hintOf(outcome) })),
     text: [`${String(issued.length)} enrolled, ${String(refused.length)} refused${written}`, ...lines].join('\n'),
@@ -299,27 +298,4 @@ function addStatusChange(group: Command, run: Runner, change: (typeof STATUS_COM
 
 async function readRequests(path: string): Promise<VehicleRequest[]> {
   return (await readJsonFile(path, 'sev vehicle init --out')) as VehicleRequest[];
-}
-
-/** @param writer the command line that writes such a file. */
-async function readJsonFile(path: string, writer: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as unknown;
-  } catch (error) {
-    const isMissing = systemCode(error) === 'ENOENT';
-    throw new SevError('FILE_UNREADABLE', isMissing ? `${path}: no such file` : `${path} cannot be read as JSON`, {
-      hint: `Check the path; \`${writer}\` writes this file.`,
-      exitCode: EXIT.usage,
-      cause: error,
-    });
-  }
-}
-
-async function writeOut(path: string | undefined, value: unknown): Promise<string> {
-  if (path === undefined) {
-    return '';
-  }
-  const { writeJson } = await import('../store/files.js');
-  await writeJson(path, value);
-  return `, written to ${path}`;
 }

@@ -22,5 +22,7 @@ export const inHome = {
   issued: (home: string) => join(home, 'issued'),
   /** Vehicles of a vehicle home: what their maker put into them, and their keys until a certificate is installed. */
   vehicles: (home: string) => join(home, 'vehicles'),
+  /** Keys that vehicles are about to take up, with their certificates, until the wallet holds them. */
+  nextKeys: (home: string) => join(home, 'next-keys'),
   service: (home: string) => join(home, 'service.json'),
 } as const;

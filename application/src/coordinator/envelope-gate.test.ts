@@ -79,6 +79,28 @@ describe('EnvelopeGate', () => {
     expect(await gate.refusalOf(round, mine)).to.include({ code: 'VEHICLE_NOT_ACTIVE' });
   });
 
+  it('looks a vehicle up again where an envelope does not hold with the key it knows, but not all the time', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const { session, lookups } = counted(federation);
+    const before = signed(federation);
+    const gate = new EnvelopeGate(session, { recheckMs: 100 });
+    expect(await gate.refusalOf(round, before)).to.equal(undefined);
+    federation.rotate(before.vehicleId);
+    const after = signed(federation);
+    const refusals: string[] = [];
+    for (const deadline = Date.now() + 5_000; Date.now() < deadline;) {
+      const refusal = await gate.refusalOf(round, after);
+      if (refusal === undefined) {
+        break;
+      }
+      refusals.push(refusal.code!);
+    }
+    expect(await gate.refusalOf(round, after)).to.equal(undefined);
+    expect(refusals.every((code) => code === 'SIGNATURE_INVALID')).to.equal(true);
+    expect(await gate.refusalOf(round, before)).to.include({ code: 'SIGNATURE_INVALID' });
+    expect(lookups).to.have.length(2);
+  });
+
   it('keeps no more keys than it may, those used last', async () => {
     const federation = new Federation({ vehicles: 3 });
     const { session, lookups } = counted(federation);

@@ -21,6 +21,8 @@ export interface EnvelopeGateOptions {
   readonly maxVehicles?: number;
   /** Vehicles that are looked up at a time; default 16. */
   readonly maxLookups?: number;
+  /** How long a key is trusted to be the present one where a signature does not hold with it; default 1 s. */
+  readonly recheckMs?: number;
 }
 
 /** What keeps a vehicle's envelopes off the ledger. */
@@ -29,24 +31,33 @@ interface Refusal {
   readonly detail: string;
 }
 
+interface KnownKey {
+  readonly key: KeyObject;
+  /** When the look-up began, on the process's own clock. */
+  readonly readAt: number;
+}
+
 /**
  * Turns envelopes away that the ledger would refuse, before they cost a transaction or hold a round: anybody can send
- * one. The ledger decides about what passes. A key is looked up when its vehicle is first seen and never changes; a
- * vehicle that was suspended since passes once, is refused by the ledger, and then is looked up again.
+ * one. The ledger decides about what passes. A key is looked up when its vehicle is first seen, and again where an
+ * envelope does not hold with it: the vehicle may have changed its key. A vehicle that was suspended since, or that still
+ * signs with the key before, passes once, is refused by the ledger, and then is looked up again.
  */
 export class EnvelopeGate {
   readonly #session: ServiceSession;
   readonly #maxVehicles: number;
   readonly #limited: ReturnType<typeof newLimiter>;
+  readonly #recheckMs: number;
   /** Keys of active vehicles; the one used longest ago comes first. */
-  readonly #keys = new Map<string, KeyObject>();
-  readonly #lookups = new Map<string, Promise<KeyObject | Refusal>>();
+  readonly #keys = new Map<string, KnownKey>();
+  readonly #lookups = new Map<string, Promise<KnownKey | Refusal>>();
   readonly #network: NetworkName;
 
   constructor(session: ServiceSession, options: EnvelopeGateOptions = {}) {
     this.#session = session;
     this.#network = networkName(session);
     this.#maxVehicles = options.maxVehicles ?? 20_000;
+    this.#recheckMs = options.recheckMs ?? 1_000;
     this.#limited = newLimiter(options.maxLookups ?? 16);
   }
 
@@ -60,15 +71,20 @@ export class EnvelopeGate {
   ): Promise<ItemResult | undefined> {
     const { vehicleId, updateHash, weightClass, signature } = envelope;
     const { taskId, attempt, baseModelHash } = round;
-    const key = this.#known(vehicleId) ?? (await this.#lookUp(vehicleId));
-    if ('code' in key) {
-      return { id: vehicleId, accepted: false, ...key };
+    const known = this.#known(vehicleId) ?? (await this.#lookUp(vehicleId));
+    if ('code' in known) {
+      return { id: vehicleId, accepted: false, ...known };
     }
     const content = { taskId, round: round.round, attempt, baseModelHash, vehicleId, updateHash, weightClass };
     const consortium = await this.#network();
     const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
-    if (verifyStatement(statement, signature, key)) {
+    if (verifyStatement(statement, signature, known.key)) {
       return undefined;
+    }
+    // Not at once again, so that forged envelopes cost no more than a look now and then.
+    if (performance.now() - known.readAt >= this.#recheckMs) {
+      this.forget(vehicleId);
+      return this.refusalOf(round, envelope);
     }
     const detail = 'not signed for this round with the key that the vehicle enrolled';
     return { id: vehicleId, accepted: false, code: 'SIGNATURE_INVALID', detail };
@@ -79,7 +95,7 @@ export class EnvelopeGate {
     this.#keys.delete(vehicleId);
   }
 
-  #known(vehicleId: string): KeyObject | undefined {
+  #known(vehicleId: string): KnownKey | undefined {
     const key = this.#keys.get(vehicleId);
     if (key !== undefined) {
       this.#keys.delete(vehicleId);
@@ -89,7 +105,7 @@ export class EnvelopeGate {
   }
 
   /** Looks a vehicle up, once however many envelopes in its name come at the same time. */
-  #lookUp(vehicleId: string): Promise<KeyObject | Refusal> {
+  #lookUp(vehicleId: string): Promise<KnownKey | Refusal> {
     const underWay = this.#lookups.get(vehicleId);
     if (underWay !== undefined) {
       return underWay;
@@ -99,7 +115,8 @@ export class EnvelopeGate {
     return lookup;
   }
 
-  async #read(vehicleId: string): Promise<KeyObject | Refusal> {
+  async #read(vehicleId: string): Promise<KnownKey | Refusal> {
+    const readAt = performance.now();
     const vehicle = await this.#vehicleIfAny(vehicleId);
     if (vehicle?.domain !== 'learning') {
       return { code: 'VEHICLE_UNKNOWN', detail: `${vehicleId} is not enrolled for learning` };
@@ -111,8 +128,9 @@ export class EnvelopeGate {
     if (key === undefined) {
       return { code: 'SIGNATURE_INVALID', detail: 'the enrolled key is not one of P-256' };
     }
-    this.#keep(vehicleId, key);
-    return key;
+    const known = { key, readAt };
+    this.#keep(vehicleId, known);
+    return known;
   }
 
   async #vehicleIfAny(vehicleId: string): Promise<VehicleRecord | undefined> {
@@ -126,8 +144,8 @@ export class EnvelopeGate {
     }
   }
 
-  #keep(vehicleId: string, key: KeyObject): void {
-    this.#keys.set(vehicleId, key);
+  #keep(vehicleId: string, known: KnownKey): void {
+    this.#keys.set(vehicleId, known);
     const [oldest] = this.#keys.keys();
     if (this.#keys.size > this.#maxVehicles && oldest !== undefined) {
       this.#keys.delete(oldest);

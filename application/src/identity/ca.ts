@@ -3,16 +3,27 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { X509Identity } from 'fabric-network';
 import type { Role } from '@sev/chaincode/api';
+import { z } from 'zod';
 import type { OrganisationProfile } from '../config/profile.js';
 import { EXIT, SevError, hasCode, messageOf, systemCode, type ExitCode } from '../errors.js';
 import type { StoredIdentity } from './stored-identity.js';
 
+/**
+ * Requests to a CA at a time. Fabric's CA works through them one after the other, about a fifth of a second each: with
+ * many more waiting, the client gives up on those at the end.
+ */
+export const CA_REQUESTS = 4;
 /** How long to try again while a CA cannot be reached. */
 const RECONNECT_MS = 30_000;
 /** No bound on enrollments: a lost answer can be asked for again, and the secret lives no longer than the enrollment. */
 const UNLIMITED = -1;
 
+/** What the CA answers to a revocation; no list where there was nothing left to revoke. */
+const revocationAnswer = z.object({ result: z.object({ RevokedCerts: z.array(z.unknown()).nullish() }) });
+const base64Text = z.string().min(1);
+
 /** Codes in a CA's answers (fabric-ca `lib/caerrors`). */
+const REVOKE_IDENTITY_NOT_FOUND = 10;
 const AUTHENTICATION_FAILURE = 20;
 const AUTHORIZATION_FAILURE = 71;
 const TOO_MANY_ATTEMPTS = 73;
@@ -37,22 +48,59 @@ export interface CertificateAuthority {
    * @throws SevError CA_UNREACHABLE, CA_REFUSED, CA_FAILED.
    */
   register(enrollmentId: string, role: Role, registrar: StoredIdentity): Promise<string>;
+  /**
+   * Has a holder's request for another key signed by the word of its present certificate, which must be in date.
+   *
+   * @param csr PEM, for the same enrollment id.
+   * @returns the certificate, PEM; the present one holds as well until it ends or is revoked.
+   * @throws SevError CA_UNREACHABLE, CA_REFUSED, CA_FAILED.
+   */
+  reenrol(holder: StoredIdentity, csr: string): Promise<string>;
+  /**
+   * Revokes an identity with all its certificates; it cannot enrol again. Doing it again changes nothing.
+   *
+   * @returns how many certificates were revoked now.
+   * @throws SevError CA_UNREACHABLE, CA_REFUSED, CA_IDENTITY_UNKNOWN, CA_FAILED.
+   */
+  revoke(enrollmentId: string, reason: RevocationReason, registrar: StoredIdentity): Promise<number>;
+  /** The list of all certificates that the CA has revoked, PEM. @throws as `revoke`. */
+  revocationList(registrar: StoredIdentity): Promise<string>;
 }
+
+/** Reasons of RFC 5280, section 5.3.1, by the names that the CA takes. */
+export type RevocationReason =
+  'unspecified' | 'keycompromise' | 'affiliationchanged' | 'superseded' | 'cessationofoperation' | 'privilegewithdrawn';
 
 export async function openCertificateAuthority(organisation: OrganisationProfile): Promise<CertificateAuthority> {
   const sdk = await import('./fabric-sdk.js');
   const provider = await sdk.newX509Provider();
   const client = sdk.newCaClient({ ...organisation.ca, cryptoSuite: provider.getCryptoSuite() });
   const call = <T>(request: () => Promise<T>) => calling(organisation, request);
+  const userOf = ({ label, mspId, certificate, privateKey }: StoredIdentity) => {
+    const identity: X509Identity = { type: 'X.509', mspId, credentials: { certificate, privateKey } };
+    return provider.getUserContext(identity, label);
+  };
   return {
+    reenrol: async (holder, csr) => {
+      const user = await userOf(holder);
+      return call(() => sdk.reenrol(client, csr, user));
+    },
+    revoke: async (enrollmentID, reason, registrar) => {
+      const user = await userOf(registrar);
+      const answer: unknown = await call(() => client.revoke({ enrollmentID, reason }, user));
+      return revocationAnswer.parse(answer).result.RevokedCerts?.length ?? 0;
+    },
+    revocationList: async (registrar) => {
+      const user = await userOf(registrar);
+      const list: unknown = await call(() => client.generateCRL({}, user));
+      return Buffer.from(base64Text.parse(list), 'base64').toString('utf8');
+    },
     enrol: async (enrollmentID, enrollmentSecret, csr) => {
       const { certificate } = await call(() => client.enroll({ enrollmentID, enrollmentSecret, csr }));
       return certificate;
     },
     register: async (enrollmentID, role, registrar) => {
-      const { label, mspId, certificate, privateKey } = registrar;
-      const identity: X509Identity = { type: 'X.509', mspId, credentials: { certificate, privateKey } };
-      const user = await provider.getUserContext(identity, label);
+      const user = await userOf(registrar);
       const request = {
         enrollmentID,
         affiliation: '',
@@ -103,6 +151,9 @@ export function caError(organisation: Pick<OrganisationProfile, 'name'>, error: 
   const codes = answerCodes(error);
   if (codes.includes(ALREADY_REGISTERED) || /already registered/i.test(text)) {
     return make('CA_ALREADY_REGISTERED', 'Enrol it with the secret it was registered with.', EXIT.refused);
+  }
+  if (codes.includes(REVOKE_IDENTITY_NOT_FOUND)) {
+    return make('CA_IDENTITY_UNKNOWN', 'Is this the CA that the identity was enrolled at?', EXIT.refused);
   }
   if (codes.some((code) => REFUSALS.includes(code))) {
     return make('CA_REFUSED', 'Check the enrollment id and secret, and that the registrar may register.', EXIT.refused);

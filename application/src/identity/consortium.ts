@@ -29,8 +29,8 @@ export interface BootstrapOptions {
  * Sets the homes of all organisations up and bootstraps the consortium on the channel. Doing it again changes nothing.
  * A channel that was bootstrapped with anything else is refused: somebody else may have been first.
  *
- * It needs every organisation's home, so it is for networks under a single operator; organisations apart exchange what
- * {@link createOrganisationHome} returns.
+ * It needs every organisation's home, so it is for networks under a single operator; organisations apart exchange their
+ * public parts, and use {@link ensureBootstrapped}.
  *
  * @throws SevError CONSORTIUM_FOREIGN, CA_UNREACHABLE, CA_REFUSED, CA_FAILED; LedgerError.
  */
@@ -51,11 +51,29 @@ export async function bootstrapConsortium(options: BootstrapOptions): Promise<Co
   if (first === undefined) {
     throw new SevError('ORGANISATION_UNKNOWN', 'The network has no organisation');
   }
-  const wallet = await openWallet(inHome.wallet(join(homes, first.name)));
+  const request = bootstrapOf(parts, options.policy ?? DEFAULT_POLICY);
+  return ensureBootstrapped({ profile, home: join(homes, first.name), request, onProgress });
+}
+
+/** What an organisation bootstraps its consortium with, or compares with what another did. */
+export interface Founding {
+  readonly profile: ConnectionProfile;
+  /** Home of an organisation in it. */
+  readonly home: string;
+  readonly request: Bootstrap;
+  readonly onProgress?: ((message: string) => void) | undefined;
+}
+
+/**
+ * Bootstraps the consortium on the channel, unless it is.
+ *
+ * @throws SevError CONSORTIUM_FOREIGN where it was bootstrapped with anything else; LedgerError.
+ */
+export async function ensureBootstrapped({ profile, home, request, onProgress }: Founding): Promise<ConsortiumRecord> {
+  const wallet = await openWallet(inHome.wallet(home));
   const session = await openSession({ profile, identity: await wallet.get('operator') });
   try {
     const contract = governance(session);
-    const request = bootstrapOf(parts, options.policy ?? DEFAULT_POLICY);
     return await refusingOthers(request, contract, async () => {
       // Evaluated, it only says whether the channel was bootstrapped with other content.
       await contract.checkBootstrap(request);
@@ -75,7 +93,8 @@ export async function bootstrapConsortium(options: BootstrapOptions): Promise<Co
   }
 }
 
-function bootstrapOf(parts: readonly PublicOrganisation[], policy: Policy): Bootstrap {
+/** What a channel is bootstrapped with: the same from whichever organisation, so the lists are in the given order. */
+export function bootstrapOf(parts: readonly PublicOrganisation[], policy: Policy): Bootstrap {
   return {
     organisations: parts.map((part) => part.organisation),
     makers: parts.flatMap((part) => part.makers),

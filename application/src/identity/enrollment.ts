@@ -5,6 +5,7 @@ import { governance, registry } from '../ledger/contracts.js';
 import { hintFor } from '../ledger/errors.js';
 import type { LedgerSession } from '../ledger/session.js';
 import { mapConcurrently } from '../services/concurrency.js';
+import { CA_REQUESTS } from './ca.js';
 import { notAfterMs, parseCertificate } from './certificates.js';
 import { certificateFor } from './issued.js';
 import type { AttestationRequest, Attested, Maker } from './maker.js';
@@ -15,7 +16,6 @@ import { vehicleRequest, type IssuedCertificate, type VehicleRequest } from './v
 /** registry:EnrollVehicles takes this many at the most. */
 const BATCH = 50;
 const LEDGER_QUERIES = 8;
-const CA_REQUESTS = 4;
 /** Other registrars may take the slots that were free a moment ago. */
 const SLOT_TRIES = 8;
 
@@ -67,8 +67,7 @@ interface Candidate {
 export async function enrollVehicles(options: EnrollVehiclesOptions): Promise<EnrollmentOutcome[]> {
   const { session, requests, domain = 'learning', onProgress } = options;
   const total = requests.length;
-  requests.forEach(assertWellFormed);
-  assertDistinct(requests);
+  assertRequests(requests);
   if (total === 0) {
     return [];
   }
@@ -103,6 +102,12 @@ export async function enrollVehicles(options: EnrollVehiclesOptions): Promise<En
     onProgress?.({ step: 'ledger', done: outcomes.size, total });
   }
   return requests.map(({ vehicleId }) => outcomes.get(vehicleId) ?? unanswered(vehicleId));
+}
+
+/** @throws SevError REQUEST_INVALID where a request does not have the documented form, or two name the same vehicle. */
+export function assertRequests(requests: readonly VehicleRequest[]): void {
+  requests.forEach(assertWellFormed);
+  assertDistinct(requests);
 }
 
 /** Requests come from outside, and their ids become names of files. */
@@ -187,8 +192,11 @@ async function attestationOf(maker: Maker, asked: AttestationRequest): Promise<A
   }
 }
 
-function requestInvalid(vehicleId: string, detail: string): EnrollmentOutcome {
-  const hint = 'Write the request again with `sev vehicle init`.';
+export function requestInvalid(
+  vehicleId: string,
+  detail: string,
+  hint = 'Write the request again with `sev vehicle init`.',
+): EnrollmentOutcome {
   return { vehicleId, accepted: false, known: false, code: 'REQUEST_INVALID', detail, hint };
 }
 

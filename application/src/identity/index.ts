@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-export { caError, openCertificateAuthority, type CertificateAuthority } from './ca.js';
+export { caError, openCertificateAuthority, type CertificateAuthority, type RevocationReason } from './ca.js';
 export { certifiedKey, isIssuedBy, notAfterMs, parseCertificate } from './certificates.js';
-export { DEFAULT_POLICY, bootstrapConsortium, type BootstrapOptions } from './consortium.js';
+export {
+  DEFAULT_POLICY,
+  bootstrapConsortium,
+  bootstrapOf,
+  ensureBootstrapped,
+  type BootstrapOptions,
+  type Founding,
+} from './consortium.js';
 export {
   assertAllAccepted,
   enrollVehicles,
@@ -9,8 +16,10 @@ export {
   type EnrollmentOutcome,
   type EnrollmentProgress,
 } from './enrollment.js';
+export { recoverKeys, type RecoverKeysOptions } from './key-recovery.js';
+export { rotateVehicles, type RotateVehiclesOptions, type RotationOutcome } from './key-rotation.js';
 export { newPrivateKey, privateKeyPem, readPrivateKey } from './keys.js';
-export { createMaker, openMaker, type Attested, type Maker } from './maker.js';
+export { createMaker, openMaker, openRecoveryMaker, type Attested, type Maker, type RecoveryMaker } from './maker.js';
 export {
   createOrganisationHome,
   staffOf,
@@ -19,12 +28,20 @@ export {
 } from './organisation.js';
 export { provisionCars, provisionedCars, type ProvisionedCar } from './provisioning.js';
 export { CA_REGISTRAR, openRegistrar, type Registrar } from './registrar.js';
+export {
+  revokeVehicles,
+  type OrganisationRevocation,
+  type RevocationProgress,
+  type RevocationResult,
+  type RevokeVehiclesOptions,
+} from './revocation.js';
 export type { StoredIdentity } from './stored-identity.js';
 export {
   initVehicles,
   installCertificates,
   issuedCertificate,
   pendingRequests,
+  requestRecovery,
   vehicleRequest,
   vehiclesIn,
   type InitVehiclesOptions,

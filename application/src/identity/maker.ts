@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHmac, createPublicKey, randomBytes, type KeyObject } from 'node:crypto';
-import { publicKeyText, signStatement, type Domain, type MakerAttestation, type MakerKey } from '@sev/chaincode/api';
+import {
+  publicKeyText,
+  signStatement,
+  type Domain,
+  type KeyRecoveryAttestation,
+  type MakerAttestation,
+  type MakerKey,
+  type VehicleRecord,
+} from '@sev/chaincode/api';
 import { inHome } from '../config/homes.js';
 import { EXIT, SevError } from '../errors.js';
 import { PRIVATE_FILE, makePrivateDirectory, readIfThere, writeFileOnce } from '../store/files.js';
 import { readOrMakePrivateKey, readPrivateKey } from './keys.js';
-import { isProvisionedBy, isRequestedWith, provisioningInvalid } from './provisioning.js';
+import { isProvisionedBy, isRequestedWith, provisioningInvalid, type RequestType } from './provisioning.js';
 import type { VehicleRequest } from './vehicles.js';
 
 /** What a maker says of a car that wants an identity, without saying which car it is. */
@@ -33,6 +41,23 @@ export interface AttestationRequest {
  */
 export type Maker = (request: AttestationRequest) => Promise<Attested>;
 
+/** A lost key's replacement that a maker is to attest: which vehicle, and which change of its key. */
+export interface RecoveryAttestationRequest {
+  readonly request: VehicleRequest;
+  /** The vehicle as the ledger has it. */
+  readonly vehicle: Pick<VehicleRecord, 'vehicleId' | 'mspId' | 'domain' | 'tag'>;
+  /** The number that the change of key will have. */
+  readonly rotation: number;
+  readonly consortium: string;
+}
+
+/**
+ * Whoever can attest that the car which asks for another key is the one that was enrolled.
+ *
+ * @throws SevError PROVISIONING_INVALID where it is another car, or the car asks for something else.
+ */
+export type RecoveryMaker = (request: RecoveryAttestationRequest) => Promise<Omit<Attested, 'tag'>>;
+
 const KEY_ID = 'maker-1';
 
 /** Makes the maker's keys and secret in its home where they are missing. @returns the public part, for governance. */
@@ -53,9 +78,7 @@ export async function createMaker(home: string, mspId: string): Promise<MakerKey
  * @throws SevError KEY_MISSING where the home is not a maker's.
  */
 export async function openMaker(home: string): Promise<Maker> {
-  const key = await readPrivateKey(inHome.makerKey(home));
-  const provisioningKey = createPublicKey(await readPrivateKey(inHome.provisioningKey(home)));
-  const secret = await readSecret(inHome.makerSecret(home));
+  const { key, provisioningKey, secret } = await readMaker(home);
   // Whatever is thrown becomes a rejection: a maker may also be somewhere else.
   // eslint-disable-next-line @typescript-eslint/require-await
   return async ({ request, mspId, domain, consortium }) => {
@@ -74,6 +97,36 @@ export async function openMaker(home: string): Promise<Maker> {
   };
 }
 
+/**
+ * The same maker, for cars that lost their vehicle's key.
+ *
+ * @throws SevError KEY_MISSING where the home is not a maker's.
+ */
+export async function openRecoveryMaker(home: string): Promise<RecoveryMaker> {
+  const { key, provisioningKey, secret } = await readMaker(home);
+  // eslint-disable-next-line @typescript-eslint/require-await -- as in openMaker
+  return async ({ request, vehicle, rotation, consortium }) => {
+    const { vehicleId, mspId, domain, tag } = vehicle;
+    checkOrigin(request, mspId, domain, provisioningKey, 'sev/key-recovery-request/v1');
+    const isSameCar = vehicleTag(secret, request.provisioning.provisioningId, domain) === tag;
+    if (!isSameCar || request.vehicleId !== vehicleId) {
+      throw provisioningInvalid(`the car is not the one that was enrolled as ${vehicleId}`);
+    }
+    const { publicKey } = request;
+    const content = { makerKeyId: KEY_ID, vehicleId, rotation, publicKey, mspId, domain, tag };
+    const statement: KeyRecoveryAttestation = { type: 'sev/key-recovery/v1', consortium, ...content };
+    return { makerKeyId: KEY_ID, attestation: signStatement(statement, key) };
+  };
+}
+
+async function readMaker(home: string): Promise<{ key: KeyObject; provisioningKey: KeyObject; secret: Buffer }> {
+  return {
+    key: await readPrivateKey(inHome.makerKey(home)),
+    provisioningKey: createPublicKey(await readPrivateKey(inHome.provisioningKey(home))),
+    secret: await readSecret(inHome.makerSecret(home)),
+  };
+}
+
 async function readSecret(path: string): Promise<Buffer> {
   const text = await readIfThere(path);
   if (text === undefined) {
@@ -86,12 +139,18 @@ async function readSecret(path: string): Promise<Buffer> {
 }
 
 /** A car has one provisioning certificate, so whoever asks with it and its key is that car. */
-function checkOrigin(request: VehicleRequest, mspId: string, domain: Domain, provisioningKey: KeyObject): void {
+function checkOrigin(
+  request: VehicleRequest,
+  mspId: string,
+  domain: Domain,
+  provisioningKey: KeyObject,
+  type: RequestType = 'sev/enrollment-request/v1',
+): void {
   const { provisioning, provisioningProof } = request;
   if (!isProvisionedBy(provisioningKey, provisioning)) {
     throw provisioningInvalid('the provisioning certificate is not of this maker');
   }
-  if (!isRequestedWith(provisioning.publicKey, request, provisioningProof)) {
+  if (!isRequestedWith(provisioning.publicKey, request, provisioningProof, type)) {
     throw provisioningInvalid('the request is not signed with the provisioning key of the car');
   }
   if (request.domain !== domain || (request.mspId ?? mspId) !== mspId) {

@@ -22,9 +22,12 @@ export interface ProvisioningStatement {
   readonly publicKey: PublicKeyText;
 }
 
-/** What a car signs, with its provisioning key and with the vehicle's own, to ask for an identity. */
-export interface EnrollmentRequestStatement {
-  readonly type: 'sev/enrollment-request/v1';
+/** What a car asks for: an identity, or another key for the identity that it has. */
+export type RequestType = 'sev/enrollment-request/v1' | 'sev/key-recovery-request/v1';
+
+/** What a car signs, with its provisioning key and with the vehicle's own, to ask for it. */
+export interface RequestStatement {
+  readonly type: RequestType;
   readonly vehicleId: string;
   /** The vehicle's own key. */
   readonly publicKey: PublicKeyText;
@@ -97,10 +100,11 @@ export function isProvisionedBy(makerKey: KeyObject, certificate: ProvisioningCe
 
 export function requestStatement(
   content: Readonly<{ vehicleId: string; publicKey: string; domain: Domain; mspId?: string | undefined }>,
-): EnrollmentRequestStatement {
+  type: RequestType = 'sev/enrollment-request/v1',
+): RequestStatement {
   const { vehicleId, publicKey, domain, mspId } = content;
   const asked = mspId === undefined ? {} : { mspId };
-  return { type: 'sev/enrollment-request/v1', vehicleId, publicKey, domain, ...asked };
+  return { type, vehicleId, publicKey, domain, ...asked };
 }
 
 /** True where whoever holds this key's private part signed the request. */
@@ -108,9 +112,10 @@ export function isRequestedWith(
   key: PublicKeyText,
   request: Parameters<typeof requestStatement>[0],
   proof: string,
+  type?: RequestType,
 ): boolean {
   const parsed = parsePublicKey(key);
-  return parsed !== undefined && verifyStatement(requestStatement(request), proof, parsed);
+  return parsed !== undefined && verifyStatement(requestStatement(request, type), proof, parsed);
 }
 
 export function provisioningInvalid(what: string): SevError {

@@ -2,7 +2,7 @@
 import type { Role } from '@sev/chaincode/api';
 import { inHome } from '../config/homes.js';
 import type { OrganisationProfile, RegistrarCredentials } from '../config/profile.js';
-import { openCertificateAuthority, type CertificateAuthority } from './ca.js';
+import { openCertificateAuthority, type CertificateAuthority, type RevocationReason } from './ca.js';
 import { certifiedKey, isIssuedBy, parseCertificate } from './certificates.js';
 import { certificateRequest } from './csr.js';
 import { newPrivateKey, privateKeyPem } from './keys.js';
@@ -28,6 +28,10 @@ export interface Registrar {
    * @returns the certificate, PEM.
    */
   enrolWithCsr(enrollmentId: string, role: Role, csr: string): Promise<string>;
+  /** Revokes an identity at the CA, with all its certificates. @returns how many were revoked now. */
+  revoke(enrollmentId: string, reason: RevocationReason): Promise<number>;
+  /** The CA's list of revoked certificates, PEM. */
+  revocationList(): Promise<string>;
 }
 
 /**
@@ -61,10 +65,9 @@ export async function openRegistrar(
     return enrolNew(CA_REGISTRAR, enrollmentId, enrollmentSecret);
   };
   let admin: Promise<StoredIdentity> | undefined;
-  const register = async (enrollmentId: string, role: Role) => {
-    admin ??= registrar();
-    return (await authority()).register(enrollmentId, role, await admin);
-  };
+  const opening = () => (admin ??= registrar());
+  const register = async (enrollmentId: string, role: Role) =>
+    (await authority()).register(enrollmentId, role, await opening());
 
   return {
     organisation,
@@ -77,6 +80,8 @@ export async function openRegistrar(
       const enrollmentSecret = await register(enrollmentId, role);
       return (await authority()).enrol(enrollmentId, enrollmentSecret, csr);
     },
+    revoke: async (enrollmentId, reason) => (await authority()).revoke(enrollmentId, reason, await opening()),
+    revocationList: async () => (await authority()).revocationList(await opening()),
   };
 }
 

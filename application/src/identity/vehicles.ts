@@ -20,12 +20,14 @@ import { PRIVATE_FILE, makePrivateDirectory, readJson, writeJson } from '../stor
 import { certifiedKey, parseCertificate } from './certificates.js';
 import { certificateRequest } from './csr.js';
 import { newPrivateKey, privateKeyPem } from './keys.js';
+import { dropNextKey, findNextKey, nextKey } from './next-keys.js';
 import {
   provisionedCar,
   provisioningCertificate,
   provisioningKeyOf,
   requestStatement,
   type ProvisionedCar,
+  type RequestType,
 } from './provisioning.js';
 import { openWallet } from './wallet.js';
 
@@ -96,7 +98,7 @@ export async function initVehicles(options: InitVehiclesOptions): Promise<Vehicl
     }
     return { vehicleId, domain, ...(mspId === undefined ? {} : { mspId }), provisioning, privateKey };
   });
-  const requests = files.map(requestOf);
+  const requests = files.map((file) => requestOf(file));
   for (const file of files) {
     await writeJson(pathOf(home, file.vehicleId), file, { mode: PRIVATE_FILE });
   }
@@ -137,9 +139,11 @@ export async function installCertificates(home: string, issued: readonly IssuedC
     if (file === undefined) {
       throw new SevError('VEHICLE_NOT_IN_HOME', `${home} holds no vehicle ${vehicleId}`, { exitCode: EXIT.usage });
     }
-    const privateKey = file.privateKey ?? (await wallet.get(vehicleId)).privateKey;
-    const publicKey = publicKeyText(createPublicKey(createPrivateKey(privateKey)));
-    if (certifiedKey(parseCertificate(certificate)) !== publicKey) {
+    const certified = certifiedKey(parseCertificate(certificate));
+    const next = await findNextKey(home, vehicleId);
+    const isNext = next?.publicKey === certified;
+    const privateKey = isNext ? next.privateKey : (file.privateKey ?? (await wallet.get(vehicleId)).privateKey);
+    if (certified !== publicKeyText(createPublicKey(createPrivateKey(privateKey)))) {
       throw new SevError('CERTIFICATE_INVALID', `The certificate of ${vehicleId} is for another key`, {
         exitCode: EXIT.integrity,
       });
@@ -148,14 +152,48 @@ export async function installCertificates(home: string, issued: readonly IssuedC
     // Only now that the wallet holds the key may the file give it up.
     const { privateKey: _moved, ...rest } = file;
     await writeJson(pathOf(home, vehicleId), rest, { mode: PRIVATE_FILE });
+    if (isNext) {
+      await dropNextKey(home, vehicleId);
+    }
   }
 }
 
-function requestOf(file: VehicleFile & { readonly privateKey: string }): VehicleRequest {
+/**
+ * Asks for other keys for vehicles that lost theirs, or whose certificates have ended: the car shows by its provisioning
+ * key that it is the one. Asked again, it asks for the same key.
+ *
+ * @param vehicleIds - of vehicles that were enrolled from this home.
+ * @throws SevError VEHICLE_NOT_IN_HOME, VEHICLE_NOT_ENROLLED where the first certificate is not installed yet.
+ */
+export async function requestRecovery(home: string, vehicleIds: readonly string[]): Promise<VehicleRequest[]> {
+  const files = await Promise.all(
+    vehicleIds.map(async (vehicleId) => {
+      const file = await readVehicleFile(home, vehicleId);
+      if (file === undefined) {
+        throw new SevError('VEHICLE_NOT_IN_HOME', `${home} holds no vehicle ${vehicleId}`, { exitCode: EXIT.usage });
+      }
+      if (file.privateKey !== undefined) {
+        throw new SevError('VEHICLE_NOT_ENROLLED', `${vehicleId} has its first key and no certificate yet`, {
+          hint: 'Enrol it with `sev vehicle enroll`.',
+          exitCode: EXIT.usage,
+        });
+      }
+      return file;
+    }),
+  );
+  return Promise.all(
+    files.map(async (file) => {
+      const { privateKey } = await nextKey(home, file.vehicleId);
+      return requestOf({ ...file, privateKey }, 'sev/key-recovery-request/v1');
+    }),
+  );
+}
+
+function requestOf(file: VehicleFile & { readonly privateKey: string }, type?: RequestType): VehicleRequest {
   const { vehicleId, domain, mspId, provisioning } = file;
   const key = createPrivateKey(file.privateKey);
   const asked = { vehicleId, publicKey: publicKeyText(createPublicKey(key)), domain, ...(mspId && { mspId }) };
-  const statement = requestStatement(asked);
+  const statement = requestStatement(asked, type);
   const { privateKey: _kept, ...certificate } = provisioning;
   return {
     ...asked,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as grpc from '@grpc/grpc-js';
+import { InFlightLimit } from './in-flight.js';
 
 /**
  * One HTTP/2 connection for each gateway and process, however many identities speak over it; gRPC opens it again by
@@ -16,8 +17,15 @@ const OPTIONS: grpc.ClientOptions = {
   'grpc.max_send_message_length': 100 * 1024 * 1024,
 };
 
+/**
+ * Calls that one process has under way at one gateway. More bring no more throughput and much more waiting, and a peer
+ * refuses what exceeds its own limit.
+ */
+const MAX_IN_FLIGHT = 50;
+
 interface Shared {
   readonly client: grpc.Client;
+  readonly limit: InFlightLimit;
   users: number;
 }
 
@@ -25,6 +33,8 @@ const connections = new Map<string, Shared>();
 
 export interface Connection {
   readonly client: grpc.Client;
+  /** Shared by all sessions of the process that use this gateway. */
+  readonly limit: InFlightLimit;
   /** Gives the connection up; the last user closes it. */
   release(): void;
 }
@@ -38,7 +48,11 @@ export function connect(address: string, tlsCaCert: string): Connection {
   let shared = connections.get(key);
   if (shared === undefined) {
     const credentials = grpc.credentials.createSsl(Buffer.from(tlsCaCert));
-    shared = { client: new grpc.Client(address, credentials, OPTIONS), users: 0 };
+    shared = {
+      client: new grpc.Client(address, credentials, OPTIONS),
+      limit: new InFlightLimit(MAX_IN_FLIGHT),
+      users: 0,
+    };
     connections.set(key, shared);
   }
   const held = shared;
@@ -46,6 +60,7 @@ export function connect(address: string, tlsCaCert: string): Connection {
   let released = false;
   return {
     client: held.client,
+    limit: held.limit,
     release: () => {
       if (released) {
         return;

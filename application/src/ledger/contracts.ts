@@ -14,8 +14,10 @@ import type {
   Page,
   ProposalRecord,
   Propose,
+  RecoverKey,
   RecordUpdate,
   RecordUpdates,
+  RotateKey,
   RoundRecord,
   SetVehicleStatus,
   Task,
@@ -71,6 +73,7 @@ export function governance(session: Session) {
     checkBootstrap: (argument: Bootstrap) => evaluate<ConsortiumRecord>('Bootstrap', argument),
     propose: (argument: Propose) => submit<ProposalRecord>('Propose', argument),
     vote: (argument: Vote) => submit<ProposalRecord>('Vote', argument),
+    withdraw: (proposalId: string) => submit<ProposalRecord>('Withdraw', { proposalId }),
     execute: (proposalId: string) => submit<ProposalRecord>('Execute', { proposalId }),
     consortium: () => evaluate<ConsortiumRecord>('GetConsortium', {}),
     proposal: (proposalId: string) => evaluate<ProposalRecord>('GetProposal', { proposalId }),
@@ -85,6 +88,8 @@ export function registry(session: Session) {
   return {
     enrollVehicles: (argument: EnrollVehicles) => submit<BatchResult>('EnrollVehicles', argument),
     setVehicleStatus: (argument: SetVehicleStatus) => submit<VehicleRecord>('SetVehicleStatus', argument),
+    rotateKey: (argument: RotateKey) => submit<VehicleRecord>('RotateKey', argument),
+    recoverKey: (argument: RecoverKey) => submit<VehicleRecord>('RecoverKey', argument),
     vehicle: (vehicleId: string) => evaluate<VehicleRecord>('GetVehicle', { vehicleId }),
     freeSlots: (argument: z.infer<typeof freeSlots>) => evaluate<FreeSlots>('FreeSlots', argument),
     vehicles: () =>

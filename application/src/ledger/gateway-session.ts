@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createPrivateKey } from 'node:crypto';
-import {
-  connect as connectGateway,
-  hash,
-  type ChaincodeEvent,
-  type Gateway,
-  type Network,
-} from '@hyperledger/fabric-gateway';
+import type { ChaincodeEvent, Gateway, Signer } from '@hyperledger/fabric-gateway';
 import { common, gateway as gatewayProtos, msp, orderer } from '@hyperledger/fabric-protos';
 import { canonicalJson, type LedgerEvent } from '@sev/chaincode/api';
-import { organisationNamed, type ConnectionProfile } from '../config/profile.js';
+import type { ConnectionProfile } from '../config/profile.js';
 import { EXIT, SevError, messageOf } from '../errors.js';
 import type { StoredIdentity } from '../identity/stored-identity.js';
-import { connect, type Connection } from './connection.js';
 import { LedgerError } from './errors.js';
+import { deadline, Gateways } from './gateways.js';
 import { DEFAULT_RETRY_POLICY, type RetryPolicy } from './retry.js';
 import type {
   BlockOptions,
@@ -25,7 +19,6 @@ import type {
   Submitted,
 } from './session.js';
 import { newMessageSigner } from './signer.js';
-import { reopening } from './streams.js';
 import {
   DEFAULT_TIMEOUTS,
   evaluateTransaction,
@@ -40,7 +33,7 @@ export interface SessionOptions {
   readonly identity: StoredIdentity;
   /** Organisation that the identity claims to be of; default: the identity's own. */
   readonly mspId?: string;
-  /** MSP id of the organisation whose gateway is used; default: the identity's own. */
+  /** MSP id of the organisation whose gateway is preferred to the others'; default: the identity's own. */
   readonly gateway?: string;
   readonly timeouts?: Partial<Timeouts>;
   readonly retry?: Partial<RetryPolicy>;
@@ -59,9 +52,8 @@ class GatewaySession implements LedgerSession {
   readonly mspId: string;
   readonly label: string;
   readonly #profile: ConnectionProfile;
-  readonly #connection: Connection;
-  readonly #gateway: Gateway;
-  readonly #network: Network;
+  readonly #signer: Signer;
+  readonly #gateways: Gateways;
   readonly #creator: Uint8Array;
   readonly #timeouts: Timeouts;
   readonly #policy: RetryPolicy;
@@ -78,25 +70,23 @@ class GatewaySession implements LedgerSession {
     creator.setMspid(mspId);
     creator.setIdBytes(credentials);
     this.#creator = creator.serializeBinary();
-    const signer = newMessageSigner(privateKeyOf(identity));
-    const { address, tlsCaCert } = organisationNamed(profile, gateway).gateway;
-    this.#connection = connect(address, tlsCaCert);
-    this.#gateway = connectGateway({
-      client: this.#connection.client,
+    this.#signer = newMessageSigner(privateKeyOf(identity));
+    this.#gateways = new Gateways({
+      profile,
+      preferred: gateway,
       identity: { mspId, credentials },
-      signer,
-      hash: hash.none,
-      evaluateOptions: () => deadline(this.#timeouts.evaluateMs),
-      endorseOptions: () => deadline(this.#timeouts.endorseMs),
-      submitOptions: () => deadline(this.#timeouts.submitMs),
+      signer: this.#signer,
+      timeouts: this.#timeouts,
     });
-    this.#network = this.#gateway.getNetwork(profile.channel);
   }
 
   async evaluate(contract: ContractName, transaction: string, argument: unknown): Promise<unknown> {
     const request = { arguments: [canonicalJson(argument)] };
-    const target = this.#network.getContract(this.#profile.chaincode, contract);
-    return parseResult(await evaluateTransaction(() => target.evaluate(transaction, request), this.#callOptions()));
+    const evaluate = () =>
+      this.#gateways.call(({ network }) =>
+        network.getContract(this.#profile.chaincode, contract).evaluate(transaction, request),
+      );
+    return parseResult(await this.#gateways.inFlight(() => evaluateTransaction(evaluate, this.#callOptions())));
   }
 
   async submit(
@@ -106,21 +96,27 @@ class GatewaySession implements LedgerSession {
     options: SubmitOptions = {},
   ): Promise<Submitted> {
     const request = { arguments: [canonicalJson(argument)] };
-    const target = this.#network.getContract(this.#profile.chaincode, contract);
     const endorse = async (): Promise<SignedTransaction> => {
       // A new proposal each time: its id is bound to its nonce, and its time must be now.
-      const endorsed = await target.newProposal(transaction, request).endorse();
+      const endorsed = await this.#gateways.call(({ network }) =>
+        network.getContract(this.#profile.chaincode, contract).newProposal(transaction, request).endorse(),
+      );
       const transactionId = endorsed.getTransactionId();
+      const bytes = endorsed.getBytes();
+      // Signed once, so that whichever gateway sends it sends the same transaction.
+      const signature = await this.#signer(endorsed.getDigest());
       return {
         transactionId,
         result: endorsed.getResult(),
         submit: async () => {
-          await endorsed.submit();
+          await this.#gateways.call(({ gateway }) => gateway.newSignedTransaction(bytes, signature).submit());
         },
-        status: (timeoutMs) => this.#commitStatus(transactionId, timeoutMs),
+        status: (timeoutMs) =>
+          this.#gateways.call(({ gateway }) => this.#commitStatus(gateway, transactionId, timeoutMs)),
       };
     };
-    const done = await submitTransaction(endorse, this.#callOptions(options.signal));
+    const done = await this.#gateways.inFlight(() => submitTransaction(endorse, this.#callOptions(options.signal)));
+    this.#gateways.heardOf(done.blockNumber);
     return {
       result: parseResult(done.transaction.result),
       transactionId: done.transaction.transactionId,
@@ -138,8 +134,12 @@ class GatewaySession implements LedgerSession {
     }
     let startBlock = first;
     let after = options.afterTransactionId;
-    const open = () => this.#network.getChaincodeEvents(this.#profile.chaincode, eventPosition(startBlock, after));
-    for await (const event of reopening(open, signal)) {
+    const events = this.#gateways.stream(
+      ({ network }) => network.getChaincodeEvents(this.#profile.chaincode, eventPosition(startBlock, after)),
+      signal,
+    );
+    for await (const event of events) {
+      this.#gateways.heardOf(event.blockNumber);
       yield { event: parseEvent(event), transactionId: event.transactionId, blockNumber: event.blockNumber };
       startBlock = event.blockNumber;
       after = event.transactionId;
@@ -152,9 +152,12 @@ class GatewaySession implements LedgerSession {
     if (options.endBlock !== undefined && next > options.endBlock) {
       return;
     }
-    const open = () => this.#network.getBlockEvents({ startBlock: next });
-    for await (const block of reopening(open, signal)) {
+    for await (const block of this.#gateways.stream(
+      ({ network }) => network.getBlockEvents({ startBlock: next }),
+      signal,
+    )) {
       const number = BigInt(block.getHeader()?.getNumber() ?? 0);
+      this.#gateways.heardOf(number);
       yield block;
       if (number === options.endBlock) {
         return;
@@ -185,8 +188,7 @@ class GatewaySession implements LedgerSession {
 
   close(): void {
     this.#closed.abort();
-    this.#gateway.close();
-    this.#connection.release();
+    this.#gateways.close();
   }
 
   /** @returns undefined where the signal fires first. */
@@ -197,26 +199,30 @@ class GatewaySession implements LedgerSession {
     seek.setStart(newest);
     seek.setStop(newest);
     // The client has no request for the newest block: put the position into one that it makes.
-    const template = this.#network.newBlockEventsRequest({ startBlock: 0n });
+    const template = this.#gateways.current().network.newBlockEventsRequest({ startBlock: 0n });
     const envelope = common.Envelope.deserializeBinary(template.getBytes());
     const payload = common.Payload.deserializeBinary(envelope.getPayload_asU8());
     payload.setData(seek.serializeBinary());
     envelope.setPayload(payload.serializeBinary());
     const bytes = envelope.serializeBinary();
-    for await (const block of reopening(() => this.#gateway.newBlockEventsRequest(bytes).getEvents(), signal)) {
+    const newestBlock = this.#gateways.stream(
+      ({ gateway }) => gateway.newBlockEventsRequest(bytes).getEvents(),
+      signal,
+    );
+    for await (const block of newestBlock) {
       return BigInt(block.getHeader()?.getNumber() ?? 0) + 1n;
     }
     return undefined;
   }
 
-  async #commitStatus(transactionId: string, timeoutMs: number) {
+  async #commitStatus(gateway: Gateway, transactionId: string, timeoutMs: number) {
     const request = new gatewayProtos.CommitStatusRequest();
     request.setChannelId(this.#profile.channel);
     request.setTransactionId(transactionId);
     request.setIdentity(this.#creator);
     const signed = new gatewayProtos.SignedCommitStatusRequest();
     signed.setRequest(request.serializeBinary());
-    return this.#gateway.newCommit(signed.serializeBinary()).getStatus(deadline(timeoutMs));
+    return gateway.newCommit(signed.serializeBinary()).getStatus(deadline(timeoutMs));
   }
 
   #callOptions(signal?: AbortSignal): CallOptions {
@@ -227,10 +233,6 @@ class GatewaySession implements LedgerSession {
   #streamSignal(signal: AbortSignal | undefined): AbortSignal {
     return signal === undefined ? this.#closed.signal : AbortSignal.any([this.#closed.signal, signal]);
   }
-}
-
-function deadline(ms: number): { deadline: number } {
-  return { deadline: Date.now() + ms };
 }
 
 function privateKeyOf(identity: StoredIdentity) {

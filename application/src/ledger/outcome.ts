@@ -22,6 +22,13 @@ const CREATOR_REFUSED =
   /access denied|creator org|creator is malformed|client identity expired|incorrect timestamp|failed evaluating policy on signed data/i;
 /** How peers say that they or their chaincode process cannot be reached at the moment. */
 const PEER_UNAVAILABLE = /failed to execute transaction|rpc error: code = Unavailable/i;
+/** How gateways say that they do not (yet) know enough peers of other organisations to have anything endorsed. */
+const PEERS_UNKNOWN =
+  /no combination of peers can be derived|failed to find any endorsing peers|failed to select a set of endorsers/i;
+/** A peer takes only so many calls at once; it says so without a code of its own. */
+const OVERLOADED = /too many requests for .*exceeding concurrency limit/i;
+/** How orderers of a byzantine fault tolerant service say that they have the transaction already. */
+const ORDERED_ALREADY = /request already (processed|exists)/i;
 /** Peers whose states differ for a moment answer differently. */
 const ANSWERS_DIFFER = /ProposalResponsePayloads do not match/i;
 
@@ -58,13 +65,17 @@ function outcomeOf(code: number, texts: readonly string[]): Outcome {
   if (settled !== undefined) {
     return settled;
   }
+  if (says(ORDERED_ALREADY)) {
+    return 'ordered';
+  }
   if (says(CREATOR_REFUSED)) {
     return 'refused';
   }
   if (says(ANSWERS_DIFFER)) {
     return 'conflict';
   }
-  return DISCONNECTED.has(code) || says(PEER_UNAVAILABLE) || says(STREAM_RESET) ? 'unavailable' : 'failed';
+  const isTransient = [PEER_UNAVAILABLE, PEERS_UNKNOWN, OVERLOADED, STREAM_RESET].some(says);
+  return DISCONNECTED.has(code) || isTransient ? 'unavailable' : 'failed';
 }
 
 function describe(error: GatewayError): string {

@@ -15,6 +15,7 @@ const outcomes: Outcome[] = [
   'failed',
   'conflict',
   'duplicate',
+  'ordered',
   'invalid',
 ];
 const steps: Step[] = ['evaluate', 'endorse', 'submit', 'status'];
@@ -40,6 +41,7 @@ describe('retry policy', () => {
     ['submit', 'unavailable', sent, 'status'],
     ['submit', 'timeout', sent, 'status'],
     ['submit', 'failed', sent, 'status'],
+    ['submit', 'ordered', sent, 'status'],
     ['submit', 'unavailable', { ...sent, ...late }, 'LEDGER_FATE_UNKNOWN'],
     ['status', 'unavailable', sent, 'status'],
     ['status', 'failed', sent, 'status'],

@@ -16,6 +16,8 @@ export type Outcome =
   | 'failed'
   /** Peers answered differently, or the transaction was invalidated by an MVCC or phantom conflict. */
   | 'conflict'
+  /** The orderers have the transaction already: its commit will tell the rest. */
+  | 'ordered'
   /** The block holds this transaction id a second time: the status is that of the copy. */
   | 'duplicate'
   /** Any other validation code. */
@@ -95,6 +97,7 @@ export function decide(
     case 'unavailable':
     case 'timeout':
     case 'duplicate':
+    case 'ordered':
       return again(step, outcome, progress, policy, random);
     case 'refused':
     case 'failed':

@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 import { setTimeout as delay } from 'node:timers/promises';
 import { testNetwork, type TestNetwork } from '../testing/network.js';
-import { codeOf, rejection } from '../testing/temporary.js';
+import { TcpRelay } from '../testing/tcp-relay.js';
+import { codeOf, eventually, rejection } from '../testing/temporary.js';
 import { governance } from './contracts.js';
 import { LedgerError } from './errors.js';
 import type { LedgerEventEnvelope, LedgerSession } from './session.js';
@@ -34,7 +35,7 @@ describe('ledger session', function () {
 
   it('submits, and reads what was written', async () => {
     const { result, transactionId, blockNumber, attempts } = await propose(session);
-    expect(result).to.include({ docType: 'proposal', executed: false });
+    expect(result).to.include({ docType: 'proposal', state: 'open' });
     expect(transactionId).to.match(/^[0-9a-f]{64}$/);
     expect(blockNumber > 0n).to.equal(true);
     expect(attempts).to.equal(1);
@@ -59,7 +60,7 @@ describe('ledger session', function () {
     expect(votes).to.have.length(3);
     // All read and write the one proposal record: all but one of these are invalidated and made again.
     const executed = await Promise.all([session, ...others].map((s) => governance(s).execute(proposalId)));
-    expect(executed.map((e) => e.result.executed)).to.deep.equal([true, true, true, true]);
+    expect(executed.map((e) => e.result.state)).to.deep.equal(Array(4).fill('executed'));
     expect(executed.filter((e) => e.attempts > 1)).to.have.length.at.least(1);
     expect(result.proposalId).to.equal(proposalId);
   });
@@ -118,6 +119,70 @@ describe('ledger session', function () {
     expect(await codeOf(governance(away).consortium())).to.equal('LEDGER_UNREACHABLE');
     expect(await codeOf(propose(away))).to.equal('LEDGER_UNREACHABLE');
     expect(await codeOf(away.height())).to.equal('LEDGER_UNREACHABLE');
+  });
+
+  describe('whose own gateway goes away', () => {
+    let relay: TcpRelay;
+    let away: LedgerSession;
+
+    beforeEach(async () => {
+      const { organisations } = network.profile;
+      relay = new TcpRelay(organisations[0]!.gateway.address);
+      await relay.open();
+      const [own, ...others] = organisations;
+      const gateway = { ...own!.gateway, address: relay.address };
+      const profile = { ...network.profile, organisations: [{ ...own!, gateway }, ...others] };
+      away = await network.session('grid', 'operator', { profile });
+    });
+    afterEach(async () => {
+      away.close();
+      await relay.close();
+    });
+
+    it('goes on through other gateways, and back when its own is there again', async () => {
+      await propose(away);
+      expect(relay.accepted).to.equal(1);
+      await relay.close();
+      const { result } = await propose(away);
+      expect((await governance(away).proposal(result.proposalId)).changeHash).to.equal(result.changeHash);
+      expect(relay.accepted).to.equal(1);
+      await relay.open();
+      await eventually(async () => {
+        await governance(away).consortium();
+        return relay.accepted > 1;
+      });
+      expect((await propose(away)).attempts).to.equal(1);
+    });
+
+    it('misses no event and no block, and sees none twice', async () => {
+      const startBlock = await away.height();
+      const stop = new AbortController();
+      const seen: string[] = [];
+      const blocks: bigint[] = [];
+      const listening = (async () => {
+        for await (const event of away.events({ startBlock, signal: stop.signal })) {
+          seen.push(event.transactionId);
+        }
+      })();
+      const reading = (async () => {
+        for await (const block of away.blocks({ startBlock, signal: stop.signal })) {
+          blocks.push(BigInt(block.getHeader()!.getNumber()));
+        }
+      })();
+      const executed = [(await change()).transactionId];
+      await eventually(() => seen.length === 1);
+      await relay.close();
+      executed.push((await change()).transactionId);
+      await eventually(() => seen.length === 2);
+      await relay.open();
+      const last = await change();
+      executed.push(last.transactionId);
+      await eventually(() => seen.length === 3 && blocks.at(-1)! >= last.blockNumber);
+      stop.abort();
+      await Promise.all([listening, reading]);
+      expect(seen).to.deep.equal(executed);
+      expect(blocks).to.deep.equal(blocks.map((_, i) => startBlock + BigInt(i)));
+    });
   });
 
   it('survives kill -9 of the network: every submission is committed once, no event is lost or doubled', async () => {

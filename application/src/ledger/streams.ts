@@ -11,11 +11,13 @@ const LONGEST_PAUSE_MS = 1_000;
  * Reads a stream of the gateway, opening it again after every break until the signal fires.
  *
  * @param open opens the stream where it left off; called anew after every break.
+ * @param onBreak called after every break, before the stream is opened again.
  * @throws LedgerError where the network answers that it will not serve the stream.
  */
 export async function* reopening<T>(
   open: () => Promise<CloseableAsyncIterable<T>>,
   signal: AbortSignal,
+  onBreak: () => Promise<void> = () => Promise.resolve(),
 ): AsyncGenerator<T, void, undefined> {
   let pauseMs = FIRST_PAUSE_MS;
   while (!signal.aborted) {
@@ -43,6 +45,7 @@ export async function* reopening<T>(
         return;
       }
       assertWorthReopening(error);
+      await onBreak();
     }
     await delay(pauseMs, undefined, { signal }).catch(() => undefined);
     pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);

@@ -2,6 +2,7 @@
 import { status as Grpc } from '@grpc/grpc-js';
 import { StatusCode } from '@hyperledger/fabric-gateway';
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { gatewayError } from '../testing/gateway-errors.js';
 import { codeOf, rejection } from '../testing/temporary.js';
 import { LedgerError } from './errors.js';
@@ -47,6 +48,67 @@ class ScriptedGateway {
       throw answer;
     }
     return answer === 'ok' ? StatusCode.VALID : answer;
+  }
+}
+
+/**
+ * A network that loses requests, answers and blocks by chance, until the chances are used up. What was ordered is
+ * committed, once for each transaction id, however late that shows.
+ */
+class ForgetfulLedger {
+  readonly valid = new Set<string>();
+  readonly #chances: number[];
+  readonly #codes = new Map<string, number>();
+  #transactions = 0;
+
+  constructor(chances: readonly number[]) {
+    this.#chances = [...chances];
+  }
+
+  readonly endorse = async () => {
+    this.#mayFail();
+    const transactionId = `tx${++this.#transactions}`;
+    return Promise.resolve({
+      transactionId,
+      result: Buffer.from('{}'),
+      submit: async () => {
+        const chance = this.#chances.shift() ?? 0;
+        if (chance === 1) {
+          throw gone; // lost on the way there
+        }
+        if (chance !== 2) {
+          this.#order(transactionId, chance === 5 ? StatusCode.MVCC_READ_CONFLICT : StatusCode.VALID);
+        }
+        if (chance === 3) {
+          throw silent; // lost on the way back; chance 2: taken and forgotten by an orderer that dies
+        }
+        return Promise.resolve();
+      },
+      status: async () => {
+        this.#mayFail();
+        const code = this.#codes.get(transactionId);
+        if (code === undefined) {
+          throw silent;
+        }
+        return Promise.resolve({ code, blockNumber: 7n });
+      },
+    });
+  };
+
+  #order(transactionId: string, code: number): void {
+    if (!this.#codes.has(transactionId)) {
+      this.#codes.set(transactionId, code);
+      if (code === StatusCode.VALID) {
+        this.valid.add(transactionId);
+      }
+    }
+  }
+
+  #mayFail(): void {
+    const chance = this.#chances.shift() ?? 0;
+    if (chance === 1 || chance === 2) {
+      throw chance === 1 ? gone : silent;
+    }
   }
 }
 
@@ -107,6 +169,33 @@ describe('submitting a transaction', () => {
     const done = await submitTransaction(gateway.endorse, options);
     expect(done.attempts).to.equal(1);
     expect(gateway.asked.filter((step) => step.startsWith('submit'))).to.have.length(1);
+  });
+
+  it('waits for the commit of what the orderers say they have already', async () => {
+    const detail = 'received unsuccessful response from orderer: info=request already processed';
+    const known = gatewayError(Grpc.UNAVAILABLE, 'insufficient number of orderers', [detail]);
+    const gateway = new ScriptedGateway({ submit: [known] });
+    expect((await submitTransaction(gateway.endorse, options)).attempts).to.equal(1);
+    expect(gateway.asked).to.deep.equal(['endorse', 'submit tx1', 'status tx1 60']);
+  });
+
+  it('commits once or says that it does not know, whatever gets lost on the way', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(5), { maxLength: 40 }), async (chances) => {
+        const ledger = new ForgetfulLedger(chances);
+        const settled = await submitTransaction(ledger.endorse, options).then(
+          ({ transaction }) => transaction.transactionId,
+          (error: unknown) => error,
+        );
+        if (typeof settled === 'string') {
+          expect([...ledger.valid]).to.deep.equal([settled]);
+        } else {
+          expect(settled).to.include({ code: 'LEDGER_CONFLICT' });
+          expect(ledger.valid.size).to.equal(0);
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('reports an unknown fate with the transaction id, and never a second transaction', async () => {

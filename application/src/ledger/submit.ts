@@ -36,7 +36,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   evaluateMs: 15_000,
   endorseMs: 30_000,
   submitMs: 10_000,
-  commitStatusMs: 60_000,
+  // Longer than the ordering service needs to replace a leader that died.
+  commitStatusMs: 12_000,
   probeMs: 3_000,
 };
 
@@ -164,7 +165,8 @@ async function commitOne(
         continue;
       }
       // No answer is not a refusal: the orderer may have it.
-      sent ||= problem.outcome === 'unavailable' || problem.outcome === 'timeout';
+      sent ||= ['unavailable', 'timeout', 'ordered'].includes(problem.outcome);
+      acknowledged = problem.outcome === 'ordered';
       failure = problem;
     } else {
       try {
@@ -178,7 +180,7 @@ async function commitOne(
         failure = failureOf(error);
       }
     }
-    acknowledged &&= failure.outcome === 'duplicate';
+    acknowledged &&= failure.outcome === 'duplicate' || failure.outcome === 'ordered';
     step = await course.next(step, failure, sent ? transactionId : undefined, transactionId);
   }
   return undefined;

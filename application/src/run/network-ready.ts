@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { readConnectionProfile, type ConnectionProfile } from '../config/index.js';
 import { EXIT, SevError, hasCode } from '../errors.js';
 
-/** Gives every organisation its identities and keys and bootstraps the consortium; harmless when done before. */
+/**
+ * Gives the organisations of this machine their identities and keys and bootstraps the consortium; harmless when done
+ * before. An organisation by itself has its identities since its home was made.
+ *
+ * @param homes folder of the homes, one named after each organisation
+ */
 export async function bootstrap(homes: string, onProgress: (message: string) => void): Promise<void> {
+  const { homeOrganisation } = await import('@sev/network');
+  const organisation = await homeOrganisation();
+  if (organisation !== undefined) {
+    const { joinGovernance } = await import('./organisation-apart.js');
+    await joinGovernance(organisation, resolve(process.env['SEV_HOME'] ?? join(homes, organisation)), onProgress);
+    return;
+  }
   const profile = await readConnectionProfile();
   const { bootstrapConsortium } = await import('../identity/index.js');
   await bootstrapConsortium({ profile, homes, onProgress });

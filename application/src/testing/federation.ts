@@ -56,6 +56,7 @@ export class Federation {
   readonly ledger: FakeLedger;
   readonly #organisationKeys = new Map<string, KeyObject>();
   readonly #vehicleKeys = new Map<string, KeyObject>();
+  readonly #enrolledKeys = new Map<string, KeyObject>();
 
   constructor(options: FederationOptions = {}) {
     const count = options.vehicles ?? 5;
@@ -83,11 +84,8 @@ export class Federation {
       deadlines: { graceMs: options.graceMs ?? 60_000, roundMs: options.roundMs ?? 600_000 },
       plannedRounds: 3,
     };
-    const publicKeys = new Map<string, KeyObject>();
     for (const id of this.vehicleIds) {
-      const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      this.#vehicleKeys.set(id, privateKey);
-      publicKeys.set(id, publicKey);
+      this.rotate(id);
     }
     const organisations = this.mspIds.map((mspId) => {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -103,9 +101,16 @@ export class Federation {
       consortium: this.consortium,
       task: this.task,
       organisations,
-      vehicles: publicKeys,
+      vehicles: this.#enrolledKeys,
       ...(options.now === undefined ? {} : { now: options.now }),
     });
+  }
+
+  /** Gives a vehicle a new key, on the ledger too. */
+  rotate(vehicleId: string): void {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    this.#vehicleKeys.set(vehicleId, privateKey);
+    this.#enrolledKeys.set(vehicleId, publicKey);
   }
 
   signer(mspId: string): StatementSigner {

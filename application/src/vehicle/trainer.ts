@@ -4,7 +4,7 @@ import { sha256Hex, signStatement, weightClassOf, type RecordUpdate, type Update
 import { parametersToBytes, trainLocal, type Dataset } from '@sev/fl';
 import { inHome } from '../config/homes.js';
 import { SevError } from '../errors.js';
-import { openWallet } from '../identity/wallet.js';
+import { openWallet, type IdentityWallet } from '../identity/wallet.js';
 import type { StoredIdentity } from '../identity/stored-identity.js';
 import { learning } from '../ledger/contracts.js';
 import { loadClients, trainingSeed } from './data.js';
@@ -14,12 +14,14 @@ import type { TrainedUpdate, TrainingOrder, WorkerStart } from './messages.js';
 export class Trainer {
   readonly vehicleId: string;
   readonly #client: number;
-  readonly #identity: StoredIdentity;
-  readonly #key: KeyObject;
+  readonly #wallet: Pick<IdentityWallet, 'get'>;
   readonly #data: Dataset;
+  #identity: StoredIdentity;
+  #key: KeyObject;
 
-  constructor(identity: StoredIdentity, client: number, data: Dataset) {
+  constructor(identity: StoredIdentity, wallet: Pick<IdentityWallet, 'get'>, client: number, data: Dataset) {
     this.vehicleId = identity.label;
+    this.#wallet = wallet;
     this.#client = client;
     this.#identity = identity;
     this.#key = createPrivateKey(identity.privateKey);
@@ -29,6 +31,15 @@ export class Trainer {
   /** Number of training rows. */
   get samples(): number {
     return this.#data.rows;
+  }
+
+  /** Takes up the identity that the wallet holds now: the vehicle's key may have been rotated while it runs. */
+  async refresh(): Promise<void> {
+    const identity = await this.#wallet.get(this.vehicleId);
+    if (identity.privateKey !== this.#identity.privateKey) {
+      this.#key = createPrivateKey(identity.privateKey);
+    }
+    this.#identity = identity;
   }
 
   /**
@@ -91,7 +102,7 @@ export async function loadTrainers(start: WorkerStart): Promise<Map<string, Trai
     const own = data[index];
     const client = clients[index];
     if (own !== undefined && client !== undefined) {
-      trainers.set(identity.label, new Trainer(identity, client, own));
+      trainers.set(identity.label, new Trainer(identity, wallet, client, own));
     }
   });
   return trainers;

@@ -48,7 +48,9 @@ class PoolWorker {
         return;
       }
       try {
-        const update = this.#trainer(vehicleId).train(order);
+        const trainer = this.#trainer(vehicleId);
+        await trainer.refresh();
+        const update = trainer.train(order);
         this.#port.postMessage({ type: 'update', job, update } satisfies WorkerMessage, [
           update.bytes.buffer as ArrayBuffer,
         ]);

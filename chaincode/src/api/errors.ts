@@ -14,12 +14,17 @@ export const ERROR_CODES = {
   PROPOSAL_CONFLICT: 'The proposal exists with other content.',
   PROPOSAL_NOT_ACCEPTED: 'No majority of organisations has voted for the proposal.',
   PROPOSAL_EXECUTED: 'The proposal has already been executed.',
+  PROPOSAL_WITHDRAWN: 'The proposal has been withdrawn.',
+  PROPOSAL_NOT_REJECTED: 'Only its proposer withdraws a proposal that no majority has voted against.',
   ORGANISATION_UNKNOWN: 'The organisation is not a member of the consortium.',
+  ORGANISATION_CONFLICT: 'The organisation is a member already.',
+  ORGANISATION_BUSY: 'The organisation still has rounds under way or open proposals.',
   VEHICLE_UNKNOWN: 'No vehicle is enrolled under this id.',
   VEHICLE_CONFLICT: 'The vehicle id is enrolled with other content.',
   VEHICLE_NOT_ACTIVE: 'The vehicle is suspended or revoked.',
   VEHICLE_CERTIFICATE_EXPIRED: "The vehicle's certificate has ended.",
   VEHICLE_STATUS_TRANSITION: 'The vehicle cannot go from its present status to the one asked for.',
+  KEY_ROTATION_STALE: 'The change of key is not the next one of this vehicle.',
   TAG_ALREADY_ENROLLED: 'This physical vehicle already holds an identity in this domain.',
   PUBLIC_KEY_ALREADY_ENROLLED: 'This public key already belongs to an enrolled vehicle.',
   MAKER_UNKNOWN: "The maker's key is not accredited.",
@@ -47,6 +52,7 @@ export const ERROR_CODES = {
   SIGNATURE_INVALID: 'The signature does not hold for this content and key.',
   STATEMENTS_INSUFFICIENT: 'The signed statements do not come from a majority of organisations.',
   BATCH_TOO_LARGE: 'The batch holds more items than allowed.',
+  STATE_NEWER: 'A record on the ledger was written by a newer version of the contracts.',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

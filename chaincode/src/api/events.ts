@@ -5,6 +5,7 @@ export type LedgerEvent =
   | { readonly type: 'ConsortiumChanged'; readonly hash: string }
   | { readonly type: 'VehiclesEnrolled'; readonly txId: string; readonly accepted: number; readonly refused: number }
   | { readonly type: 'VehicleStatusChanged'; readonly vehicleId: string; readonly status: string }
+  | { readonly type: 'VehicleKeyChanged'; readonly vehicleId: string; readonly rotation: number }
   | { readonly type: 'TaskCreated'; readonly taskId: string; readonly hash: string }
   | {
       readonly type: 'RoundOpened' | 'RoundClosed' | 'RoundFinalised' | 'RoundAborted';

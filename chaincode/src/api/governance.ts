@@ -49,7 +49,11 @@ export type Bootstrap = z.infer<typeof bootstrap>;
 /** What a majority of organisations may decide. */
 export const change = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('set-policy'), policy }),
+  /** A new member. */
+  z.strictObject({ kind: z.literal('admit-organisation'), organisation }),
+  /** Other roles, name or signing key for a member. */
   z.strictObject({ kind: z.literal('put-organisation'), organisation }),
+  /** Refused while the member has rounds under way or open proposals. Its makers' keys leave with it. */
   z.strictObject({ kind: z.literal('remove-organisation'), mspId }),
   z.strictObject({ kind: z.literal('put-maker'), maker: makerKey }),
   z.strictObject({ kind: z.literal('remove-maker'), makerKeyId: identifier }),
@@ -66,16 +70,34 @@ export const vote = z.strictObject({ proposalId: identifier, approve: z.boolean(
 export type Vote = z.infer<typeof vote>;
 export const execute = z.strictObject({ proposalId: identifier });
 export type Execute = z.infer<typeof execute>;
+/**
+ * governance:Withdraw — closes a proposal without executing it: by the organisation that made it at any time, by any
+ * other once a majority has voted against it.
+ */
+export const withdraw = z.strictObject({ proposalId: identifier });
+export type Withdraw = z.infer<typeof withdraw>;
+
+/**
+ * Names one membership of an organisation: the transaction that admitted it, empty for members that an earlier version
+ * of the contracts admitted. An organisation that left and came back is under another one, so that its votes from before
+ * do not count again.
+ */
+export type Admission = string;
+
+/** An organisation in one of its memberships. */
+export interface Member extends Organisation {
+  readonly admission: Admission;
+}
 
 export interface ProposalRecord {
   readonly docType: 'proposal';
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 2;
   readonly proposalId: string;
   readonly change: Change;
   readonly changeHash: z.infer<typeof hash>;
   readonly proposedBy: string;
   readonly proposedAtMs: z.infer<typeof timestampMs>;
-  readonly executed: boolean;
+  readonly state: 'open' | 'executed' | 'withdrawn';
 }
 
 /** governance:GetConsortium */
@@ -89,17 +111,19 @@ export interface ConsortiumRecord {
   readonly policy: Policy;
 }
 
-/** One organisation's vote on a proposal; it may be changed until the proposal is executed. */
+/** One organisation's vote on a proposal; it may be changed as long as the proposal is open. */
 export interface VoteRecord {
   readonly docType: 'vote';
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 2;
   readonly proposalId: string;
   readonly mspId: string;
   readonly approve: boolean;
+  /** The voter's membership when it voted; the vote counts as long as that lasts. */
+  readonly admission: Admission;
   readonly votedAtMs: z.infer<typeof timestampMs>;
 }
 
-/** governance:GetProposal — the proposal and the votes of the present member organisations, sorted by MSP id. */
+/** governance:GetProposal — the proposal and the votes that count: of present members in their present membership, sorted by MSP id. */
 export interface ProposalView extends ProposalRecord {
   readonly votes: readonly VoteRecord[];
 }

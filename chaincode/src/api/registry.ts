@@ -35,6 +35,36 @@ export interface MakerAttestation extends NetworkBound {
   readonly tag: string;
 }
 
+/**
+ * What a vehicle signs, with the key that it gives up and with the one that it takes up, to go on under another key.
+ * `rotation` counts from 1, so that what is signed for one change of key holds for no other.
+ */
+export interface KeyRotationStatement extends NetworkBound {
+  readonly type: 'sev/rotate-key/v1';
+  readonly vehicleId: string;
+  readonly rotation: number;
+  /** The key that it takes up. */
+  readonly publicKey: string;
+  /** End of that key's certificate. */
+  readonly certificateNotAfterMs: number;
+}
+
+/**
+ * What the maker of a car signs so that its vehicle gets another key although the present one is lost: the car asks,
+ * known by its tag and holding the new key, for this vehicle and this change of key only. A {@link MakerAttestation},
+ * which is made for whoever wants to enrol, does not do.
+ */
+export interface KeyRecoveryAttestation extends NetworkBound {
+  readonly type: 'sev/key-recovery/v1';
+  readonly makerKeyId: string;
+  readonly vehicleId: string;
+  readonly rotation: number;
+  readonly publicKey: string;
+  readonly mspId: string;
+  readonly domain: Domain;
+  readonly tag: string;
+}
+
 export const enrollment = z.strictObject({
   vehicleId,
   publicKey,
@@ -74,9 +104,12 @@ export interface BatchResult {
   readonly results: readonly ItemResult[];
 }
 
+/** Whose word put the present key on the ledger. */
+export type KeySetBy = 'enrollment' | 'vehicle' | 'maker';
+
 export interface VehicleRecord {
   readonly docType: 'vehicle';
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 2;
   readonly vehicleId: string;
   readonly mspId: string;
   readonly domain: Domain;
@@ -92,11 +125,51 @@ export interface VehicleRecord {
   /** Who set the status: what a vote suspended, only a vote reinstates. */
   readonly statusSetBy: 'organisation' | 'consortium';
   readonly enrolledAtMs: number;
+  /** How often the key was replaced; the ledger's history keeps the keys before. */
+  readonly keyRotations: number;
+  /** SHA-256 of the text of the key before; null where the key is the one that was enrolled. */
+  readonly previousKeyHash: string | null;
+  readonly keySetAtMs: number;
+  readonly keySetBy: KeySetBy;
 }
 
 /** registry:SetVehicleStatus — by a registrar of the vehicle's organisation. Revoked is final. */
 export const setVehicleStatus = z.strictObject({ vehicleId, status: vehicleStatus, reason });
 export type SetVehicleStatus = z.infer<typeof setVehicleStatus>;
+
+const newKey = {
+  vehicleId,
+  /** The number that this change of key has: one more than the record's `keyRotations`. */
+  rotation: z.int().min(1).max(1_000_000),
+  publicKey,
+  /** End of the new key's certificate. */
+  certificateNotAfterMs: timestampMs,
+};
+
+/**
+ * registry:RotateKey — by the vehicle itself, active and with its enrolled certificate in date. It is submitted with the
+ * new certificate, which shows that the CA certified the new key for this vehicle and until when.
+ */
+export const rotateKey = z.strictObject({
+  ...newKey,
+  /** Signatures over the {@link KeyRotationStatement}: with the key that the ledger holds, and with the new one. */
+  previousKeyProof: signature,
+  newKeyProof: signature,
+});
+export type RotateKey = z.infer<typeof rotateKey>;
+
+/**
+ * registry:RecoverKey — for a vehicle that lost its key or let its certificate end: by a registrar of the vehicle's
+ * organisation, with the word of the maker that attested the car when it was enrolled. Revoked vehicles stay as they are.
+ */
+export const recoverKey = z.strictObject({
+  ...newKey,
+  /** A key of the organisation that made the car. */
+  makerKeyId: identifier,
+  /** That key's signature over the {@link KeyRecoveryAttestation}. */
+  attestation: signature,
+});
+export type RecoverKey = z.infer<typeof recoverKey>;
 
 /** registry:GetVehicle */
 export const getVehicle = z.strictObject({ vehicleId });

@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import { hashOf } from '../api';
 import { CITY, GRID, MAKER, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, enrollmentOf, newVehicle, WINDOW } from '../testing/fleet';
-import { identity } from '../testing/identities';
+import { identity, signingKey, type Identity } from '../testing/identities';
+import { recoveryOf, rotationOf, vehicleIdentity } from '../testing/key-changes';
 import { INITIAL_MODEL, ROUND_1, RoundDriver, taskOf } from '../testing/learning';
 
 const MAJORITY = [GRID, CITY, REGULATOR];
@@ -14,10 +15,8 @@ async function endorseTwice(
   consortium: TestConsortium,
   transaction: string,
   argument: unknown,
-  mspId: string,
-  role: string,
+  caller: Identity,
 ): Promise<void> {
-  const caller = await identity(mspId, role);
   const a = await consortium.simulate(transaction, argument, caller, TX_ID);
   const b = await consortium.simulate(transaction, argument, caller, TX_ID);
   consortium.raise(a);
@@ -35,8 +34,8 @@ describe('Every peer comes to the same write set', () => {
   it('for every transaction that writes', async () => {
     const consortium = new TestConsortium();
     const driver = new RoundDriver(consortium);
-    const run = (transaction: string, argument: unknown, mspId: string, role: string): Promise<void> =>
-      endorseTwice(consortium, transaction, argument, mspId, role);
+    const run = async (transaction: string, argument: unknown, mspId: string, role: string): Promise<void> =>
+      endorseTwice(consortium, transaction, argument, await identity(mspId, role));
     const coordinate = (transaction: string, argument: unknown): Promise<void> =>
       run(`learning:${transaction}`, argument, GRID, 'coordinator');
 
@@ -51,6 +50,12 @@ describe('Every peer comes to the same write set', () => {
     await run('registry:SetVehicleStatus', { vehicleId, status: 'suspended', reason: 'r' }, MAKER, 'registrar');
 
     const fleet = await enrolledFleet(consortium, 4, 60);
+    const [first] = await enrolledFleet(consortium, 1, 70);
+    const key = signingKey();
+    const rotation = rotationOf(consortium, first!, key);
+    await endorseTwice(consortium, 'registry:RotateKey', rotation, await vehicleIdentity(first!, key));
+    const recovery = recoveryOf(consortium, first!, signingKey(), { rotation: 2 });
+    await run('registry:RecoverKey', recovery, MAKER, 'registrar');
     await coordinate('CreateTask', taskOf());
     await coordinate('OpenRound', { ...ROUND_1, baseModelHash: INITIAL_MODEL });
     const envelopes = [...driver.envelopes(fleet), null];
@@ -63,5 +68,11 @@ describe('Every peer comes to the same write set', () => {
     await run('governance:Vote', { proposalId: 'p-1', approve: true }, CITY, 'operator');
     await run('governance:Vote', { proposalId: 'p-1', approve: true }, REGULATOR, 'operator');
     await run('governance:Execute', { proposalId: 'p-1' }, GRID, 'operator');
+    const again = { kind: 'admit-organisation', organisation: consortium.organisation(MAKER) };
+    await run('governance:Propose', { proposalId: 'p-2', change: again }, GRID, 'operator');
+    await run('governance:Vote', { proposalId: 'p-2', approve: true }, CITY, 'operator');
+    await run('governance:Execute', { proposalId: 'p-2' }, GRID, 'operator');
+    await run('governance:Propose', { proposalId: 'p-3', change }, GRID, 'operator');
+    await run('governance:Withdraw', { proposalId: 'p-3' }, GRID, 'operator');
   });
 });

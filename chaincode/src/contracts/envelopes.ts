@@ -86,7 +86,7 @@ async function readFacts(ctx: LedgerContext, round: RoundRecord, id: string): Pr
     ctx.registry.findVehicle(id),
     ctx.learning.findUpdate(round.taskId, round.round, round.attempt, id),
   ]);
-  const organisation = vehicle && (await ctx.governance.organisation(vehicle.mspId));
+  const organisation = vehicle && (await ctx.governance.member(vehicle.mspId));
   const member = organisation?.roles.includes('vehicle') === true;
   return { vehicle, member, recorded };
 }

@@ -131,7 +131,7 @@ describe('governance proposals', () => {
     await vote(CITY);
     await expectRefusal(execute(), 'PROPOSAL_NOT_ACCEPTED');
     await vote(MAKER);
-    expect((await execute()).executed).to.equal(true);
+    expect((await execute()).state).to.equal('executed');
     expect((await members()).policy).to.deep.equal(policy);
   });
 
@@ -167,10 +167,10 @@ describe('governance proposals', () => {
       { proposalId: 'p-1' },
       await identity(CITY, 'operator'),
     );
-    expect(again.result).to.have.property('executed', true);
+    expect(again.result).to.have.property('state', 'executed');
     expect(again.stub.writes.size).to.equal(0);
     await expectRefusal(vote(REGULATOR), 'PROPOSAL_EXECUTED');
-    expect(await vote(CITY)).to.have.property('executed', true);
+    expect(await vote(CITY)).to.have.property('state', 'executed');
   });
 
   it('that nobody made are unknown', async () => {
@@ -180,13 +180,13 @@ describe('governance proposals', () => {
     await expectRefusal(call, 'PROPOSAL_UNKNOWN');
   });
 
-  it('put and remove organisations; the votes of one that left no longer count', async () => {
+  it('admit and remove organisations; the votes of one that left no longer count', async () => {
     await decide({ kind: 'remove-organisation', mspId: MAKER });
     const after = await members();
     expect(after.organisations.map(({ mspId }) => mspId)).to.deep.equal([CITY, GRID, REGULATOR]);
     expect(after.makers, 'its maker keys leave with it').to.deep.equal([]);
     await expectRefusal(vote(MAKER), 'CALLER_UNKNOWN');
-    await propose({ kind: 'put-organisation', organisation: consortium.organisation(MAKER) }, GRID, 'p-2');
+    await propose({ kind: 'admit-organisation', organisation: consortium.organisation(MAKER) }, GRID, 'p-2');
     await vote(CITY, true, 'p-2');
     await execute('p-2');
     expect((await members()).organisations).to.have.length(4);
@@ -209,7 +209,7 @@ describe('governance proposals', () => {
 
   it("cannot put an organisation under another's name or signing key", async () => {
     const organisation = { ...consortium.organisation(CITY), mspId: 'NewMSP', name: 'new' };
-    await expectRefusal(decide({ kind: 'put-organisation', organisation }), 'ARGUMENT_INVALID');
+    await expectRefusal(decide({ kind: 'admit-organisation', organisation }), 'ARGUMENT_INVALID');
   });
 
   it('accredit and remove maker keys', async () => {

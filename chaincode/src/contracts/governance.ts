@@ -10,18 +10,20 @@ import {
   listProposals,
   propose,
   vote,
-  type Change,
+  withdraw,
+  type Member,
   type ProposalRecord,
   type ProposalView,
 } from '../api';
 import { encodeResult, parseArgument } from '../codec';
 import {
+  admittedMember,
+  changedMember,
   checkBootstrap,
   checkBootstrapCaller,
   checkChange,
   checkMaker,
-  withOrganisation,
-  withoutOrganisation,
+  checkRemoval,
 } from '../domain/consortium';
 import * as rules from '../domain/proposals';
 import { changeStatus } from '../domain/vehicle';
@@ -47,13 +49,18 @@ export class GovernanceContract extends ConsortiumContract {
       }
       return encodeResult(await ctx.governance.consortium());
     }
-    await ctx.governance.putBootstrap(content, {
-      docType: 'bootstrap',
-      schemaVersion: 1,
-      contentHash,
-      bootstrappedBy: ctx.caller.mspId,
-      bootstrappedAtMs: ctx.state.nowMs,
-    });
+    const { nowMs, txId } = ctx.state;
+    await ctx.governance.putBootstrap(
+      content,
+      {
+        docType: 'bootstrap',
+        schemaVersion: 1,
+        contentHash,
+        bootstrappedBy: ctx.caller.mspId,
+        bootstrappedAtMs: nowMs,
+      },
+      txId,
+    );
     ctx.state.emit({ type: 'ConsortiumChanged', hash: contentHash });
     return encodeResult({ docType: 'consortium', schemaVersion: 1, bootstrapHash: contentHash, ...content });
   }
@@ -81,16 +88,30 @@ export class GovernanceContract extends ConsortiumContract {
   }
 
   @Transaction()
+  async Withdraw(ctx: LedgerContext, argument: string): Promise<string> {
+    const { proposalId } = parseArgument(withdraw, argument);
+    const proposal = await ctx.governance.proposal(proposalId);
+    const members = await ctx.governance.members();
+    const votes = await ctx.governance.votes(proposalId, members);
+    const withdrawn = rules.withdrawn(proposal, ctx.caller, votes, members);
+    if (withdrawn !== proposal) {
+      await ctx.governance.putProposal(withdrawn);
+    }
+    return encodeResult(withdrawn);
+  }
+
+  @Transaction()
   async Execute(ctx: LedgerContext, argument: string): Promise<string> {
     const { proposalId } = parseArgument(execute, argument);
     const proposal = await ctx.governance.proposal(proposalId);
-    if (proposal.executed) {
+    if (proposal.state === 'executed') {
       return encodeResult(proposal);
     }
-    const organisations = await ctx.governance.organisations();
-    rules.requireAccepted(proposal, await ctx.governance.votes(proposalId, organisations), organisations);
-    await this.#apply(ctx, proposal.change);
-    const executed: ProposalRecord = { ...proposal, executed: true };
+    const members = await ctx.governance.members();
+    rules.requireOpen(proposal);
+    rules.requireAccepted(proposal, await ctx.governance.votes(proposalId, members), members);
+    await this.#apply(ctx, proposal, members);
+    const executed: ProposalRecord = { ...proposal, state: 'executed' };
     await ctx.governance.putProposal(executed);
     if (proposal.change.kind === 'vehicle-status') {
       const { vehicleId, status } = proposal.change;
@@ -111,7 +132,7 @@ export class GovernanceContract extends ConsortiumContract {
   async GetProposal(ctx: LedgerContext, argument: string): Promise<string> {
     const { proposalId } = parseArgument(getProposal, argument);
     const proposal = await ctx.governance.proposal(proposalId);
-    const votes = await ctx.governance.votes(proposalId, await ctx.governance.organisations());
+    const votes = await ctx.governance.votes(proposalId, await ctx.governance.members());
     const view: ProposalView = { ...proposal, votes };
     return encodeResult(view);
   }
@@ -122,30 +143,41 @@ export class GovernanceContract extends ConsortiumContract {
     return encodeResult(await ctx.governance.proposals(pageSize, bookmark));
   }
 
-  async #vote(ctx: LedgerContext, proposal: ProposalRecord, approve: boolean): Promise<void> {
-    const { mspId } = ctx.caller;
-    const existing = await ctx.governance.vote(proposal.proposalId, mspId);
-    const cast = rules.castVote(proposal, existing, mspId, approve, ctx.state.nowMs);
+  async #vote({ governance, caller, state }: LedgerContext, proposal: ProposalRecord, approve: boolean): Promise<void> {
+    const [voter, existing] = await Promise.all([
+      governance.member(caller.mspId),
+      governance.vote(proposal.proposalId, caller.mspId),
+    ]);
+    if (voter === undefined) {
+      throw new ContractError('ORGANISATION_UNKNOWN', caller.mspId);
+    }
+    const cast = rules.castVote(proposal, existing, voter, approve, state.nowMs);
     if (cast !== existing) {
-      await ctx.governance.putVote(cast);
+      await governance.putVote(cast);
     }
   }
 
-  async #apply(ctx: LedgerContext, change: Change): Promise<void> {
+  async #apply(ctx: LedgerContext, { proposalId, change }: ProposalRecord, members: readonly Member[]): Promise<void> {
     const { governance, registry } = ctx;
     switch (change.kind) {
       case 'set-policy':
         await governance.putPolicy(change.policy);
         break;
+      case 'admit-organisation':
+        await governance.putMember(admittedMember(members, change.organisation, ctx.state.txId));
+        break;
       case 'put-organisation':
-        withOrganisation(await governance.organisations(), change.organisation);
-        await governance.putOrganisation(change.organisation);
+        await governance.putMember(changedMember(members, change.organisation));
         break;
-      case 'remove-organisation':
-        await this.#removeOrganisation(ctx, change.mspId);
+      case 'remove-organisation': {
+        const [rounds, all] = await Promise.all([ctx.learning.latestRounds(), governance.allProposals()]);
+        const proposals = all.filter((other) => other.proposalId !== proposalId);
+        checkRemoval(members, change.mspId, { rounds, proposals });
+        await this.#remove(ctx, change.mspId);
         break;
+      }
       case 'put-maker':
-        checkMaker(change.maker, await governance.organisations());
+        checkMaker(change.maker, members);
         await governance.putMaker(change.maker);
         break;
       case 'remove-maker':
@@ -166,8 +198,7 @@ export class GovernanceContract extends ConsortiumContract {
   }
 
   /** A member's makers leave with it. */
-  async #removeOrganisation({ governance }: LedgerContext, mspId: string): Promise<void> {
-    withoutOrganisation(await governance.organisations(), mspId);
+  async #remove({ governance }: LedgerContext, mspId: string): Promise<void> {
     await governance.deleteOrganisation(mspId);
     const makers = (await governance.makers()).filter((maker) => maker.mspId === mspId);
     await Promise.all(makers.map(({ makerKeyId }) => governance.deleteMaker(makerKeyId)));

@@ -210,7 +210,7 @@ export class LearningContract extends ConsortiumContract {
 
   async #transitionFacts(ctx: LedgerContext): Promise<rounds.TransitionFacts> {
     const { governance } = ctx;
-    const [consortium, organisations] = await Promise.all([governance.consortiumHash(), governance.organisations()]);
+    const [consortium, organisations] = await Promise.all([governance.consortiumHash(), governance.members()]);
     return { consortium, callerMspId: ctx.caller.mspId, nowMs: ctx.state.nowMs, organisations };
   }
 

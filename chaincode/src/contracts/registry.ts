@@ -6,20 +6,24 @@ import {
   freeSlots,
   getVehicle,
   listVehicles,
+  recoverKey,
+  rotateKey,
   setVehicleStatus,
   vehicleHistory,
   type BatchResult,
   type FreeSlots,
   type VehicleRecord,
 } from '../api';
+import { certifiedKeyOf } from '../caller';
 import { encodeResult, parseArgument } from '../codec';
 import { itemResult, tally } from '../domain/batch';
 import { checkWindow, EnrollmentBatch } from '../domain/enrollment';
+import { recoveredKey, rotatedKey, type KeyChangeTerms } from '../domain/key-change';
 import { changeStatus } from '../domain/vehicle';
 import { ConsortiumContract, LedgerContext } from './context';
 
-/** Vehicles: one identity a domain for each physical vehicle, within quota and rate, and its status. */
-@Info({ title: 'registry', description: 'Enrollment and status of vehicles' })
+/** Vehicles: one identity a domain for each physical vehicle, within quota and rate, its key and its status. */
+@Info({ title: 'registry', description: 'Enrollment, keys and status of vehicles' })
 export class RegistryContract extends ConsortiumContract {
   constructor() {
     super('registry');
@@ -72,6 +76,32 @@ export class RegistryContract extends ConsortiumContract {
     return encodeResult(changed);
   }
 
+  /** By the vehicle, with the certificate of its new key. From now on only that key signs for it. */
+  @Transaction()
+  async RotateKey(ctx: LedgerContext, argument: string): Promise<string> {
+    const asked = parseArgument(rotateKey, argument);
+    const vehicle = await ctx.registry.vehicle(asked.vehicleId);
+    if (ctx.caller.enrollmentId !== vehicle.vehicleId || ctx.caller.mspId !== vehicle.mspId) {
+      throw new ContractError('ACCESS_DENIED', 'a vehicle changes its own key only');
+    }
+    const certified = certifiedKeyOf(ctx.clientIdentity);
+    const changed = rotatedKey(vehicle, asked, certified, await this.#keyChangeTerms(ctx, asked.publicKey));
+    return this.#saveKey(ctx, vehicle, changed);
+  }
+
+  /** By the registrar of the vehicle's organisation, for a car that its maker knows again. */
+  @Transaction()
+  async RecoverKey(ctx: LedgerContext, argument: string): Promise<string> {
+    const asked = parseArgument(recoverKey, argument);
+    const vehicle = await ctx.registry.vehicle(asked.vehicleId);
+    if (vehicle.mspId !== ctx.caller.mspId) {
+      throw new ContractError('ACCESS_DENIED', `the vehicle belongs to ${vehicle.mspId}`);
+    }
+    const maker = await ctx.governance.maker(asked.makerKeyId);
+    const changed = recoveredKey(vehicle, asked, maker, await this.#keyChangeTerms(ctx, asked.publicKey));
+    return this.#saveKey(ctx, vehicle, changed);
+  }
+
   @Transaction(false)
   async GetVehicle(ctx: LedgerContext, argument: string): Promise<string> {
     const { vehicleId } = parseArgument(getVehicle, argument);
@@ -82,7 +112,7 @@ export class RegistryContract extends ConsortiumContract {
   async FreeSlots(ctx: LedgerContext, argument: string): Promise<string> {
     const { mspId, domain, window, count } = parseArgument(freeSlots, argument);
     const { governance, registry } = ctx;
-    if ((await governance.organisation(mspId)) === undefined) {
+    if ((await governance.member(mspId)) === undefined) {
       throw new ContractError('ORGANISATION_UNKNOWN', mspId);
     }
     const { vehicleQuota, enrollmentsPerWindow } = await governance.policy();
@@ -104,5 +134,22 @@ export class RegistryContract extends ConsortiumContract {
     const { vehicleId, pageSize, bookmark } = parseArgument(vehicleHistory, argument);
     await ctx.registry.vehicle(vehicleId);
     return encodeResult(await ctx.registry.vehicleHistory(vehicleId, pageSize, bookmark));
+  }
+
+  async #keyChangeTerms(ctx: LedgerContext, publicKey: string): Promise<KeyChangeTerms> {
+    const [consortium, publicKeyTaken] = await Promise.all([
+      ctx.governance.consortiumHash(),
+      ctx.registry.publicKeyTaken(publicKey),
+    ]);
+    return { consortium, nowMs: ctx.state.nowMs, publicKeyTaken };
+  }
+
+  async #saveKey(ctx: LedgerContext, vehicle: VehicleRecord, changed: VehicleRecord): Promise<string> {
+    if (changed !== vehicle) {
+      await ctx.registry.putNewKey(changed);
+      const { vehicleId, keyRotations: rotation } = changed;
+      ctx.state.emit({ type: 'VehicleKeyChanged', vehicleId, rotation });
+    }
+    return encodeResult(changed);
   }
 }

@@ -3,10 +3,15 @@ import {
   ContractError,
   majorityOf,
   parsePublicKey,
+  type Admission,
   type Bootstrap,
   type Change,
   type MakerKey,
+  type Member,
   type Organisation,
+  type ProposalRecord,
+  type RoundRecord,
+  type RoundState,
 } from '../api';
 
 /** Checks what a schema cannot: that the consortium can act and that no organisation could vote twice. */
@@ -26,26 +31,69 @@ export function checkBootstrapCaller(content: Bootstrap, mspId: string): void {
   }
 }
 
-/** The member organisations after a put. */
-export function withOrganisation(members: readonly Organisation[], organisation: Organisation): Organisation[] {
-  const others = members.filter(({ mspId }) => mspId !== organisation.mspId);
-  const result = [...others, organisation];
-  checkOrganisations(result);
-  return result;
+/**
+ * The member that a new organisation becomes.
+ *
+ * @param admission - the transaction that admits it.
+ * @throws ContractError ORGANISATION_CONFLICT; ARGUMENT_INVALID where the consortium with it could not act.
+ */
+export function admittedMember(members: readonly Member[], organisation: Organisation, admission: Admission): Member {
+  if (members.some(({ mspId }) => mspId === organisation.mspId)) {
+    throw new ContractError('ORGANISATION_CONFLICT', `${organisation.mspId} is a member; propose put-organisation`);
+  }
+  checkOrganisations([...members, organisation]);
+  return { ...organisation, admission };
 }
 
 /**
- * The member organisations after a removal.
+ * A member with other roles, name or signing key; its membership goes on.
  *
- * @throws ContractError ORGANISATION_UNKNOWN; ARGUMENT_INVALID where nobody would be left to decide.
+ * @throws ContractError ORGANISATION_UNKNOWN; ARGUMENT_INVALID where the consortium with it could not act.
  */
-export function withoutOrganisation(members: readonly Organisation[], mspId: string): Organisation[] {
-  const result = members.filter((member) => member.mspId !== mspId);
-  if (result.length === members.length) {
+export function changedMember(members: readonly Member[], organisation: Organisation): Member {
+  const { admission } = requireMember(members, organisation.mspId);
+  checkOrganisations([...members.filter(({ mspId }) => mspId !== organisation.mspId), organisation]);
+  return { ...organisation, admission };
+}
+
+/** What of an organisation may still be under way. */
+export interface OpenBusiness {
+  /** The latest round of every task. */
+  readonly rounds: readonly RoundRecord[];
+  /** All proposals but the one that removes it. */
+  readonly proposals: readonly ProposalRecord[];
+}
+
+/**
+ * Checks that a member may leave: the others can act without it, and no round that it opened and no proposal that it
+ * made waits for it.
+ *
+ * @throws ContractError ORGANISATION_UNKNOWN; ORGANISATION_BUSY, naming what is open; ARGUMENT_INVALID where nobody
+ *   would be left to decide.
+ */
+export function checkRemoval(members: readonly Member[], mspId: string, business: OpenBusiness): void {
+  requireMember(members, mspId);
+  checkOrganisations(members.filter((member) => member.mspId !== mspId));
+  const round = business.rounds.find(({ openedBy, state }) => openedBy === mspId && UNDER_WAY.includes(state));
+  if (round !== undefined) {
+    const name = `round ${round.taskId}/${round.round} of ${mspId}`;
+    throw new ContractError('ORGANISATION_BUSY', `${name} is ${round.state}; finalise or abort it first`);
+  }
+  const proposal = business.proposals.find(({ state, proposedBy }) => state === 'open' && proposedBy === mspId);
+  if (proposal !== undefined) {
+    const detail = `proposal ${proposal.proposalId} of ${mspId} is open; execute or withdraw it first`;
+    throw new ContractError('ORGANISATION_BUSY', detail);
+  }
+}
+
+const UNDER_WAY: readonly RoundState[] = ['open', 'closed'];
+
+function requireMember(members: readonly Member[], mspId: string): Member {
+  const member = members.find((candidate) => candidate.mspId === mspId);
+  if (member === undefined) {
     throw new ContractError('ORGANISATION_UNKNOWN', mspId);
   }
-  checkOrganisations(result);
-  return result;
+  return member;
 }
 
 /** @throws ContractError ORGANISATION_UNKNOWN, ARGUMENT_INVALID */
@@ -58,7 +106,7 @@ export function checkMaker(maker: MakerKey, members: readonly Organisation[]): v
 
 /** Checks of a proposed change that hold whatever the ledger's state. */
 export function checkChange(change: Change): void {
-  if (change.kind === 'put-organisation') {
+  if (change.kind === 'admit-organisation' || change.kind === 'put-organisation') {
     requireKey(`organisation ${change.organisation.mspId}`, change.organisation.signingKey);
     requireUniqueRoles(change.organisation);
   } else if (change.kind === 'put-maker') {

@@ -143,7 +143,7 @@ export class EnrollmentBatch {
     const { vehicleId, publicKey, certificateNotAfterMs, tag, makerKeyId, quotaSlot } = item;
     return {
       docType: 'vehicle',
-      schemaVersion: 1,
+      schemaVersion: 2,
       vehicleId,
       mspId,
       domain,
@@ -157,6 +157,10 @@ export class EnrollmentBatch {
       statusReason: 'enrolled',
       statusSetBy: 'organisation',
       enrolledAtMs: nowMs,
+      keyRotations: 0,
+      previousKeyHash: null,
+      keySetAtMs: nowMs,
+      keySetBy: 'enrollment',
     };
   }
 }

@@ -3,6 +3,7 @@ import {
   ContractError,
   hashOf,
   majorityOf,
+  type Member,
   type Organisation,
   type Propose,
   type ProposalRecord,
@@ -28,37 +29,72 @@ export function propose(
   }
   return {
     docType: 'proposal',
-    schemaVersion: 1,
+    schemaVersion: 2,
     proposalId: input.proposalId,
     change: input.change,
     changeHash,
     proposedBy,
     proposedAtMs: nowMs,
-    executed: false,
+    state: 'open',
   };
 }
 
 /**
- * An organisation's vote; it may be changed until the proposal is executed.
+ * An organisation's vote; it may be changed as long as the proposal is open.
  *
  * @returns the vote to write, or the one on the ledger where it is the same.
- * @throws ContractError PROPOSAL_EXECUTED
+ * @throws ContractError PROPOSAL_EXECUTED, PROPOSAL_WITHDRAWN
  */
 export function castVote(
   proposal: ProposalRecord,
   existing: VoteRecord | undefined,
-  mspId: string,
+  voter: Member,
   approve: boolean,
   nowMs: number,
 ): VoteRecord {
-  if (existing?.approve === approve) {
+  const { mspId, admission } = voter;
+  if (existing?.approve === approve && existing.admission === admission) {
     return existing;
   }
-  if (proposal.executed) {
-    throw new ContractError('PROPOSAL_EXECUTED', proposal.proposalId);
-  }
+  requireOpen(proposal);
   const { proposalId } = proposal;
-  return { docType: 'vote', schemaVersion: 1, proposalId, mspId, approve, votedAtMs: nowMs };
+  return { docType: 'vote', schemaVersion: 2, proposalId, mspId, approve, admission, votedAtMs: nowMs };
+}
+
+/** @throws ContractError PROPOSAL_EXECUTED, PROPOSAL_WITHDRAWN */
+export function requireOpen({ proposalId, state }: ProposalRecord): void {
+  if (state === 'executed') {
+    throw new ContractError('PROPOSAL_EXECUTED', proposalId);
+  }
+  if (state === 'withdrawn') {
+    throw new ContractError('PROPOSAL_WITHDRAWN', proposalId);
+  }
+}
+
+/**
+ * The proposal once it is withdrawn: by its proposer, or by anybody once a majority has voted against it.
+ *
+ * @returns the same object where it is withdrawn already.
+ * @throws ContractError PROPOSAL_EXECUTED, PROPOSAL_NOT_REJECTED
+ */
+export function withdrawn(
+  proposal: ProposalRecord,
+  caller: { readonly mspId: string },
+  votes: readonly VoteRecord[],
+  organisations: readonly Organisation[],
+): ProposalRecord {
+  const { proposalId, proposedBy } = proposal;
+  if (proposal.state === 'withdrawn') {
+    return proposal;
+  }
+  requireOpen(proposal);
+  const against = votes.filter(({ approve }) => !approve).length;
+  const needed = majorityOf(organisations.length);
+  if (caller.mspId !== proposedBy && against < needed) {
+    const tally = `${against} of ${organisations.length} are against it, ${needed} are needed`;
+    throw new ContractError('PROPOSAL_NOT_REJECTED', `${proposalId} of ${proposedBy}: ${tally}`);
+  }
+  return { ...proposal, state: 'withdrawn' };
 }
 
 /** @throws ContractError PROPOSAL_NOT_ACCEPTED unless a majority of the member organisations approves. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   ContractError,
+  type Admission,
   type Bootstrap,
   type ConsortiumRecord,
   type MakerKey,
+  type Member,
   type Organisation,
   type Page,
   type Policy,
@@ -40,10 +42,10 @@ export class GovernanceRepository {
     return record.contentHash;
   }
 
-  async putBootstrap(content: Bootstrap, record: BootstrapRecord): Promise<void> {
+  async putBootstrap(content: Bootstrap, record: BootstrapRecord, admission: Admission): Promise<void> {
     await this.#state.put(keys.bootstrap(), record);
     await this.putPolicy(content.policy);
-    await Promise.all(content.organisations.map((organisation) => this.putOrganisation(organisation)));
+    await Promise.all(content.organisations.map((organisation) => this.putMember({ ...organisation, admission })));
     await Promise.all(content.makers.map((maker) => this.putMaker(maker)));
   }
 
@@ -59,19 +61,19 @@ export class GovernanceRepository {
     return this.#state.put<PolicyRecord>(keys.policy(), { docType: 'policy', schemaVersion: 1, ...policy });
   }
 
-  async organisation(mspId: string): Promise<Organisation | undefined> {
+  async member(mspId: string): Promise<Member | undefined> {
     const record = await this.#state.get(keys.organisation(mspId));
     return record && withoutTypeOf(record);
   }
 
   /** Member organisations, sorted by MSP id. */
-  async organisations(): Promise<Organisation[]> {
+  async members(): Promise<Member[]> {
     return (await this.#state.scan(keys.organisations())).map(withoutTypeOf);
   }
 
-  putOrganisation(organisation: Organisation): Promise<void> {
-    const record: OrganisationRecord = { docType: 'organisation', schemaVersion: 1, ...organisation };
-    return this.#state.put(keys.organisation(organisation.mspId), record);
+  putMember(member: Member): Promise<void> {
+    const record: OrganisationRecord = { docType: 'organisation', schemaVersion: 2, ...member };
+    return this.#state.put(keys.organisation(member.mspId), record);
   }
 
   deleteOrganisation(mspId: string): Promise<void> {
@@ -99,7 +101,8 @@ export class GovernanceRepository {
 
   async consortium(): Promise<ConsortiumRecord> {
     const [bootstrapHash, policy] = await Promise.all([this.consortiumHash(), this.policy()]);
-    const [organisations, makers] = await Promise.all([this.organisations(), this.makers()]);
+    const [members, makers] = await Promise.all([this.members(), this.makers()]);
+    const organisations = members.map(({ admission: _admission, ...organisation }): Organisation => organisation);
     return { docType: 'consortium', schemaVersion: 1, bootstrapHash, organisations, makers, policy };
   }
 
@@ -120,6 +123,11 @@ export class GovernanceRepository {
     return this.#state.put(keys.proposal(record.proposalId), record);
   }
 
+  /** Every proposal there ever was; a range read, for the rare transaction that needs it. */
+  allProposals(): Promise<ProposalRecord[]> {
+    return this.#state.scan(keys.proposals());
+  }
+
   proposals(pageSize: number, bookmark: string): Promise<Page<ProposalRecord>> {
     return this.#state.page(keys.proposals(), pageSize, bookmark);
   }
@@ -128,9 +136,14 @@ export class GovernanceRepository {
     return this.#state.get(keys.vote(proposalId, mspId));
   }
 
-  /** The votes of these organisations, one point read each. */
-  async votes(proposalId: string, organisations: readonly Organisation[]): Promise<VoteRecord[]> {
-    const votes = await Promise.all(organisations.map(({ mspId }) => this.vote(proposalId, mspId)));
+  /** The votes that these members cast in their present membership, one point read each. */
+  async votes(proposalId: string, members: readonly Member[]): Promise<VoteRecord[]> {
+    const votes = await Promise.all(
+      members.map(async ({ mspId, admission }) => {
+        const vote = await this.vote(proposalId, mspId);
+        return vote?.admission === admission ? vote : undefined;
+      }),
+    );
     return votes.filter((vote) => vote !== undefined);
   }
 

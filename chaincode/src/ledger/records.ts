@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { MakerKey, Organisation, Policy } from '../api';
+import type { MakerKey, Member, Policy } from '../api';
 
-/** What every stored record carries, so that an upgrade knows what it reads. */
+/** What every stored record carries, so that `migrations.ts` knows what it reads. */
 export interface StoredRecord {
   readonly docType: string;
   readonly schemaVersion: number;
@@ -16,9 +16,9 @@ export interface BootstrapRecord extends StoredRecord {
   readonly bootstrappedAtMs: number;
 }
 
-export interface OrganisationRecord extends Organisation {
+export interface OrganisationRecord extends Member {
   readonly docType: 'organisation';
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 2;
 }
 
 export interface MakerRecord extends MakerKey {

@@ -68,7 +68,7 @@ export class RegistryRepository {
     const [existing, tagTaken, publicKeyTaken, quotaSlotTaken, rateSlotTaken] = await Promise.all([
       this.findVehicle(item.vehicleId),
       makerMspId !== undefined && this.#state.has(keys.tag(makerMspId, domain, item.tag)),
-      this.#state.has(keys.publicKey(item.publicKey)),
+      this.publicKeyTaken(item.publicKey),
       this.#state.has(keys.quotaSlot(mspId, domain, item.quotaSlot)),
       this.#state.has(keys.rateSlot(mspId, domain, window, item.rateSlot)),
     ]);
@@ -96,6 +96,17 @@ export class RegistryRepository {
         slot: rateSlot,
       }),
     ]);
+  }
+
+  publicKeyTaken(publicKey: string): Promise<boolean> {
+    return this.#state.has(keys.publicKey(publicKey));
+  }
+
+  /** Writes a vehicle under a new key; the key before stays taken for good. */
+  async putNewKey(vehicle: VehicleRecord): Promise<void> {
+    const { vehicleId, publicKey } = vehicle;
+    await this.putVehicle(vehicle);
+    await this.#state.put(keys.publicKey(publicKey), { docType: 'publicKey', schemaVersion: 1, vehicleId });
   }
 
   putBatch(result: BatchResult): Promise<void> {

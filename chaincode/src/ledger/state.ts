@@ -2,6 +2,7 @@
 import type { ChaincodeStub, Iterators } from 'fabric-shim-api';
 import { canonicalJson, ContractError, type HistoryEntry, type LedgerEvent, type Page } from '../api';
 import { compositeKey, type Key, type Prefix } from './keys';
+import { upgraded } from './migrations';
 import type { StoredRecord } from './records';
 
 interface PageOfState {
@@ -112,12 +113,13 @@ export class LedgerState {
   }
 }
 
+/** Whatever version of the contracts wrote it, what is read has the present form. */
 function decode<T extends StoredRecord>(bytes: Uint8Array, address: Key<T>): T {
-  const record = JSON.parse(Buffer.from(bytes).toString()) as T;
+  const record = upgraded(JSON.parse(Buffer.from(bytes).toString()) as StoredRecord);
   if (record.docType !== address.docType) {
     throw new Error(`The ledger holds a ${record.docType} where a ${address.docType} belongs`);
   }
-  return record;
+  return record as T;
 }
 
 async function drain<T>(iterator: Iterators.CommonIterator<T>, limit: number, take: (item: T) => void): Promise<void> {

@@ -72,11 +72,19 @@ export function enroll(
 }
 
 /** Enrolls new vehicles of the maker in slots from `firstSlot` on. */
-export async function enrolledFleet(consortium: TestConsortium, size: number, firstSlot = 0): Promise<Vehicle[]> {
+export async function enrolledFleet(
+  consortium: TestConsortium,
+  size: number,
+  firstSlot = 0,
+  maker?: EnrollmentOptions['maker'],
+): Promise<Vehicle[]> {
   const fleet = Array.from({ length: size }, newVehicle);
   for (let start = 0; start < size; start += 50) {
     const part = fleet.slice(start, start + 50);
-    const items = part.map((vehicle, i) => enrollmentOf(consortium, vehicle, { slot: firstSlot + start + i }));
+    const items = part.map((vehicle, i) => {
+      const slot = firstSlot + start + i;
+      return enrollmentOf(consortium, vehicle, { slot, ...(maker === undefined ? {} : { maker }) });
+    });
     const { results } = await enroll(consortium, items);
     const refused = results.find((result) => !result.accepted);
     if (refused !== undefined) {

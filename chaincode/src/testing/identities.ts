@@ -16,6 +16,10 @@ export interface IdentityOptions {
   readonly unit?: string;
   readonly commonName?: string;
   readonly attributes?: Readonly<Record<string, string>>;
+  /** Default: a new one. */
+  readonly key?: SigningKey;
+  /** End of the certificate; whole seconds, as certificates have them. */
+  readonly notAfterMs?: number;
 }
 
 export interface SigningKey {
@@ -27,11 +31,11 @@ const certificates = new Map<string, Promise<string>>();
 
 /** A real certificate with the role attribute; the MSP is what the peer would have checked. */
 export async function identity(mspId: string, role: string, options: IdentityOptions = {}): Promise<Identity> {
-  const { unit = 'client', commonName = `${role}-1`, attributes = { role } } = options;
-  const name = JSON.stringify([unit, commonName, attributes]);
+  const { unit = 'client', commonName = `${role}-1`, attributes = { role }, key, notAfterMs } = options;
+  const name = JSON.stringify([unit, commonName, attributes, key?.publicKey, notAfterMs]);
   let certificate = certificates.get(name);
   if (certificate === undefined) {
-    certificate = issue(unit, commonName, attributes);
+    certificate = issue(unit, commonName, attributes, { key, notAfterMs });
     certificates.set(name, certificate);
   }
   return { mspId, certificatePem: await certificate };
@@ -50,17 +54,32 @@ export function randomHash(): string {
   return randomBytes(32).toString('hex');
 }
 
-async function issue(unit: string, commonName: string, attributes: Readonly<Record<string, string>>): Promise<string> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+
+async function issue(
+  unit: string,
+  commonName: string,
+  attributes: Readonly<Record<string, string>>,
+  { key = signingKey(), notAfterMs }: { key: SigningKey | undefined; notAfterMs: number | undefined },
+): Promise<string> {
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       name: [{ OU: [unit] }, { CN: [commonName] }],
-      keys,
-      signingAlgorithm: algorithm,
+      keys: await cryptoKeys(key),
+      signingAlgorithm: ALGORITHM,
+      ...(notAfterMs === undefined ? {} : { notAfter: new Date(notAfterMs) }),
       extensions: [new x509.Extension(ATTRIBUTES_OID, false, Buffer.from(JSON.stringify({ attrs: attributes })))],
     },
     webcrypto,
   );
   return certificate.toString('pem');
+}
+
+async function cryptoKeys({ privateKey, publicKey }: SigningKey): Promise<webcrypto.CryptoKeyPair> {
+  const { subtle } = webcrypto;
+  const secret = privateKey.export({ format: 'der', type: 'pkcs8' });
+  return {
+    privateKey: await subtle.importKey('pkcs8', secret, ALGORITHM, true, ['sign']),
+    publicKey: await subtle.importKey('spki', Buffer.from(publicKey, 'base64'), ALGORITHM, true, ['verify']),
+  };
 }

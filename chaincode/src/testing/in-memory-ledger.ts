@@ -53,6 +53,14 @@ export class InMemoryLedger {
     return 'VALID';
   }
 
+  /** Takes over state that was written before. */
+  load(state: Readonly<Record<string, string>>, timestampMs: number): void {
+    this.#height += 1;
+    for (const [key, value] of Object.entries(state)) {
+      this.#versions.set(key, [{ txId: 'before', timestampMs, number: this.#height, value: Buffer.from(value) }]);
+    }
+  }
+
   get(key: string): Buffer | undefined {
     return this.#versions.get(key)?.at(-1)?.value;
   }

@@ -3,6 +3,7 @@ import { common } from '@hyperledger/fabric-protos';
 import type { Ledger } from './ledger/ledger.js';
 import { implicitPolicyFailure, POLICY_MEMBERS, type ChannelPolicy } from './policies.js';
 import { claimedMspId, computeTransactionId, type UnpackedProposal } from './protocol/proposal.js';
+import { satisfies, type PolicyRule } from './signature-policy.js';
 import { MspError, type Identity, type MembershipVerifier } from './types.js';
 
 /** `peer.authentication.timewindow`: how far a proposal's time may be from the peer's. */
@@ -12,6 +13,13 @@ const TIME_WINDOW_MS = 60_000;
 export interface ProposalRefusal {
   readonly message: string;
   readonly filtered: boolean;
+}
+
+/** A request with the serialised identity that signed it. */
+export interface SignedRequest {
+  readonly data: Uint8Array;
+  readonly identity: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /** Who may do what on the channel; the texts are those of a Fabric peer. */
@@ -63,11 +71,7 @@ export class ChannelAccess {
    * Checks the signature on a request and that its signer satisfies a policy.
    * @throws Error with a peer's text.
    */
-  check(
-    policy: ChannelPolicy,
-    channel: string,
-    request: { data: Uint8Array; identity: Uint8Array; signature: Uint8Array },
-  ): void {
+  check(policy: ChannelPolicy, channel: string, request: SignedRequest): void {
     if (channel !== this.#channel) {
       throw new Error(`Failed to get policy manager for channel [${channel}]`);
     }
@@ -77,16 +81,19 @@ export class ChannelAccess {
   }
 
   /** Whether a signed message comes from someone who satisfies the policy. */
-  satisfies(
-    policy: ChannelPolicy,
-    request: { data: Uint8Array; identity: Uint8Array; signature: Uint8Array },
-  ): boolean {
+  satisfies(policy: ChannelPolicy, request: SignedRequest): boolean {
     const identity = this.#tryIdentify(request.identity, Date.now());
     return (
       !(identity instanceof MspError) &&
       POLICY_MEMBERS[policy].includes(identity.ou) &&
       this.#isSigned(identity, request.data, request.signature)
     );
+  }
+
+  /** Whether an identity satisfies a policy alone. */
+  isIn(policy: PolicyRule, serializedIdentity: Uint8Array): boolean {
+    const identity = this.#tryIdentify(serializedIdentity, Date.now());
+    return !(identity instanceof MspError) && satisfies(policy, [identity]);
   }
 
   #policyFailure(policy: ChannelPolicy): string {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { peer } from '@hyperledger/fabric-protos';
-import type { ProposalRefusal } from './access.js';
+import type { ChannelAccess, ProposalRefusal } from './access.js';
+import type { ChaincodeDefinition, Collections } from './chaincode/collections.js';
 import type { ChaincodeResult } from './chaincode/connection.js';
 import type { ChaincodeProcess } from './chaincode/process.js';
+import type { Ledger } from './ledger/ledger.js';
 import type { StateReader } from './ledger/state.js';
 import { payloadWithoutTransient, proposalHash, type UnpackedProposal } from './protocol/proposal.js';
 import { newResponsePayload } from './protocol/transaction.js';
-import { TransactionSimulator } from './simulation/simulator.js';
-import type { ChaincodeConfig, EmbeddedOrganisation } from './types.js';
+import { TransactionSimulator, type EndorsementInterest } from './simulation/simulator.js';
+import type { EmbeddedOrganisation } from './types.js';
 
 /** Responses from this status on are the chaincode's errors; they are not endorsed. */
 const ERROR_THRESHOLD = 400;
@@ -19,6 +21,7 @@ export type EndorserReply =
       readonly response: peer.Response;
       readonly payload: Uint8Array;
       readonly endorsement: peer.Endorsement;
+      readonly interest: EndorsementInterest;
     }
   /** The contract refused: nothing another peer could do better. */
   | { readonly kind: 'contract-error'; readonly message: string }
@@ -29,26 +32,33 @@ export type EndorserReply =
   /** No answer from the endorser itself. */
   | { readonly kind: 'unavailable'; readonly message: string };
 
+/** What the endorsing peers of all organisations share. */
+export interface EndorserContext {
+  readonly ledger: Ledger;
+  readonly access: ChannelAccess;
+  readonly chaincode: ChaincodeDefinition;
+  readonly collections: Collections;
+  /** Of one chaincode call, at the most. */
+  readonly executeTimeoutMs: number;
+}
+
 /** One organisation's endorsing peer. */
 export class Endorser {
   readonly #address: () => string;
   readonly #organisation: EmbeddedOrganisation;
-  readonly #chaincode: ChaincodeConfig;
   readonly #process: ChaincodeProcess;
-  readonly #executeTimeoutMs: number;
+  readonly #context: EndorserContext;
 
   constructor(
     address: () => string,
     organisation: EmbeddedOrganisation,
-    chaincode: ChaincodeConfig,
     process: ChaincodeProcess,
-    executeTimeoutMs: number,
+    context: EndorserContext,
   ) {
     this.#address = address;
     this.#organisation = organisation;
-    this.#chaincode = chaincode;
     this.#process = process;
-    this.#executeTimeoutMs = executeTimeoutMs;
+    this.#context = context;
   }
 
   /** Where its gateway listens: how error details name it. */
@@ -76,7 +86,15 @@ export class Endorser {
         ? { kind: refusal.filtered ? 'unavailable' : 'refused', message: refusal.message }
         : { kind: 'unavailable', message: `rpc error: code = Unknown desc = ${refusal.message}` };
     }
-    const simulator = new TransactionSimulator(state, proposal.chaincodeName);
+    const { access, collections } = this.#context;
+    const simulator = new TransactionSimulator(state, {
+      channel: proposal.channelId,
+      chaincode: proposal.chaincodeName,
+      transactionId: proposal.transactionId,
+      mspId: this.mspId,
+      collections,
+      isCreatorIn: (policy) => access.isIn(policy, proposal.creator),
+    });
     try {
       const result = await this.#execute(proposal, simulator);
       if ('failure' in result) {
@@ -87,7 +105,7 @@ export class Endorser {
         const message = `chaincode response ${String(status)}, ${result.response.getMessage()}`;
         return { kind: 'contract-error', message };
       }
-      return this.#endorse(proposal, result.response, result.event, await simulator.finish());
+      return await this.#endorse(proposal, result.response, result.event, simulator);
     } catch (error) {
       return failed(error instanceof Error ? error.message : String(error));
     } finally {
@@ -107,7 +125,7 @@ export class Endorser {
       return await this.#process.execute(
         { channelId, transactionId, input, signedProposal },
         simulator,
-        this.#executeTimeoutMs,
+        this.#context.executeTimeoutMs,
       );
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -117,12 +135,15 @@ export class Endorser {
     }
   }
 
-  #endorse(
+  async #endorse(
     proposal: UnpackedProposal,
     response: peer.Response,
     event: peer.ChaincodeEvent | undefined,
-    results: Uint8Array,
-  ): EndorserReply {
+    simulator: TransactionSimulator,
+  ): Promise<EndorserReply> {
+    const { ledger, chaincode } = this.#context;
+    const { results, privateSets, interest } = await simulator.finish();
+    await this.#distribute(proposal, ledger, privateSets);
     event?.setChaincodeId(proposal.chaincodeName);
     event?.setTxId(proposal.transactionId);
     const hash = proposalHash(
@@ -130,12 +151,26 @@ export class Endorser {
       proposal.header.getSignatureHeader_asU8(),
       payloadWithoutTransient(proposal.invocation),
     );
-    const payload = newResponsePayload(hash, response, results, event, this.#chaincode);
+    const payload = newResponsePayload(hash, response, results, event, chaincode);
     const identity = this.#organisation.peer.serialized;
     const endorsement = new peer.Endorsement();
     endorsement.setEndorser(identity);
     endorsement.setSignature(this.#organisation.peer.sign(Buffer.concat([payload, identity])));
-    return { kind: 'success', response, payload, endorsement };
+    return { kind: 'success', response, payload, endorsement, interest };
+  }
+
+  async #distribute(
+    { channelId, transactionId, chaincodeName }: UnpackedProposal,
+    { privateData, height }: Ledger,
+    privateSets: ReadonlyMap<string, Uint8Array>,
+  ): Promise<void> {
+    try {
+      await privateData.distribute(this.mspId, transactionId, height, chaincodeName, privateSets);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const what = `failed to distribute private collection, txID ${transactionId}, channel ${channelId}`;
+      throw new Error(`${what}: ${reason}`, { cause });
+    }
   }
 }
 

@@ -3,9 +3,12 @@ import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { closeAll } from '../closing.js';
 import { ChannelAccess } from './access.js';
+import { Availability } from './availability.js';
+import { defineChaincode } from './chaincode/collections.js';
 import { ChaincodeProcess } from './chaincode/process.js';
 import { Endorser } from './endorser.js';
 import { EndorsementService, type Channel } from './gateway/endorsement.js';
+import { OrdererQuorum } from './gateway/quorum.js';
 import { GatewayServer } from './gateway/server.js';
 import { ABSOLUTE_MAX_BYTES, SubmissionService } from './gateway/submission.js';
 import { LedgerError } from './ledger/errors.js';
@@ -15,7 +18,7 @@ import { Orderer } from './ordering/orderer.js';
 import { BlockValidator } from './ordering/validator.js';
 import { blockHeaderHash, required } from './protocol/block.js';
 import { genesisBlock, readConfiguration } from './protocol/genesis.js';
-import type { EmbeddedNetwork, EmbeddedNetworkConfig } from './types.js';
+import type { EmbeddedNetwork, EmbeddedNetworkConfig, EmbeddedOrganisation } from './types.js';
 
 const DEFAULT_EXECUTE_TIMEOUT_MS = 30_000;
 const SHUTDOWN_GRACE_MS = 3_000;
@@ -23,7 +26,8 @@ const SHUTDOWN_GRACE_MS = 3_000;
 /**
  * Starts the embedded network in this process: ledger, orderer, and for each organisation its chaincode process and its
  * gateway on loopback. Ready when it resolves.
- * @throws LedgerError DATA_LOSS or STATE_FOREIGN, Error where a port is taken or a chaincode does not start.
+ * Another chaincode on the same data folder has a state of its own; what was there before stays.
+ * @throws LedgerError DATA_LOSS or STATE_FOREIGN, NetworkError TOPOLOGY_INVALID for collections that will not do, Error where a port is taken or a chaincode does not start.
  */
 export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promise<EmbeddedNetwork> {
   const { organisations, msp, ordering } = config;
@@ -40,9 +44,12 @@ export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promi
   const started: (() => Promise<void>)[] = [];
   const stop = (): Promise<void> => closeAll(started.splice(0).reverse());
   try {
-    const ledger = await Ledger.open(config.dataDir, log);
+    const mspIds = organisations.map(({ mspId }) => mspId);
+    const { definition, collections, remember } = await defineChaincode(chaincode, config.dataDir, mspIds);
+    const ledger = await Ledger.open(config.dataDir, log, collections);
     started.push(() => ledger.close());
     const genesisHash = await openChannel(ledger, config);
+    await remember();
 
     const processes = organisations.map(
       (organisation) => new ChaincodeProcess(organisation, chaincode, config.dataDir, log),
@@ -56,30 +63,44 @@ export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promi
     });
     await Promise.all(processes.map((process) => process.start()));
 
-    const validator = new BlockValidator(config.channel, chaincode.name, msp, ledger);
+    const validator = new BlockValidator(config.channel, definition, collections, msp, ledger);
     const orderer = new Orderer(ledger, validator, first.orderer, ordering, log);
     started.push(() => orderer.close());
 
     const gatewayPorts = new Map<string, number>();
+    const access = new ChannelAccess(config.channel, msp, ledger);
+    const shared = { ledger, access, chaincode: definition, collections, executeTimeoutMs };
+    const endorsers = organisations.map((organisation, index) => {
+      const address = (): string => `localhost:${gatewayPorts.get(organisation.mspId) ?? organisation.gatewayPort}`;
+      return new Endorser(address, organisation, required(processes[index], 'chaincode process'), shared);
+    });
+    const availability = new Availability();
     const channel: Channel = {
       name: config.channel,
-      chaincodeName: chaincode.name,
-      ledger,
-      access: new ChannelAccess(config.channel, msp, ledger),
-      endorsers: organisations.map((organisation, index) => {
-        const address = (): string => `localhost:${gatewayPorts.get(organisation.mspId) ?? organisation.gatewayPort}`;
-        const process = required(processes[index], 'chaincode process');
-        return new Endorser(address, organisation, chaincode, process, executeTimeoutMs);
-      }),
+      ...shared,
+      get endorsers() {
+        return endorsers.filter(({ mspId }) => availability.isPeerUp(mspId));
+      },
     };
-    for (const organisation of organisations) {
+    const quorum = new OrdererQuorum(endorsers, availability);
+    const gateways = new Map<string, GatewayServer>();
+    const openGateway = async ({ mspId, gatewayPort, gatewayTls }: EmbeddedOrganisation): Promise<void> => {
       const server = new GatewayServer(
         channel,
-        new EndorsementService(channel, organisation.mspId),
-        new SubmissionService(channel, orderer),
+        mspId,
+        new EndorsementService(channel, mspId),
+        new SubmissionService(channel, orderer, quorum),
       );
-      started.push(() => server.close(SHUTDOWN_GRACE_MS));
-      gatewayPorts.set(organisation.mspId, await server.listen(organisation.gatewayPort, organisation.gatewayTls));
+      gatewayPorts.set(mspId, await server.listen(gatewayPorts.get(mspId) ?? gatewayPort, gatewayTls));
+      gateways.set(mspId, server);
+    };
+    const closeGateway = async (mspId: string): Promise<void> => {
+      await gateways.get(mspId)?.close(SHUTDOWN_GRACE_MS);
+      gateways.delete(mspId);
+    };
+    for (const organisation of organisations) {
+      started.push(() => closeGateway(organisation.mspId));
+      await openGateway(organisation);
     }
 
     void ledger.failed.then((error) => config.onFailure?.(error));
@@ -90,6 +111,22 @@ export async function startEmbeddedNetwork(config: EmbeddedNetworkConfig): Promi
       gatewayPorts,
       height: () => ledger.height,
       chaincodeStatus: () => processes.map((process) => process.status()),
+      stopPeer: async (mspId) => {
+        availability.setPeer(mspId, false);
+        await closeGateway(mspId);
+      },
+      startPeer: async (mspId) => {
+        await openGateway(
+          required(
+            organisations.find((one) => one.mspId === mspId),
+            'organisation',
+          ),
+        );
+        availability.setPeer(mspId, true);
+      },
+      setOrderer: (mspId, isUp) => {
+        availability.setOrderer(mspId, isUp);
+      },
       close: () => (closing ??= stop()),
     };
   } catch (error) {

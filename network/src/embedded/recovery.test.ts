@@ -15,76 +15,139 @@ import { startEmbeddedNetwork } from './network.js';
 import { decodeVarint } from './protocol/varint.js';
 import type { ChildReady } from './testing/child.js';
 import { connectClient } from './testing/client.js';
-import { networkConfig, newConsortium, type OrganisationMaterial } from './testing/consortium.js';
+import { EXIT_CODE_OF_FAILURE, networkConfig, newConsortium, type OrganisationMaterial } from './testing/consortium.js';
 import { eventually, NetworkHarness, rejection } from './testing/harness.js';
 
 const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 const CHILD = fileURLToPath(new URL('./testing/child.js', import.meta.url));
 const BLOCK_FILE = join('blocks', 'blockfile_000000');
 
-describe('After kill -9 of the network under load', function () {
-  this.timeout(120_000);
+/** SEV_TEST_FULL=1 kills more often; SEV_TEST_SEED=n repeats a run's choices. */
+const KILLS = process.env['SEV_TEST_FULL'] === '1' ? 50 : 3;
+const SEED = Number(process.env['SEV_TEST_SEED'] ?? Date.now() % 1_000_000);
+
+/** Numbers in [0, 1) that depend on a seed (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+describe('After a network ends under load', function () {
+  this.timeout(KILLS * 60_000);
   let folder: string;
   let consortium: OrganisationMaterial[];
   let child: ChildProcess | undefined;
 
-  before(async () => {
+  beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'embedded-kill-'));
     consortium = await newConsortium(['AMSP', 'BMSP', 'CMSP']);
     await writeFile(join(folder, 'material.json'), JSON.stringify(consortium), { mode: 0o600 });
   });
 
-  after(async () => {
+  afterEach(async () => {
     child?.kill('SIGKILL');
     await rm(folder, { recursive: true, force: true });
   });
 
-  const startChild = async (): Promise<ChildReady> => {
-    child = spawn(process.execPath, [CHILD, join(folder, 'data'), join(folder, 'material.json')], {
+  /** Starts the network in a process of its own, in which no file grows beyond so many blocks of the shell. */
+  const startChild = async (fileSizeLimit = 'unlimited'): Promise<ChildReady> => {
+    const command = [process.execPath, CHILD, join(folder, 'data'), join(folder, 'material.json')];
+    child = spawn('sh', ['-c', `ulimit -f ${fileSizeLimit}; exec "$@"`, 'sh', ...command], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
     return JSON.parse(line) as ChildReady;
   };
 
-  it('no confirmed transaction is lost, and no chaincode process is left', async () => {
-    const confirmed: string[] = [];
-    for (let kill = 0; kill < 3; kill += 1) {
-      const { ports, chaincodePids } = await startChild();
-      const client = connectClient(consortium[0]!, new Map(ports).get('AMSP')!);
-      const killAfter = confirmed.length + 5 + Math.floor(Math.random() * 40);
-      let next = 0;
-      const worker = async (): Promise<void> => {
-        for (;;) {
-          const key = `kill-${String(kill)}-${String((next += 1))}`;
-          try {
-            await client.contract.submitTransaction('put', key, key);
-          } catch {
-            return;
-          }
-          confirmed.push(key);
-          if (confirmed.length === killAfter) {
-            child!.kill('SIGKILL');
-          }
+  /**
+   * Submits puts, every other one private, until one fails in each of a few workers.
+   * @returns their errors
+   */
+  const load = async (
+    { ports }: ChildReady,
+    valueOf: (key: string) => string,
+    onConfirmed: (key: string) => void,
+  ): Promise<GatewayError[]> => {
+    const client = connectClient(consortium[0]!, new Map(ports).get('AMSP')!);
+    const run = String(Math.trunc(Date.now()));
+    let next = 0;
+    const worker = async (): Promise<GatewayError> => {
+      for (;;) {
+        const number = (next += 1);
+        const key = `kill-${run}-${String(number)}`;
+        try {
+          await (number % 2 === 0
+            ? client.contract.submitTransaction('put', key, valueOf(key))
+            : client.contract.submitTransaction('putPrivateArgument', 'pair', key, valueOf(key)));
+        } catch (error) {
+          return error as GatewayError;
         }
-      };
-      await Promise.all(Array.from({ length: 8 }, worker));
-      client.close();
-      await eventually('the chaincode processes have ended', async () => {
-        const running = await Promise.all(chaincodePids.map((pid) => isRunning(pid!)));
-        return running.includes(true) ? undefined : true;
-      });
-    }
+        onConfirmed(key);
+      }
+    };
+    const errors = await Promise.all(Array.from({ length: 8 }, worker));
+    client.close();
+    return errors;
+  };
+
+  /** What was confirmed is there, and the network goes on. */
+  const expectAll = async (confirmed: readonly string[]): Promise<void> => {
     const network = await startEmbeddedNetwork(networkConfig(join(folder, 'data'), consortium));
     const client = connectClient(consortium[1]!, network.gatewayPorts.get('BMSP')!);
     try {
-      const keys = decode(await client.contract.evaluateTransaction('range', 'kill-', 'kill.'));
-      expect(JSON.parse(keys)).to.include.members(confirmed);
+      const open = decode(await client.contract.evaluateTransaction('range', 'kill-', 'kill.'));
+      const hidden = decode(await client.contract.evaluateTransaction('privateRange', 'pair', 'kill-', 'kill.'));
+      expect(confirmed.length).to.be.greaterThan(10);
+      expect([...(JSON.parse(open) as string[]), ...(JSON.parse(hidden) as string[])]).to.include.members(confirmed);
+      const last = confirmed.filter((key) => hidden.includes(`"${key}"`)).at(-1)!;
+      expect(decode(await client.contract.evaluateTransaction('getPrivate', 'pair', last))).to.contain(last);
       expect(decode(await client.contract.submitTransaction('put', 'after', 'x'))).to.equal('x');
     } finally {
       client.close();
       await network.close();
     }
+  };
+
+  it(`by kill -9, ${String(KILLS)} times, nothing confirmed is lost, and no chaincode process is left (seed ${String(SEED)})`, async () => {
+    const random = randomFrom(SEED);
+    const confirmed: string[] = [];
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const ready = await startChild();
+      const killAfter = confirmed.length + 1 + Math.floor(random() * 60);
+      const delayMs = random() * 20;
+      await load(ready, String, (key) => {
+        confirmed.push(key);
+        if (confirmed.length === killAfter) {
+          setTimeout(() => child!.kill('SIGKILL'), delayMs);
+        }
+      });
+      await eventually('the chaincode processes have ended', async () => {
+        const running = await Promise.all(ready.chaincodePids.map((pid) => isRunning(pid!)));
+        return running.includes(true) ? undefined : true;
+      });
+    }
+    await expectAll(confirmed);
+  });
+
+  it('because the disk takes no more, clients are told so, and nothing confirmed is lost', async () => {
+    const confirmed: string[] = [];
+    const ready = await startChild('4096');
+    const ended = once(child!, 'exit');
+    const errors = await load(
+      ready,
+      (key) => key.padEnd(20_000, '.'),
+      (key) => {
+        confirmed.push(key);
+      },
+    );
+    expect(new Set(errors.map(({ code }) => code))).to.deep.equal(new Set([status.UNAVAILABLE]));
+    expect(await ended).to.deep.equal([EXIT_CODE_OF_FAILURE, null]);
+    await expectAll(confirmed);
   });
 
   it('not even a contract that never yields outlives it', async () => {

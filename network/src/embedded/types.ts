@@ -86,6 +86,10 @@ export interface ChaincodeConfig {
   readonly version: string;
   /** Folder of the chaincode package: its package.json's `main` exports `contracts`. */
   readonly path: string;
+  /** Path of a collections file as Fabric's tools take it (`--collections-config`). */
+  readonly collections?: string | undefined;
+  /** A signature policy as Fabric's tools take it (`--signature-policy`); otherwise a majority of the organisations. */
+  readonly endorsementPolicy?: string | undefined;
 }
 
 export interface EmbeddedNetworkConfig {
@@ -116,6 +120,11 @@ export interface EmbeddedNetwork {
   readonly gatewayPorts: ReadonlyMap<string, number>;
   height(): number;
   chaincodeStatus(): readonly ChaincodeProcessStatus[];
+  /** Rehearses the failure of an organisation's peer: its gateway closes, and it endorses nothing until it is started. */
+  stopPeer(mspId: string): Promise<void>;
+  startPeer(mspId: string): Promise<void>;
+  /** Rehearses the failure of an organisation's orderer: without a quorum nothing is ordered. */
+  setOrderer(mspId: string, isUp: boolean): void;
   /** Finishes what is running, stops chaincode processes, closes the stores. */
   close(): Promise<void>;
 }

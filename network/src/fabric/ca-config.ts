@@ -9,7 +9,8 @@ import { newSecret } from '../embedded/ca/secrets.js';
 import type { Registrar } from '../supervisor/registrar.js';
 import { caNameOf, tlsCaNameOf, type Member } from './layout.js';
 
-const FILE = 'fabric-ca-server-config.yaml';
+/** A CA server's configuration, in its home. */
+export const CA_CONFIGURATION = 'fabric-ca-server-config.yaml';
 /** What the nodes' certificates and the roots hold for. */
 const NODE_VALIDITY = '17520h';
 const ROOT_VALIDITY = '131400h';
@@ -93,7 +94,7 @@ export async function ensureCaConfiguration(
   enrollmentValiditySeconds: number,
 ): Promise<void> {
   const { ca, tlsCa, caDatabase } = member.layout;
-  if (existsSync(join(ca, FILE))) {
+  if (existsSync(join(ca, CA_CONFIGURATION))) {
     return;
   }
   for (const directory of [ca, tlsCa, caDatabase]) {
@@ -101,23 +102,23 @@ export async function ensureCaConfiguration(
   }
   const nodes = Object.entries(NODE_IDENTITIES).map(([name, type]) => ({ name, pass: newSecret(), type }));
   const document = (name: string) => caDocument(member, name, registrar, nodes, enrollmentValiditySeconds);
-  await writeFileAtomic(join(tlsCa, FILE), stringify(document(tlsCaNameOf(member.organisation))), 0o600);
+  await writeFileAtomic(join(tlsCa, CA_CONFIGURATION), stringify(document(tlsCaNameOf(member.organisation))), 0o600);
   const server = {
     ...document(caNameOf(member.organisation)),
     address: member.organisation.listen,
     port: member.ports.ca,
     debug: false,
     tls: { enabled: true },
-    cafiles: [join(tlsCa, FILE)],
+    cafiles: [join(tlsCa, CA_CONFIGURATION)],
     operations: { listenAddress: `127.0.0.1:${(member.ports.caOperations ?? 0).toString()}`, tls: { enabled: false } },
     metrics: { provider: 'prometheus' },
   };
-  await writeFileAtomic(join(ca, FILE), stringify(server), 0o600);
+  await writeFileAtomic(join(ca, CA_CONFIGURATION), stringify(server), 0o600);
 }
 
 /** The secret that a node's identity enrols with, from the CA's own configuration. */
 export async function nodeSecret(member: Member, identity: NodeIdentity): Promise<NodeSecret> {
-  const file = join(member.layout.ca, FILE);
+  const file = join(member.layout.ca, CA_CONFIGURATION);
   const { registry } = secrets.parse(parse(await readFile(file, 'utf8')));
   const found = registry.identities.find(({ name }) => name === identity);
   if (found === undefined) {

@@ -75,6 +75,19 @@ export async function prepareChaincode(
   const ownPort = member.ports.chaincode;
   const port = taken.has(ownPort) ? await pickFreePort(taken) : ownPort;
   await ensureTls(member, folder, 'peer');
+  await writeConnection(member, { folder, port });
+  const { label, packageId, codeSha256 } = built;
+  const { name, version, path } = chaincode;
+  const deployment = { schemaVersion: 1 as const, name, version, label, packageId, codeSha256, path, port };
+  await writeFileAtomic(join(folder, DEPLOYMENT), formatJson(deployment), 0o600);
+  return { ...deployment, folder };
+}
+
+/** Writes the connection that the peer's builder reads: the process's address, and the peer's TLS pair as its client. */
+export async function writeConnection(
+  member: Member,
+  { folder, port }: Pick<InstalledChaincode, 'folder' | 'port'>,
+): Promise<void> {
   const client = tlsFiles(member.layout.peer.tls);
   const connection = {
     address: `localhost:${port.toString()}`,
@@ -83,11 +96,6 @@ export async function prepareChaincode(
     key: await readFile(client.key, 'utf8'),
   };
   await writeFileAtomic(join(folder, 'connection.json'), formatJson(connection), 0o600);
-  const { label, packageId, codeSha256 } = built;
-  const { name, version, path } = chaincode;
-  const deployment = { schemaVersion: 1 as const, name, version, label, packageId, codeSha256, path, port };
-  await writeFileAtomic(join(folder, DEPLOYMENT), formatJson(deployment), 0o600);
-  return { ...deployment, folder };
 }
 
 /** Forgets a package whose process is no longer needed. */

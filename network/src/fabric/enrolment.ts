@@ -10,7 +10,7 @@ import { writeFileAtomic } from '../durable.js';
 import { NetworkError } from '../errors.js';
 import { poll } from '../supervisor/poll.js';
 import { nodeSecret, type NodeIdentity } from './ca-config.js';
-import { caNameOf, mspFiles, tlsCaNameOf, tlsFiles, type Member } from './layout.js';
+import { caNameOf, mspFiles, ownHost, tlsCaNameOf, tlsFiles, type Member } from './layout.js';
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 /** How long a CA may be too busy to answer. */
@@ -50,7 +50,7 @@ async function enrol(member: Member, identity: NodeIdentity, isTls: boolean, csr
   // The CA server's own TLS certificate comes from its identity CA.
   const trustedRoots = [await readFile(rootFile(layout.ca), 'utf8')];
   const cryptoSuite = User.newCryptoSuite() as ConstructorParameters<typeof FabricCAServices>[3];
-  const url = `https://localhost:${ports.ca.toString()}`;
+  const url = `https://${ownHost(organisation)}:${ports.ca.toString()}`;
   const client = new FabricCAServices(url, { trustedRoots, verify: true }, name, cryptoSuite);
   const { enrollmentId, enrollmentSecret } = await nodeSecret(member, identity);
   let last: unknown;

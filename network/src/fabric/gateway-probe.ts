@@ -5,7 +5,7 @@ import * as grpc from '@grpc/grpc-js';
 import { connect, hash, signers } from '@hyperledger/fabric-gateway';
 import { NetworkError } from '../errors.js';
 import { poll } from '../supervisor/poll.js';
-import { mspFiles, type Member } from './layout.js';
+import { mspFiles, ownHost, type Member } from './layout.js';
 
 const READY_DEADLINE_MS = 60_000;
 const CALL_DEADLINE_MS = 5_000;
@@ -19,7 +19,7 @@ export async function awaitGateway(member: Member, channel: string, chaincode: s
   const { layout, organisation, ports } = member;
   const files = mspFiles(layout.adminMsp);
   const tlsRoot = await readFile(mspFiles(layout.channelMsp).tlsCa);
-  const client = new grpc.Client(`localhost:${ports.gateway.toString()}`, grpc.credentials.createSsl(tlsRoot));
+  const client = new grpc.Client(`${ownHost(organisation)}:${ports.gateway.toString()}`, grpc.credentials.createSsl(tlsRoot));
   const gateway = connect({
     client,
     identity: { mspId: organisation.mspId, credentials: await readFile(files.certificate) },

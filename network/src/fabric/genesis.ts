@@ -125,7 +125,8 @@ export function channelDocument(topology: Topology, parts: readonly PublicPart[]
         },
         Orderer: {
           ...consensusDocument(topology, parts),
-          Organizations: parts.map(organisationDocument),
+          // The channel's version insists on an endpoint for each organisation in this group.
+          Organizations: parts.filter(({ orderer }) => orderer !== undefined).map(organisationDocument),
           Policies: { ...META_POLICIES, BlockValidation: implicitMeta('ANY Writers') },
           Capabilities: { V2_0: true },
           BatchSize: {

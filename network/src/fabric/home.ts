@@ -10,6 +10,7 @@ import { loadTopology } from '../topology/load.js';
 import type { Topology } from '../topology/schema.js';
 import { organisationAdmin, type OrdererTarget, type OrganisationAdmin } from './admin.js';
 import { mspFiles, organisationLayout, type Member } from './layout.js';
+import { ordererFor, readOrderers } from './orderers.js';
 import { findPrograms, type FabricPrograms } from './programs.js';
 
 /** A home of a native network as its operator's commands work on it. */
@@ -23,6 +24,8 @@ export interface FabricHome {
   /** Their administrators, in the same order. */
   readonly admins: readonly OrganisationAdmin[];
 }
+
+export { channelFolder } from './channel-folder.js';
 
 /** The organisations whose nodes run from a home. */
 export function membersOf(paths: NetworkPaths, topology: Topology, state: NetworkState): Member[] {
@@ -49,6 +52,15 @@ export function ownOrderer(members: readonly Member[]): OrdererTarget | undefine
       };
 }
 
+/** The orderer that the home's commands send to. That of an organisation by itself may not take part in the ordering. */
+async function ordererOf(paths: NetworkPaths, members: readonly Member[]): Promise<OrdererTarget | undefined> {
+  const known = await readOrderers(paths);
+  const [member] = members;
+  return known === undefined || member === undefined
+    ? ownOrderer(members)
+    : ordererFor(known, member.organisation.mspId);
+}
+
 /**
  * Opens a home that holds a native network.
  * @throws NetworkError NOT_SUPPORTED where the home holds none, and what reading it throws
@@ -65,9 +77,23 @@ export async function openFabricHome(options: NetworkOptions = {}): Promise<Fabr
   const topology = loadTopology(topologyFile(options, state.topologyFile), 'fabric');
   const programs = await findPrograms();
   const members = membersOf(paths, topology, state);
-  const orderer = ownOrderer(members);
+  const orderer = await ordererOf(paths, members);
   const admins = members.map((member) => organisationAdmin(programs, member, orderer));
   return { paths, topology, state, programs, members, admins };
+}
+
+/** The administrator of one of the home's organisations; default: the first. @throws NetworkError ORGANISATION_UNKNOWN */
+export function adminOf(home: Pick<FabricHome, 'admins' | 'paths'>, organisation?: string): OrganisationAdmin {
+  const { admins, paths } = home;
+  const found = admins.find(({ member }) => organisation === undefined || member.organisation.name === organisation);
+  if (found === undefined) {
+    const known = admins.map(({ member }) => member.organisation.name).join(', ');
+    throw new NetworkError(
+      'ORGANISATION_UNKNOWN',
+      `no nodes of "${organisation ?? ''}" run from ${paths.home}; there are those of ${known}`,
+    );
+  }
+  return found;
 }
 
 /** What applications are told of the channel; it names every organisation, those that run elsewhere too. */

@@ -74,5 +74,9 @@ export interface Member {
   readonly layout: OrganisationLayout;
 }
 
+/** The name by which programs on an organisation's own machine reach what listens on its address. */
+export const ownHost = ({ host, listen }: Pick<OrganisationTopology, 'host' | 'listen'>): string =>
+  ['127.0.0.1', '0.0.0.0'].includes(listen) ? 'localhost' : host;
+
 export const caNameOf = (organisation: { readonly name: string }): string => `ca-${organisation.name}`;
 export const tlsCaNameOf = (organisation: { readonly name: string }): string => `tlsca-${organisation.name}`;

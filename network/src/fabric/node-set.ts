@@ -41,9 +41,9 @@ export class NodeSet {
     await this.start(specifications);
   }
 
-  /** Stops and starts processes, one after the other. @throws NetworkError NODE_UNKNOWN naming those there are */
-  async restart(names: readonly string[]): Promise<void> {
-    const found = names.map((name) => {
+  /** @throws NetworkError NODE_UNKNOWN naming those there are */
+  #find(names: readonly string[]): NodeProcess[] {
+    return names.map((name) => {
       const process = this.#processes.find(({ specification }) => specification.name === name);
       if (process === undefined) {
         const known = this.#processes.map(({ specification }) => specification.name).join(', ');
@@ -51,9 +51,18 @@ export class NodeSet {
       }
       return process;
     });
-    for (const process of found) {
+  }
+
+  /** Stops and starts processes, one after the other. @throws NetworkError NODE_UNKNOWN naming those there are */
+  async restart(names: readonly string[]): Promise<void> {
+    for (const process of this.#find(names)) {
       await process.restart();
     }
+  }
+
+  /** Stops processes until they are restarted. @throws NetworkError NODE_UNKNOWN naming those there are */
+  async stopSome(names: readonly string[]): Promise<void> {
+    await settleAll(this.#find(names).map((process) => process.stop()));
   }
 
   /** Stops everything, kind by kind. */

@@ -18,6 +18,8 @@ export const publicPartSchema = z.object({
   ca: address,
   peer: address,
   orderer: address.extend({ identityCert: certificate, tlsCert: certificate }).optional(),
+  /** What governance on the ledger is to know of it: signing key, roles. For applications; opaque here. */
+  governance: z.json().optional(),
 });
 
 export type PublicPart = Readonly<z.infer<typeof publicPartSchema>>;

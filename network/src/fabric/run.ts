@@ -1,36 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { common } from '@hyperledger/fabric-protos';
-import { blockHeaderHash, required } from '../embedded/protocol/block.js';
 import { NetworkError } from '../errors.js';
-import { registrarPath, type NetworkPaths } from '../supervisor/paths.js';
-import type { ConnectionProfile } from '../supervisor/profile.js';
+import { registrarPath } from '../supervisor/paths.js';
+import { loadConnectionProfile } from '../supervisor/profile.js';
 import { ensureRegistrar } from '../supervisor/registrar.js';
 import type { RunningNetwork, StartContext } from '../supervisor/running.js';
-import type { Topology } from '../topology/schema.js';
 import { endorsersOf, organisationAdmin, type OrganisationAdmin } from './admin.js';
 import { ensureCaConfiguration } from './ca-config.js';
 import { installedChaincodes, prepareChaincode } from './chaincode-deployment.js';
 import { packageChaincode } from './chaincode-package.js';
+import { channelFiles, channelFolder } from './channel-folder.js';
 import { channelHeight, joinOrderer, joinPeer } from './channel.js';
+import { connectionProfile } from './connection-profile.js';
 import { ensureNodeIdentities, mspConfiguration } from './enrolment.js';
 import { awaitGateway } from './gateway-probe.js';
 import { composeGenesis, genesisFile } from './genesis.js';
 import { membersOf, ownOrderer } from './home.js';
-import { caNameOf, mspFiles, organisationLayout, type Member } from './layout.js';
+import { mspFiles, organisationLayout, type Member } from './layout.js';
 import { approveDefinition, commitDefinition, committedDefinition, installPackage } from './lifecycle.js';
 import { settleAll, type NodeSpecification } from './node-process.js';
 import { NodeSet } from './node-set.js';
+import { writeScrapeFile } from './monitoring.js';
 import { caNode, chaincodeNode, ordererNode, peerNode } from './nodes.js';
 import { writeOrdererConfiguration } from './orderer-config.js';
 import { writePeerConfiguration } from './peer-config.js';
 import { findPrograms, type FabricPrograms } from './programs.js';
 import { publicPartOf, type PublicPart } from './public-part.js';
-
-/** Where a home keeps the channel's genesis block and what it was made of. */
-export const channelFolder = (paths: NetworkPaths): string => join(paths.state, 'channel');
 
 /** Refuses ledgers whose keys are gone: new keys would not fit them. */
 function checkKeysFit({ layout, organisation }: Member): void {
@@ -44,43 +40,35 @@ function checkKeysFit({ layout, organisation }: Member): void {
   }
 }
 
+/** Where the channel comes from: the genesis block, or the newest configuration block of one that was running before. */
+interface ChannelBlocks {
+  readonly genesis: string;
+  readonly forOrderers: string;
+}
+
+/** An organisation by itself has accepted the channel's beginning before its nodes start. @throws NetworkError CHANNEL_MISSING */
+function checkAccepted({ paths, state }: StartContext): void {
+  if (state.members !== undefined && !existsSync(genesisFile(channelFolder(paths)))) {
+    throw new NetworkError(
+      'CHANNEL_MISSING',
+      `${state.members.join(', ')} is in no channel yet; accept a bundle first: \`network org accept\``,
+    );
+  }
+}
+
 async function ensureGenesis(
   context: StartContext,
   programs: FabricPrograms,
   members: readonly Member[],
-): Promise<string> {
-  const { paths, topology } = context;
-  const folder = channelFolder(paths);
-  const file = genesisFile(folder);
-  const hasEverybody = members.length === topology.organisations.length;
-  if (!existsSync(file) && hasEverybody) {
+): Promise<ChannelBlocks> {
+  const { paths, topology, state } = context;
+  const { genesis, config } = channelFiles(channelFolder(paths));
+  if (!existsSync(genesis) && state.members === undefined) {
     await context.onPhase('composing the channel');
     const parts = await Promise.all(members.map(publicPartOf));
-    await composeGenesis(programs, folder, topology, parts, mspConfiguration());
+    await composeGenesis(programs, channelFolder(paths), topology, parts, mspConfiguration());
   }
-  return file;
-}
-
-function connectionProfile(topology: Topology, parts: readonly PublicPart[], genesis: Buffer): ConnectionProfile {
-  const header = required(common.Block.deserializeBinary(genesis).getHeader(), 'block header');
-  return {
-    schemaVersion: 1,
-    network: { kind: 'fabric', trust: 'consortium', name: topology.name },
-    channel: topology.channel,
-    chaincode: topology.chaincode.name,
-    genesisHash: blockHeaderHash(header).toString('hex'),
-    organisations: parts.map((part) => ({
-      name: part.name,
-      mspId: part.mspId,
-      gateway: { address: `${part.peer.host}:${part.peer.port.toString()}`, tlsCaCert: part.tlsCaCert },
-      ca: {
-        url: `https://${part.ca.host}:${part.ca.port.toString()}`,
-        caName: caNameOf(part),
-        tlsCaCert: part.caServerRoot,
-      },
-      identityCaCert: part.identityCaCert,
-    })),
-  };
+  return { genesis, forOrderers: existsSync(config) ? config : genesis };
 }
 
 /** The chaincode processes that an organisation's deployed packages need. */
@@ -125,15 +113,17 @@ async function deployFirst(
 }
 
 /**
- * Brings up the nodes of this home's organisations: CAs, identities, orderers, peers, chaincode; and, where all of the
- * consortium is here, the channel and the first chaincode on it. Every step looks first whether it is done, so that one
+ * Brings up the nodes of this home's organisations: CAs, identities, orderers, peers, chaincode, and joins them to the
+ * channel; where all of the consortium is here, it makes the channel and deploys the first chaincode. Every step looks first whether it is done, so that one
  * that was cut short is repaired by the next start.
  */
 export async function runFabric(context: StartContext): Promise<RunningNetwork> {
   const { paths, topology, state, onPhase } = context;
   const programs = await findPrograms();
   const members = membersOf(paths, topology, state);
+  checkAccepted(context);
   members.forEach(checkKeysFit);
+  await writeScrapeFile(paths, members, topology);
   const nodes = new NodeSet(context.log);
   context.started.push(() => nodes.stop());
 
@@ -146,7 +136,7 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
   await onPhase('enrolling the nodes');
   await settleAll(members.map((member) => ensureNodeIdentities(member)));
 
-  const genesis = await ensureGenesis(context, programs, members);
+  const blocks = await ensureGenesis(context, programs, members);
   await onPhase('starting orderers and peers');
   const withOrderer = members.filter(({ organisation }) => organisation.orderer !== undefined);
   await settleAll([...members.map(writePeerConfiguration), ...withOrderer.map(writeOrdererConfiguration)]);
@@ -164,16 +154,24 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
   await settleAll(
     admins.map((admin) =>
       Promise.all([
-        ...(admin.member.organisation.orderer === undefined ? [] : [joinOrderer(admin, topology.channel, genesis)]),
-        joinPeer(admin, genesis),
+        ...(admin.member.organisation.orderer === undefined
+          ? []
+          : [joinOrderer(admin, topology.channel, blocks.forOrderers)]),
+        joinPeer(admin, blocks.genesis),
       ]),
     ),
   );
-  await deployFirst(context, nodes, admins, endorsersOf(parts, tlsRootOf));
-  await onPhase('waiting until every gateway reaches a majority');
-  await settleAll(members.map((member) => awaitGateway(member, topology.channel, topology.chaincode.name)));
+  // An organisation by itself knows the others by the profile that came with the bundle it accepted.
+  const profile =
+    state.members === undefined
+      ? connectionProfile(topology, parts, await readFile(blocks.genesis))
+      : await loadConnectionProfile(paths.profile);
+  if (state.members === undefined) {
+    await deployFirst(context, nodes, admins, endorsersOf(parts, tlsRootOf));
+    await onPhase('waiting until every gateway reaches a majority');
+    await settleAll(members.map((member) => awaitGateway(member, topology.channel, topology.chaincode.name)));
+  }
 
-  const profile = connectionProfile(topology, parts, await readFile(genesis));
   return {
     profile,
     live: async () => {
@@ -195,6 +193,8 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
     control: async (request) => {
       if (request.action === 'restart') {
         await nodes.restart(request.nodes);
+      } else if (request.action === 'stop') {
+        await nodes.stopSome(request.nodes);
       } else {
         await nodes.replace('chaincode', await chaincodeNodes(members));
       }

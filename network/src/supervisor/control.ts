@@ -8,6 +8,8 @@ import type { NetworkPaths } from './paths.js';
 export const controlRequestSchema = z.discriminatedUnion('action', [
   /** Stops and starts processes by name, one after the other. */
   z.object({ action: z.literal('restart'), nodes: z.array(z.string()) }),
+  /** Stops processes by name; they stay down until they are restarted. */
+  z.object({ action: z.literal('stop'), nodes: z.array(z.string()) }),
   /** Looks which chaincode packages are deployed: starts the processes that are missing, stops those of no use. */
   z.object({ action: z.literal('chaincodes') }),
 ]);

@@ -13,6 +13,8 @@ export interface NetworkOptions {
   readonly home?: string;
   /** Kind of network to bring up; default: NETWORK, else auto. */
   readonly network?: 'auto' | NetworkKind;
+  /** How long an organisation by itself waits for the others; default: two minutes. */
+  readonly waitMs?: number;
   /** Told what is being done, in words. */
   readonly onProgress?: (message: string) => void;
 }

@@ -25,7 +25,8 @@ const ports = z.object({
   ordererOperations: z.int().optional(),
 });
 const marker = z.object({ kind: z.enum(['sev-embedded-network', 'sev-fabric-network']), schemaVersion: z.int() });
-const schema = marker.extend({
+/** What a state directory's description holds. */
+export const stateSchema = marker.extend({
   schemaVersion: z.literal(SCHEMA_VERSION),
   name: z.string(),
   channel: z.string(),
@@ -42,7 +43,7 @@ const schema = marker.extend({
 });
 
 /** What a state directory says about itself. */
-export type NetworkState = Readonly<z.infer<typeof schema>>;
+export type NetworkState = Readonly<z.infer<typeof stateSchema>>;
 
 const CLEAN_HINT = 'bring it up with the topology it was made for, or delete it with clean';
 
@@ -88,7 +89,7 @@ export async function readState(paths: NetworkPaths): Promise<NetworkState | und
     if (described.kind !== kindOf(paths)) {
       throw foreign(paths, `is the state of a ${described.kind}`);
     }
-    return await readJson(paths.stateFile, schema);
+    return await readJson(paths.stateFile, stateSchema);
   } catch (error) {
     if (error instanceof JsonFileError) {
       throw foreign(paths, `has a description that cannot be read: ${error.message}`, error);
@@ -101,11 +102,14 @@ export async function readState(paths: NetworkPaths): Promise<NetworkState | und
 export function checkStateFits(paths: NetworkPaths, state: NetworkState, topology: Topology): void {
   const members = (list: readonly { name: string; mspId: string }[]): string =>
     list.map(({ name, mspId }) => `${name}=${mspId}`).join(', ');
+  // Of an organisation by itself only its own entry has to stay: the others come and go.
+  const ofHome = <T extends { readonly name: string }>(list: readonly T[]): readonly T[] =>
+    list.filter(({ name }) => state.members?.includes(name) ?? true);
   const differs = (
     [
       ['network', state.name, topology.name],
       ['channel', state.channel, topology.channel],
-      ['organisations', members(state.organisations), members(topology.organisations)],
+      ['organisations', members(ofHome(state.organisations)), members(ofHome(topology.organisations))],
     ] as const
   ).find(([, stored, asked]) => stored !== asked);
   if (differs !== undefined) {
@@ -130,6 +134,8 @@ export async function prepareState(
   }
   const { name, channel, organisations } = topology;
   const runs = members ?? existing?.members;
+  // What an organisation by itself has told the others of its addresses stays.
+  const settled = existing?.members === undefined ? undefined : existing.portPlan;
   const state: NetworkState = {
     kind: kindOf(paths),
     schemaVersion: SCHEMA_VERSION,
@@ -137,7 +143,7 @@ export async function prepareState(
     channel,
     organisations: organisations.map((organisation) => ({ name: organisation.name, mspId: organisation.mspId })),
     topologyFile: topology.file,
-    portPlan: await planPorts(topology, offset, existing?.portPlan, paths.kind),
+    portPlan: settled ?? (await planPorts(topology, offset, existing?.portPlan, paths.kind)),
     ...(runs === undefined ? {} : { members: [...runs] }),
     createdAtMs: existing?.createdAtMs ?? Date.now(),
   };

@@ -44,14 +44,19 @@ export interface NetworkStatus {
   readonly log: string;
 }
 
-function organisationsOf(state: NetworkState, live: LiveStatus | undefined): OrganisationStatus[] {
-  return state.organisations.map(({ name, mspId }) => {
+function organisationsOf(
+  state: NetworkState,
+  live: LiveStatus | undefined,
+  profile: ConnectionProfile | undefined,
+): OrganisationStatus[] {
+  return (profile?.organisations ?? state.organisations).map(({ name, mspId }) => {
     const chaincode = live?.chaincode.find((process) => process.mspId === mspId);
+    const known = profile?.organisations.find((organisation) => organisation.mspId === mspId);
     return {
       name,
       mspId,
-      gateway: `localhost:${state.portPlan.ports[name]?.gateway.toString() ?? ''}`,
-      ca: `https://localhost:${state.portPlan.ports[name]?.ca.toString() ?? ''}`,
+      gateway: known?.gateway.address ?? `localhost:${state.portPlan.ports[name]?.gateway.toString() ?? ''}`,
+      ca: known?.ca.url ?? `https://localhost:${state.portPlan.ports[name]?.ca.toString() ?? ''}`,
       chaincode: chaincode === undefined ? undefined : { pid: chaincode.pid, running: chaincode.running },
     };
   });
@@ -76,7 +81,7 @@ function describe(
     height: live?.height,
     genesisHash: live?.genesisHash ?? profile?.genesisHash,
     startedAtMs: live?.startedAtMs,
-    organisations: state === undefined ? [] : organisationsOf(state, live),
+    organisations: state === undefined ? [] : organisationsOf(state, live, profile),
     nodes: live?.nodes ?? [],
   };
 }

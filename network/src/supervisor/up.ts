@@ -118,10 +118,11 @@ async function start(paths: NetworkPaths, topology: Topology, progress: (message
       throw new NetworkError('NETWORK_STOP_FAILED', `processes that ${dead.pid.toString()} left do not end`);
     }
   }
-  await prepareState(paths, topology, parsePortOffset(process.env['SEV_PORT_OFFSET']));
+  const state = await prepareState(paths, topology, parsePortOffset(process.env['SEV_PORT_OFFSET']));
   await rm(paths.failureFile, { force: true });
   await rm(paths.processFile, { force: true });
-  progress(`starting the network "${topology.name}": ${topology.organisations.length.toString()} organisations`);
+  const organisations = state.members?.join(', ') ?? `${topology.organisations.length.toString()} organisations`;
+  progress(`starting the network "${topology.name}": ${organisations}`);
   return awaitStarted(paths, await spawnBackground(paths, topology), progress);
 }
 
@@ -165,6 +166,9 @@ export async function networkUp(options: NetworkOptions = {}): Promise<NetworkSt
     },
     choice.kind,
   );
+  if (choice.kind === 'fabric') {
+    await (await import('../fabric/take-part.js')).takePart(options);
+  }
   const status = await statusOf(networkPaths(options.home));
   if (!status.running) {
     const problem = status.problem ?? 'its process ended';

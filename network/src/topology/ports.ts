@@ -65,19 +65,22 @@ export function parsePortOffset(value: string | undefined): PortOffset | undefin
   return Number(value);
 }
 
-/** Whether nobody listens on a port of the loopback interface. */
-export async function isPortFree(port: number): Promise<boolean> {
+/** Whether nobody listens on a port of an address of this machine; default: of the loopback interface. */
+export async function isPortFree(port: number, host = HOST): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', (error) => {
       const code = systemErrorCode(error);
       if (code === 'EADDRINUSE' || code === 'EACCES') {
         resolve(false);
+      } else if (code === 'EADDRNOTAVAIL') {
+        const detail = `this machine has no address ${host}, which the topology's \`listen\` names`;
+        reject(new NetworkError('TOPOLOGY_INVALID', detail, { cause: error }));
       } else {
         reject(error);
       }
     });
-    probe.listen(port, HOST, () => {
+    probe.listen(port, host, () => {
       probe.close(() => {
         resolve(true);
       });
@@ -166,7 +169,13 @@ function settingOf(topology: Topology, offset: PortOffset, organisation: string,
   return `organisations.${organisation}.${setting} of ${topology.file}${moved}; stop that program, change the setting, or set SEV_PORT_OFFSET`;
 }
 
-/** Refuses a plan with a port that another program listens on. @throws NetworkError PORT_IN_USE naming port and setting */
+/** Ports that others reach; the rest stays on loopback. */
+const PUBLIC_PORTS = ['gateway', 'ca', 'orderer'];
+
+/**
+ * Refuses a plan with a port that another program listens on, or an address that this machine does not have.
+ * @throws NetworkError PORT_IN_USE naming port and setting, TOPOLOGY_INVALID
+ */
 export async function checkPortsFree(
   topology: Topology,
   plan: PortPlan,
@@ -174,7 +183,8 @@ export async function checkPortsFree(
 ): Promise<void> {
   for (const name of members) {
     for (const [kind, port] of Object.entries(plan.ports[name] ?? {}) as [string, number][]) {
-      if (port !== 0 && !(await isPortFree(port))) {
+      const listen = topology.organisations.find((organisation) => organisation.name === name)?.listen;
+      if (port !== 0 && !(await isPortFree(port, PUBLIC_PORTS.includes(kind) ? listen : HOST))) {
         const setting = settingOf(topology, plan.offset, name, kind);
         throw new NetworkError('PORT_IN_USE', `port ${port.toString()} is in use by another program (${setting})`);
       }

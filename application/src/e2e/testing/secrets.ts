@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -32,10 +32,19 @@ export async function privateKeysIn(folder: string): Promise<FoundKey[]> {
   return found;
 }
 
-/** The private scalar of a P-256 key. */
+/** The private scalar of an elliptic-curve key. */
 export function secretOf(pem: string): Buffer {
-  const { d } = createPrivateKey(pem).export({ format: 'jwk' });
+  const { d } = parsed(pem).export({ format: 'jwk' });
   return Buffer.from(d!, 'base64url');
+}
+
+function parsed(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    // fabric-ca-server writes one of its keys as SEC 1 under the label of PKCS #8.
+    return createPrivateKey(pem.replaceAll(' PRIVATE KEY', ' EC PRIVATE KEY'));
+  }
 }
 
 /**

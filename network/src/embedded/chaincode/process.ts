@@ -13,7 +13,7 @@ import type { TransactionSimulator } from '../simulation/simulator.js';
 type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
 
 const HOST_SCRIPT = fileURLToPath(new URL('./host.js', import.meta.url));
-const REGISTER_DEADLINE_MS = 20_000;
+const REGISTER_DEADLINE_MS = 60_000;
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 /** How long a call waits for a chaincode process that is being restarted. */

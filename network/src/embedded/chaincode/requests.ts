@@ -1,8 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
 import { peer } from '@hyperledger/fabric-protos';
-import type { Page, TransactionSimulator } from '../simulation/simulator.js';
+import type { Page } from '../simulation/queries.js';
+import type { TransactionSimulator } from '../simulation/simulator.js';
 
 const MESSAGE = peer.ChaincodeMessage.Type;
+
+type Answer = Uint8Array | undefined;
+type Handler = (payload: Uint8Array, simulator: TransactionSimulator) => Answer | Promise<Answer>;
+
+/** What a running transaction may ask; collections are the empty string for public state. */
+const HANDLERS: Readonly<Record<number, Handler>> = {
+  [MESSAGE.GET_STATE]: (payload, simulator) => {
+    const request = peer.GetState.deserializeBinary(payload);
+    return simulator.getState(request.getCollection(), request.getKey());
+  },
+  [MESSAGE.PUT_STATE]: (payload, simulator) => {
+    const request = peer.PutState.deserializeBinary(payload);
+    simulator.putState(request.getCollection(), request.getKey(), request.getValue_asU8());
+    return undefined;
+  },
+  [MESSAGE.DEL_STATE]: (payload, simulator) => {
+    const request = peer.DelState.deserializeBinary(payload);
+    simulator.deleteState(request.getCollection(), request.getKey());
+    return undefined;
+  },
+  [MESSAGE.GET_PRIVATE_DATA_HASH]: (payload, simulator) => {
+    const request = peer.GetState.deserializeBinary(payload);
+    return simulator.getPrivateDataHash(request.getCollection(), request.getKey());
+  },
+  [MESSAGE.PURGE_PRIVATE_DATA]: (payload, simulator) => {
+    const request = peer.DelState.deserializeBinary(payload);
+    simulator.purgePrivateData(request.getCollection(), request.getKey());
+    return undefined;
+  },
+  [MESSAGE.GET_STATE_METADATA]: (payload, simulator) => {
+    const request = peer.GetStateMetadata.deserializeBinary(payload);
+    const result = new peer.StateMetadataResult();
+    for (const [name, value] of simulator.getMetadata(request.getCollection(), request.getKey())) {
+      const entry = new peer.StateMetadata();
+      entry.setMetakey(name);
+      entry.setValue(value);
+      result.addEntries(entry);
+    }
+    return result.serializeBinary();
+  },
+  [MESSAGE.PUT_STATE_METADATA]: (payload, simulator) => {
+    const request = peer.PutStateMetadata.deserializeBinary(payload);
+    const metadata = request.getMetadata() ?? new peer.StateMetadata();
+    const entries = new Map([[metadata.getMetakey(), metadata.getValue_asU8()]]);
+    simulator.putMetadata(request.getCollection(), request.getKey(), entries);
+    return undefined;
+  },
+  [MESSAGE.GET_STATE_BY_RANGE]: async (payload, simulator) => {
+    const request = peer.GetStateByRange.deserializeBinary(payload);
+    const [start, end] = [request.getStartkey(), request.getEndkey()];
+    const page = pageOf(request.getMetadata_asU8());
+    return (await simulator.getStateByRange(request.getCollection(), start, end, page)).serializeBinary();
+  },
+  [MESSAGE.GET_HISTORY_FOR_KEY]: async (payload, simulator) => {
+    const request = peer.GetHistoryForKey.deserializeBinary(payload);
+    return (await simulator.getHistoryForKey(request.getKey())).serializeBinary();
+  },
+  [MESSAGE.QUERY_STATE_NEXT]: async (payload, simulator) => {
+    const request = peer.QueryStateNext.deserializeBinary(payload);
+    return (await simulator.queries.next(request.getId())).serializeBinary();
+  },
+  [MESSAGE.QUERY_STATE_CLOSE]: async (payload, simulator) => {
+    const request = peer.QueryStateClose.deserializeBinary(payload);
+    return (await simulator.queries.close(request.getId())).serializeBinary();
+  },
+  [MESSAGE.GET_QUERY_RESULT]: () => {
+    // What a Fabric peer answers whose state database is LevelDB.
+    throw new Error('ExecuteQuery not supported for leveldb');
+  },
+  [MESSAGE.INVOKE_CHAINCODE]: () => {
+    throw new Error('calling another chaincode is not supported by the embedded network');
+  },
+};
 
 /**
  * Answers what a running transaction asks of the ledger.
@@ -12,69 +86,12 @@ const MESSAGE = peer.ChaincodeMessage.Type;
 export async function handleStateRequest(
   message: peer.ChaincodeMessage,
   simulator: TransactionSimulator,
-): Promise<Uint8Array | undefined> {
-  const payload = message.getPayload_asU8();
-  switch (message.getType()) {
-    case MESSAGE.GET_STATE: {
-      const request = peer.GetState.deserializeBinary(payload);
-      refuseCollection(request.getCollection());
-      return simulator.getState(request.getKey());
-    }
-    case MESSAGE.PUT_STATE: {
-      const request = peer.PutState.deserializeBinary(payload);
-      refuseCollection(request.getCollection());
-      simulator.putState(request.getKey(), request.getValue_asU8());
-      return undefined;
-    }
-    case MESSAGE.DEL_STATE: {
-      const request = peer.DelState.deserializeBinary(payload);
-      refuseCollection(request.getCollection());
-      simulator.deleteState(request.getKey());
-      return undefined;
-    }
-    case MESSAGE.GET_STATE_BY_RANGE: {
-      const request = peer.GetStateByRange.deserializeBinary(payload);
-      refuseCollection(request.getCollection());
-      const page = pageOf(request.getMetadata_asU8());
-      const response = await simulator.getStateByRange(request.getStartkey(), request.getEndkey(), page);
-      return response.serializeBinary();
-    }
-    case MESSAGE.GET_HISTORY_FOR_KEY: {
-      const request = peer.GetHistoryForKey.deserializeBinary(payload);
-      return (await simulator.getHistoryForKey(request.getKey())).serializeBinary();
-    }
-    case MESSAGE.QUERY_STATE_NEXT: {
-      const request = peer.QueryStateNext.deserializeBinary(payload);
-      return (await simulator.nextResults(request.getId())).serializeBinary();
-    }
-    case MESSAGE.QUERY_STATE_CLOSE: {
-      const request = peer.QueryStateClose.deserializeBinary(payload);
-      return (await simulator.closeQuery(request.getId())).serializeBinary();
-    }
-    case MESSAGE.GET_QUERY_RESULT:
-      // What a Fabric peer answers whose state database is LevelDB.
-      throw new Error('ExecuteQuery not supported for leveldb');
-    case MESSAGE.INVOKE_CHAINCODE:
-      throw notSupported('calling another chaincode');
-    case MESSAGE.GET_PRIVATE_DATA_HASH:
-    case MESSAGE.PURGE_PRIVATE_DATA:
-      throw notSupported('private data');
-    case MESSAGE.GET_STATE_METADATA:
-    case MESSAGE.PUT_STATE_METADATA:
-      throw notSupported('key-level endorsement policy');
-    default:
-      throw notSupported(`chaincode message type ${String(message.getType())}`);
+): Promise<Answer> {
+  const handler = HANDLERS[message.getType()];
+  if (handler === undefined) {
+    throw new Error(`chaincode message type ${String(message.getType())} is not supported by the embedded network`);
   }
-}
-
-function refuseCollection(collection: string): void {
-  if (collection !== '') {
-    throw notSupported('private data');
-  }
-}
-
-function notSupported(what: string): Error {
-  return new Error(`${what} is not supported by the embedded network`);
+  return handler(message.getPayload_asU8(), simulator);
 }
 
 function pageOf(metadata: Uint8Array): Page | undefined {

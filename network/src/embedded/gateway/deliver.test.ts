@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash, createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { common, msp, peer } from '@hyperledger/fabric-protos';
+import { checkpointers, type CloseableAsyncIterable } from '@hyperledger/fabric-gateway';
 import { expect } from 'chai';
 import { BLOCK_METADATA, blockDataHash, blockHeaderBytes, blockHeaderHash } from '../protocol/block.js';
 import { readConfiguration } from '../protocol/genesis.js';
@@ -127,6 +128,60 @@ describe('Delivered blocks', function () {
     expect(await next).to.be.at.least(height);
     await committed;
     events.close();
+  });
+
+  it('come filtered: which transactions, how they were judged, and the names of their events', async () => {
+    const events = await harness.client(1).network.getFilteredBlockEvents({ startBlock: 1n });
+    const filtered: peer.FilteredBlock[] = [];
+    for await (const block of events) {
+      filtered.push(block);
+      if (filtered.length === 3) {
+        break;
+      }
+    }
+    events.close();
+    expect(filtered.map((block) => [block.getChannelId(), block.getNumber()])).to.deep.equal([
+      ['testchannel', 1],
+      ['testchannel', 2],
+      ['testchannel', 3],
+    ]);
+    const transactions = filtered.flatMap((block) => block.getFilteredTransactionsList());
+    const { VALID, ENDORSEMENT_POLICY_FAILURE } = peer.TxValidationCode;
+    expect(transactions.map((one) => one.getTxValidationCode())).to.deep.equal([
+      VALID,
+      VALID,
+      ENDORSEMENT_POLICY_FAILURE,
+    ]);
+    expect(transactions[0]!.getTxid()).to.match(/^[0-9a-f]{64}$/);
+    expect(transactions[0]!.getType()).to.equal(common.HeaderType.ENDORSER_TRANSACTION);
+    const shown = transactions.map((one) =>
+      one
+        .getTransactionActions()!
+        .getChaincodeActionsList()
+        .map((action) => action.getChaincodeEvent()!.toObject()),
+    );
+    const txId = transactions[1]!.getTxid();
+    expect(shown).to.deep.equal([[], [{ chaincodeId: 'testcc', txId, eventName: 'name', payload: '' }], []]);
+  });
+
+  it('go on where a checkpoint stands, in whatever form they come', async () => {
+    const { network } = harness.client();
+    const checkpoint = checkpointers.inMemory();
+    await checkpoint.checkpointBlock(1n);
+    const numberOf = async <T>(opened: Promise<CloseableAsyncIterable<T>>, number: (event: T) => number) => {
+      const events = await opened;
+      for await (const event of events) {
+        events.close();
+        return number(event);
+      }
+      return undefined;
+    };
+    const whole = (block: common.Block | undefined): number => block!.getHeader()!.getNumber();
+    expect(await numberOf(network.getBlockEvents({ checkpoint }), whole)).to.equal(2);
+    expect(await numberOf(network.getFilteredBlockEvents({ checkpoint }), (block) => block.getNumber())).to.equal(2);
+    expect(
+      await numberOf(network.getBlockAndPrivateDataEvents({ checkpoint }), (event) => whole(event.getBlock())),
+    ).to.equal(2);
   });
 
   it('are refused to those who may not read', async () => {

@@ -2,19 +2,22 @@
 import { common, orderer, peer } from '@hyperledger/fabric-protos';
 import { required } from '../protocol/block.js';
 import { unpackEnvelope } from '../protocol/transaction.js';
+import type { SignedRequest } from '../access.js';
 import { blocksFrom } from './blocks.js';
+import type { BlockView } from './blockviews.js';
 import type { Channel } from './endorsement.js';
 
 type Status = common.StatusMap[keyof common.StatusMap];
 const POSITION = orderer.SeekPosition.TypeCase;
 
 /**
- * Answers one seek request of Deliver: the blocks it asks for, then a status. Ends without a status where the signal
- * aborts.
+ * Answers one seek request of Deliver: the blocks it asks for, seen as `view` shows them, then a status. Ends without a
+ * status where the signal aborts.
  */
 export async function* deliverBlocks(
   channel: Channel,
   envelope: common.Envelope,
+  view: BlockView,
   signal: AbortSignal,
 ): AsyncGenerator<peer.DeliverResponse> {
   const request = readRequest(channel, envelope);
@@ -22,15 +25,18 @@ export async function* deliverBlocks(
     yield statusResponse(request);
     return;
   }
-  const { start, stop, failIfNotReady } = request;
+  const { start, stop, failIfNotReady, reader } = request;
   if (failIfNotReady && start >= channel.ledger.height) {
     yield statusResponse(common.Status.NOT_FOUND);
     return;
   }
   for await (const block of blocksFrom(channel.ledger, start, signal)) {
-    const response = new peer.DeliverResponse();
-    response.setBlock(block);
-    yield response;
+    // Who was revoked or has expired meanwhile sees no more.
+    if (!channel.access.satisfies('Readers', reader)) {
+      yield statusResponse(common.Status.FORBIDDEN);
+      return;
+    }
+    yield view(block, reader.identity);
     const next = required(block.getHeader(), 'block header').getNumber() + 1;
     if (next > stop) {
       break;
@@ -49,6 +55,7 @@ interface DeliverRequest {
   readonly start: number;
   readonly stop: number;
   readonly failIfNotReady: boolean;
+  readonly reader: SignedRequest;
 }
 
 /** The checks of Fabric's deliver handler, in its order. */
@@ -64,12 +71,12 @@ function readRequest(channel: Channel, envelope: common.Envelope): DeliverReques
   if (unpacked.channelHeader.getChannelId() !== channel.name) {
     return common.Status.NOT_FOUND;
   }
-  const isReader = channel.access.satisfies('Readers', {
+  const reader = {
     data: envelope.getPayload_asU8(),
     identity: unpacked.signatureHeader.getCreator_asU8(),
     signature: envelope.getSignature_asU8(),
-  });
-  if (!isReader) {
+  };
+  if (!channel.access.satisfies('Readers', reader)) {
     return common.Status.FORBIDDEN;
   }
   const last = channel.ledger.height - 1;
@@ -83,6 +90,7 @@ function readRequest(channel: Channel, envelope: common.Envelope): DeliverReques
   return {
     start,
     stop,
+    reader,
     failIfNotReady: seek.getBehavior() === orderer.SeekInfo.SeekBehavior.FAIL_IF_NOT_READY,
   };
 }

@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-import { randomInt } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { gateway, peer } from '@hyperledger/fabric-protos';
 import type { ChannelAccess, ProposalRefusal } from '../access.js';
 import type { Endorser, EndorserReply } from '../endorser.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { StateReader } from '../ledger/state.js';
-import { majority } from '../policies.js';
+import type { ChaincodeDefinition, Collections } from '../chaincode/collections.js';
 import { unpackProposal, type UnpackedProposal } from '../protocol/proposal.js';
 import { prepareTransaction } from '../protocol/transaction.js';
+import { peersOf } from '../signature-policy.js';
+import { layoutOf, planFor, type Plan } from './plan.js';
 import { GatewayFault, type NodeError } from './status.js';
 
 /** What the gateways of all organisations share. */
 export interface Channel {
   readonly name: string;
-  readonly chaincodeName: string;
+  readonly chaincode: ChaincodeDefinition;
+  readonly collections: Collections;
   readonly ledger: Ledger;
   readonly access: ChannelAccess;
-  /** One endorser an organisation. */
+  /** One endorser an organisation, as far as its peer can be reached. */
   readonly endorsers: readonly Endorser[];
 }
 
 type Success = Extract<EndorserReply, { kind: 'success' }>;
+
+interface Collected {
+  readonly endorser: Endorser;
+  readonly reply: Success;
+}
 
 /** A Fabric peer's own chaincodes. */
 const SYSTEM_CHAINCODES = ['_lifecycle', 'cscc', 'lscc', 'qscc'];
@@ -81,7 +88,7 @@ export class EndorsementService {
     refuseSystemChaincode(proposal.chaincodeName);
     const named = request.getEndorsingOrganizationsList();
     const isServed =
-      proposal.channelId === this.#channel.name && proposal.chaincodeName === this.#channel.chaincodeName;
+      proposal.channelId === this.#channel.name && proposal.chaincodeName === this.#channel.chaincode.name;
     if (named.length > 0) {
       const endorsers = isServed ? this.#endorsersOf(named) : [];
       const missing = named.filter((mspId) => !endorsers.some((one) => one.mspId === mspId));
@@ -91,7 +98,8 @@ export class EndorsementService {
           `failed to find any endorsing peers for org(s): ${missing.join(', ')}`,
         );
       }
-      return this.#withState(proposal, (current) => this.#collect(current, undefined, endorsers, endorsers.length));
+      const plan = { policies: [peersOf(named, endorsers.length)], eligible: endorsers };
+      return this.#withState(proposal, (current) => this.#collect(current, undefined, plan));
     }
     if (!isServed) {
       throw new GatewayFault(
@@ -102,73 +110,68 @@ export class EndorsementService {
               `No metadata was found for chaincode ${proposal.chaincodeName} in channel ${proposal.channelId}`,
       );
     }
-    return this.#withState(proposal, (current) => this.#endorseByMajority(current));
+    return this.#withState(proposal, (current) => this.#endorseByPolicy(current));
   }
 
-  async #endorseByMajority(request: Request): Promise<gateway.EndorseResponse> {
+  async #endorseByPolicy(request: Request): Promise<gateway.EndorseResponse> {
     const [local] = this.#endorsersOf([this.#localMspId]);
     if (local === undefined) {
       throw new GatewayFault(status.UNAVAILABLE, "no endorsers found in the gateway's organization");
     }
-    const first = await this.#ask(local, request);
-    if (first.kind !== 'success') {
+    const reply = await this.#ask(local, request);
+    if (reply.kind !== 'success') {
       throw new GatewayFault(status.ABORTED, 'failed to endorse transaction, see attached details for more info', [
-        nodeError(local, first),
+        nodeError(local, reply),
       ]);
     }
-    const others = shuffled(this.#channel.endorsers.filter((one) => one !== local));
-    return this.#collect(request, first, others, majority(this.#channel.endorsers.length));
+    const plan = planFor(this.#channel, reply.interest, request.proposal.hasTransientData);
+    return this.#collect(request, { endorser: local, reply }, plan);
   }
 
-  /** Asks as many endorsers at once as are still needed, until there are `needed` or none is left. */
-  async #collect(
-    request: Request,
-    first: Success | undefined,
-    endorsers: readonly Endorser[],
-    needed: number,
-  ): Promise<gateway.EndorseResponse> {
-    const collected: Success[] = first === undefined ? [] : [first];
+  /** Asks a smallest set of endorsers, and another one where some of them fail, until one has endorsed as a whole. */
+  async #collect(request: Request, first: Collected | undefined, plan: Plan): Promise<gateway.EndorseResponse> {
+    const collected = new Map<Endorser, Success>(first === undefined ? [] : [[first.endorser, first.reply]]);
+    let agreed = first?.reply;
+    let eligible = plan.eligible;
     const errors: NodeError[] = [];
-    const left = [...endorsers];
-    while (collected.length < needed && left.length > 0) {
-      const asked = left.splice(0, needed - collected.length);
+    for (;;) {
+      const layout = layoutOf({ ...plan, eligible }, [...collected.keys()]);
+      if (layout === undefined) {
+        throw new GatewayFault(
+          status.ABORTED,
+          'failed to collect enough transaction endorsements, see attached details for more info',
+          errors,
+        );
+      }
+      const endorsements = layout.flatMap((endorser) => collected.get(endorser)?.endorsement ?? []);
+      if (agreed !== undefined && endorsements.length === layout.length) {
+        const response = new gateway.EndorseResponse();
+        response.setPreparedTransaction(prepareTransaction(request.proposal, agreed.payload, endorsements));
+        return response;
+      }
+      const asked = layout.filter((endorser) => !collected.has(endorser));
       const replies = await Promise.all(
         asked.map(async (endorser) => ({ endorser, reply: await this.#ask(endorser, request) })),
       );
       for (const { endorser, reply } of replies) {
         if (reply.kind !== 'success') {
           errors.push(nodeError(endorser, reply));
-        } else if (collected[0] !== undefined && !sameBytes(collected[0].payload, reply.payload)) {
+        } else if (agreed !== undefined && !sameBytes(agreed.payload, reply.payload)) {
           const { address, mspId } = endorser;
           errors.push({ address, mspId, message: 'ProposalResponsePayloads do not match' });
         } else {
-          collected.push(reply);
+          agreed ??= reply;
+          collected.set(endorser, reply);
         }
       }
+      eligible = eligible.filter((endorser) => collected.has(endorser) || !asked.includes(endorser));
     }
-    const [agreed] = collected;
-    if (agreed === undefined || collected.length < needed) {
-      throw new GatewayFault(
-        status.ABORTED,
-        'failed to collect enough transaction endorsements, see attached details for more info',
-        errors,
-      );
-    }
-    const response = new gateway.EndorseResponse();
-    response.setPreparedTransaction(
-      prepareTransaction(
-        request.proposal,
-        agreed.payload,
-        collected.map(({ endorsement }) => endorsement),
-      ),
-    );
-    return response;
   }
 
   #evaluators(proposal: UnpackedProposal, targets: readonly string[]): Endorser[] {
     const isProtected = proposal.hasTransientData && targets.length === 0;
     const wanted = isProtected ? [this.#localMspId] : targets;
-    const isServed = proposal.chaincodeName === this.#channel.chaincodeName;
+    const isServed = proposal.chaincodeName === this.#channel.chaincode.name;
     const candidates = wanted.length === 0 ? [...this.#channel.endorsers] : this.#endorsersOf(wanted);
     if (!isServed || candidates.length === 0) {
       const reason = `no peers available to evaluate chaincode ${proposal.chaincodeName} in channel ${proposal.channelId}`;
@@ -245,12 +248,4 @@ function nodeError(endorser: Endorser, reply: Exclude<EndorserReply, Success>): 
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
-}
-
-function shuffled<T>(items: readonly T[]): T[] {
-  const result: T[] = [];
-  for (const item of items) {
-    result.splice(randomInt(result.length + 1), 0, item);
-  }
-  return result;
 }

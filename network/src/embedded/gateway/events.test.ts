@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { checkpointers, type ChaincodeEvent, type CloseableAsyncIterable } from '@hyperledger/fabric-gateway';
 import { expect } from 'chai';
 import { useNetwork } from '../testing/harness.js';
@@ -55,6 +58,32 @@ describe('Chaincode events', function () {
     await checkpoint.checkpointChaincodeEvent(all[1]!);
     const rest = await take(await network.getChaincodeEvents('testcc', { checkpoint }), 2);
     expect(rest.map(told)).to.deep.equal(all.slice(2).map(told));
+  });
+
+  it('go on from a checkpoint in a file, which the next client takes up', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'checkpoint-'));
+    try {
+      const startBlock = BigInt(harness.network.height());
+      await emit('filed', '1');
+      await emit('filed', '2');
+      const file = join(folder, 'checkpoint.json');
+      const first = await checkpointers.file(file);
+      for (const event of await take(
+        await harness.client().network.getChaincodeEvents('testcc', { startBlock, checkpoint: first }),
+        1,
+      )) {
+        await first.checkpointChaincodeEvent(event);
+      }
+      const checkpoint = await checkpointers.file(file);
+      const [next] = await take(await harness.client(1).network.getChaincodeEvents('testcc', { checkpoint }), 1);
+      expect(told(next!)).to.equal('filed 2');
+      await checkpoint.checkpointBlock(next!.blockNumber);
+      const waiting = take(await harness.client(2).network.getChaincodeEvents('testcc', { checkpoint }), 1);
+      await emit('filed', '3');
+      expect((await waiting).map(told)).to.deep.equal(['filed 3']);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('do not come from transactions that are not valid', async () => {

@@ -13,6 +13,7 @@ import { common, gateway, peer } from '@hyperledger/fabric-protos';
 import { NetworkError } from '../../errors.js';
 import { LedgerError } from '../ledger/errors.js';
 import type { KeyPairPem } from '../types.js';
+import { blockAndPrivateData, filteredBlock, wholeBlock, type BlockView } from './blockviews.js';
 import { deliverBlocks } from './deliver.js';
 import type { Channel, EndorsementService } from './endorsement.js';
 import { chaincodeEvents } from './events.js';
@@ -37,7 +38,7 @@ export class GatewayServer {
   readonly #gatewayLimiter = new ConcurrencyLimiter('/gateway.Gateway', GATEWAY_CONCURRENCY);
   readonly #deliverLimiter = new ConcurrencyLimiter('/protos.Deliver', DELIVER_CONCURRENCY);
 
-  constructor(channel: Channel, endorsement: EndorsementService, submission: SubmissionService) {
+  constructor(channel: Channel, mspId: string, endorsement: EndorsementService, submission: SubmissionService) {
     this.#server.addService(gateway.GatewayService, {
       evaluate: this.#unary((request: gateway.EvaluateRequest) => endorsement.evaluate(request)),
       endorse: this.#unary((request: gateway.EndorseRequest) => endorsement.endorse(request)),
@@ -55,29 +56,26 @@ export class GatewayServer {
         });
       },
     });
-    const unsupported = (what: string) => (call: { emit(name: 'error', error: unknown): boolean }) => {
-      const message = `${what} is not supported by the embedded network`;
-      call.emit('error', new GatewayFault(status.UNIMPLEMENTED, message).toServiceError());
+    const deliver = (view: BlockView) => (call: ServerDuplexStream<common.Envelope, peer.DeliverResponse>) => {
+      void this.#stream(call, this.#deliverLimiter, async (signal) => {
+        // Not `for await (… of call)`: leaving that loop destroys the call, and no status could follow.
+        const requests = on(call, 'data', { close: ['end'], signal });
+        for await (const [envelope] of requests as AsyncIterable<[common.Envelope]>) {
+          let last: peer.DeliverResponse | undefined;
+          for await (const response of deliverBlocks(channel, envelope, view, signal)) {
+            last = response;
+            await write(call, response, signal);
+          }
+          if (last?.getStatus() !== common.Status.SUCCESS) {
+            return;
+          }
+        }
+      });
     };
     this.#server.addService(peer.DeliverService, {
-      deliver: (call: ServerDuplexStream<common.Envelope, peer.DeliverResponse>) => {
-        void this.#stream(call, this.#deliverLimiter, async (signal) => {
-          // Not `for await (… of call)`: leaving that loop destroys the call, and no status could follow.
-          const requests = on(call, 'data', { close: ['end'], signal });
-          for await (const [envelope] of requests as AsyncIterable<[common.Envelope]>) {
-            let last: peer.DeliverResponse | undefined;
-            for await (const response of deliverBlocks(channel, envelope, signal)) {
-              last = response;
-              await write(call, response, signal);
-            }
-            if (last?.getStatus() !== common.Status.SUCCESS) {
-              return;
-            }
-          }
-        });
-      },
-      deliverFiltered: unsupported('DeliverFiltered'),
-      deliverWithPrivateData: unsupported('DeliverWithPrivateData'),
+      deliver: deliver(wholeBlock),
+      deliverFiltered: deliver(filteredBlock),
+      deliverWithPrivateData: deliver(blockAndPrivateData(channel, mspId)),
     });
   }
 

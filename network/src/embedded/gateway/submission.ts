@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { status } from '@grpc/grpc-js';
 import { common, gateway, type peer } from '@hyperledger/fabric-protos';
-import type { ChannelAccess } from '../access.js';
+import type { ChannelAccess, SignedRequest } from '../access.js';
 import { LedgerError } from '../ledger/errors.js';
 import type { Orderer } from '../ordering/orderer.js';
 import { implicitPolicyFailure } from '../policies.js';
 import { unpackEnvelope } from '../protocol/transaction.js';
 import { unknownChannel, type Channel } from './endorsement.js';
+import type { OrdererQuorum } from './quorum.js';
 import { GatewayFault } from './status.js';
 
 /** `Orderer.BatchSize.AbsoluteMaxBytes`. */
@@ -16,10 +17,12 @@ export const ABSOLUTE_MAX_BYTES = 10 * 1024 * 1024;
 export class SubmissionService {
   readonly #channel: Channel;
   readonly #orderer: Orderer;
+  readonly #quorum: OrdererQuorum;
 
-  constructor(channel: Channel, orderer: Orderer) {
+  constructor(channel: Channel, orderer: Orderer, quorum: OrdererQuorum) {
     this.#channel = channel;
     this.#orderer = orderer;
+    this.#quorum = quorum;
   }
 
   /** Hands a signed transaction to the orderer; returns once it is taken, which is before it is committed. */
@@ -34,6 +37,7 @@ export class SubmissionService {
     if (request.getChannelId() !== this.#channel.name) {
       throw new GatewayFault(status.FAILED_PRECONDITION, unknownChannel(request.getChannelId()));
     }
+    this.#quorum.require();
     this.#admit(envelope);
     try {
       this.#orderer.order(envelope.serializeBinary());
@@ -89,11 +93,11 @@ export class SubmissionService {
     try {
       unpacked = unpackEnvelope(envelope);
     } catch (error) {
-      throw refusedByOrderer('BAD_REQUEST', String(error));
+      throw this.#quorum.refusal('BAD_REQUEST', String(error));
     }
     const { channelHeader, signatureHeader } = unpacked;
     if (channelHeader.getChannelId() !== this.#channel.name) {
-      throw refusedByOrderer('BAD_REQUEST', 'channel creation request not allowed');
+      throw this.#quorum.refusal('BAD_REQUEST', 'channel creation request not allowed');
     }
     if (channelHeader.getType() !== common.HeaderType.ENDORSER_TRANSACTION) {
       throw new GatewayFault(
@@ -105,24 +109,20 @@ export class SubmissionService {
     const signature = envelope.getSignature_asU8();
     const size = data.length + signature.length;
     if (size > ABSOLUTE_MAX_BYTES) {
-      throw refusedByOrderer(
+      throw this.#quorum.refusal(
         'BAD_REQUEST',
         `message payload is ${String(size)} bytes and exceeds maximum allowed ${String(ABSOLUTE_MAX_BYTES)} bytes`,
       );
     }
     const identity = signatureHeader.getCreator_asU8();
     if (!this.#channel.access.satisfies('Writers', { data, identity, signature })) {
-      throw refusedByOrderer('FORBIDDEN', `${implicitPolicyFailure('Writers')}: permission denied`);
+      throw this.#quorum.refusal('FORBIDDEN', `${implicitPolicyFailure('Writers')}: permission denied`);
     }
   }
 }
 
 /** @throws GatewayFault PERMISSION_DENIED unless a reader of the channel has signed the request. */
-export function requireReader(
-  access: ChannelAccess,
-  channel: string,
-  request: { data: Uint8Array; identity: Uint8Array; signature: Uint8Array },
-): void {
+export function requireReader(access: ChannelAccess, channel: string, request: SignedRequest): void {
   try {
     access.check('Readers', channel, request);
   } catch (error) {
@@ -138,8 +138,4 @@ export function decodeRequest<T>(what: string, decode: () => T): T {
   } catch (error) {
     throw new GatewayFault(status.INVALID_ARGUMENT, `${what}: ${String(error)}`);
   }
-}
-
-function refusedByOrderer(code: 'BAD_REQUEST' | 'FORBIDDEN', info: string): GatewayFault {
-  return new GatewayFault(status.ABORTED, `received unsuccessful response from orderer: status=${code}, info=${info}`);
 }

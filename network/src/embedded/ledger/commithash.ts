@@ -2,65 +2,52 @@
 import jspb from 'google-protobuf';
 import { sha256 } from '../protocol/block.js';
 import { encodeOrderPreserving, encodeVarint } from '../protocol/varint.js';
-import type { CommittedTransaction } from './transactions.js';
+import type { BlockUpdates, StateUpdate } from './updates.js';
 
-interface FinalWrite {
-  readonly namespace: Buffer;
-  readonly key: Buffer;
-  readonly value: Uint8Array | undefined;
-  readonly transaction: number;
-}
+type Entry = StateUpdate & { readonly space: Buffer; readonly bytes: Buffer };
 
 /**
  * A peer's commit hash: SHA-256 over the validation flags, the block's state updates and the previous commit hash
  * (Fabric `kvLedger.addBlockCommitHash` and `deterministicBytesForPubAndHashUpdates`).
  */
-export function commitHash(
-  previous: Uint8Array,
-  flags: Uint8Array,
-  blockNumber: number,
-  transactions: readonly CommittedTransaction[],
-): Buffer {
-  return sha256(encodeVarint(flags.length), flags, updateBytes(blockNumber, transactions), previous);
+export function commitHash(previous: Uint8Array, flags: Uint8Array, updates: BlockUpdates): Buffer {
+  return sha256(encodeVarint(flags.length), flags, updateBytes(updates), previous);
 }
 
-function updateBytes(blockNumber: number, transactions: readonly CommittedTransaction[]): Uint8Array {
+function updateBytes(updates: BlockUpdates): Uint8Array {
   const writer = new jspb.BinaryWriter();
-  let namespace: Buffer | undefined;
-  for (const write of finalWrites(transactions)) {
-    const isFirst = namespace === undefined || !namespace.equals(write.namespace);
-    namespace = write.namespace;
-    writer.writeMessage(1, write, (current: FinalWrite) => {
-      if (isFirst) {
-        writer.writeBytes(1, current.namespace);
+  let before: Entry | undefined;
+  for (const update of sorted(updates)) {
+    const isNewNamespace = before?.namespace !== update.namespace;
+    const isNewCollection = isNewNamespace || before?.collection !== update.collection;
+    before = update;
+    writer.writeMessage(1, update, ({ namespace, collection, bytes, value, version }: Entry) => {
+      if (isNewNamespace) {
+        writer.writeString(1, namespace);
       }
-      writer.writeBytes(3, current.key);
-      if (current.value === undefined) {
+      if (isNewCollection && collection !== '') {
+        writer.writeString(2, collection);
+      }
+      writer.writeBytes(3, bytes);
+      if (value === undefined) {
         writer.writeBool(4, true);
       } else {
-        writer.writeBytes(5, current.value);
+        writer.writeBytes(5, value);
       }
-      writer.writeBytes(
-        6,
-        Buffer.concat([encodeOrderPreserving(blockNumber), encodeOrderPreserving(current.transaction)]),
-      );
+      const height = [encodeOrderPreserving(version.block), encodeOrderPreserving(version.transaction)];
+      writer.writeBytes(6, Buffer.concat(height));
     });
   }
   return writer.getResultBuffer();
 }
 
-/** The last write to each key, ordered by namespace and key as bytes. */
-function finalWrites(transactions: readonly CommittedTransaction[]): FinalWrite[] {
-  const last = new Map<string, FinalWrite>();
-  transactions.forEach(({ writes }, transaction) => {
-    for (const { namespace, key, value } of writes) {
-      last.set(`${namespace}\u0000${key}`, {
-        namespace: Buffer.from(namespace, 'utf8'),
-        key: Buffer.from(key, 'utf8'),
-        value,
-        transaction,
-      });
-    }
-  });
-  return [...last.values()].sort((a, b) => Buffer.compare(a.namespace, b.namespace) || Buffer.compare(a.key, b.key));
+/** Ordered by namespace, collection and key as bytes. */
+function sorted(updates: BlockUpdates): Entry[] {
+  return [...updates.all()]
+    .map((update) => ({
+      ...update,
+      space: Buffer.from(`${update.namespace}\u0000${update.collection}`, 'utf8'),
+      bytes: Buffer.from(update.key, update.collection === '' ? 'utf8' : 'base64'),
+    }))
+    .sort((a, b) => Buffer.compare(a.space, b.space) || Buffer.compare(a.bytes, b.bytes));
 }

@@ -16,10 +16,25 @@ export interface TransactionRecord extends Version {
   readonly code: number;
 }
 
-const PREFIX = { state: 's', history: 'h', transaction: 't', block: 'b', meta: 'm' } as const;
+const PREFIX = { state: 's', history: 'h', transaction: 't', block: 'b', expiry: 'e', meta: 'm' } as const;
 const VERSION_BYTES = 12;
 
 export const SAVEPOINT_KEY = Buffer.from(`${PREFIX.meta}savepoint`);
+
+/** The part of the world state that holds the hashes of a collection; a chaincode's own state has none. */
+export function hashSpace(namespace: string, collection: string): string {
+  return collection === '' ? namespace : `${namespace}\u0002h${collection}`;
+}
+
+/** The part of the world state that holds what one organisation's peer keeps of a collection. */
+export function privateSpace(mspId: string, namespace: string, collection: string): string {
+  return `${namespace}\u0002p${collection}\u0002${mspId}`;
+}
+
+/** The part of the world state that holds the metadata of the keys of another part. */
+export function metadataSpace(space: string): string {
+  return `${space}\u0002m`;
+}
 
 /** Key of a value in the world state; namespaces hold no zero byte, so namespace and key cannot run together. */
 export function stateKey(namespace: string, key: string): Buffer {
@@ -70,13 +85,21 @@ export function decodeTransactionRecord(bytes: Buffer): TransactionRecord {
 }
 
 export function blockKey(number: number): Buffer {
-  const key = Buffer.alloc(9);
-  key.write(PREFIX.block, 'latin1');
-  key.writeBigUInt64BE(BigInt(number), 1);
-  return key;
+  return Buffer.concat([Buffer.from(PREFIX.block), encodeNumber(number)]);
 }
 
-function encodeVersion(version: Version): Buffer {
+/** Prefix of the keys of what expires with a block. */
+export function expiryPrefix(block: number): Buffer {
+  return Buffer.concat([Buffer.from(PREFIX.expiry), encodeNumber(block)]);
+}
+
+function encodeNumber(number: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(number));
+  return bytes;
+}
+
+export function encodeVersion(version: Version): Buffer {
   const bytes = Buffer.alloc(VERSION_BYTES);
   bytes.writeBigUInt64BE(BigInt(version.block), 0);
   bytes.writeUInt32BE(version.transaction, 8);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { common, peer } from '@hyperledger/fabric-protos';
+import { common } from '@hyperledger/fabric-protos';
 import { ClassicLevel } from 'classic-level';
 import {
   BLOCK_METADATA,
@@ -12,28 +12,41 @@ import {
   setBlockMetadata,
   sha256,
 } from '../protocol/block.js';
+import { Collections } from '../chaincode/collections.js';
 import { closeAll } from '../../closing.js';
 import { BlockFiles, type BlockLocation, type ScannedFrame } from './blockfiles.js';
 import { commitHash } from './commithash.js';
 import { LedgerError } from './errors.js';
 import {
   blockKey,
+  decodeStateValue,
   decodeTransactionRecord,
-  encodeStateValue,
-  encodeTransactionRecord,
-  historyKey,
-  historyPrefix,
+  hashSpace,
   SAVEPOINT_KEY,
   stateKey,
   transactionKey,
   type TransactionRecord,
 } from './keys.js';
 import { CommitNotifier } from './notifier.js';
-import { encodeHistory, StateSnapshot, type Database } from './state.js';
-import { isIndexed, readTransactions, type CommittedTransaction } from './transactions.js';
+import { blockOperations } from './operations.js';
+import { PrivateData, type PrivateSet } from './privatedata.js';
+import { StateSnapshot, type Database } from './state.js';
+import { readTransactions, type CommittedTransaction } from './transactions.js';
+import { BlockUpdates } from './updates.js';
 
 interface BlockIndexEntry extends BlockLocation {
   readonly sha256: string;
+}
+
+/** A block in its file, and what it comes to. */
+interface AppliedBlock {
+  readonly block: common.Block;
+  readonly bytes: Uint8Array;
+  readonly location: BlockLocation;
+  readonly transactions: readonly CommittedTransaction[];
+  readonly updates: BlockUpdates;
+  readonly privateSets: readonly PrivateSet[];
+  readonly hash: Buffer;
 }
 
 /** State of the ledger after its last block. */
@@ -44,7 +57,6 @@ interface Savepoint {
   readonly end: { file: number; offset: number };
 }
 
-type Operation = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer };
 type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
 
 const EMPTY: Savepoint = { height: 0, headerHash: '', commitHash: '', end: { file: 0, offset: 0 } };
@@ -58,14 +70,25 @@ export class Ledger {
   /** Resolves when nothing can be committed any longer; never, if all goes well. */
   readonly failed: Promise<LedgerError>;
   #announceFailure: (error: LedgerError) => void = () => undefined;
+  /** What each organisation's peer keeps of private writes. */
+  readonly privateData: PrivateData;
   readonly #database: Database;
   readonly #files: BlockFiles;
+  readonly #collections: Collections;
   #savepoint: Savepoint;
   #failure: LedgerError | undefined;
 
-  private constructor(database: Database, files: BlockFiles, savepoint: Savepoint) {
+  private constructor(
+    database: Database,
+    files: BlockFiles,
+    privateData: PrivateData,
+    collections: Collections,
+    savepoint: Savepoint,
+  ) {
     this.#database = database;
     this.#files = files;
+    this.privateData = privateData;
+    this.#collections = collections;
     this.#savepoint = savepoint;
     this.failed = new Promise((resolve) => {
       this.#announceFailure = resolve;
@@ -77,7 +100,7 @@ export class Ledger {
    * block that was not written to its end is dropped: nobody was told that it is committed.
    * @throws LedgerError DATA_LOSS where blocks do not follow each other, or where committed ones are missing.
    */
-  static async open(directory: string, log: Log): Promise<Ledger> {
+  static async open(directory: string, log: Log, collections = new Collections([])): Promise<Ledger> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const database: Database = new ClassicLevel<Buffer, Buffer>(join(directory, 'state'), {
       keyEncoding: 'buffer',
@@ -87,7 +110,8 @@ export class Ledger {
     const saved = database.getSync(SAVEPOINT_KEY);
     const savepoint = saved === undefined ? EMPTY : (JSON.parse(saved.toString()) as Savepoint);
     const files = await BlockFiles.open(join(directory, 'blocks'), savepoint.end);
-    const ledger = new Ledger(database, files, savepoint);
+    const privateData = await PrivateData.open(join(directory, 'private'), collections, log);
+    const ledger = new Ledger(database, files, privateData, collections, savepoint);
     try {
       await ledger.#recover(log);
     } catch (error) {
@@ -167,15 +191,17 @@ export class Ledger {
       if (header.getNumber() !== this.height) {
         throw new Error(`block ${String(header.getNumber())} does not follow at height ${String(this.height)}`);
       }
-      const hash = this.#commitHash(block, transactions);
+      const updates = this.#updates(block, transactions);
+      const hash = this.#commitHash(block, updates);
       if (hash.length > 0) {
         const metadata = new common.Metadata();
         metadata.setValue(hash);
         setBlockMetadata(block, BLOCK_METADATA.commitHash, metadata.serializeBinary());
       }
       const bytes = block.serializeBinary();
+      const privateSets = await this.privateData.stage(header.getNumber(), transactions);
       const location = await this.#files.append(bytes);
-      await this.#apply(block, bytes, location, transactions, hash);
+      await this.#apply({ block, bytes, location, transactions, updates, privateSets, hash });
     } catch (cause) {
       throw this.fail(cause);
     }
@@ -195,7 +221,7 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
-    await closeAll([() => this.#files.close(), () => this.#database.close()]);
+    await closeAll([() => this.#files.close(), () => this.privateData.close(), () => this.#database.close()]);
   }
 
   #location(number: number): BlockIndexEntry {
@@ -206,38 +232,47 @@ export class Ledger {
     return JSON.parse(bytes.toString()) as BlockIndexEntry;
   }
 
-  async #apply(
-    block: common.Block,
-    bytes: Uint8Array,
-    location: BlockLocation,
-    transactions: readonly CommittedTransaction[],
-    hash: Buffer,
-  ): Promise<void> {
+  async #apply(applied: AppliedBlock): Promise<void> {
+    const { block, location, transactions, hash } = applied;
     const header = required(block.getHeader(), 'block header');
-    const entry: BlockIndexEntry = { ...location, sha256: sha256(bytes).toString('hex') };
+    const number = header.getNumber();
+    const entry: BlockIndexEntry = { ...location, sha256: sha256(applied.bytes).toString('hex') };
     const savepoint: Savepoint = {
-      height: header.getNumber() + 1,
+      height: number + 1,
       headerHash: blockHeaderHash(header).toString('hex'),
       commitHash: hash.toString('hex'),
       end: this.#endAfter(location),
     };
     await this.#database.batch(
       [
-        ...stateOperations(header.getNumber(), transactions),
-        { type: 'put', key: blockKey(header.getNumber()), value: Buffer.from(JSON.stringify(entry)) },
+        ...(await blockOperations(this.#database, this.#collections, { number, ...applied })),
+        { type: 'put', key: blockKey(number), value: Buffer.from(JSON.stringify(entry)) },
         { type: 'put', key: SAVEPOINT_KEY, value: Buffer.from(JSON.stringify(savepoint)) },
       ],
       { sync: true },
     );
     this.#savepoint = savepoint;
+    await this.privateData.release(number, transactions);
+  }
+
+  #updates(block: common.Block, transactions: readonly CommittedTransaction[]): BlockUpdates {
+    const number = required(block.getHeader(), 'block header').getNumber();
+    const updates = new BlockUpdates(({ namespace, collection, key }) => {
+      const bytes = this.#database.getSync(stateKey(hashSpace(namespace, collection), key));
+      return bytes && decodeStateValue(bytes).value;
+    });
+    transactions.forEach(({ writes }, transaction) => {
+      updates.write(writes, { block: number, transaction });
+    });
+    return updates;
   }
 
   /** Empty for block 0, which has none. */
-  #commitHash(block: common.Block, transactions: readonly CommittedTransaction[]): Buffer {
+  #commitHash(block: common.Block, updates: BlockUpdates): Buffer {
     const number = required(block.getHeader(), 'block header').getNumber();
     const flags = getBlockMetadata(block, BLOCK_METADATA.transactionsFilter);
     const previous = Buffer.from(this.#savepoint.commitHash, 'hex');
-    return number === 0 ? Buffer.alloc(0) : commitHash(previous, flags, number, transactions);
+    return number === 0 ? Buffer.alloc(0) : commitHash(previous, flags, updates);
   }
 
   #endAfter(location: BlockLocation): Savepoint['end'] {
@@ -258,14 +293,21 @@ export class Ledger {
         break;
       }
       const block = common.Block.deserializeBinary(frame.bytes);
+      const { bytes, location } = frame;
       const transactions = readTransactions(block);
-      const hash = this.#commitHash(block, transactions);
-      await this.#apply(block, frame.bytes, frame.location, transactions, hash);
+      const updates = this.#updates(block, transactions);
+      const hash = this.#commitHash(block, updates);
+      const privateSets = await this.privateData.stage(number, transactions);
+      await this.#apply({ block, bytes, location, transactions, updates, privateSets, hash });
       log('info', 'applied a block that was written before the network stopped', { block: number });
     }
     if (isRebuild && this.#savepoint.height > 0 && (await this.#files.hasMore())) {
       const last = String(this.height - 1);
       throw new LedgerError('DATA_LOSS', `what follows block ${last} in the block files cannot be read`);
+    }
+    if (this.privateData.isUsed && this.height > 0) {
+      // The network may have ended before it let go of what the last block made superfluous, purged data for one.
+      await this.privateData.release(this.height - 1, readTransactions(await this.block(this.height - 1)));
     }
     const removed = await this.#files.truncate();
     if (removed > 0) {
@@ -308,7 +350,7 @@ export class Ledger {
       const hash = common.Metadata.deserializeBinary(
         getBlockMetadata(block, BLOCK_METADATA.commitHash),
       ).getValue_asU8();
-      if (!this.#commitHash(block, readTransactions(block)).equals(hash)) {
+      if (!this.#commitHash(block, this.#updates(block, readTransactions(block))).equals(hash)) {
         return 'holds other validation results than its commit hash says';
       }
       return undefined;
@@ -316,39 +358,4 @@ export class Ledger {
       return `cannot be read: ${String(error)}`;
     }
   }
-}
-
-function stateOperations(blockNumber: number, transactions: readonly CommittedTransaction[]): Operation[] {
-  const operations: Operation[] = [];
-  const valid = new Set(transactions.filter(({ code }) => code === peer.TxValidationCode.VALID).map(({ id }) => id));
-  transactions.forEach((transaction, index) => {
-    const version = { block: blockNumber, transaction: index };
-    for (const { namespace, key, value } of transaction.writes) {
-      operations.push(
-        value === undefined
-          ? { type: 'del', key: stateKey(namespace, key) }
-          : { type: 'put', key: stateKey(namespace, key), value: encodeStateValue(version, value) },
-        {
-          type: 'put',
-          key: historyKey(historyPrefix(namespace, key), version),
-          value: encodeHistory({
-            transactionId: transaction.id,
-            timestamp: transaction.timestamp,
-            isDelete: value === undefined,
-            value: Buffer.from(value ?? []),
-          }),
-        },
-      );
-    }
-    // An invalid transaction of the same block and id must not hide the one that is valid.
-    const isHidden = valid.has(transaction.id) && transaction.code !== peer.TxValidationCode.VALID;
-    if (transaction.id !== '' && isIndexed(transaction.code) && !isHidden) {
-      operations.push({
-        type: 'put',
-        key: transactionKey(transaction.id),
-        value: encodeTransactionRecord({ ...version, code: transaction.code }),
-      });
-    }
-  });
-  return operations;
 }

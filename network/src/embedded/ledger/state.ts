@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import { ledger } from '@hyperledger/fabric-protos';
 import type { ClassicLevel } from 'classic-level';
 import {
   decodeStateValue,
   historyPrefix,
   ledgerKey,
+  metadataSpace,
   stateEnd,
   stateKey,
   type Version,
@@ -11,6 +13,7 @@ import {
 } from './keys.js';
 
 export type Database = ClassicLevel<Buffer, Buffer>;
+export type Operation = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer };
 
 export interface StateEntry extends VersionedValue {
   readonly key: string;
@@ -39,6 +42,8 @@ export interface StateIterator<T> {
 /** Reads of the world state, all at one height. */
 export interface StateReader {
   get(namespace: string, key: string): VersionedValue | undefined;
+  /** Serialised metadata of a key; empty where it has none. */
+  metadata(namespace: string, key: string): Uint8Array;
   /** Keys from `start` up to and without `end`, in byte order; empty strings stand for the first and past the last. */
   range(namespace: string, start: string, end: string): StateIterator<StateEntry>;
   /** A key's values, newest first. */
@@ -59,6 +64,11 @@ export class StateSnapshot implements StateReader {
   get(namespace: string, key: string): VersionedValue | undefined {
     const bytes = this.#database.getSync(stateKey(namespace, key), { snapshot: this.#snapshot });
     return bytes === undefined ? undefined : decodeStateValue(bytes);
+  }
+
+  metadata(namespace: string, key: string): Uint8Array {
+    const at = stateKey(metadataSpace(namespace), key);
+    return this.#database.getSync(at, { snapshot: this.#snapshot }) ?? new Uint8Array();
   }
 
   range(namespace: string, start: string, end: string): StateIterator<StateEntry> {
@@ -103,6 +113,12 @@ export class StateSnapshot implements StateReader {
 /** Same height? Both absent counts as same. */
 export function sameVersion(a: Version | undefined, b: Version | undefined): boolean {
   return a?.block === b?.block && a?.transaction === b?.transaction;
+}
+
+/** Metadata by name. The message for hashed keys differs in its first field only, which is not read. */
+export function decodeMetadata(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
+  const entries = ledger.rwset.kvrwset.KVMetadataWriteHash.deserializeBinary(bytes).getEntriesList();
+  return new Map(entries.map((entry) => [entry.getName(), entry.getValue_asU8()]));
 }
 
 const HISTORY_HEAD_BYTES = 14;

@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-import { common, peer } from '@hyperledger/fabric-protos';
+import { common, peer, type ledger } from '@hyperledger/fabric-protos';
 import { BLOCK_METADATA, getBlockMetadata } from '../protocol/block.js';
-import { unpackEnvelope, unpackResults, unpackTransaction } from '../protocol/transaction.js';
+import { unpackEnvelope, unpackResults, unpackTransaction, type NamespaceSet } from '../protocol/transaction.js';
 import type { Timestamp } from './state.js';
 
-/** One write to the world state; without a value it deletes the key. */
-export interface StateWrite {
+/** A key of the public state, or, with a collection, the base64 of a private key's hash. */
+export interface StateKey {
   readonly namespace: string;
+  /** Empty for public state. */
+  readonly collection: string;
   readonly key: string;
-  readonly value: Uint8Array | undefined;
+}
+
+/** One write to the world state, in a collection to its hashes. Without a value it deletes the key. */
+export type StateWrite = StateKey &
+  (
+    | { readonly kind: 'value'; readonly value: Uint8Array | undefined; readonly isPurge?: boolean }
+    /** Serialised `KVMetadataWrite` or `KVMetadataWriteHash`; empty removes what there is. */
+    | { readonly kind: 'metadata'; readonly metadata: Uint8Array }
+  );
+
+/** The private writes that belong to a transaction, by their hash. */
+export interface PrivateHash {
+  readonly namespace: string;
+  readonly collection: string;
+  readonly hash: Uint8Array;
 }
 
 /** What a block's transaction does to the ledger. */
@@ -20,17 +36,54 @@ export interface CommittedTransaction {
   readonly code: number;
   /** Empty unless the transaction is valid. */
   readonly writes: readonly StateWrite[];
+  /** Empty unless the transaction is valid. */
+  readonly privateHashes: readonly PrivateHash[];
 }
 
 /** Writes in a transaction's results, in their order. */
-export function stateWrites(sets: ReturnType<typeof unpackResults>): StateWrite[] {
-  return sets.flatMap(({ namespace, rwset }) =>
-    rwset.getWritesList().map((write) => {
+export function effectsOf(sets: readonly NamespaceSet[]): Pick<CommittedTransaction, 'writes' | 'privateHashes'> {
+  const writes = sets.flatMap(({ namespace, rwset, collections }): StateWrite[] => [
+    ...rwset.getWritesList().map((write) => {
       const value = write.getValue_asU8();
       const isDelete = write.getIsDelete() || value.length === 0;
-      return { namespace, key: write.getKey(), value: isDelete ? undefined : value };
+      const key = { namespace, collection: '', key: write.getKey() };
+      return { ...key, kind: 'value' as const, value: isDelete ? undefined : value };
     }),
+    ...metadataWrites({ namespace, collection: '' }, rwset.getMetadataWritesList(), (write) => write.getKey()),
+    ...collections.flatMap(({ name, rwset: hashed }) => [
+      ...hashed.getHashedWritesList().map((write) => {
+        const isDelete = write.getIsDelete() || write.getIsPurge() || write.getValueHash_asU8().length === 0;
+        return {
+          ...{ namespace, collection: name, key: write.getKeyHash_asB64() },
+          kind: 'value' as const,
+          value: isDelete ? undefined : write.getValueHash_asU8(),
+          isPurge: write.getIsPurge(),
+        };
+      }),
+      ...metadataWrites({ namespace, collection: name }, hashed.getMetadataWritesList(), (write) =>
+        write.getKeyHash_asB64(),
+      ),
+    ]),
+  ]);
+  const privateHashes = sets.flatMap(({ namespace, collections }) =>
+    collections
+      .filter(({ privateHash }) => privateHash.length > 0)
+      .map(({ name, privateHash }) => ({ namespace, collection: name, hash: privateHash })),
   );
+  return { writes, privateHashes };
+}
+
+function metadataWrites<T extends ledger.rwset.kvrwset.KVMetadataWrite | ledger.rwset.kvrwset.KVMetadataWriteHash>(
+  space: Omit<StateKey, 'key'>,
+  writes: readonly T[],
+  keyOf: (write: T) => string,
+): StateWrite[] {
+  return writes.map((write) => ({
+    ...space,
+    key: keyOf(write),
+    kind: 'metadata',
+    metadata: write.getEntriesList().length === 0 ? new Uint8Array() : write.serializeBinary(),
+  }));
 }
 
 /** Transactions of a block that is already validated: the flags in its metadata are taken as they are. */
@@ -41,7 +94,7 @@ export function readTransactions(block: common.Block): CommittedTransaction[] {
 }
 
 function readTransaction(bytes: Uint8Array, code: number): CommittedTransaction {
-  const nothing = { id: '', timestamp: { seconds: 0, nanos: 0 }, code, writes: [] };
+  const nothing = { id: '', timestamp: { seconds: 0, nanos: 0 }, code, writes: [], privateHashes: [] };
   if (!isIndexed(code)) {
     return nothing;
   }
@@ -52,10 +105,9 @@ function readTransaction(bytes: Uint8Array, code: number): CommittedTransaction 
     id: channelHeader.getTxId(),
     timestamp: transactionTimestamp(channelHeader),
     code,
-    writes:
-      isValid && isEndorserTransaction
-        ? stateWrites(unpackResults(unpackTransaction(payload.getData_asU8()).results))
-        : [],
+    ...effectsOf(
+      isValid && isEndorserTransaction ? unpackResults(unpackTransaction(payload.getData_asU8()).results) : [],
+    ),
   };
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ledger, peer } from '@hyperledger/fabric-protos';
-import type { Version } from '../ledger/keys.js';
+import { hashSpace, type Version } from '../ledger/keys.js';
 import { sameVersion, type StateReader } from '../ledger/state.js';
-import type { StateWrite } from '../ledger/transactions.js';
+import type { StateKey } from '../ledger/transactions.js';
+import type { BlockUpdates } from '../ledger/updates.js';
+import type { NamespaceSet } from '../protocol/transaction.js';
 import { newKvRead, RangeQueryResults } from '../simulation/rangequery.js';
 
-type KVRWSet = ledger.rwset.kvrwset.KVRWSet;
 type RangeQueryInfo = ledger.rwset.kvrwset.RangeQueryInfo;
 
 /** Fabric's `TxValidationCode` of reads that still hold, and of those that do not. */
@@ -20,20 +21,16 @@ export type ReadCheck =
  */
 export class ReadSetValidator {
   readonly #state: StateReader;
-  readonly #blockNumber: number;
-  /** Namespace, then key: version written in this block, or undefined where it was deleted. */
-  readonly #written = new Map<string, Map<string, Version | undefined>>();
+  readonly #updates: BlockUpdates;
 
-  constructor(state: StateReader, blockNumber: number) {
+  constructor(state: StateReader, updates: BlockUpdates) {
     this.#state = state;
-    this.#blockNumber = blockNumber;
+    this.#updates = updates;
   }
 
-  async check(namespace: string, rwset: KVRWSet): Promise<ReadCheck> {
-    const written = this.#written.get(namespace);
+  async check({ namespace, rwset, collections }: NamespaceSet): Promise<ReadCheck> {
     for (const read of rwset.getReadsList()) {
-      const current = this.#state.get(namespace, read.getKey())?.version;
-      if (written?.has(read.getKey()) === true || !sameVersion(current, versionOf(read))) {
+      if (!this.#isCurrent({ namespace, collection: '', key: read.getKey() }, read.getVersion())) {
         return peer.TxValidationCode.MVCC_READ_CONFLICT;
       }
     }
@@ -42,16 +39,20 @@ export class ReadSetValidator {
         return peer.TxValidationCode.PHANTOM_READ_CONFLICT;
       }
     }
+    for (const { name, rwset: hashed } of collections) {
+      for (const read of hashed.getHashedReadsList()) {
+        if (!this.#isCurrent({ namespace, collection: name, key: read.getKeyHash_asB64() }, read.getVersion())) {
+          return peer.TxValidationCode.MVCC_READ_CONFLICT;
+        }
+      }
+    }
     return peer.TxValidationCode.VALID;
   }
 
-  /** Takes a valid transaction's writes into account for those that follow. */
-  apply(writes: readonly StateWrite[], transaction: number): void {
-    const version = { block: this.#blockNumber, transaction };
-    for (const { namespace, key, value } of writes) {
-      const written = this.#written.get(namespace) ?? new Map<string, Version | undefined>();
-      this.#written.set(namespace, written.set(key, value === undefined ? undefined : version));
-    }
+  #isCurrent(at: StateKey, read: ledger.rwset.kvrwset.Version | undefined): boolean {
+    const current = this.#state.get(hashSpace(at.namespace, at.collection), at.key)?.version;
+    const seen = read && { block: read.getBlockNum(), transaction: read.getTxNum() };
+    return this.#updates.get(at) === undefined && sameVersion(current, seen);
   }
 
   /** Whether a range query would find now what it found then. */
@@ -86,8 +87,8 @@ export class ReadSetValidator {
     } finally {
       await iterator.close();
     }
-    for (const [key, version] of this.#written.get(namespace) ?? []) {
-      if (version === undefined) {
+    for (const { key, value, version } of this.#updates.of(namespace)) {
+      if (value === undefined) {
         found.delete(key);
       } else if (isWithin(key, start, end)) {
         found.set(key, version);
@@ -95,11 +96,6 @@ export class ReadSetValidator {
     }
     return [...found].sort(([a], [b]) => compareKeys(a, b));
   }
-}
-
-function versionOf(read: ledger.rwset.kvrwset.KVRead): Version | undefined {
-  const version = read.getVersion();
-  return version && { block: version.getBlockNum(), transaction: version.getTxNum() };
 }
 
 function isWithin(key: string, start: string, end: string): boolean {

@@ -3,9 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Collections } from '../chaincode/collections.js';
 import { Ledger } from '../ledger/ledger.js';
 import { newSigningIdentity } from '../msp/identity.js';
 import { newMembershipVerifier } from '../msp/verifier.js';
+import { majority } from '../policies.js';
 import { newConsortium } from '../testing/consortium.js';
 import { eventually, rejection } from '../testing/harness.js';
 import { Orderer, type QueueLimits } from './orderer.js';
@@ -35,7 +37,8 @@ describe('The orderer', function () {
   const newOrderer = async (limits: QueueLimits, Validator = BlockValidator): Promise<Orderer> => {
     const [organisation] = await newConsortium(['AMSP']);
     const msp = newMembershipVerifier([{ mspId: 'AMSP', identityCaCert: organisation!.identityCa.certificatePem }]);
-    const validator = new Validator('testchannel', 'testcc', msp, ledger);
+    const chaincode = { name: 'testcc', version: '1.0', policy: majority(['AMSP']) };
+    const validator = new Validator('testchannel', chaincode, new Collections(['AMSP']), msp, ledger);
     const identity = newSigningIdentity('AMSP', organisation!.orderer);
     return new Orderer(ledger, validator, identity, config, () => undefined, limits);
   };

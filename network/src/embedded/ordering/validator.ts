@@ -2,11 +2,21 @@
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { common, peer } from '@hyperledger/fabric-protos';
 import type { Ledger } from '../ledger/ledger.js';
-import { isIndexed, stateWrites, transactionTimestamp, type CommittedTransaction } from '../ledger/transactions.js';
-import { majority } from '../policies.js';
+import type { ChaincodeDefinition, Collections } from '../chaincode/collections.js';
+import { hashSpace } from '../ledger/keys.js';
+import type { StateReader } from '../ledger/state.js';
+import { effectsOf, isIndexed, transactionTimestamp, type CommittedTransaction } from '../ledger/transactions.js';
+import { BlockUpdates } from '../ledger/updates.js';
 import { computeTransactionId, proposalHash } from '../protocol/proposal.js';
-import { unpackEnvelope, unpackResults, unpackTransaction, type TransactionAction } from '../protocol/transaction.js';
-import { MspError, type MembershipVerifier } from '../types.js';
+import {
+  unpackEnvelope,
+  unpackResults,
+  unpackTransaction,
+  type NamespaceSet,
+  type TransactionAction,
+} from '../protocol/transaction.js';
+import { MspError, type Identity, type MembershipVerifier } from '../types.js';
+import { EndorsementChecker } from './endorsements.js';
 import { ReadSetValidator } from './mvcc.js';
 
 const CODE = peer.TxValidationCode;
@@ -17,7 +27,7 @@ interface CheckedTransaction {
   readonly id: string;
   readonly timestamp: CommittedTransaction['timestamp'];
   readonly code: number;
-  readonly sets: ReturnType<typeof unpackResults>;
+  readonly sets: readonly NamespaceSet[];
 }
 
 /** What a block's transactions come to. */
@@ -30,59 +40,75 @@ export interface BlockValidation {
 /** Decides which transactions of a block are valid, as a committing peer does. */
 export class BlockValidator {
   readonly #channel: string;
-  readonly #chaincodeName: string;
+  readonly #chaincode: ChaincodeDefinition;
+  readonly #collections: Collections;
   readonly #msp: MembershipVerifier;
   readonly #ledger: Ledger;
 
-  constructor(channel: string, chaincodeName: string, msp: MembershipVerifier, ledger: Ledger) {
+  constructor(
+    channel: string,
+    chaincode: ChaincodeDefinition,
+    collections: Collections,
+    msp: MembershipVerifier,
+    ledger: Ledger,
+  ) {
     this.#channel = channel;
-    this.#chaincodeName = chaincodeName;
+    this.#chaincode = chaincode;
+    this.#collections = collections;
     this.#msp = msp;
     this.#ledger = ledger;
   }
 
   /** Checks form, signatures, endorsements and duplicates of each transaction, then what each has read. */
   async validate(blockNumber: number, envelopes: readonly Uint8Array[]): Promise<BlockValidation> {
-    const checked: CheckedTransaction[] = [];
-    const ids = new Set<string>();
-    for (const [index, bytes] of envelopes.entries()) {
-      if (index % YIELD_EVERY === YIELD_EVERY - 1) {
-        await yieldToOthers();
-      }
-      const transaction = this.#check(bytes);
-      const isRepeated = transaction.code === CODE.VALID && ids.has(transaction.id);
-      checked.push(isRepeated ? { ...transaction, code: CODE.DUPLICATE_TXID } : transaction);
-      if (transaction.code === CODE.VALID) {
-        ids.add(transaction.id);
-      }
-    }
-    const transactions = await this.#checkReads(blockNumber, checked);
-    return { flags: Uint8Array.from(transactions, ({ code }) => code), transactions };
-  }
-
-  async #checkReads(blockNumber: number, checked: readonly CheckedTransaction[]): Promise<CommittedTransaction[]> {
     const state = this.#ledger.snapshot();
     try {
-      const validator = new ReadSetValidator(state, blockNumber);
-      const transactions: CommittedTransaction[] = [];
-      for (const [index, { id, timestamp, code, sets }] of checked.entries()) {
-        let result = code;
-        for (const { namespace, rwset } of sets) {
-          if (result === CODE.VALID) {
-            result = await validator.check(namespace, rwset);
-          }
+      const checker = new EndorsementChecker(this.#chaincode, this.#collections, state);
+      const checked: CheckedTransaction[] = [];
+      const ids = new Set<string>();
+      for (const [index, bytes] of envelopes.entries()) {
+        if (index % YIELD_EVERY === YIELD_EVERY - 1) {
+          await yieldToOthers();
         }
-        const writes = result === CODE.VALID ? stateWrites(sets) : [];
-        validator.apply(writes, index);
-        transactions.push({ id: isIndexed(result) ? id : '', timestamp, code: result, writes });
+        const transaction = this.#check(bytes, checker);
+        const isRepeated = transaction.code === CODE.VALID && ids.has(transaction.id);
+        checked.push(isRepeated ? { ...transaction, code: CODE.DUPLICATE_TXID } : transaction);
+        if (transaction.code === CODE.VALID) {
+          ids.add(transaction.id);
+        }
       }
-      return transactions;
+      const transactions = await this.#checkReads(blockNumber, checked, state);
+      return { flags: Uint8Array.from(transactions, ({ code }) => code), transactions };
     } finally {
       await state.close();
     }
   }
 
-  #check(bytes: Uint8Array): CheckedTransaction {
+  async #checkReads(
+    blockNumber: number,
+    checked: readonly CheckedTransaction[],
+    state: StateReader,
+  ): Promise<CommittedTransaction[]> {
+    const updates = new BlockUpdates(
+      ({ namespace, collection, key }) => state.get(hashSpace(namespace, collection), key)?.value,
+    );
+    const validator = new ReadSetValidator(state, updates);
+    const transactions: CommittedTransaction[] = [];
+    for (const [transaction, { id, timestamp, code, sets }] of checked.entries()) {
+      let result = code;
+      for (const set of sets) {
+        if (result === CODE.VALID) {
+          result = await validator.check(set);
+        }
+      }
+      const effects = effectsOf(result === CODE.VALID ? sets : []);
+      updates.write(effects.writes, { block: blockNumber, transaction });
+      transactions.push({ id: isIndexed(result) ? id : '', timestamp, code: result, ...effects });
+    }
+    return transactions;
+  }
+
+  #check(bytes: Uint8Array, checker: EndorsementChecker): CheckedTransaction {
     const invalid = (code: number): CheckedTransaction => ({
       id: '',
       timestamp: { seconds: 0, nanos: 0 },
@@ -135,12 +161,13 @@ export class BlockValidator {
     if (this.#ledger.transaction(channelHeader.getTxId()) !== undefined) {
       return result(CODE.DUPLICATE_TXID);
     }
-    return this.#checkAction(channelHeader, action, result);
+    return this.#checkAction(channelHeader, action, checker, result);
   }
 
   #checkAction(
     channelHeader: common.ChannelHeader,
     action: TransactionAction,
+    checker: EndorsementChecker,
     result: (code: number, sets?: CheckedTransaction['sets']) => CheckedTransaction,
   ): CheckedTransaction {
     const sets = readAction(channelHeader, action);
@@ -150,37 +177,30 @@ export class BlockValidator {
     if (new Set(sets.map(({ namespace }) => namespace)).size !== sets.length) {
       return result(CODE.ILLEGAL_WRITESET);
     }
-    if (!this.#isEndorsed(action)) {
+    if (!checker.isEndorsed(this.#endorsers(action), sets)) {
       return result(CODE.ENDORSEMENT_POLICY_FAILURE);
     }
     // What no peer of this network endorses comes after the endorsements: an auditor need not know this network's limits.
-    const writesElsewhere = sets.some(
-      ({ namespace, rwset }) => namespace !== this.#chaincodeName && rwset.getWritesList().length > 0,
-    );
-    if (action.chaincodeName !== this.#chaincodeName || writesElsewhere) {
+    const writesElsewhere = sets.some((set) => set.namespace !== this.#chaincode.name && isWritten(set));
+    if (action.chaincodeName !== this.#chaincode.name || writesElsewhere) {
       return result(CODE.INVALID_CHAINCODE);
     }
-    const isUnsupported = sets.some(
-      ({ collections, rwset }) => collections > 0 || rwset.getMetadataWritesList().length > 0,
-    );
-    return isUnsupported ? result(CODE.ILLEGAL_WRITESET) : result(CODE.VALID, sets);
+    checker.noteMetadataWrites(sets);
+    return result(CODE.VALID, sets);
   }
 
-  /** Whether peers of a majority of the organisations have signed the results. */
-  #isEndorsed(action: TransactionAction): boolean {
-    const organisations = new Set<string>();
+  /** Who has signed the results. */
+  #endorsers(action: TransactionAction): Identity[] {
+    const endorsers = new Map<string, Identity>();
     for (const endorsement of action.endorsements) {
       const endorser = endorsement.getEndorser_asU8();
-      const identity = this.#signer(
-        endorser,
-        Buffer.concat([action.responsePayload, endorser]),
-        endorsement.getSignature_asU8(),
-      );
-      if (identity?.ou === 'peer') {
-        organisations.add(identity.mspId);
+      const message = Buffer.concat([action.responsePayload, endorser]);
+      const identity = this.#signer(endorser, message, endorsement.getSignature_asU8());
+      if (identity !== undefined) {
+        endorsers.set(`${identity.mspId} ${identity.certificatePem}`, identity);
       }
     }
-    return organisations.size >= majority(this.#msp.mspIds.length);
+    return [...endorsers.values()];
   }
 
   #isSigned(identity: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
@@ -204,6 +224,14 @@ export class BlockValidator {
       throw error;
     }
   }
+}
+
+function isWritten({ rwset, collections }: NamespaceSet): boolean {
+  return (
+    rwset.getWritesList().length > 0 ||
+    rwset.getMetadataWritesList().length > 0 ||
+    collections.some(({ privateHash }) => privateHash.length > 0)
+  );
 }
 
 /** @throws Error where the header of a proposal has no nonce or no creator. */

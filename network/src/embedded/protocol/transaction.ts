@@ -136,15 +136,29 @@ function unpackAction(extension: Uint8Array): ActionParts {
   }
 }
 
-/** Public read/write set of each namespace in a transaction's results. */
-export function unpackResults(
-  results: Uint8Array,
-): { namespace: string; rwset: ledger.rwset.kvrwset.KVRWSet; collections: number }[] {
+/** What a transaction read and wrote in one namespace, and the hashes of what it did in its collections. */
+export interface NamespaceSet {
+  readonly namespace: string;
+  readonly rwset: ledger.rwset.kvrwset.KVRWSet;
+  readonly collections: readonly {
+    readonly name: string;
+    readonly rwset: ledger.rwset.kvrwset.HashedRWSet;
+    /** SHA-256 of the private read/write set; empty where nothing was written. */
+    readonly privateHash: Uint8Array;
+  }[];
+}
+
+/** Read/write sets in a transaction's results. @throws Error where they do not decode. */
+export function unpackResults(results: Uint8Array): NamespaceSet[] {
   return ledger.rwset.TxReadWriteSet.deserializeBinary(results)
     .getNsRwsetList()
     .map((set) => ({
       namespace: set.getNamespace(),
       rwset: ledger.rwset.kvrwset.KVRWSet.deserializeBinary(set.getRwset_asU8()),
-      collections: set.getCollectionHashedRwsetList().length,
+      collections: set.getCollectionHashedRwsetList().map((collection) => ({
+        name: collection.getCollectionName(),
+        rwset: ledger.rwset.kvrwset.HashedRWSet.deserializeBinary(collection.getHashedRwset_asU8()),
+        privateHash: collection.getPvtRwsetHash_asU8(),
+      })),
     }));
 }

@@ -14,13 +14,19 @@ const MAX_DEGREE = 50;
 export function newKvRead(key: string, version: Version | undefined): KVRead {
   const read = new KVRead();
   read.setKey(key);
-  if (version !== undefined) {
-    const message = new VersionMessage();
-    message.setBlockNum(version.block);
-    message.setTxNum(version.transaction);
-    read.setVersion(message);
-  }
+  read.setVersion(newVersion(version));
   return read;
+}
+
+/** Version of a read; undefined where there was no such key. */
+export function newVersion(version: Version | undefined): ledger.rwset.kvrwset.Version | undefined {
+  if (version === undefined) {
+    return undefined;
+  }
+  const message = new VersionMessage();
+  message.setBlockNum(version.block);
+  message.setTxNum(version.transaction);
+  return message;
 }
 
 /**

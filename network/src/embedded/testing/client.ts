@@ -21,6 +21,8 @@ export interface ClientOptions {
   readonly identity?: KeyPairPem;
   /** Signs with this key instead of the identity's own. */
   readonly signingKeyPem?: string;
+  /** Changes each signature, which is DER with the lower S. */
+  readonly spoil?: (signature: Uint8Array) => Uint8Array;
 }
 
 /** What a client knows of the organisation whose gateway it uses. */
@@ -35,7 +37,7 @@ export function connectClient(organisation: GatewayOwner, port: number, options:
   const grpc = new Client(
     `localhost:${String(port)}`,
     credentials.createSsl(Buffer.from(organisation.tlsCa.certificatePem)),
-    { 'grpc.use_local_subchannel_pool': 1 },
+    { 'grpc.use_local_subchannel_pool': 1, 'grpc.max_receive_message_length': -1 },
   );
   const gateway = connect({
     client: grpc,
@@ -43,7 +45,7 @@ export function connectClient(organisation: GatewayOwner, port: number, options:
       mspId: options.mspId ?? organisation.mspId,
       credentials: Buffer.from(identity.certificatePem),
     },
-    signer: (digest) => Promise.resolve(toLowS(signDigest(digest, key))),
+    signer: (digest) => Promise.resolve((options.spoil ?? ((der) => der))(toLowS(signDigest(digest, key)))),
     // The signer gets the message itself; it hashes and signs in one step.
     hash: (message) => message,
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CertificateAuthority, newKeyPair } from '../ca/authority.js';
 import { newSigningIdentity } from '../msp/identity.js';
@@ -19,14 +19,20 @@ export interface OrganisationMaterial {
   readonly client: KeyPairPem;
 }
 
+const CHAINCODE_PATH = resolve(fileURLToPath(new URL('../../../fixtures/testcc', import.meta.url)));
+
 /** The chaincode that the tests run on. */
 export const TEST_CHAINCODE = {
   name: 'testcc',
   version: '1.0',
-  path: resolve(fileURLToPath(new URL('../../../fixtures/testcc', import.meta.url))),
+  path: CHAINCODE_PATH,
+  collections: join(CHAINCODE_PATH, 'collections.json'),
 };
 
 export const TEST_CHANNEL = 'testchannel';
+
+/** How the process of a network ends that cannot commit any longer. */
+export const EXIT_CODE_OF_FAILURE = 9;
 
 /** Makes organisations with CAs of their own. */
 export function newConsortium(mspIds: readonly string[]): Promise<OrganisationMaterial[]> {

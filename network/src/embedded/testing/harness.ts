@@ -35,13 +35,14 @@ export class NetworkHarness {
     return this.#consortium;
   }
 
-  /** Starts the network, the first time with an empty ledger. */
-  async start(): Promise<void> {
+  /** Starts the network, the first time with an empty ledger; this once with other settings, if they are given. */
+  async start(overrides: Partial<EmbeddedNetworkConfig> = {}): Promise<void> {
     this.#dataDir ??= await mkdtemp(join(tmpdir(), 'embedded-'));
     if (this.#consortium.length === 0) {
       this.#consortium = await newConsortium(MSP_IDS);
     }
-    this.#network = await startEmbeddedNetwork(networkConfig(this.#dataDir, this.#consortium, this.#overrides));
+    const config = networkConfig(this.#dataDir, this.#consortium, { ...this.#overrides, ...overrides });
+    this.#network = await startEmbeddedNetwork(config);
   }
 
   /** Stops the network; its ledger stays. */

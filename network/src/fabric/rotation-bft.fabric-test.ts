@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+import { rotationOf } from './testing/rotation.js';
+
+rotationOf('bft', ['grid', 'maker']);
