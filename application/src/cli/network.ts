@@ -22,7 +22,7 @@ interface UpOptions extends HomesOption {
 export const TRUST_NOTE = {
   'single-operator':
     'trust: single-operator — one operator holds all keys; it proves contracts and clients, not decentralised trust',
-  consortium: 'trust: consortium',
+  consortium: 'trust: consortium — each organisation holds its own keys',
 } as const;
 
 export function networkCommands(program: Command, run: Runner): void {

@@ -195,7 +195,8 @@ describe('a consortium of organisations apart', function () {
       ['ORGANISATION_UNKNOWN', at('city').problem('network', 'org', 'init', 'nobody', '--topology', topology(4))],
     ];
     for (const [code, mistake] of mistakes) {
-      expect((await mistake).error.code).to.equal(code);
+      const { error } = await mistake;
+      expect(error.code, error.message).to.equal(code);
     }
   });
 
@@ -219,7 +220,7 @@ describe('a consortium of organisations apart', function () {
 
   it('start one by one: who comes first waits, and goes on when the others are there', async () => {
     const early = await at('grid').problem('network', 'up', '--wait', '1');
-    expect(early.error.code).to.equal('ORDERERS_MISSING');
+    expect(early.error.code, early.error.message).to.equal('ORDERERS_MISSING');
     expect(early.error.message).to.contain('1 of 4 answer, 3 are needed');
     expect((await at('grid').json<NetworkStatus>('network', 'status')).running).to.equal(true);
     const states = await Promise.all(FOUNDERS.map((name) => at(name).json<NetworkStatus>('network', 'up')));
@@ -307,7 +308,7 @@ describe('a consortium of organisations apart', function () {
     const keys = await Promise.all(folders.map((folder) => privateKeysIn(folder)));
     expect(keys.pop()).to.deep.equal([]);
     for (const [index, own] of keys.entries()) {
-      expect(own.length, ALL[index]!).to.be.greaterThan(8);
+      expect(own.length, ALL[index]).to.be.greaterThan(8);
       const secrets = own.map(({ secret }) => secret);
       for (const folder of folders.filter((_, other) => other !== index)) {
         for (const file of await filesIn(folder)) {

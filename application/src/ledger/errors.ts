@@ -9,6 +9,7 @@ export const LEDGER_CODES = {
   LEDGER_CONFLICT: 'Others kept changing what the transaction reads.',
   LEDGER_REFUSED: 'The network does not accept the identity.',
   LEDGER_FAILED: 'The gateway or a peer failed to process the request.',
+  LEDGER_BLOCKS_MISSING: 'The peer does not hold the blocks that are asked for.',
   LEDGER_FATE_UNKNOWN: 'The transaction was sent and whether it was committed could not be learned.',
   LEDGER_COMMIT_FAILED: 'The transaction was ordered and found invalid.',
 } as const;
@@ -20,6 +21,8 @@ const HINTS: Readonly<Partial<Record<LedgerCode | ErrorCode, string>>> = {
   LEDGER_CONFLICT: 'Try again later.',
   LEDGER_REFUSED:
     'Is the certificate of this network, in date and not revoked? Enrol again if the network was replaced.',
+  LEDGER_BLOCKS_MISSING:
+    'A peer that was built from a snapshot holds later blocks only: read from another organisation with --org and --home.',
   LEDGER_FATE_UNKNOWN: 'Ask for the transaction by its id before sending anything again.',
   ACCESS_DENIED: 'Use an identity that has the right: --org and --home choose it.',
   CALLER_UNKNOWN: 'Governance decides which roles an organisation may give; use an identity with one of them.',
@@ -58,6 +61,7 @@ const EXIT_CODES: Readonly<Partial<Record<string, ExitCode>>> = {
   LEDGER_FATE_UNKNOWN: EXIT.unreachable,
   LEDGER_CONFLICT: EXIT.failure,
   LEDGER_FAILED: EXIT.failure,
+  LEDGER_BLOCKS_MISSING: EXIT.failure,
   LEDGER_COMMIT_FAILED: EXIT.failure,
 };
 

@@ -66,7 +66,10 @@ function assertWorthReopening(error: unknown): void {
   if (status === '403') {
     throw new LedgerError('LEDGER_REFUSED', 'the peer does not deliver blocks to this identity', { cause: error });
   }
-  if (status === '400' || status === '404') {
+  if (status === '404') {
+    throw new LedgerError('LEDGER_BLOCKS_MISSING', 'the peer does not hold these blocks', { cause: error });
+  }
+  if (status === '400') {
     throw new LedgerError('LEDGER_FAILED', `the peer cannot deliver these blocks (status ${status})`, { cause: error });
   }
   if (failure.outcome === 'refused') {

@@ -45,7 +45,7 @@ export const reportSchema = z
       trust: z
         .enum(['single-operator', 'consortium'])
         .describe(
-          'single-operator: one process holds all keys; it proves contracts and clients, not decentralised trust.',
+          'single-operator: one operator holds all keys; it proves contracts and clients, not decentralised trust.',
         ),
       organisations: z.array(z.string()).min(1),
       height: count.describe('Blocks on the channel after the run.'),

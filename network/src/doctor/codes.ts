@@ -239,7 +239,7 @@ export const DOCTOR_CODES = {
     level: 'error',
     meaning: 'There is a ledger, but the keys it was made with are gone.',
     advice:
-      'Restore the organisation’s folder from its backup, or delete keys and ledgers together: `sev network clean`.',
+      "Restore the organisation's folder from its backup, or delete keys and ledgers together: `sev network clean`.",
   },
   KEY_MISSING: {
     level: 'error',
@@ -260,7 +260,7 @@ export const DOCTOR_CODES = {
     level: 'error',
     meaning: 'A certificate does not come from the present root of its CA: keys of different times are mixed.',
     advice:
-      'Restore the organisation’s folder from one backup, or delete keys and ledgers together: `sev network clean`.',
+      "Restore the organisation's folder from one backup, or delete keys and ledgers together: `sev network clean`.",
   },
   ROOT_NOT_IN_CHANNEL: {
     level: 'error',
@@ -271,39 +271,45 @@ export const DOCTOR_CODES = {
   CONSENTER_DIFFERS: {
     level: 'error',
     meaning: 'The channel expects another certificate of an orderer than the one it has: the others do not let it in.',
-    advice: 'Restore the certificate and its key, or put the new one into the channel configuration.',
+    advice: 'Restore the certificate and its key from the backup; new ones come in by `sev network rotate` only.',
+  },
+  ROTATION_UNFINISHED: {
+    level: 'warning',
+    meaning: 'New certificates of an orderer wait to be put in the place of the old ones: a rotation was cut short.',
+    advice: 'Run `sev network rotate` for the organisation again: it goes on where it stopped.',
   },
   LEDGER_FOREIGN: {
     level: 'error',
     meaning: 'A ledger begins with another block than the rest of the network.',
-    advice: 'Restore the node’s data folder from a backup of this network, or delete it: the node joins again.',
+    advice:
+      "Restore the node's data folder from a backup of this network, or let the peer join anew: `sev network rejoin`.",
   },
   LEDGERS_DIVERGE: {
     level: 'error',
     meaning: 'Two nodes hold different blocks under the same number.',
     advice:
-      'Stop both and keep their files: compare them with `ledgerutil compare`, then rebuild the one that is wrong.',
+      'Stop both and keep their files: compare them with `ledgerutil compare`, then build the wrong one anew: `sev network rejoin`.',
   },
   ORDERERS_OLDER: {
     level: 'error',
-    meaning: 'Peers have blocks that no orderer has: the orderers’ ledgers were set back.',
-    advice: 'Restore the orderers’ data folders from the latest backup; new blocks would not fit the peers’ ledgers.',
+    meaning: "Peers have blocks that no orderer has: the orderers' ledgers were set back.",
+    advice: "Restore the orderers' data folders from the latest backup; new blocks would not fit the peers' ledgers.",
   },
   LEDGER_UNREADABLE: {
     level: 'error',
     meaning: 'The files of a ledger cannot be read as blocks.',
-    advice: 'Restore the node’s data folder, or delete it: the node joins again and fetches the blocks.',
+    advice: "Restore the node's data folder, or let the peer join anew: `sev network rejoin`.",
   },
 
   CERTIFICATE_EXPIRED: {
     level: 'error',
     meaning: 'A certificate has ended.',
-    advice: 'Replace it; docs/operations.md, certificates.',
+    advice: 'Nodes: `sev network rotate`; vehicles: `sev vehicle rotate`; roots: docs/operations.md, certificates.',
   },
   CERTIFICATE_EXPIRES: {
     level: 'warning',
     meaning: 'A certificate ends soon.',
-    advice: 'Replace it in time; docs/operations.md, certificates.',
+    advice: 'Nodes: `sev network rotate`; vehicles: `sev vehicle rotate`; roots: docs/operations.md, certificates.',
   },
   CERTIFICATE_EARLY: {
     level: 'error',
@@ -312,7 +318,7 @@ export const DOCTOR_CODES = {
   },
   WALLET_FOREIGN: {
     level: 'error',
-    meaning: 'An identity in a home does not come from this network’s CA.',
+    meaning: "An identity in a home does not come from this network's CA.",
     advice:
       'The home belongs to an earlier network: move it away and run `sev network up`, which enrols its identities anew.',
   },
@@ -341,7 +347,7 @@ export const DOCTOR_CODES = {
   CHAINCODE_PACKAGE_DIFFERS: {
     level: 'error',
     meaning: 'The package on the peer is not what its id or its deployment says.',
-    advice: 'Restore the peer’s data folder and the chaincode folder from one backup, or deploy again.',
+    advice: "Restore the peer's data folder and the chaincode folder from one backup, or deploy again.",
   },
   CHAINCODE_CODE_UNAPPROVED: {
     level: 'error',
@@ -351,12 +357,12 @@ export const DOCTOR_CODES = {
   },
   CHAINCODE_CODE_CHANGED: {
     level: 'warning',
-    meaning: 'The chaincode’s folder holds other code than was approved: the next start of the process would run it.',
+    meaning: "The chaincode's folder holds other code than was approved: the next start of the process would run it.",
     advice: 'Put the approved code back, or deploy the new code as an upgrade: `sev network upgrade`.',
   },
   CHAINCODE_CODE_MISSING: {
     level: 'error',
-    meaning: 'The chaincode’s folder cannot be run: it is gone, or not compiled.',
+    meaning: "The chaincode's folder cannot be run: it is gone, or not compiled.",
     advice: 'Put the code back where the deployment expects it, and compile it.',
   },
 } as const satisfies Record<string, CodeDescription>;

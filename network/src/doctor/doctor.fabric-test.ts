@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from 'node:child_process';
-import { appendFileSync, cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { upgradeChaincode } from '../fabric/deploy.js';
 import { rootFile } from '../fabric/enrolment.js';
 import { mspFiles, organisationLayout } from '../fabric/layout.js';
 import { rulesFile, scrapeFile } from '../fabric/monitoring.js';
+import { rotateNodes } from '../fabric/rotation.js';
 import { networkUnits } from '../fabric/systemd-units.js';
 import { newTestClient } from '../fabric/testing/client.js';
 import { newTestFolder, requireFabric } from '../fabric/testing/network.js';
@@ -203,6 +204,15 @@ doctorSuite('bft', (folder) => {
     appendFileSync(file, '\n// another version\n');
     expect((await upgradeChaincode(options)).committed).to.equal(true);
     await recovered();
+  });
+
+  it('finds nothing wrong after a rotation of certificates, and names one that was cut short', async () => {
+    await rotateNodes(['grid'], options);
+    await recovered();
+    const next = join(layoutOf('grid').orderer.root, 'next');
+    mkdirSync(next);
+    expect(await present()).to.deep.equal(['ROTATION_UNFINISHED']);
+    rmdirSync(next);
   });
 
   it('names a dead supervisor and the nodes that live on; the next start clears that up', async () => {

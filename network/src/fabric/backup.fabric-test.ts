@@ -9,6 +9,7 @@ import { poll } from '../supervisor/poll.js';
 import { networkUp } from '../supervisor/up.js';
 import { readState } from '../supervisor/state.js';
 import { backupOrganisation } from './backup.js';
+import { upgradeChaincode } from './deploy.js';
 import { organisationLayout } from './layout.js';
 import { restoreOrganisation } from './restore.js';
 import { newTestClient } from './testing/client.js';
@@ -81,6 +82,9 @@ describe('The backup of an organisation', function () {
     expect(await codeOf(restoreOrganisation(file, options))).to.equal('NETWORK_RUNNING');
     await put('city', 'after', 'backup');
     await networkDown(options);
+    const whole = await backupOrganisation('regulator', `${file}.with-ledgers`, { ...options, ledgers: true });
+    expect(Object.keys(whole.files).filter((name) => /peer\/data\/ledgersData\/chains/.test(name))).to.not.be.empty;
+    expect(Object.keys(whole.files).filter((name) => /orderer\/data\/chains/.test(name))).to.not.be.empty;
     appendFileSync(join(layout.ca, 'fabric-ca-server-config.yaml'), '# changed since\n');
     expect(await codeOf(restoreOrganisation(file, options))).to.equal('ALREADY_EXISTS');
     const damaged = readFileSync(file);
@@ -123,6 +127,8 @@ describe('The backup of an organisation', function () {
     } finally {
       client.close();
     }
+    // What it had approved was on its peer only, in private data. It is not in the way of deploying again.
+    expect(await upgradeChaincode(options)).to.deep.include({ committed: true, missing: [] });
     expect(await poll(async () => ((await get('grid', 'restored')) === 'written' ? true : undefined), 10_000)).to.equal(
       true,
     );

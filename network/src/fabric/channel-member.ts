@@ -5,7 +5,7 @@ import type { NetworkOptions } from '../supervisor/options.js';
 import type { OrganisationAdmin } from './admin.js';
 import { channelFolder, partsIn } from './channel-folder.js';
 import type { ChannelConfig } from './config-document.js';
-import type { ChannelContext } from './config-update.js';
+import { channelContext, type ChannelContext } from './config-update.js';
 import { openFabricHome, type FabricHome } from './home.js';
 import { organisationsOf } from './organisation-groups.js';
 import { onlyMember } from './organisation-home.js';
@@ -22,14 +22,13 @@ export interface MemberHome {
 /** @throws NetworkError NOT_SUPPORTED, NETWORK_NOT_RUNNING */
 export async function openMember(options: NetworkOptions): Promise<MemberHome> {
   const home = await openFabricHome(options);
-  const { paths, topology, state, programs } = home;
+  const { paths, topology, state } = home;
   onlyMember(paths, topology, state);
   const [admin] = home.admins;
   if (admin === undefined || (await livingProcess(paths)) === undefined) {
     throw new NetworkError('NETWORK_NOT_RUNNING', `the network in ${paths.home} is not running; bring it up first`);
   }
-  const context = { programs, channel: topology.channel, admin };
-  return { home, admin, context, folder: channelFolder(paths) };
+  return { home, admin, context: channelContext(home), folder: channelFolder(paths) };
 }
 
 /** The public parts that the home knows. */
@@ -47,4 +46,3 @@ export async function mspIdOf(folder: string, config: ChannelConfig, organisatio
   }
   return named;
 }
-

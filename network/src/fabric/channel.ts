@@ -10,10 +10,31 @@ function says(error: unknown, ...words: string[]): boolean {
   return error instanceof NetworkError && words.some((word) => error.message.includes(word));
 }
 
+/** Tries until the node takes connections: it may say that it is well before it listens everywhere. */
+async function onceItAnswers<T extends object>(node: string, attempt: () => Promise<T>): Promise<T> {
+  const answer = await poll(async () => {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (says(error, 'connection refused', 'context deadline exceeded')) {
+        return undefined;
+      }
+      throw error;
+    }
+  }, JOIN_DEADLINE_MS);
+  if (answer === undefined) {
+    throw new NetworkError('NETWORK_START_FAILED', `${node} does not answer`);
+  }
+  return answer;
+}
+
 /** Joins the organisation's orderer to the channel; harmless when it has. */
 export async function joinOrderer(admin: OrganisationAdmin, channel: string, configBlock: string): Promise<void> {
   requireBlock(configBlock);
-  const output = await admin.osnadmin(['channel', 'join', '--channelID', channel, '--config-block', configBlock]);
+  const args = ['channel', 'join', '--channelID', channel, '--config-block', configBlock];
+  const { output } = await onceItAnswers(`the orderer of ${admin.member.organisation.name}`, async () => ({
+    output: await admin.osnadmin(args),
+  }));
   // osnadmin ends with 0 whatever the orderer says.
   const status = /Status: (\d+)/.exec(output)?.[1];
   if (status !== '201' && !output.includes('channel already exists')) {
@@ -24,23 +45,16 @@ export async function joinOrderer(admin: OrganisationAdmin, channel: string, con
 /** Joins the organisation's peer to the channel; harmless when it has. */
 export async function joinPeer(admin: OrganisationAdmin, genesisBlock: string): Promise<void> {
   requireBlock(genesisBlock);
-  const isJoined = await poll(async () => {
+  await onceItAnswers(`the peer of ${admin.member.organisation.name}`, async () => {
     try {
       await admin.peer(['channel', 'join', '-b', genesisBlock]);
-      return true;
     } catch (error) {
-      if (says(error, 'already exists', 'already joined')) {
-        return true;
+      if (!says(error, 'already exists', 'already joined')) {
+        throw error;
       }
-      if (says(error, 'connection refused', 'context deadline exceeded')) {
-        return undefined;
-      }
-      throw error;
     }
-  }, JOIN_DEADLINE_MS);
-  if (isJoined === undefined) {
-    throw new NetworkError('NETWORK_START_FAILED', `the peer of ${admin.member.organisation.name} does not answer`);
-  }
+    return {};
+  });
 }
 
 function requireBlock(file: string): void {

@@ -9,7 +9,8 @@ import { z } from 'zod';
 import { required } from '../embedded/protocol/block.js';
 import { NetworkError } from '../errors.js';
 import { poll } from '../supervisor/poll.js';
-import type { OrganisationAdmin } from './admin.js';
+import type { OrdererTarget, OrganisationAdmin } from './admin.js';
+import { broadcast, signedEnvelope } from './broadcast.js';
 import { channelConfigSchema, type ChannelConfig } from './config-document.js';
 import { adminOf, type FabricHome } from './home.js';
 import type { FabricPrograms } from './programs.js';
@@ -23,8 +24,10 @@ const MAX_ATTEMPTS = 4;
 export interface ChannelContext {
   readonly programs: FabricPrograms;
   readonly channel: string;
-  /** Fetches from, and submits to, its orderer target. */
+  /** Fetches from its own peer and its orderer target, and signs what is submitted. */
   readonly admin: OrganisationAdmin;
+  /** The channel's orderers: what is submitted goes to all of them. */
+  readonly orderers: readonly OrdererTarget[];
   /** Administrators whose peers have to have a new configuration before it counts as done; default: `admin` alone. */
   readonly observers?: readonly OrganisationAdmin[];
 }
@@ -52,8 +55,9 @@ export interface NumberedConfig {
 
 /** A home's view of its channel. @param organisation whose administrator submits; default: the home's first */
 export function channelContext(home: FabricHome, organisation?: string): ChannelContext {
-  const { programs, topology, admins } = home;
-  return { programs, channel: topology.channel, admin: adminOf(home, organisation), observers: admins };
+  const { programs, topology, admins, orderers } = home;
+  const admin = adminOf(home, organisation);
+  return { programs, channel: topology.channel, admin, orderers, observers: admins };
 }
 
 const configSchema = z.object({ channel_group: channelConfigSchema });
@@ -105,10 +109,24 @@ async function fetchBlock(
   });
 }
 
-/** The newest configuration of a channel, as orderers have it. @throws NetworkError PROGRAM_FAILED */
+/**
+ * The newest configuration of a channel that the organisation's own peer or its orderer has: either may be behind, or
+ * down.
+ * @throws NetworkError PROGRAM_FAILED where neither can be asked
+ */
 export async function fetchChannelConfig(context: ChannelContext): Promise<NumberedConfig> {
   const { programs, channel, admin } = context;
-  const { blockNumber, config } = await fetchBlock(channel, (args) => admin.ordered(args));
+  const answers = await Promise.allSettled([
+    fetchBlock(channel, (args) => admin.ordered(args)),
+    fetchBlock(channel, (args) => admin.peer(args)),
+  ]);
+  const [newest] = answers
+    .flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+    .sort((one, other) => other.blockNumber - one.blockNumber);
+  if (newest === undefined) {
+    throw answers.find((answer) => answer.status === 'rejected')?.reason;
+  }
+  const { blockNumber, config } = newest;
   const bytes = Buffer.from(config.serializeBinary());
   const decoded = await inTemporaryFolder((file) => decode(programs, file, 'common.Config', bytes));
   return { sequence: config.getSequence(), blockNumber, config: configSchema.parse(decoded).channel_group };
@@ -174,11 +192,10 @@ async function awaitSequence(context: ChannelContext, sequence: number): Promise
  * @throws NetworkError PROGRAM_FAILED where orderers refuse it; CONFIG_NOT_COMMITTED where it never comes
  */
 export async function submitUpdate(context: ChannelContext, update: PreparedUpdate): Promise<void> {
-  await inTemporaryFolder(async (file) => {
-    await writeFile(file('update.pb'), update.envelope);
-    await context.admin.ordered(['channel', 'update', '--file', file('update.pb'), '--channelID', context.channel]);
-  });
-  // The program returns once an orderer has taken the update, before there is a block with it.
+  const { admin, channel, orderers } = context;
+  const { envelope } = await signUpdate(admin, update);
+  await broadcast(orderers, await signedEnvelope(admin.member, channel, envelope));
+  // Orderers answer once they have taken the update, before there is a block with it.
   if (!(await awaitSequence(context, update.baseSequence + 1))) {
     throw new NetworkError(
       'CONFIG_NOT_COMMITTED',

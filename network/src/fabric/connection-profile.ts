@@ -26,15 +26,19 @@ export function organisationProfile(part: PublicPart): ConnectionProfile['organi
   };
 }
 
-/** What applications are told of a channel with these organisations. */
+/**
+ * What applications are told of a channel with these organisations.
+ * @param trust whether each organisation holds its own keys, or one operator, as in a home that runs all of them
+ */
 export function connectionProfile(
   topology: Topology,
   parts: readonly PublicPart[],
   genesis: Uint8Array,
+  trust: ConnectionProfile['network']['trust'] = 'consortium',
 ): ConnectionProfile {
   return {
     schemaVersion: 1,
-    network: { kind: 'fabric', trust: 'consortium', name: topology.name },
+    network: { kind: 'fabric', trust, name: topology.name },
     channel: topology.channel,
     chaincode: topology.chaincode.name,
     genesisHash: blockHash(genesis),

@@ -10,7 +10,7 @@ import { loadTopology } from '../topology/load.js';
 import type { Topology } from '../topology/schema.js';
 import { organisationAdmin, type OrdererTarget, type OrganisationAdmin } from './admin.js';
 import { mspFiles, organisationLayout, type Member } from './layout.js';
-import { ordererFor, readOrderers } from './orderers.js';
+import { ordererFor, readOrderers, type KnownOrderers } from './orderers.js';
 import { findPrograms, type FabricPrograms } from './programs.js';
 
 /** A home of a native network as its operator's commands work on it. */
@@ -23,6 +23,8 @@ export interface FabricHome {
   readonly members: readonly Member[];
   /** Their administrators, in the same order. */
   readonly admins: readonly OrganisationAdmin[];
+  /** The channel's orderers, as far as they are known here. */
+  readonly orderers: readonly OrdererTarget[];
 }
 
 export { channelFolder } from './channel-folder.js';
@@ -41,20 +43,29 @@ export function membersOf(paths: NetworkPaths, topology: Topology, state: Networ
     });
 }
 
+function ownOrderers(members: readonly Member[]): OrdererTarget[] {
+  return members.flatMap(({ organisation, ports, layout }) =>
+    ports.orderer === undefined
+      ? []
+      : [
+          {
+            address: `${organisation.host}:${ports.orderer.toString()}`,
+            tlsRootFile: mspFiles(layout.channelMsp).tlsCa,
+          },
+        ],
+  );
+}
+
 /** The orderer that the home's own commands send to: one of its own, as far as it has one. */
 export function ownOrderer(members: readonly Member[]): OrdererTarget | undefined {
-  const member = members.find(({ ports }) => ports.orderer !== undefined);
-  return member?.ports.orderer === undefined
-    ? undefined
-    : {
-        address: `${member.organisation.host}:${member.ports.orderer.toString()}`,
-        tlsRootFile: mspFiles(member.layout.channelMsp).tlsCa,
-      };
+  return ownOrderers(members)[0];
 }
 
 /** The orderer that the home's commands send to. That of an organisation by itself may not take part in the ordering. */
-async function ordererOf(paths: NetworkPaths, members: readonly Member[]): Promise<OrdererTarget | undefined> {
-  const known = await readOrderers(paths);
+async function ordererOf(
+  known: KnownOrderers | undefined,
+  members: readonly Member[],
+): Promise<OrdererTarget | undefined> {
   const [member] = members;
   return known === undefined || member === undefined
     ? ownOrderer(members)
@@ -77,9 +88,10 @@ export async function openFabricHome(options: NetworkOptions = {}): Promise<Fabr
   const topology = loadTopology(topologyFile(options, state.topologyFile), 'fabric');
   const programs = await findPrograms();
   const members = membersOf(paths, topology, state);
-  const orderer = await ordererOf(paths, members);
+  const known = await readOrderers(paths);
+  const orderer = await ordererOf(known, members);
   const admins = members.map((member) => organisationAdmin(programs, member, orderer));
-  return { paths, topology, state, programs, members, admins };
+  return { paths, topology, state, programs, members, admins, orderers: known?.orderers ?? ownOrderers(members) };
 }
 
 /** The administrator of one of the home's organisations; default: the first. @throws NetworkError ORGANISATION_UNKNOWN */

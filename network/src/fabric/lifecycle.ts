@@ -65,6 +65,12 @@ function says(error: unknown, ...words: string[]): boolean {
   return error instanceof NetworkError && words.some((word) => error.message.includes(word));
 }
 
+/**
+ * What a peer says that was built anew: that its organisation has approved is in the blocks, what it approved was private
+ * data of this peer. It goes on running the package by its hash; the next definition is approved as ever.
+ */
+const LOST_APPROVAL = 'private data matching public hash version is not available';
+
 /** Installs a package on the organisation's peer; harmless when it is there. */
 export async function installPackage(admin: OrganisationAdmin, built: ChaincodePackage): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sev-install-'));
@@ -97,7 +103,7 @@ export async function committedDefinition(
   }
 }
 
-/** The package id that the organisation approved a definition with. */
+/** The package id that the organisation approved a definition with, as far as its peer knows. */
 export async function approvedPackage(
   admin: OrganisationAdmin,
   chaincode: Pick<ChaincodeDefinition, 'channel' | 'name' | 'sequence'>,
@@ -107,7 +113,7 @@ export async function approvedPackage(
     const output = await admin.peer(['lifecycle', 'chaincode', 'queryapproved', ...args]);
     return approvedSchema.parse(JSON.parse(output)).source?.Type?.LocalPackage?.package_id;
   } catch (error) {
-    if (says(error, 'could not fetch approved chaincode definition')) {
+    if (says(error, 'could not fetch approved chaincode definition', LOST_APPROVAL)) {
       return undefined;
     }
     throw error;
@@ -133,7 +139,7 @@ export async function approveDefinition(
       packageId,
     ]);
   } catch (error) {
-    if (!says(error, 'attempted to redefine uncommitted sequence')) {
+    if (!says(error, 'attempted to redefine uncommitted sequence', LOST_APPROVAL)) {
       throw error;
     }
   }

@@ -105,11 +105,11 @@ const CONSENSUS: Readonly<Record<'bft' | 'raft', readonly Rule[]>> = {
       summary: '{{ $labels.node }} saw {{ $value }} leaders in 15 minutes',
     },
     {
-      alert: 'SevProposalsFail',
-      expr: `increase(consensus_etcdraft_proposal_failures${OURS}[5m]) > 0`,
-      for: '0m',
+      alert: 'SevOrderersMissing',
+      expr: `consensus_etcdraft_active_nodes${OURS} < consensus_etcdraft_cluster_size${OURS} and consensus_etcdraft_is_leader${OURS} == 1`,
+      for: '1m',
       severity: 'warning',
-      summary: '{{ $labels.node }} could not propose {{ $value }} blocks',
+      summary: 'the leader, {{ $labels.node }}, hears from {{ $value }} orderers only, itself counted',
     },
   ],
 };

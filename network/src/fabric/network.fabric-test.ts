@@ -56,7 +56,7 @@ describe('A network of real Fabric', function () {
 
   it('is brought up from nothing, and commits', async () => {
     const status = await networkUp(options);
-    expect(status).to.deep.include({ running: true, kind: 'fabric', trust: 'consortium' });
+    expect(status).to.deep.include({ running: true, kind: 'fabric', trust: 'single-operator' });
     expect(status.nodes.map(({ kind }) => kind).sort()).to.deep.equal(
       ['ca', 'chaincode', 'orderer', 'peer'].flatMap((kind) => [kind, kind, kind, kind]),
     );

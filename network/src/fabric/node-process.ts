@@ -22,7 +22,7 @@ export type NodeKind = 'ca' | 'orderer' | 'peer' | 'chaincode';
 
 /** What a process of the network is. */
 export interface NodeSpecification {
-  /** Unique in a home: `peer.grid`, `chaincode.grid.sev_0.1.0`. */
+  /** Unique in a home: `peer.grid`, `chaincode.grid.sev_1.0-3f2a…`. */
   readonly name: string;
   readonly kind: NodeKind;
   readonly organisation: string;

@@ -24,8 +24,8 @@ async function isHealthy(port: number): Promise<boolean> {
   return response.ok;
 }
 
-async function takesConnections(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
+async function takesConnections(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const socket = connect(port, host);
   try {
     await once(socket, 'connect', { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
     return true;
@@ -33,6 +33,9 @@ async function takesConnections(port: number): Promise<boolean> {
     socket.destroy();
   }
 }
+
+/** An address at which what an organisation's nodes listen on answers from this machine. */
+const listensOn = ({ listen }: Member['organisation']): string => (listen === '0.0.0.0' ? '127.0.0.1' : listen);
 
 type Common = Pick<
   NodeSpecification,
@@ -62,7 +65,9 @@ export function caNode(programs: FabricPrograms, member: Member): NodeSpecificat
     args: ['start', '--home', layout.ca],
     cwd: layout.ca,
     address: `https://${organisation.host}:${ports.ca.toString()}`,
-    isReady: () => isHealthy(ports.caOperations ?? 0),
+    // Operations answer before the service does.
+    isReady: async () =>
+      (await isHealthy(ports.caOperations ?? 0)) && (await takesConnections(ports.ca, listensOn(organisation))),
   };
 }
 
@@ -75,7 +80,9 @@ export function ordererNode(programs: FabricPrograms, member: Member): NodeSpeci
     env: { FABRIC_CFG_PATH: layout.orderer.root, ...LOGGING },
     cwd: layout.orderer.root,
     address: `${organisation.host}:${(ports.orderer ?? 0).toString()}`,
-    isReady: () => isHealthy(ports.ordererOperations ?? 0),
+    // Operations answer before the administration does, by which it joins the channel.
+    isReady: async () =>
+      (await isHealthy(ports.ordererOperations ?? 0)) && (await takesConnections(ports.ordererAdmin ?? 0)),
   };
 }
 

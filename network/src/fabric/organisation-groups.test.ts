@@ -125,9 +125,17 @@ for (const kind of ['BFT', 'etcdraft'] as const) {
 
     it('are known by the roots of their parts', () => {
       const config = channel(kind, parts);
-      expect(codeOf(() => checkOrganisationRoots(config, parts[0]!))).to.equal('none');
+      expect(
+        codeOf(() => {
+          checkOrganisationRoots(config, parts[0]!);
+        }),
+      ).to.equal('none');
       const forged = { ...parts[0]!, tlsCaCert: newcomer.tlsCaCert };
-      expect(codeOf(() => checkOrganisationRoots(config, forged))).to.equal('BUNDLE_INVALID');
+      expect(
+        codeOf(() => {
+          checkOrganisationRoots(config, forged);
+        }),
+      ).to.equal('BUNDLE_INVALID');
     });
   });
 }

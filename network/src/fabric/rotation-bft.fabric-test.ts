@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 import { rotationOf } from './testing/rotation.js';
 
-rotationOf('bft', ['grid', 'maker']);
+rotationOf('bft', ['grid', 'maker', 'city', 'regulator']);

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { NetworkError } from '../errors.js';
 import { controlNetwork } from '../supervisor/control.js';
@@ -14,14 +15,22 @@ import { withConsenterCertificates } from './config-consenters.js';
 import { groupAt, type ChannelConfig } from './config-document.js';
 import { channelContext, fetchChannelConfig, updateChannel } from './config-update.js';
 import { ensureOrdererIdentities, ensureTls, renewPeerIdentities } from './enrolment.js';
-import { awaitGateway } from './gateway-probe.js';
+import { awaitGateway, orderBlocks } from './gateway-probe.js';
 import { adminOf, openFabricHome, type FabricHome } from './home.js';
 import { mspFiles, tlsFiles, type Member } from './layout.js';
+import { ordererView } from './orderer-view.js';
 import { ownPart } from './organisation-home.js';
 import { removeBuilds } from './peer-data.js';
 import { proposeOrdererRotation, type ProposedUpdate } from './proposals.js';
 
 const ORDERER_DEADLINE_MS = 60_000;
+/** Longer than followers wait for a leader's heartbeat. */
+const SETTLED_MS = 6_000;
+/** Between two looks at the orderers' heights: an orderer may be behind while a block is on its way to it. */
+const LOOK_INTERVAL_MS = 1_000;
+/** The first message to an orderer that was started again is lost, so it may miss a block; not one of several. */
+const BLOCKS_TO_SETTLE = 3;
+const SETTLE_DEADLINE_MS = 25_000;
 
 type Progress = (message: string) => void;
 
@@ -156,12 +165,70 @@ async function rotateOrderer(
   await installNext(member);
   await controlNetwork(home.paths, { action: 'restart', nodes: [`orderer.${name}`] });
   if (!(await awaitOrderer(admin, context.channel, blockNumber + 1, (relation) => relation === 'consenter'))) {
-    throw new NetworkError(
-      'NETWORK_START_FAILED',
-      `orderer.${name} does not take part again after ${(ORDERER_DEADLINE_MS / 1000).toString()} s; see its log before another one is touched`,
-    );
+    throw doesNotTakePart(name);
   }
+  await awaitSettled(home, member);
   return undefined;
+}
+
+const doesNotTakePart = (organisation: string): NetworkError =>
+  new NetworkError(
+    'NETWORK_START_FAILED',
+    `orderer.${organisation} does not take part again after ${(ORDERER_DEADLINE_MS / 1000).toString()} s; see its log before another one is touched`,
+  );
+
+/** The home's organisations whose orderers are down, ask for another leader, or had less a while ago than others before. */
+async function unsettled(withOrderer: readonly Member[], channel: string, least: number) {
+  const views = await Promise.all(withOrderer.map((member) => ordererView(member, channel)));
+  const waiting = withOrderer.filter((_, index) => {
+    const view = views[index];
+    return view?.isSettled !== true || view.height < least;
+  });
+  return { waiting, height: Math.max(...views.map((view) => view?.height ?? 0)) };
+}
+
+/** Waits until all orderers of the home have been of one mind for so long that a missing leader would have been noticed. */
+async function pollSettled({ members, topology }: FabricHome): Promise<readonly Member[]> {
+  const withOrderer = members.filter(({ organisation }) => organisation.orderer !== undefined);
+  const end = Date.now() + SETTLE_DEADLINE_MS;
+  let since = Date.now();
+  let least = 0;
+  for (;;) {
+    const { waiting, height } = await unsettled(withOrderer, topology.channel, least);
+    least = height;
+    if (waiting.length > 0) {
+      since = Date.now();
+    }
+    if (Date.now() - since >= SETTLED_MS || Date.now() >= end) {
+      return waiting;
+    }
+    await pause(LOOK_INTERVAL_MS);
+  }
+}
+
+/**
+ * Waits until no orderer of the home is out of the ordering: the next one to be touched must not be a second one that is
+ * missing. One that got out of step is started again, which brings it back.
+ */
+async function awaitSettled(home: FabricHome, member: Member): Promise<void> {
+  const { channel } = home.topology;
+  await orderBlocks(member, channel, BLOCKS_TO_SETTLE);
+  const nodes = (await pollSettled(home)).map(({ organisation }) => `orderer.${organisation.name}`);
+  if (nodes.length > 0) {
+    await controlNetwork(home.paths, { action: 'restart', nodes });
+    await orderBlocks(member, channel, BLOCKS_TO_SETTLE);
+    const [first] = await pollSettled(home);
+    if (first !== undefined) {
+      throw doesNotTakePart(first.organisation.name);
+    }
+  }
+}
+
+/** Followers first: each leader that is started again costs a change of leader, and the next might be the next one here. */
+async function inTurn(home: FabricHome, members: readonly Member[]): Promise<Member[]> {
+  const views = await Promise.all(members.map((member) => ordererView(member, home.topology.channel)));
+  const isLeader = (index: number): boolean => views[index]?.isLeader === true;
+  return [...members.filter((_, index) => !isLeader(index)), ...members.filter((_, index) => isLeader(index))];
 }
 
 export interface RotationOptions extends NetworkOptions {
@@ -196,24 +263,26 @@ export async function rotateNodes(
       organisations.length === 0
         ? home.members
         : organisations.map((organisation) => adminOf(home, organisation).member);
-    const done: string[] = [];
     for (const member of members) {
-      const { name, orderer } = member.organisation;
       // Where an orderer's next certificates wait, the others were replaced before.
       if (!existsSync(nextIdentities(member).root)) {
-        progress(`${name}: new certificates for CA server, administrator, peer and chaincode`);
+        progress(`${member.organisation.name}: new certificates for CA server, administrator, peer and chaincode`);
         await rotateCaServer(home, member);
         await rotatePeer(home, member);
       }
-      if (orderer !== undefined) {
-        progress(`${name}: new certificates for the orderer`);
-        const proposal = await rotateOrderer(home, member, options);
-        if (proposal !== undefined) {
-          return { organisations: done, proposal };
-        }
-      }
-      done.push(name);
     }
-    return { organisations: done };
+    const withOrderer = members.filter(({ organisation }) => organisation.orderer !== undefined);
+    const [first] = withOrderer;
+    if (first !== undefined) {
+      await awaitSettled(home, first);
+    }
+    for (const member of await inTurn(home, withOrderer)) {
+      progress(`${member.organisation.name}: new certificates for the orderer`);
+      const proposal = await rotateOrderer(home, member, options);
+      if (proposal !== undefined) {
+        return { organisations: [], proposal };
+      }
+    }
+    return { organisations: members.map(({ organisation }) => organisation.name) };
   });
 }

@@ -113,9 +113,9 @@ async function deployFirst(
 }
 
 /**
- * Brings up the nodes of this home's organisations: CAs, identities, orderers, peers, chaincode, and joins them to the
- * channel; where all of the consortium is here, it makes the channel and deploys the first chaincode. Every step looks first whether it is done, so that one
- * that was cut short is repaired by the next start.
+ * Brings up the nodes of this home's organisations (CAs, identities, orderers, peers, chaincode) and joins them to the
+ * channel; where all of the consortium is here, it makes the channel and deploys the first chaincode. Every step looks
+ * first whether it is done, so that one that was cut short is repaired by the next start.
  */
 export async function runFabric(context: StartContext): Promise<RunningNetwork> {
   const { paths, topology, state, onPhase } = context;
@@ -164,7 +164,7 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
   // An organisation by itself knows the others by the profile that came with the bundle it accepted.
   const profile =
     state.members === undefined
-      ? connectionProfile(topology, parts, await readFile(blocks.genesis))
+      ? connectionProfile(topology, parts, await readFile(blocks.genesis), 'single-operator')
       : await loadConnectionProfile(paths.profile);
   if (state.members === undefined) {
     await deployFirst(context, nodes, admins, endorsersOf(parts, tlsRootOf));

@@ -111,12 +111,12 @@ class FabricParityNetwork implements ParityNetwork {
   }
 
   async revoke(position: number, identity: KeyPairPem): Promise<void> {
-    const { programs, admins } = this.#home;
+    const { programs, admins, orderers } = this.#home;
     const { mspId } = at(this.#profile.organisations, position);
     const authority = await CertificateAuthority.open(at(this.#authorities, position));
     const list = await authority.issueRevocationList(this.#revocations.add(position, identity));
     const revocationList = [Buffer.from(list).toString('base64')];
-    const context = { programs, channel: PARITY_CHANNEL, admin: at(admins, position), observers: admins };
+    const context = { programs, channel: PARITY_CHANNEL, admin: at(admins, position), orderers, observers: admins };
     const hasConfig = z.looseObject({ config: z.looseObject({}) });
     await updateChannel(context, (config) => {
       for (const group of organisationGroups(config, mspId)) {

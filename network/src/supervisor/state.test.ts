@@ -60,6 +60,21 @@ describe('The state directory of a network', () => {
     expect(await codeOf(prepareState(paths, { ...topology, organisations: [] }, 0))).to.equal('STATE_FOREIGN');
   });
 
+  it('of an organisation by itself keeps its ports, and lets the others come and go', async () => {
+    const ports = { gateway: 8051, ca: 8054, chaincode: 8052 };
+    const other = { name: 'maker', mspId: 'ManufacturerMSP', ports };
+    const grown = { ...topology, organisations: [...topology.organisations, other] } as Topology;
+    const first = await prepareState(paths, topology, 0, ['grid']);
+    const later = await prepareState(paths, grown, 100);
+    expect(later.members).to.deep.equal(['grid']);
+    expect(later.portPlan).to.deep.equal(first.portPlan);
+    const renamed = { ...topology, organisations: [{ ...topology.organisations[0]!, mspId: 'OtherMSP' }] };
+    expect(await codeOf(prepareState(paths, renamed, 0))).to.equal('STATE_FOREIGN');
+    expect(await codeOf(prepareState(paths, { ...grown, organisations: [other] } as Topology, 0))).to.equal(
+      'STATE_FOREIGN',
+    );
+  });
+
   it('is refused with a ledger whose keys are gone, and where a native network lies', async () => {
     await prepareState(paths, topology, 0);
     mkdirSync(paths.ledger);

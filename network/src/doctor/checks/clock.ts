@@ -64,9 +64,11 @@ async function isSynchronised(): Promise<boolean | undefined> {
 }
 
 async function readClocks(facts: Facts): Promise<Clocks> {
-  const { nowMs, state, profile, running } = facts;
+  const { nowMs, state, profile, running, members } = facts;
   const newest = await newestBlock(facts);
-  const organisations = running === 'never' ? [] : (profile.value?.organisations ?? []);
+  // This home's own CAs answer only while it runs.
+  const isAsked = (name: string): boolean => running === 'up' || !members.some((member) => member.name === name);
+  const organisations = (profile.value?.organisations ?? []).filter(({ name }) => isAsked(name));
   const answers = await Promise.all(
     organisations.map(async ({ name, ca }) => ({ name, ...(await askAuthority(name, ca.url, ca.tlsCaCert)) })),
   );

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { rootFile } from '../../fabric/enrolment.js';
 import { mspFiles, tlsFiles } from '../../fabric/layout.js';
 import type { ChannelConfig } from '../channel-config.js';
@@ -41,6 +42,9 @@ async function consenterProblems(member: HomeMember, config: ChannelConfig): Pro
   const consenter = config.consenters.find(({ port }) => port === ports.orderer);
   if (ports.orderer === undefined || consenter === undefined) {
     return [];
+  }
+  if (existsSync(join(layout.orderer.root, 'next'))) {
+    return [{ code: 'ROTATION_UNFINISHED', found: `orderer.${name}` }];
   }
   const expected = consenter.identity ?? consenter.serverTlsCert;
   const file =

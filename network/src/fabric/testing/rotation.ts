@@ -88,7 +88,7 @@ export function rotationOf(consensus: 'bft' | 'raft', organisations: readonly st
       clients.push(client);
       const writing = startWriting(client);
       try {
-        await rotateNodes(organisations, folder.options);
+        expect((await rotateNodes(organisations, folder.options)).organisations).to.deep.equal(organisations);
       } finally {
         const { written, longestGapMs } = await writing.stop();
         process.stdout.write(`    ${written.toString()} written, longest gap ${longestGapMs.toString()} ms\n`);
