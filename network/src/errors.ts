@@ -21,7 +21,7 @@ export const NETWORK_ERROR_CODES = {
   UPDATE_INVALID: "A proposed change of the channel's configuration is not what it says it is, or is outdated.",
   FAULT_TOLERANCE: 'Without that orderer the ordering service would tolerate no fault.',
   ORDERERS_MISSING: "Not enough organisations' orderers answer.",
-  BACKUP_INVALID: "A file is no backup of an organisation, or is damaged.",
+  BACKUP_INVALID: 'A file is no backup of an organisation, or is damaged.',
   SNAPSHOT_INVALID: "A folder is no snapshot of this channel's ledger.",
   ALREADY_EXISTS: 'Something lies already where a command would put its own.',
   NETWORK_RUNNING: 'The network has to be down for that.',

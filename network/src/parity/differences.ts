@@ -26,6 +26,11 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     reason: 'Calling another chaincode is not supported by the embedded network, and the answer says so',
   },
   {
+    scenario: "addressing/the chaincode is one of the peer's own",
+    field: '*',
+    reason: 'System chaincodes are not supported by the embedded network, and the answer says so',
+  },
+  {
     scenario: 'commit/a transaction is sent again',
     field: '*',
     reason:

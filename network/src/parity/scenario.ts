@@ -21,6 +21,8 @@ export interface ClientOptions {
   readonly identity?: KeyPairPem;
   /** Signs with this key instead of the identity's own. */
   readonly signingKeyPem?: string;
+  /** Signs with the higher of the two values that S may have, which verifies as well. */
+  readonly highS?: boolean;
   /** Deadlines in place of the generous ones. */
   readonly deadlines?: Pick<
     ConnectOptions,

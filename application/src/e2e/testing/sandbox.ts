@@ -77,7 +77,13 @@ export class Sandbox {
   /** Only what a program needs to start at all, and what is given. */
   bareEnv(more: Readonly<Record<string, string>> = {}): Record<string, string> {
     const path = process.env['PATH'] ?? '';
-    return { PATH: path, HOME: this.directory, TMPDIR: tmpdir(), NETWORK: process.env['SEV_TEST_NETWORK'] ?? 'embedded', ...more };
+    return {
+      PATH: path,
+      HOME: this.directory,
+      TMPDIR: tmpdir(),
+      NETWORK: process.env['SEV_TEST_NETWORK'] ?? 'embedded',
+      ...more,
+    };
   }
 
   /** Starts `sev` in a process group of its own, so that a signal to it reaches nobody else. */

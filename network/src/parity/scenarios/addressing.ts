@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Contract } from '@hyperledger/fabric-gateway';
 import { answer, endorse, statusName } from '../observe.js';
 import { newCommit } from '../requests.js';
-import { PARITY_CHAINCODE, scenarios, type Json, type ScenarioContext } from '../scenario.js';
-import type { Contract } from '@hyperledger/fabric-gateway';
+import { PARITY_CHAINCODE, PARITY_CHANNEL, scenarios, type Json, type ScenarioContext } from '../scenario.js';
 
 /** Calls to what is not there. */
 export const addressingScenarios = scenarios('addressing', {
@@ -20,6 +20,17 @@ export const addressingScenarios = scenarios('addressing', {
   },
 
   'the chaincode is unknown': (context) => called(context, context.client().network.getContract('absent')),
+
+  "the chaincode is one of the peer's own": async (context) => {
+    const system = context.client().network.getContract('qscc');
+    return {
+      evaluate: await answer(context, system.evaluateTransaction('GetTransactionByID', PARITY_CHANNEL, 'absent')),
+      endorse: await endorse(
+        context,
+        system.newProposal('GetTransactionByID', { arguments: [PARITY_CHANNEL, 'absent'] }),
+      ),
+    };
+  },
 
   'the organisation is unknown': async (context) => {
     const { contract } = context.client();

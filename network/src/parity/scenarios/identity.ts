@@ -13,6 +13,8 @@ const HOUR_MS = 3_600_000;
 export const identityScenarios = scenarios('identity', {
   'signs with another key': (context) => everyCall(context, { signingKeyPem: context.network.member(1).privateKeyPem }),
 
+  'signs with the higher S': (context) => everyCall(context, { highS: true }),
+
   'has a certificate of another organisation': (context) => everyCall(context, { identity: context.network.member(1) }),
 
   'has a certificate of a foreign authority': async (context) => {

@@ -93,12 +93,16 @@ export const outageScenarios = scenarios('outage', {
     await submitted.getStatus();
     const restart = await context.network.stopPeer(0);
     try {
-      return {
-        evaluate: await answer(context, contract.evaluateTransaction('get', context.key())),
-        endorse: await endorse(context, contract.newProposal('put', { arguments: [context.key(), 'x'] })),
+      const evaluate = await answer(context, contract.evaluateTransaction('get', context.key()));
+      const proposal = contract.newProposal('put', { arguments: [context.key(), 'x'] });
+      const other = context.client(1).contract;
+      const own = {
+        evaluate,
+        endorse: await endorse(context, proposal),
         status: await answer(context, submitted.getStatus().then(statusName)),
-        atAnother: await answer(context, submittedAt(context.client(1).contract, context.key('other'))),
       };
+      await untilForgotten(context, () => other.submitTransaction('put', context.key('other'), 'x'));
+      return { ...own, atAnother: await answer(context, submittedAt(other, context.key('another'))) };
     } finally {
       await restart();
       await context.settle();
@@ -115,7 +119,7 @@ async function submittedAt(contract: Contract, key: string): Promise<string> {
 /** Calls until the gateway no longer tries to reach a dead peer: discovery forgets it after some seconds. */
 async function untilForgotten(context: ScenarioContext, call: () => Promise<Uint8Array>): Promise<void> {
   const endMs = Date.now() + FORGET_DEADLINE_MS;
-  while (JSON.stringify(await answer(context, call())).includes('UNAVAILABLE') && Date.now() < endMs) {
+  while (/unavailable/i.test(JSON.stringify(await answer(context, call()))) && Date.now() < endMs) {
     await delay(POLL_MS);
   }
 }
