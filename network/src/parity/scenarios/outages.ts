@@ -101,7 +101,7 @@ export const outageScenarios = scenarios('outage', {
         endorse: await endorse(context, proposal),
         status: await answer(context, submitted.getStatus().then(statusName)),
       };
-      await untilForgotten(context, () => other.submitTransaction('put', context.key('other'), 'x'));
+      await untilServed(context, () => other.submitTransaction('put', context.key('other'), 'x'));
       return { ...own, atAnother: await answer(context, submittedAt(other, context.key('another'))) };
     } finally {
       await restart();
@@ -114,6 +114,14 @@ export const outageScenarios = scenarios('outage', {
 async function submittedAt(contract: Contract, key: string): Promise<string> {
   const submitted = await contract.submitAsync('put', { arguments: [key, 'x'] });
   return statusName(await submitted.getStatus());
+}
+
+/** Calls until the gateway has found peers that serve: others' knowledge of who lives takes some seconds to settle. */
+async function untilServed(context: ScenarioContext, call: () => Promise<Uint8Array>): Promise<void> {
+  const endMs = Date.now() + FORGET_DEADLINE_MS;
+  while (JSON.stringify(await answer(context, call())).includes('"error"') && Date.now() < endMs) {
+    await delay(POLL_MS);
+  }
 }
 
 /** Calls until the gateway no longer tries to reach a dead peer: discovery forgets it after some seconds. */
