@@ -16,10 +16,11 @@ interface Report {
 
 describe('sev network doctor, metrics and systemd', () => {
   const settings = ['SEV_NETWORK_HOME', 'SEV_HOMES', 'SEV_PORT_OFFSET', 'NETWORK'] as const;
-  const before_ = settings.map((name) => process.env[name]);
+  let before_: (string | undefined)[];
   let directory: string;
 
   beforeEach(async () => {
+    before_ = settings.map((name) => process.env[name]);
     directory = await mkdtemp(join(tmpdir(), 'sev-doctor-'));
     process.env['SEV_NETWORK_HOME'] = join(directory, 'network');
     process.env['SEV_HOMES'] = join(directory, 'homes');

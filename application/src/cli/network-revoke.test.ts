@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { inHome } from '../config/homes.js';
@@ -26,10 +26,11 @@ describe('sev network revoke', function () {
   let home: string;
   let vehicleIds: string[];
   const sessions: LedgerSession[] = [];
-  const homeBefore = process.env['SEV_NETWORK_HOME'];
+  let homeBefore: string | undefined;
 
   before(async () => {
     network = await testNetwork();
+    homeBefore = process.env['SEV_NETWORK_HOME'];
     process.env['SEV_NETWORK_HOME'] = network.networkHome;
     home = await network.newHome();
     const own = join(network.homes, 'city');
@@ -47,7 +48,9 @@ describe('sev network revoke', function () {
     );
     vehicleIds = outcomes.map(({ vehicleId }) => vehicleId);
   });
-  after(() => {
+  after(async () => {
+    // Other tests look at what the organisations' homes hold.
+    await rm(join(network.homes, 'city', 'wallet', 'visitor.id'), { force: true });
     sessions.forEach((session) => {
       session.close();
     });

@@ -57,7 +57,7 @@ describe('enrollment', function () {
       (name) => folders.includes(name.split('/')[0] ?? '') && /\.(id|pem)$|secret$/.test(name),
     );
     // Registrar, four members of staff and statement key of each; the maker's two keys and secret.
-    expect(files).to.have.length(4 * 6 + 3);
+    expect(files, files.join('\n')).to.have.length(4 * 6 + 3);
     for (const file of files) {
       expect((await stat(join(homes, file))).mode & 0o777, file).to.equal(0o600);
     }
