@@ -40,11 +40,22 @@ function refusal(ca: string, enrollmentId: string, cause: unknown): NetworkError
   return new NetworkError('NETWORK_START_FAILED', `${ca} does not enrol "${enrollmentId}": ${reason}`, { cause });
 }
 
-/** Has the CA sign a request. Fabric's client package is loaded on demand: it takes half a second. */
-async function enrol(member: Member, identity: NodeIdentity, isTls: boolean, csr: string): Promise<string> {
+/** Loads Fabric's client package, which takes half a second: on demand, and while the CA servers start. */
+export async function loadCaClient() {
   process.env['HFC_LOGGING'] ??= '{}';
-  const { default: FabricCAServices } = await import('fabric-ca-client');
-  const { User } = await import('fabric-common');
+  const [{ default: FabricCAServices }, { User }] = await Promise.all([
+    import('fabric-ca-client'),
+    import('fabric-common'),
+  ]);
+  return { FabricCAServices, User };
+}
+
+/** Whether an organisation has the identities of its nodes, so that its CA has none to sign at a start. */
+export const isEnrolled = ({ layout }: Member): boolean => existsSync(mspFiles(layout.adminMsp).certificate);
+
+/** Has the CA sign a request. */
+async function enrol(member: Member, identity: NodeIdentity, isTls: boolean, csr: string): Promise<string> {
+  const { FabricCAServices, User } = await loadCaClient();
   const { organisation, ports, layout } = member;
   const name = isTls ? tlsCaNameOf(organisation) : caNameOf(organisation);
   // The CA server's own TLS certificate comes from its identity CA.

@@ -57,11 +57,11 @@ function peerDocument(member: Member): unknown {
         orgLeader: true,
         // A peer refuses organisations it does not know yet; with the usual 25 s it would look again only then.
         reconnectInterval: '1s',
-        aliveTimeInterval: '1s',
-        aliveExpirationTimeout: '5s',
+        aliveTimeInterval: '2s',
+        aliveExpirationTimeout: '8s',
         publishCertPeriod: '1s',
-        publishStateInfoInterval: '1s',
-        requestStateInfoInterval: '1s',
+        publishStateInfoInterval: '4s',
+        requestStateInfoInterval: '4s',
         state: { enabled: false },
         pvtData: {
           pullRetryThreshold: '10s',

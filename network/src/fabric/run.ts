@@ -13,7 +13,7 @@ import { packageChaincode } from './chaincode-package.js';
 import { channelFiles, channelFolder } from './channel-folder.js';
 import { channelHeight, joinOrderer, joinPeer } from './channel.js';
 import { connectionProfile } from './connection-profile.js';
-import { ensureNodeIdentities, mspConfiguration } from './enrolment.js';
+import { ensureNodeIdentities, isEnrolled, loadCaClient, mspConfiguration } from './enrolment.js';
 import { awaitGateway } from './gateway-probe.js';
 import { composeGenesis, genesisFile } from './genesis.js';
 import { membersOf, ownOrderer } from './home.js';
@@ -81,6 +81,21 @@ async function chaincodeNodes(members: readonly Member[]): Promise<NodeSpecifica
   return lists.flat();
 }
 
+/** Starts the chaincode processes; on a channel of this home's own also those of the package that it will deploy first. */
+async function startChaincodes(
+  { topology, state }: StartContext,
+  nodes: NodeSet,
+  members: readonly Member[],
+): Promise<void> {
+  const { name, version, path } = topology.chaincode;
+  const installed = (await Promise.all(members.map(installedChaincodes))).flat();
+  if (state.members === undefined && !installed.some((chaincode) => chaincode.name === name)) {
+    const built = await packageChaincode(path, name, version);
+    await settleAll(members.map((member) => prepareChaincode(member, topology.chaincode, built)));
+  }
+  await nodes.replace('chaincode', await chaincodeNodes(members));
+}
+
 /** Installs, approves and commits the topology's chaincode where the channel has none yet; starts its processes. */
 async function deployFirst(
   { topology, onPhase }: StartContext,
@@ -132,7 +147,10 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
     const registrar = await ensureRegistrar(registrarPath(paths, member.organisation.name));
     await ensureCaConfiguration(member, registrar, topology.certificates.enrollmentValiditySeconds);
   }
-  await nodes.start(members.map((member) => caNode(programs, member)));
+  await settleAll([
+    nodes.start(members.map((member) => caNode(programs, member))),
+    ...(members.every(isEnrolled) ? [] : [loadCaClient()]),
+  ]);
   await onPhase('enrolling the nodes');
   await settleAll(members.map((member) => ensureNodeIdentities(member)));
 
@@ -140,27 +158,26 @@ export async function runFabric(context: StartContext): Promise<RunningNetwork> 
   await onPhase('starting orderers and peers');
   const withOrderer = members.filter(({ organisation }) => organisation.orderer !== undefined);
   await settleAll([...members.map(writePeerConfiguration), ...withOrderer.map(writeOrdererConfiguration)]);
+  const chaincodes = startChaincodes(context, nodes, members);
+  // Waited for below, with the joining of the channel; until then a failure must not count as one that nobody handles.
+  chaincodes.catch(() => undefined);
   await nodes.start([
     ...withOrderer.map((member) => ordererNode(programs, member)),
     ...members.map((member) => peerNode(programs, member)),
   ]);
-  await nodes.replace('chaincode', await chaincodeNodes(members));
 
   const parts = await Promise.all(members.map(publicPartOf));
   const tlsRootOf = (part: PublicPart): string => mspFiles(organisationLayout(paths.state, part.name).channelMsp).tlsCa;
   const orderer = ownOrderer(members);
   const admins = members.map((member) => organisationAdmin(programs, member, orderer));
   await onPhase(`joining channel ${topology.channel}`);
-  await settleAll(
-    admins.map((admin) =>
-      Promise.all([
-        ...(admin.member.organisation.orderer === undefined
-          ? []
-          : [joinOrderer(admin, topology.channel, blocks.forOrderers)]),
-        joinPeer(admin, blocks.genesis),
-      ]),
-    ),
-  );
+  await settleAll([
+    chaincodes,
+    ...admins.map((admin) => joinPeer(admin, blocks.genesis)),
+    ...admins
+      .filter(({ member }) => member.organisation.orderer !== undefined)
+      .map((admin) => joinOrderer(admin, topology.channel, blocks.forOrderers)),
+  ]);
   // An organisation by itself knows the others by the profile that came with the bundle it accepted.
   const profile =
     state.members === undefined

@@ -56,7 +56,7 @@ describe('A topology file', () => {
     ]);
     expect(topology.ordering).to.deep.equal({
       consensus: 'bft',
-      blockIntervalMs: 200,
+      blockIntervalMs: 150,
       batchTimeoutMs: 5,
       maxMessageCount: 500,
       preferredMaxBytes: 2_097_152,
