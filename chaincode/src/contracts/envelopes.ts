@@ -27,8 +27,10 @@ export async function recordEnvelopes(
   task: Task,
   values: readonly unknown[],
 ): Promise<ItemResult[]> {
-  const terms = await termsOf(ctx, round, task);
-  const items = await Promise.all(values.map((value, index) => readItem(ctx, round, value, index)));
+  const [terms, items] = await Promise.all([
+    termsOf(ctx, round, task),
+    Promise.all(values.map((value, index) => readItem(ctx, round, value, index))),
+  ]);
   const accepted = new Set<string>();
   const updates: UpdateRecord[] = [];
   const results = items.map(({ id, read, facts }) =>

@@ -21,6 +21,7 @@ import {
   type BatchResult,
   type LedgerEvent,
   type RoundRecord,
+  type Task,
   type TaskRecord,
 } from '../api';
 import { encodeResult, parseArgument } from '../codec';
@@ -78,9 +79,11 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async OpenRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(openRound, argument);
-    const { task } = await ctx.learning.task(input.taskId);
-    const current = await ctx.learning.findRound(input.taskId, input.round);
-    const previous = input.round > 1 ? await ctx.learning.findRound(input.taskId, input.round - 1) : undefined;
+    const [{ task }, current, previous] = await Promise.all([
+      ctx.learning.task(input.taskId),
+      ctx.learning.findRound(input.taskId, input.round),
+      input.round > 1 ? ctx.learning.findRound(input.taskId, input.round - 1) : undefined,
+    ]);
     const facts = { callerMspId: ctx.caller.mspId, nowMs: ctx.state.nowMs };
     const next = rounds.openRound(task, input, current, previous, facts);
     return this.#save(ctx, 'RoundOpened', current, next);
@@ -90,8 +93,7 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async RecordUpdates(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(recordUpdates, argument, 'envelopes');
-    const { task } = await ctx.learning.task(input.taskId);
-    const round = await ctx.learning.round(input.taskId, input.round);
+    const { task, round } = await taskAndRound(ctx, input);
     checkAccepting(round, input, ctx.state.nowMs);
     const results = await recordEnvelopes(ctx, round, task, input.envelopes);
     const { txId } = ctx.state;
@@ -105,8 +107,7 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async RecordUpdate(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(recordUpdate, argument);
-    const { task } = await ctx.learning.task(input.taskId);
-    const round = await ctx.learning.round(input.taskId, input.round);
+    const { task, round } = await taskAndRound(ctx, input);
     checkAccepting(round, input, ctx.state.nowMs);
     if (ctx.caller.enrollmentId !== input.envelope.vehicleId) {
       throw new ContractError('ACCESS_DENIED', 'a vehicle records its own updates only');
@@ -121,8 +122,7 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async CloseRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(closeRound, argument);
-    const { task } = await ctx.learning.task(input.taskId);
-    const round = await ctx.learning.round(input.taskId, input.round);
+    const { task, round } = await taskAndRound(ctx, input);
     const next = rounds.closeRound(round, task, input, await this.#transitionFacts(ctx));
     return this.#save(ctx, 'RoundClosed', round, next);
   }
@@ -130,8 +130,7 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async AbortRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(abortRound, argument);
-    const { task } = await ctx.learning.task(input.taskId);
-    const round = await ctx.learning.round(input.taskId, input.round);
+    const { task, round } = await taskAndRound(ctx, input);
     const next = rounds.abortRound(round, task, input, await this.#transitionFacts(ctx));
     return this.#save(ctx, 'RoundAborted', round, next);
   }
@@ -142,8 +141,7 @@ export class LearningContract extends ConsortiumContract {
     const input = parseArgument(finaliseRound, argument);
     const { proposal } = input;
     const { taskId, attempt } = proposal;
-    const { task } = await ctx.learning.task(taskId);
-    const round = await ctx.learning.round(taskId, proposal.round);
+    const { task, round } = await taskAndRound(ctx, proposal);
     if (finalising.isFinalisedWith(round, proposal)) {
       return encodeResult(round);
     }
@@ -233,4 +231,16 @@ export class LearningContract extends ConsortiumContract {
     const { taskId, attempt } = round;
     ctx.state.emit({ type: 'UpdatesRecorded', taskId, round: round.round, attempt, ...counts });
   }
+}
+
+/** Read together: records that are read without waiting for each other cost one message to the peer. */
+async function taskAndRound(
+  ctx: LedgerContext,
+  ref: { readonly taskId: string; readonly round: number },
+): Promise<{ task: Task; round: RoundRecord }> {
+  const [{ task }, round] = await Promise.all([
+    ctx.learning.task(ref.taskId),
+    ctx.learning.round(ref.taskId, ref.round),
+  ]);
+  return { task, round };
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ChaincodeStub, Iterators } from 'fabric-shim-api';
 import { canonicalJson, ContractError, type HistoryEntry, type LedgerEvent, type Page } from '../api';
+import { BatchedStub, type StateWrite } from './batched-stub';
+import { Collected } from './collected';
 import { compositeKey, type Key, type Prefix } from './keys';
 import { upgraded } from './migrations';
 import type { StoredRecord } from './records';
@@ -12,14 +14,20 @@ interface PageOfState {
 
 /**
  * Typed records over a ChaincodeStub, for one transaction. A record is read from the peer at most once; as on Fabric,
- * a read never sees what the same transaction wrote.
+ * a read never sees what the same transaction wrote. Records that are asked for, or written, without waiting for each
+ * other travel in one message.
  */
 export class LedgerState {
   readonly #stub: ChaincodeStub;
   readonly #reads = new Map<string, Promise<StoredRecord | undefined>>();
+  readonly #toRead: Collected<string, Uint8Array>;
+  readonly #toWrite: Collected<StateWrite, undefined>;
 
   constructor(stub: ChaincodeStub) {
     this.#stub = stub;
+    const batched = new BatchedStub(stub);
+    this.#toRead = new Collected((keys) => batched.read(keys));
+    this.#toWrite = new Collected((writes) => batched.write(writes));
   }
 
   get txId(): string {
@@ -35,7 +43,7 @@ export class LedgerState {
     const name = compositeKey(this.#stub, address);
     let read = this.#reads.get(name);
     if (read === undefined) {
-      read = this.#stub.getState(name).then((bytes) => (bytes.length === 0 ? undefined : decode(bytes, address)));
+      read = this.#toRead.add(name).then((bytes) => (bytes.length === 0 ? undefined : decode(bytes, address)));
       this.#reads.set(name, read);
     }
     return (await read) as T | undefined;
@@ -46,11 +54,11 @@ export class LedgerState {
   }
 
   async put<T extends StoredRecord>(address: Key<T>, record: T): Promise<void> {
-    await this.#stub.putState(compositeKey(this.#stub, address), Buffer.from(canonicalJson(record)));
+    await this.#toWrite.add({ key: compositeKey(this.#stub, address), value: Buffer.from(canonicalJson(record)) });
   }
 
   async delete(address: Key<StoredRecord>): Promise<void> {
-    await this.#stub.deleteState(compositeKey(this.#stub, address));
+    await this.#toWrite.add({ key: compositeKey(this.#stub, address), value: undefined });
   }
 
   /** All records under a prefix, in key order; a range read, checked for phantoms when the transaction commits. */

@@ -4,6 +4,7 @@ import type { Page } from '../simulation/queries.js';
 import type { TransactionSimulator } from '../simulation/simulator.js';
 
 const MESSAGE = peer.ChaincodeMessage.Type;
+const WRITE = peer.WriteRecord.Type;
 
 type Answer = Uint8Array | undefined;
 type Handler = (payload: Uint8Array, simulator: TransactionSimulator) => Answer | Promise<Answer>;
@@ -22,6 +23,20 @@ const HANDLERS: Readonly<Record<number, Handler>> = {
   [MESSAGE.DEL_STATE]: (payload, simulator) => {
     const request = peer.DelState.deserializeBinary(payload);
     simulator.deleteState(request.getCollection(), request.getKey());
+    return undefined;
+  },
+  [MESSAGE.GET_STATE_MULTIPLE]: (payload, simulator) => {
+    const request = peer.GetStateMultiple.deserializeBinary(payload);
+    const result = new peer.GetStateMultipleResult();
+    for (const key of request.getKeysList()) {
+      result.addValues(simulator.getState(request.getCollection(), key) ?? new Uint8Array());
+    }
+    return result.serializeBinary();
+  },
+  [MESSAGE.WRITE_BATCH_STATE]: (payload, simulator) => {
+    for (const record of peer.WriteBatchState.deserializeBinary(payload).getRecList()) {
+      writeRecord(record, simulator);
+    }
     return undefined;
   },
   [MESSAGE.GET_PRIVATE_DATA_HASH]: (payload, simulator) => {
@@ -92,6 +107,29 @@ export async function handleStateRequest(
     throw new Error(`chaincode message type ${String(message.getType())} is not supported by the embedded network`);
   }
   return handler(message.getPayload_asU8(), simulator);
+}
+
+/** One record of a batch of writes. */
+function writeRecord(record: peer.WriteRecord, simulator: TransactionSimulator): void {
+  const [collection, key] = [record.getCollection(), record.getKey()];
+  switch (record.getType()) {
+    case WRITE.PUT_STATE:
+      simulator.putState(collection, key, record.getValue_asU8());
+      return;
+    case WRITE.DEL_STATE:
+      simulator.deleteState(collection, key);
+      return;
+    case WRITE.PURGE_PRIVATE_DATA:
+      simulator.purgePrivateData(collection, key);
+      return;
+    case WRITE.PUT_STATE_METADATA: {
+      const metadata = record.getMetadata() ?? new peer.StateMetadata();
+      simulator.putMetadata(collection, key, new Map([[metadata.getMetakey(), metadata.getValue_asU8()]]));
+      return;
+    }
+    default:
+      throw new Error('unknown operation type');
+  }
 }
 
 function pageOf(metadata: Uint8Array): Page | undefined {
