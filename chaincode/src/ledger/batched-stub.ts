@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type * as shimProtos from '@hyperledger/fabric-protos';
 import type { ChaincodeStub } from 'fabric-shim-api';
 // By its own path: the package's index loads every message of Fabric.
-import peer = require('@hyperledger/fabric-protos/lib/peer/chaincode_shim_pb');
+import * as peer from '@hyperledger/fabric-protos/lib/peer/chaincode_shim_pb';
 
 /** One write of public state; no value deletes the key. */
 export interface StateWrite {
