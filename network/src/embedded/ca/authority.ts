@@ -139,9 +139,10 @@ export class CertificateAuthority {
     return new CertificateAuthority(certificate, key, keyId.toLowerCase());
   }
 
-  /** Issues a certificate that ends no later than the CA's own. */
+  /** Issues a certificate that begins no earlier and ends no later than the CA's own: peers refuse any other. */
   async issue(leaf: LeafCertificate): Promise<IssuedCertificate> {
     const now = Date.now();
+    const start = Math.max(now - BACKDATE_MS, this.#certificate.notBefore.getTime());
     const notAfter = wholeSeconds(Math.min(now + leaf.validityMs, this.notAfterMs));
     const publicKey = new x509.PublicKey(leaf.publicKeySpki);
     const usages =
@@ -161,7 +162,7 @@ export class CertificateAuthority {
         ['CN', leaf.commonName],
       ]),
       issuer: this.#certificate.subjectName,
-      notBefore: wholeSeconds(Math.min(now - BACKDATE_MS, notAfter.getTime())),
+      notBefore: wholeSeconds(Math.min(start, notAfter.getTime())),
       notAfter,
       signingKey: this.#key,
       publicKey,
