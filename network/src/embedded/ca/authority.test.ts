@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { webcrypto, X509Certificate } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import { x509 } from '../msp/x509.js';
 import { expect } from 'chai';
 import { CertificateAuthority, newKeyPair } from './authority.js';
 
