@@ -8,6 +8,12 @@ const CARDEKHO = join('cardekho', 'CAR DETAILS FROM CAR DEKHO.csv');
 const MISSING = 'the CarDekho file is not there (SEV_DATA_FOLDER names its folder)';
 const FLOWER = 'Flower 1.41 with Ray, same work';
 
+/** A round on the embedded network, whose blocks take no time to speak of. */
+const ROUND_MS = 500;
+const COMMITS = 4;
+/** Submit to commit of a lone transaction on Fabric, at the default block interval. */
+const FABRIC_COMMIT_MS = 165;
+
 /** 20 vehicles, 10 rounds, IID: accuracy and speed of the main job. */
 export const fleetRun: Benchmark = {
   name: 'fleet',
@@ -20,12 +26,13 @@ export const fleetRun: Benchmark = {
     const report = await runRounds(context, ['--data', data, '--vehicles', '20', '--rounds', '10', '--split', 'iid']);
     const wall = (performance.now() - started) / 1000;
     const ledger = report.rounds.map((round) => round.ms.ledger);
+    const roundTarget = report.network.kind === 'fabric' ? ROUND_MS + COMMITS * FABRIC_COMMIT_MS : ROUND_MS;
     return [
       higher('price-iid-20-r2', lastRound(report).r2, 'R²', 0.8, 'round 10, fold 0; Flower .812'),
       higher('price-iid-20-alone-r2', report.baselines.alone.r2, 'R²', null, 'mean of vehicles training alone'),
       higher('price-iid-20-central-r2', report.baselines.central.r2, 'R²', null, 'pooled data'),
       lower('run-wall', rounded(wall, 2), 's', 47.6, `enrolment, rounds, baselines, audit; ${FLOWER}`),
-      lower('round-median', median(report.rounds.map((round) => round.ms.total)), 'ms', 500, `${FLOWER}: 1200`),
+      lower('round-median', median(report.rounds.map((round) => round.ms.total)), 'ms', roundTarget, `${FLOWER}: 1200`),
       lower('round-ledger-median', median(ledger), 'ms', null, 'of which waiting for the ledger'),
       lower('round-commits', Math.max(...report.rounds.map((round) => round.commits)), 'commits', 4, 'sequential'),
       lower('upload-per-vehicle', lastRound(report).uploadBytesPerVehicle, 'B', 45_000, 'Flower: 44676'),
