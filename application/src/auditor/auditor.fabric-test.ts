@@ -29,7 +29,7 @@ describe('on real Fabric, client and audit', function () {
     process.env['SEV_TEST_NETWORK'] = 'fabric';
     const { exampleRun } = await import('../testing/run.js');
     run = await exampleRun();
-    expect(run.network.profile.network).to.include({ kind: 'fabric', trust: 'consortium' });
+    expect(run.network.profile.network).to.include({ kind: 'fabric', trust: 'single-operator' });
     regulator = await run.network.session('regulator', 'auditor');
   });
   after(async () => {

@@ -25,7 +25,8 @@ describe('sev round run', function () {
     ]);
     expect(new Set(report.rounds.map((round) => round.modelHash)).size).to.equal(2);
     expect(report.rounds.at(-1)!.r2).to.be.greaterThan(report.baselines.alone.r2 - 0.2);
-    expect(report.network).to.deep.include({ kind: 'embedded', trust: 'single-operator' });
+    const { kind } = run.network.profile.network;
+    expect(report.network).to.deep.include({ kind, trust: 'single-operator' });
     expect(report.aggregation).to.equal('plain');
   });
 

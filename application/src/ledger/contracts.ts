@@ -13,6 +13,7 @@ import type {
   OpenRound,
   Page,
   ProposalRecord,
+  ProposalView,
   Propose,
   RecoverKey,
   RecordUpdate,
@@ -76,7 +77,7 @@ export function governance(session: Session) {
     withdraw: (proposalId: string) => submit<ProposalRecord>('Withdraw', { proposalId }),
     execute: (proposalId: string) => submit<ProposalRecord>('Execute', { proposalId }),
     consortium: () => evaluate<ConsortiumRecord>('GetConsortium', {}),
-    proposal: (proposalId: string) => evaluate<ProposalRecord>('GetProposal', { proposalId }),
+    proposal: (proposalId: string) => evaluate<ProposalView>('GetProposal', { proposalId }),
     proposals: () =>
       pages((bookmark) => evaluate<Page<ProposalRecord>>('ListProposals', { pageSize: PAGE_SIZE, bookmark })),
   };

@@ -30,6 +30,11 @@ describe('ledger session', function () {
       await governance(operator).vote({ proposalId: result.proposalId, approve: true });
       operator.close();
     }
+    // The session's own peer may lag behind the ones that the others voted through.
+    await eventually(async () => {
+      const { votes } = await governance(session).proposal(result.proposalId);
+      return votes.length === 3;
+    });
     return governance(session).execute(result.proposalId);
   };
 

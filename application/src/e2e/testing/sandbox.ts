@@ -162,9 +162,14 @@ export class Sandbox {
     await this.json(['network', 'up']);
   }
 
+  /** The kind of network that the tests run on, which is the name of its folder in the network's home. */
+  get networkKind(): string {
+    return this.env['NETWORK'] ?? 'embedded';
+  }
+
   /** Kills the network's background process as a power cut would. */
   async killNetwork(): Promise<void> {
-    const { pid } = JSON.parse(await readFile(join(this.networkHome, 'embedded', 'process.json'), 'utf8')) as {
+    const { pid } = JSON.parse(await readFile(join(this.networkHome, this.networkKind, 'process.json'), 'utf8')) as {
       pid: number;
     };
     await kill(pid);
