@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import { SecureError } from '../errors.js';
+import { checkShapes, exceedsRange, type WeightInput, type WeightReason, type WeightRule } from './rule.js';
+
+/**
+ * An honest norm of C is estimated higher than 1.25 C with probability P(χ²₈ > 12.5) = .13 at K = 8, and then loses a
+ * little weight; a norm of 3 C is estimated lower with probability P(χ²₈ < 1.39) = .006.
+ */
+const TOLERANCE = 1.25;
+
+/**
+ * From this class weight on an honest vehicle never drops to weight 0: it would take an estimate above 4 C, which has
+ * probability P(χ²₈ > 128) < 10^−23 at K = 8.
+ */
+export const LEAST_SCALABLE_WEIGHT = 4;
+
+/**
+ * Bounds what a vehicle adds to the sum without trusting its own clipping. E⟨u, v⟩² = ‖u‖² / 2, so
+ *
+ *   N = √2 · √(Σ_k ⟨u, v_k⟩² / K) / 2^f     estimates ‖u‖ (Johnson-Lindenstrauss)
+ *   weight = a                              where N ≤ 1.25 C
+ *   weight = ⌊a · C / N⌋                    above, NORM_SCALED; NORM_EXCEEDED where that is 0
+ *   weight = 0                              out of range, RANGE_EXCEEDED
+ *
+ * Class weights should be {@link LEAST_SCALABLE_WEIGHT} or more, or whole numbers scale too coarsely.
+ */
+export const normScaling: WeightRule = {
+  name: 'norm-scaling',
+  weigh(input) {
+    checkShapes(input);
+    if (input.vectorNorms.length === 0) {
+      throw new SecureError('SECURE_OPTION_INVALID', 'norm scaling needs projections: open at least one a vehicle');
+    }
+    const scaled = input.projections.map((values, vehicle) => scale(values, input.classWeights[vehicle] ?? 0, input));
+    return { weights: scaled.map(({ weight }) => weight), reasons: scaled.map(({ reason }) => reason) };
+  },
+};
+
+function scale(
+  projections: Int32Array,
+  classWeight: number,
+  input: WeightInput,
+): { weight: number; reason: WeightReason | undefined } {
+  if (exceedsRange(projections, input)) {
+    return { weight: 0, reason: 'RANGE_EXCEEDED' };
+  }
+  const { clip, fractionBits } = input.format;
+  const norm = estimateNorm(projections) / 2 ** fractionBits;
+  if (norm <= TOLERANCE * clip) {
+    return { weight: classWeight, reason: undefined };
+  }
+  const weight = Math.floor((classWeight * clip) / norm);
+  return { weight, reason: weight === 0 ? 'NORM_EXCEEDED' : 'NORM_SCALED' };
+}
+
+/** √2 · √(mean of squares), in units of 2^−f. */
+function estimateNorm(projections: Int32Array): number {
+  const squares = projections.reduce((sum, value) => sum + value * value, 0);
+  return Math.sqrt((2 * squares) / projections.length);
+}
