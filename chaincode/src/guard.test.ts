@@ -21,6 +21,12 @@ const SUBMITTED: Readonly<Record<string, readonly Role[]>> = {
   'learning:RecordUpdates': ['coordinator'],
   'learning:RecordUpdate': ['vehicle'],
   'learning:CloseRound': ['coordinator'],
+  'learning:ShowReceipts': ['coordinator', 'vehicle'],
+  'learning:FixCohort': ['coordinator'],
+  'learning:ScoreRound': ['coordinator'],
+  'learning:CommitSums': ['coordinator'],
+  'learning:OpenDispute': ['coordinator'],
+  'learning:SettleDispute': ['coordinator', 'attester'],
   'learning:AbortRound': ['coordinator'],
   'learning:FinaliseRound': ['coordinator'],
 };

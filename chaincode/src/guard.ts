@@ -3,7 +3,15 @@ import { ContractError, type Role } from './api';
 import type { Caller } from './caller';
 import type { GovernanceRepository } from './ledger/governance';
 
-const READERS: readonly Role[] = ['operator', 'registrar', 'coordinator', 'attester', 'vehicle', 'auditor'];
+const READERS: readonly Role[] = [
+  'operator',
+  'registrar',
+  'coordinator',
+  'attester',
+  'aggregator',
+  'vehicle',
+  'auditor',
+];
 
 /** Which roles may run which transaction. What is not listed is denied. */
 export const PERMISSIONS: ReadonlyMap<string, readonly Role[]> = new Map<string, readonly Role[]>([
@@ -30,6 +38,12 @@ export const PERMISSIONS: ReadonlyMap<string, readonly Role[]> = new Map<string,
   ['learning:RecordUpdates', ['coordinator']],
   ['learning:RecordUpdate', ['vehicle']],
   ['learning:CloseRound', ['coordinator']],
+  ['learning:ShowReceipts', ['coordinator', 'vehicle']],
+  ['learning:FixCohort', ['coordinator']],
+  ['learning:ScoreRound', ['coordinator']],
+  ['learning:CommitSums', ['coordinator']],
+  ['learning:OpenDispute', ['coordinator']],
+  ['learning:SettleDispute', ['coordinator', 'attester']],
   ['learning:AbortRound', ['coordinator']],
   ['learning:FinaliseRound', ['coordinator']],
   ['learning:GetTask', READERS],
@@ -39,6 +53,9 @@ export const PERMISSIONS: ReadonlyMap<string, readonly Role[]> = new Map<string,
   ['learning:RoundHistory', READERS],
   ['learning:ListUpdates', READERS],
   ['learning:VehicleUpdates', READERS],
+  ['learning:ListReceipts', READERS],
+  ['learning:GetCohort', READERS],
+  ['learning:GetScores', READERS],
   ['learning:GetModel', READERS],
 ]);
 

@@ -9,7 +9,8 @@ import {
   type UpdateRecord,
 } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
-import { learning } from '../ledger/contracts.js';
+import type { CohortRequest, ScoresRequest } from '../coordinator/statements.js';
+import { governance, learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { ObjectCache } from '../services/object-cache.js';
@@ -23,6 +24,7 @@ import {
   type LearningContract,
   type ServiceSession,
 } from '../services/rounds.js';
+import { computeSecureOutcome } from '../services/secure-outcome.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -37,6 +39,7 @@ import {
   type OpenAttempt,
   type Refusal,
 } from './decisions.js';
+import { refuseCohort, refuseScores, type SecureView } from './secure-decisions.js';
 
 export interface AttesterOptions {
   readonly session: ServiceSession;
@@ -46,6 +49,8 @@ export interface AttesterOptions {
   readonly cacheBytes?: number;
   readonly log: ServiceLog;
 }
+
+type ClosedRound = Parameters<typeof computeOutcome>[1];
 
 /** Attempts whose opening is remembered. */
 const REMEMBERED_ATTEMPTS = 1_000;
@@ -93,8 +98,39 @@ export class Attester {
     if (round?.state === 'open') {
       insist(refuseClose(this.#openAttempt(ref, task, updates)));
     }
-    this.#prefetch(updates);
+    if (task.secure === undefined) {
+      this.#prefetch(updates);
+    }
     return this.#options.signer.close(ref);
+  }
+
+  /**
+   * Agrees to a cohort that leaves vehicles or aggregators out.
+   *
+   * @throws SevError with the code of the {@link Refusal}; LedgerError.
+   */
+  async cohort(request: CohortRequest): Promise<SignedBy> {
+    const { ref } = request;
+    const view = await this.#secureView(ref, ['closed']);
+    const [updates, receipts] = await Promise.all([
+      updatesOf(this.#learning, ref),
+      collect(this.#learning.receipts(ref)),
+    ]);
+    insist(refuseCohort(view, request, updates, receipts, Date.now()));
+    return this.#options.signer.cohort(ref, request);
+  }
+
+  /**
+   * Attests weights that it has computed itself from what aggregators signed.
+   *
+   * @throws SevError ATTESTATION_REFUSED naming what differs, ROUND_STATE, ROUND_STALE; LedgerError.
+   */
+  async scores(request: ScoresRequest): Promise<SignedBy> {
+    const ref = attemptOf(request.scores);
+    const view = await this.#secureView(ref, ['cohort']);
+    const { members } = await this.#learning.cohort(ref);
+    insist(refuseScores(view, request, members));
+    return this.#options.signer.scores(request.scores);
   }
 
   /**
@@ -104,9 +140,15 @@ export class Attester {
    */
   async abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
     const { round, updates, task } = await this.#read(ref);
-    insist(refuseState(ref, round, ['open', 'closed']));
+    const later = task.secure === undefined ? [] : (['cohort', 'scored', 'aggregated'] as const);
+    insist(refuseState(ref, round, ['open', 'closed', ...later]));
     switch (reason) {
       case 'COHORT_TOO_SMALL':
+        if (task.secure !== undefined && round?.state !== 'open') {
+          // Only the aggregators know what they hold; when nothing has come of it in the time of a round, it is over.
+          insist(refuseNoMajority(task, round, Date.now()));
+          break;
+        }
         insist(
           round?.state === 'closed'
             ? refuseAbortClosed(task, await this.#compute(task, round, updates))
@@ -114,6 +156,10 @@ export class Attester {
         );
         break;
       case 'NO_MAJORITY':
+      case 'COHORT_TOO_CLOSE':
+      case 'COHORT_TOO_LARGE':
+      case 'AGGREGATORS_MISSING':
+      case 'DISPUTE_UNSETTLED':
         insist(refuseNoMajority(task, round, Date.now()));
         break;
       case 'OPERATOR':
@@ -132,9 +178,13 @@ export class Attester {
     if (ahead === undefined || refuseProposal(proposal, ahead) !== undefined) {
       // Not computed, or the store held something else then.
       const { round, updates, task } = await this.#read(proposal);
-      insist(refuseState(proposal, round, ['closed']));
+      insist(refuseState(proposal, round, [task.secure === undefined ? 'closed' : 'aggregated']));
       if (round !== undefined) {
-        insist(refuseProposal(proposal, await this.#compute(task, round, updates)));
+        const outcome =
+          task.secure === undefined
+            ? this.#compute(task, round, updates)
+            : computeSecureOutcome(task, round, this.#learning, (hash) => this.#objects.get(hash));
+        insist(refuseProposal(proposal, await outcome));
       }
     }
     await this.#insistOnModel(proposal.modelHash);
@@ -154,6 +204,19 @@ export class Attester {
     return { round, updates, task };
   }
 
+  async #secureView(ref: AttemptRef, states: readonly RoundRecord['state'][]): Promise<SecureView> {
+    const [round, task, consortium] = await Promise.all([
+      roundIfAny(this.#learning, ref),
+      this.#task(ref.taskId),
+      governance(this.#options.session).consortium(),
+    ]);
+    insist(refuseState(ref, round, states));
+    if (round?.secure === undefined) {
+      throw new SevError('MODE_NOT_SECURE', `task ${ref.taskId} runs in mode ${task.privacy}`);
+    }
+    return { round, task, consortium, secure: round.secure };
+  }
+
   #task(taskId: string): Promise<Task> {
     const known = this.#tasks.get(taskId);
     if (known !== undefined) {
@@ -169,11 +232,7 @@ export class Attester {
     return { task, recorded: updates.length, openForMs: performance.now() - this.#seeOpen(ref) };
   }
 
-  #compute(
-    task: Task,
-    round: Parameters<typeof computeOutcome>[1],
-    updates: readonly UpdateRecord[],
-  ): Promise<RoundOutcome> {
+  #compute(task: Task, round: ClosedRound, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {
     return computeOutcome(task, round, updates, (hash) => this.#objects.get(hash));
   }
 
@@ -213,6 +272,9 @@ export class Attester {
   async #computeAhead(event: RoundEvent & { readonly type: 'RoundClosed' }): Promise<RoundOutcome | undefined> {
     try {
       const [updates, task] = await Promise.all([updatesOf(this.#learning, event), this.#task(event.taskId)]);
+      if (task.secure !== undefined) {
+        return undefined; // What the aggregators will open is not there yet.
+      }
       return await this.#compute(task, { ...attemptOf(event), baseModelHash: event.modelHash }, updates);
     } catch (error) {
       this.#options.log.debug(failureFields(error), 'computing a round ahead of the request failed');

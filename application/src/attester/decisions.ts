@@ -73,10 +73,11 @@ export function refuseAbortClosed(task: Task, outcome: RoundOutcome): Refusal | 
 
 /** A closed round may be given up for want of a majority when as long as a round takes has gone by without one. */
 export function refuseNoMajority(task: Task, round: RoundRecord | undefined, nowMs: number): Refusal | undefined {
-  if (round?.state !== 'closed' || round.closedAtMs === undefined) {
+  const since = round?.stateSinceMs ?? round?.closedAtMs;
+  if (round === undefined || round.state === 'open' || since === undefined) {
     return { code: 'REASON_NOT_CONFIRMED', detail: 'the round is not closed, and no majority was asked for yet' };
   }
-  const left = round.closedAtMs + task.deadlines.roundMs - nowMs;
+  const left = since + task.deadlines.roundMs - nowMs;
   return left <= 0
     ? undefined
     : { code: 'REASON_NOT_CONFIRMED', detail: `attesters have ${String(left)} ms left to attest the model` };

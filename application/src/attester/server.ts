@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { abortReason, attemptNumber, identifier, proposal, roundNumber } from '@sev/chaincode/api';
+import { cohortRequest, scoresRequest } from './secure-requests.js';
 import { z } from 'zod';
 import { SevError } from '../errors.js';
 import { startHttpServer, type HttpServer } from '../services/http-server.js';
 import type { ServiceLog } from '../services/log.js';
+import type { Arbiter } from '../arbiter/arbiter.js';
+import { keyRequest, openingRequest, verdictRequest } from '../arbiter/arbiter-requests.js';
 import type { Attester } from './attester.js';
 
 const ref = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
@@ -13,6 +16,8 @@ const attestRequest = z.strictObject({ proposal });
 
 export interface AttesterServerOptions {
   readonly attester: Attester;
+  /** Settles disputes where the organisation is no aggregator. */
+  readonly arbiter: Arbiter;
   readonly mspId: string;
   readonly host?: string;
   readonly port?: number;
@@ -22,13 +27,13 @@ export interface AttesterServerOptions {
 }
 
 /**
- * Serves `POST /statements/close|abort|attest` and `GET /healthz`. A signed statement is 200 `{mspId, signature}`,
+ * Serves `POST /statements/close|abort|attest|cohort|scores`, `POST /arbiter/key|opening|verdict` and `GET /healthz`. A signed statement is 200 `{mspId, signature}`,
  * a refusal 409 `{code, detail}`.
  *
  * @throws SevError PORT_IN_USE.
  */
 export function startAttesterServer(options: AttesterServerOptions): Promise<HttpServer> {
-  const { attester } = options;
+  const { attester, arbiter } = options;
   return startHttpServer({
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.port === undefined ? {} : { port: options.port }),
@@ -44,6 +49,11 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
       COHORT_REACHED: 409,
       REASON_NOT_CONFIRMED: 409,
       ATTESTATION_REFUSED: 409,
+      MODE_NOT_SECURE: 409,
+      OPENING_INVALID: 409,
+      DISPUTE_UNKNOWN: 409,
+      RELEASE_INVALID: 409,
+      PROJECTIONS_INVALID: 409,
       OBJECT_MISSING: 503,
       CONTENT_HASH_MISMATCH: 503,
     },
@@ -57,6 +67,23 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
       });
       app.post('/statements/attest', async (request, response) => {
         response.json(await attester.attest(parsed(attestRequest, request.body).proposal));
+      });
+      app.post('/statements/cohort', async (request, response) => {
+        response.json(await attester.cohort(parsed(cohortRequest, request.body)));
+      });
+      app.post('/statements/scores', async (request, response) => {
+        response.json(await attester.scores(parsed(scoresRequest, request.body)));
+      });
+      app.post('/arbiter/key', async (request, response) => {
+        response.json(await arbiter.prepare(parsed(keyRequest, request.body).ref));
+      });
+      app.post('/arbiter/opening', async (request, response) => {
+        const { ref: attempt, baseModelHash, opening } = parsed(openingRequest, request.body);
+        response.json(await arbiter.accept(attempt, baseModelHash, opening));
+      });
+      app.post('/arbiter/verdict', async (request, response) => {
+        const { nonces, ...content } = parsed(verdictRequest, request.body);
+        response.json(await arbiter.verdict({ ...content, ...(nonces === undefined ? {} : { nonces }) }));
       });
       app.get('/healthz', (_request, response) => {
         response.json({ ok: true, service: 'attester', mspId: options.mspId });

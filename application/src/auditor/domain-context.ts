@@ -42,6 +42,8 @@ export interface FinalisedRound {
   readonly task: Audited<'task'>['task'];
   readonly record: Audited<'round'>;
   readonly updates: readonly Audited<'update'>[];
+  /** Of a round in a secure mode. */
+  readonly scores?: Audited<'scores'>;
 }
 
 /** Everything that the replay of the domain's rules remembers. */
@@ -57,12 +59,25 @@ export interface DomainState {
   readonly rounds: Map<string, Audited<'round'>>;
   /** `task/round/attempt` → recorded updates by vehicleId */
   readonly updates: Map<string, Map<string, Audited<'update'>>>;
+  /** `task/round/attempt` → receipts that were shown */
+  readonly receipts: Map<string, Audited<'receipt'>[]>;
+  /** `task/round/attempt` → record */
+  readonly cohorts: Map<string, Audited<'cohort'>>;
+  readonly scores: Map<string, Audited<'scores'>>;
   /** `task/modelHash` → record */
   readonly models: Map<string, Audited<'model'>>;
   readonly finalised: FinalisedRound[];
   /** `task/round/attempt` → what it cost */
   readonly activity: Map<string, RoundActivity>;
   readonly counts: AuditCounts;
+}
+
+export function roundKey(ref: { readonly taskId: string; readonly round: number }): string {
+  return `${ref.taskId}/${String(ref.round)}`;
+}
+
+export function attemptKey(ref: { readonly taskId: string; readonly round: number; readonly attempt: number }): string {
+  return `${roundKey(ref)}/${String(ref.attempt)}`;
 }
 
 export function newDomainState(counts: AuditCounts): DomainState {
@@ -74,6 +89,9 @@ export function newDomainState(counts: AuditCounts): DomainState {
     tasks: new Map(),
     rounds: new Map(),
     updates: new Map(),
+    receipts: new Map(),
+    cohorts: new Map(),
+    scores: new Map(),
     models: new Map(),
     finalised: [],
     activity: new Map(),
@@ -133,4 +151,27 @@ export function requireMajority(
     const detail = `valid statements of ${found}; ${String(needed)} organisations are needed`;
     throw recordError(transaction, 'STATEMENTS_INSUFFICIENT', detail);
   }
+}
+
+/** @throws AuditError STATEMENT_SIGNATURE unless the member that a statement names signed it. */
+export function requireSigned(
+  state: DomainState,
+  transaction: DomainTransaction,
+  statement: Signable & { readonly mspId: string },
+  signature: string,
+): void {
+  if (!isSigned(state, transaction, statement, signature)) {
+    throw recordError(transaction, 'STATEMENT_SIGNATURE', `${statement.type} of ${statement.mspId}`);
+  }
+}
+
+/** Whether the member that a statement names signed it. */
+export function isSigned(
+  state: DomainState,
+  transaction: DomainTransaction,
+  statement: Signable & { readonly mspId: string },
+  signature: string,
+): boolean {
+  const signer = consortiumOf(state, transaction).organisations.find(({ mspId }) => mspId === statement.mspId);
+  return signer !== undefined && statementHolds(state, statement, signature, signer.signingKey);
 }

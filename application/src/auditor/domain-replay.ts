@@ -18,6 +18,7 @@ import {
 } from './learning-rules.js';
 import { readRecord, type Audited, type AuditedRecord } from './records.js';
 import { checkVehicleWrites } from './registry-rules.js';
+import { checkCohortWrites, checkReceiptWrites, checkScoresWrites } from './secure-records.js';
 
 /** A public write of a valid transaction with the value that it replaced. */
 export interface ReplacedValue {
@@ -64,6 +65,9 @@ export class DomainReplay {
     checkVehicleWrites(this.state, transaction, vehicles, voted);
     checkTaskWrites(this.state, transaction, ofType(writes, 'task'));
     checkUpdateWrites(this.state, transaction, updates);
+    checkReceiptWrites(this.state, transaction, ofType(writes, 'receipt'));
+    checkCohortWrites(this.state, transaction, ofType(writes, 'cohort'));
+    checkScoresWrites(this.state, transaction, ofType(writes, 'scores'));
     checkRoundWrites(this.state, transaction, ofType(writes, 'round'));
     checkModelWrites(this.state, transaction, ofType(writes, 'model'));
     const enrolled = vehicles.filter((write) => write.before === undefined).map((write) => write.record.vehicleId);
@@ -84,7 +88,11 @@ function checkMember({ consortium }: DomainState, transaction: DomainTransaction
 }
 
 const attemptRef = z.object({ taskId: z.string(), round: z.number(), attempt: z.number() });
-const attemptNamed = z.union([attemptRef, z.object({ proposal: attemptRef }).transform(({ proposal }) => proposal)]);
+const attemptNamed = z.union([
+  attemptRef,
+  z.object({ proposal: attemptRef }).transform(({ proposal }) => proposal),
+  z.object({ scores: attemptRef }).transform(({ scores }) => scores),
+]);
 
 function countActivity({ activity }: DomainState, { name, argument, blockNumber }: DomainTransaction): void {
   const named = name.startsWith('learning:') ? attemptNamed.safeParse(argument) : undefined;

@@ -155,7 +155,7 @@ export class GovernanceRules {
     if (change.kind === 'remove-organisation') {
       const { mspId } = change;
       const rounds = [...this.state.rounds.values()];
-      const round = rounds.find((r) => r.openedBy === mspId && (r.state === 'open' || r.state === 'closed'));
+      const round = rounds.find((r) => r.openedBy === mspId && r.state !== 'finalised' && r.state !== 'aborted');
       const others = [...this.#proposals.values()].filter((other) => other !== proposal);
       const open = others.find((other) => other.proposedBy === mspId && other.state === 'open');
       if (!isMember(mspId) || round !== undefined || open !== undefined) {

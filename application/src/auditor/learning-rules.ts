@@ -9,33 +9,31 @@ import {
   finaliseRound,
   parameterCount,
   proposalHash,
+  secureTermsProblem,
   task as taskSchema,
   type AbortStatement,
   type AttestationStatement,
   type CloseStatement,
+  type Proposal,
   type UpdateStatement,
 } from '@sev/chaincode/api';
 import {
+  attemptKey,
   consortiumOf,
   recordError,
   requireMajority,
+  roundKey,
   statementHolds,
   type DomainState,
   type DomainTransaction,
   type RecordWrite,
 } from './domain-context.js';
 import type { Audited } from './records.js';
+import { checkSecureOpening } from './secure-opening-rules.js';
+import { checkSecureEnd, checkSecureStep, SECURE_STEPS } from './secure-rules.js';
 
 type Round = Audited<'round'>;
 type Update = Audited<'update'>;
-
-export function roundKey(ref: { readonly taskId: string; readonly round: number }): string {
-  return `${ref.taskId}/${String(ref.round)}`;
-}
-
-export function attemptKey(ref: { readonly taskId: string; readonly round: number; readonly attempt: number }): string {
-  return `${roundKey(ref)}/${String(ref.attempt)}`;
-}
 
 /** A task is written once, as its creator asked for it. */
 export function checkTaskWrites(
@@ -54,6 +52,15 @@ export function checkTaskWrites(
     }
     if (parameterCount(task.model.layers) !== task.model.parameters) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} counts its parameters wrongly`);
+    }
+    const broken = secureTermsProblem(task);
+    if (broken !== undefined) {
+      throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId}: ${broken.path}: ${broken.problem}`);
+    }
+    const { organisations } = consortiumOf(state, transaction);
+    const stranger = task.secure?.aggregators.find((mspId) => !organisations.some((o) => o.mspId === mspId));
+    if (stranger !== undefined) {
+      throw recordError(transaction, 'RECORD_UNKNOWN', `aggregator ${stranger} of task ${task.taskId}`);
     }
     if (task.deadlines.graceMs > task.deadlines.roundMs) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} has a grace time beyond its deadline`);
@@ -160,7 +167,10 @@ export function checkBatchResults(
   }
 }
 
-/** Follows each round through its states: open → closed → finalised, or aborted and opened again. */
+/**
+ * Follows each round through its states: open → closed → finalised, in a secure mode open → closed → cohort → scored →
+ * aggregated → finalised; or aborted and opened again.
+ */
 export function checkRoundWrites(
   state: DomainState,
   transaction: DomainTransaction,
@@ -170,26 +180,46 @@ export function checkRoundWrites(
     checkKept(transaction, record, before);
     const sameAttempt = before?.attempt === record.attempt && before.baseModelHash === record.baseModelHash;
     const from = sameAttempt ? before.state : 'none';
-    switch (`${from} → ${record.state} by ${transaction.name}`) {
-      case 'none → open by learning:OpenRound':
-        checkOpened(state, transaction, record, before);
-        break;
-      case 'open → closed by learning:CloseRound':
-        checkClosed(state, transaction, record);
-        break;
-      case 'open → aborted by learning:AbortRound':
-      case 'closed → aborted by learning:AbortRound':
-        checkAborted(state, transaction, record, before ?? record);
-        break;
-      case 'closed → finalised by learning:FinaliseRound':
-        checkFinalised(state, transaction, record);
-        break;
-      default: {
-        const step = `from ${before?.state ?? 'nothing'} to ${record.state} by ${transaction.name}`;
-        throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} went ${step}`);
-      }
-    }
+    checkStep(state, transaction, { record, before, from });
     state.rounds.set(roundKey(record), record);
+  }
+}
+
+type Step = (state: DomainState, transaction: DomainTransaction, record: Round, before: Round) => void;
+
+/** Steps that either mode takes; an attempt that aborts may do so from every state but the final ones. */
+const STEPS: Readonly<Record<string, Step>> = {
+  'open → closed by learning:CloseRound': checkClosed,
+  ...Object.fromEntries(
+    ['open', 'closed', 'cohort', 'scored', 'aggregated'].map((from) => [
+      `${from} → aborted by learning:AbortRound`,
+      checkAborted,
+    ]),
+  ),
+};
+
+const LAST_STEP = {
+  plain: 'closed → finalised by learning:FinaliseRound',
+  secure: 'aggregated → finalised by learning:FinaliseRound',
+};
+
+function checkStep(
+  state: DomainState,
+  transaction: DomainTransaction,
+  { record, before, from }: RecordWrite<Round> & { readonly from: string },
+): void {
+  const taken = `${from} → ${record.state} by ${transaction.name}`;
+  if (taken === 'none → open by learning:OpenRound') {
+    checkOpened(state, transaction, record, before);
+    return;
+  }
+  const mode = record.privacy === 'plain' ? 'plain' : 'secure';
+  const step = taken === LAST_STEP[mode] ? checkFinalised : STEPS[taken];
+  if (before !== undefined && step !== undefined) {
+    step(state, transaction, record, before);
+  } else if (before === undefined || !checkSecureStep(taken, { state, transaction, record, before })) {
+    const how = `from ${before?.state ?? 'nothing'} to ${record.state} by ${transaction.name}`;
+    throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} went ${how}`);
   }
 }
 
@@ -203,8 +233,14 @@ function checkKept(transaction: DomainTransaction, record: Round, before: Round 
   if (opening(before) !== opening(record)) {
     throw recordError(transaction, 'RECORD_OVERWRITTEN', `round ${attemptKey(record)} changed how it was opened`);
   }
-  if (before.state === 'closed' && before.closedAtMs !== record.closedAtMs) {
+  if (before.closedAtMs !== undefined && before.closedAtMs !== record.closedAtMs) {
     throw recordError(transaction, 'RECORD_OVERWRITTEN', `round ${attemptKey(record)} changed when it was closed`);
+  }
+  const isSecureStep = SECURE_STEPS.has(transaction.name);
+  const progress = ({ secure, stateSinceMs }: Round): string => canonicalJson([secure ?? null, stateSinceMs ?? null]);
+  if (!isSecureStep && progress(before) !== progress(record)) {
+    const detail = `round ${attemptKey(record)} changed what its secure steps came to`;
+    throw recordError(transaction, 'RECORD_OVERWRITTEN', detail);
   }
 }
 
@@ -239,6 +275,7 @@ function checkOpened(
     throw recordError(transaction, 'RECORD_MALFORMED', `round ${attemptKey(record)} is not what its task asks for`);
   }
   const previous = state.rounds.get(roundKey({ taskId: record.taskId, round: record.round - 1 }));
+  checkSecureOpening({ state, transaction, record, before, previous, task });
   const base = record.round === 1 ? task.model.initialModelHash : modelOf(previous);
   if (base !== record.baseModelHash) {
     const expected = base ?? 'not finalised';
@@ -288,7 +325,7 @@ function checkAborted(state: DomainState, transaction: DomainTransaction, record
   }
 }
 
-function checkFinalised(state: DomainState, transaction: DomainTransaction, record: Round): void {
+function checkFinalised(state: DomainState, transaction: DomainTransaction, record: Round, before: Round): void {
   const asked = finaliseRound.parse(transaction.argument);
   const { proposal, attestations } = record;
   const { taskId, round, attempt } = record;
@@ -302,19 +339,11 @@ function checkFinalised(state: DomainState, transaction: DomainTransaction, reco
   ) {
     throw recordError(transaction, 'RECORD_MALFORMED', `${where}: the record is not what was proposed`);
   }
-  const updates = [...recordedUpdates(state, record).values()];
-  const recorded = new Set(updates.map((u) => u.vehicleId));
-  if (
-    proposal.cohortHash !== cohortHash(updates) ||
-    proposal.cohortSize !== updates.length ||
-    proposal.excluded.some((e) => !recorded.has(e.vehicleId))
-  ) {
-    throw recordError(transaction, 'COHORT_MISMATCH', `${where} has ${String(updates.length)} recorded updates`);
-  }
   const task = taskOf(state, transaction, taskId);
-  const entered = updates.length - proposal.excluded.length;
-  if (entered < task.cohort.minimum) {
-    throw recordError(transaction, 'COHORT_MISMATCH', `${where}: ${String(entered)} updates are below the minimum`);
+  const updates = [...recordedUpdates(state, record).values()];
+  const scores = before.secure && checkSecureEnd({ state, transaction, record, before });
+  if (scores === undefined) {
+    checkCovered(transaction, task, proposal, updates);
   }
   const hash = proposalHash(proposal);
   requireMajority(state, transaction, attestations, (mspId): AttestationStatement => ({
@@ -326,8 +355,30 @@ function checkFinalised(state: DomainState, transaction: DomainTransaction, reco
     proposalHash: hash,
     mspId,
   }));
-  state.finalised.push({ task, record, updates });
+  state.finalised.push({ task, record, updates, ...(scores === undefined ? {} : { scores }) });
   state.counts.rounds += 1;
+}
+
+/** In plain mode a proposal covers all recorded updates. */
+function checkCovered(
+  transaction: DomainTransaction,
+  task: Audited<'task'>['task'],
+  proposal: Proposal,
+  updates: readonly Update[],
+): void {
+  const where = `round ${attemptKey(proposal)}`;
+  const recorded = new Set(updates.map((u) => u.vehicleId));
+  if (
+    proposal.cohortHash !== cohortHash(updates) ||
+    proposal.cohortSize !== updates.length ||
+    proposal.excluded.some((e) => !recorded.has(e.vehicleId))
+  ) {
+    throw recordError(transaction, 'COHORT_MISMATCH', `${where} has ${String(updates.length)} recorded updates`);
+  }
+  const entered = updates.length - proposal.excluded.length;
+  if (entered < task.cohort.minimum) {
+    throw recordError(transaction, 'COHORT_MISMATCH', `${where}: ${String(entered)} updates are below the minimum`);
+  }
 }
 
 /** A model record says which round made it from which base; it is written with that round's end, and once. */

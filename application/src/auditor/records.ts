@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   abortReason,
+  disputePhase,
   domain,
   hash,
   identifier,
@@ -8,6 +9,9 @@ import {
   privacyMode,
   proposal,
   publicKey,
+  roundOpening,
+  scoreRound,
+  scores,
   signature,
   signedBy,
   task,
@@ -18,6 +22,36 @@ import {
 import { z } from 'zod';
 
 const round = { taskId: identifier, round: z.int().min(0), attempt: z.int().min(0) };
+
+const aggregators = z.array(mspId);
+const integer = z.int().min(0);
+
+/** What a round in a secure mode carries. */
+const secureRound = z.object({
+  opening: roundOpening,
+  openingHash: hash,
+  openedProjections: integer,
+  chargedMicroRho: integer,
+  shownAttempts: z.array(integer),
+  holders: aggregators.exactOptional(),
+  contradicted: aggregators.exactOptional(),
+  cohortHash: hash.exactOptional(),
+  cohortSize: integer.exactOptional(),
+  seed: hash.exactOptional(),
+  scoresHash: hash.exactOptional(),
+  sums: z.array(z.array(hash)).exactOptional(),
+  answeredBy: z.array(aggregators).exactOptional(),
+  unverified: z.array(integer).exactOptional(),
+  disputes: z.array(
+    z.object({
+      component: integer,
+      phase: disputePhase,
+      openedAtMs: timestampMs,
+      faulty: aggregators.exactOptional(),
+    }),
+  ),
+  faulty: aggregators,
+});
 
 /** The records that an audit follows, in their present form; other documents (slots, indexes) only serve the contracts. */
 export const auditedRecord = z.discriminatedUnion('docType', [
@@ -55,13 +89,15 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     docType: z.literal('round'),
     schemaVersion: z.literal(1),
     ...round,
-    state: z.enum(['open', 'closed', 'finalised', 'aborted']),
+    state: z.enum(['open', 'closed', 'cohort', 'scored', 'aggregated', 'finalised', 'aborted']),
     privacy: privacyMode,
     baseModelHash: hash,
     deadlineMs: timestampMs,
     openedAtMs: timestampMs,
     openedBy: z.string(),
     closedAtMs: timestampMs.optional(),
+    stateSinceMs: timestampMs.optional(),
+    secure: secureRound.exactOptional(),
     abortReason: abortReason.optional(),
     proposal: proposal.optional(),
     attestations: z.array(signedBy).optional(),
@@ -76,6 +112,28 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     weightClass: z.int().min(0).max(3),
     signature,
     recordedAtMs: timestampMs,
+  }),
+  z.object({
+    docType: z.literal('receipt'),
+    schemaVersion: z.literal(1),
+    ...round,
+    vehicleId,
+    mspId,
+    signature,
+  }),
+  z.object({
+    docType: z.literal('cohort'),
+    schemaVersion: z.literal(1),
+    ...round,
+    members: z.array(z.object({ vehicleId, updateHash: hash, weightClass: z.int().min(0).max(3) })),
+  }),
+  z.object({
+    docType: z.literal('scores'),
+    schemaVersion: z.literal(1),
+    scores,
+    attestations: z.array(signedBy),
+    projections: scoreRound.shape.projections,
+    noiseSeeds: z.array(hash).optional(),
   }),
   z.object({
     docType: z.literal('model'),
@@ -99,6 +157,9 @@ const AUDITED: ReadonlySet<string> = new Set([
   'task',
   'round',
   'update',
+  'receipt',
+  'cohort',
+  'scores',
   'model',
   'enrollmentBatch',
   'updateBatch',

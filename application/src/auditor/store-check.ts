@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, sha256Hex } from '@sev/chaincode/api';
+import { canonicalJson, sha256Hex, type Proposal, type Scores } from '@sev/chaincode/api';
 import { hasCode } from '../errors.js';
 import { computeOutcome } from '../services/round-outcome.js';
+import { secureModel } from '../services/secure-outcome.js';
 import { objectMissing } from '../store/object-store.js';
-import type { DomainState, FinalisedRound } from './domain-context.js';
+import { attemptKey, type DomainState, type FinalisedRound } from './domain-context.js';
 import { AuditError, type AuditCode, type AuditKind } from './failure.js';
-import { attemptKey } from './learning-rules.js';
 import type { ObjectReader } from './objects.js';
 
 /** Told after each round whose objects were checked. */
@@ -24,7 +24,8 @@ function failure(kind: AuditKind, where: string, code: AuditCode, detail: string
 
 /**
  * Checks everything that finalised rounds refer to: every model and every update that entered one exists in the store,
- * hashes to its name, has the task's length; and aggregating the recorded updates again gives the recorded model.
+ * hashes to its name, has the task's length; and aggregating the recorded updates again gives the recorded model. Of a
+ * secure round the component sums are there, hash to what was committed, and give the recorded model.
  *
  * @throws AuditError at the first object or round that does not hold; RECORD_UNKNOWN where no block creates the task.
  */
@@ -46,7 +47,10 @@ export async function checkStore(state: DomainState, { store, taskId, progress }
   }
 }
 
-/** Updates of attempts that gave no model may be gone; the bytes of those that are there must be theirs. */
+/**
+ * Updates of attempts that gave no model may be gone; the bytes of those that are there must be theirs. In a secure mode an
+ * update's hash names commitments, no object.
+ */
 async function checkOtherUpdates(
   state: DomainState,
   reader: CheckedReader,
@@ -54,7 +58,8 @@ async function checkOtherUpdates(
 ): Promise<void> {
   const finalised = new Set(state.finalised.map(({ record }) => attemptKey(record)));
   for (const [attempt, updates] of state.updates) {
-    const others = finalised.has(attempt) ? [] : [...updates.values()].filter(isAsked);
+    const isPlain = ({ taskId }: { readonly taskId: string }): boolean => state.tasks.get(taskId)?.secure === undefined;
+    const others = finalised.has(attempt) ? [] : [...updates.values()].filter((u) => isAsked(u) && isPlain(u));
     for (const { vehicleId, updateHash } of others) {
       await reader.ifPresent(updateHash, `update of ${vehicleId} in round ${attempt}`);
     }
@@ -62,15 +67,32 @@ async function checkOtherUpdates(
 }
 
 async function checkRound(state: DomainState, reader: CheckedReader, finalised: FinalisedRound): Promise<void> {
-  const { task, record, updates } = finalised;
+  const { task, record, scores } = finalised;
   const round = `round ${attemptKey(record)}`;
   const { proposal } = record;
   if (proposal === undefined) {
     return;
   }
-  const excluded = new Map(proposal.excluded.map((e) => [e.vehicleId, e.reason]));
   await reader.parameters(record.baseModelHash, task.model.parameters, `base model of ${round}`);
   await reader.parameters(proposal.modelHash, task.model.parameters, `model of ${round}`);
+  const found =
+    scores === undefined
+      ? await averagedAgain(reader, finalised, proposal)
+      : await summedAgain(reader, finalised, scores.scores);
+  if (found === undefined || canonicalJson(found) !== canonicalJson(proposal)) {
+    const detail = `the record names model ${proposal.modelHash}, its updates give ${found?.modelHash ?? 'none'}`;
+    throw failure('model', round, 'AGGREGATION_MISMATCH', detail);
+  }
+  state.counts.aggregations += 1;
+}
+
+async function averagedAgain(
+  reader: CheckedReader,
+  { task, record, updates }: FinalisedRound,
+  proposal: Proposal,
+): Promise<Proposal | undefined> {
+  const round = `round ${attemptKey(record)}`;
+  const excluded = new Map(proposal.excluded.map((e) => [e.vehicleId, e.reason]));
   const absent = new Set<string>();
   for (const { vehicleId, updateHash } of updates) {
     const reason = excluded.get(vehicleId);
@@ -85,13 +107,18 @@ async function checkRound(state: DomainState, reader: CheckedReader, finalised: 
   }
   const fetch = (hash: string): Promise<Uint8Array> =>
     absent.has(hash) ? Promise.reject(objectMissing(hash)) : reader.bytes(hash, round);
-  const outcome = await computeOutcome(task, record, updates, fetch);
-  const found = outcome.model?.proposal;
-  if (found === undefined || canonicalJson(found) !== canonicalJson(proposal)) {
-    const detail = `the record names model ${proposal.modelHash}, its updates give ${found?.modelHash ?? 'none'}`;
-    throw failure('model', round, 'AGGREGATION_MISMATCH', detail);
+  return (await computeOutcome(task, record, updates, fetch)).model?.proposal;
+}
+
+async function summedAgain(reader: CheckedReader, { task, record }: FinalisedRound, scores: Scores): Promise<Proposal> {
+  const round = `round ${attemptKey(record)}`;
+  const length = task.model.parameters + (task.secure?.metrics.length ?? 0);
+  for (const [component, hashes] of (record.secure?.sums ?? []).entries()) {
+    for (const hash of hashes) {
+      await reader.parameters(hash, length, `sum of component ${String(component)} in ${round}`);
+    }
   }
-  state.counts.aggregations += 1;
+  return (await secureModel(task, record, scores, (hash) => reader.bytes(hash, round))).proposal;
 }
 
 /** Reads each object once and checks it against its name, however the store answers. */
@@ -143,7 +170,7 @@ class CheckedReader {
   async parameters(hash: string, count: number, what: string): Promise<void> {
     const bytes = await this.bytes(hash, what);
     if (bytes.length !== 4 * count) {
-      const detail = `it has ${String(bytes.length)} bytes, ${String(count)} parameters need ${String(4 * count)}`;
+      const detail = `it has ${String(bytes.length)} bytes, ${String(count)} values need ${String(4 * count)}`;
       throw failure('object', `object ${hash} (${what})`, 'OBJECT_MALFORMED', detail);
     }
   }

@@ -33,7 +33,9 @@ describe('sev round run', function () {
   it('prints exactly one JSON document and writes the same report', async () => {
     const written = JSON.parse(await readFile(join(run.runs, 'latest', 'report.json'), 'utf8')) as unknown;
     expect(JSON.parse(run.answer.stdout)).to.deep.equal(written);
-    expect(run.answer.stderr).to.contain('plain: updates are visible').and.not.to.contain('\u001b[');
+    expect(run.answer.stderr)
+      .to.contain('plain: updates are visible to the store, the coordinator and the attesters')
+      .and.not.to.contain('\u001b[');
     expect(run.answer.stderr).to.contain('the network keeps running; `make network-down` stops it');
   });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { resolve } from 'node:path';
-import type { RoundRecord, UpdateRecord } from '@sev/chaincode/api';
-import type { Command } from 'commander';
+import type { PrivacyMode, RoundRecord, UpdateRecord } from '@sev/chaincode/api';
+import { Option, type Command } from 'commander';
 import { EXIT, SevError } from '../errors.js';
 import { PRIVACY_NOTE, plotOf, renderTable, summaryText } from '../report/summary.js';
 import { terminalPlot } from '../report/terminal-plot.js';
@@ -15,7 +15,10 @@ import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
 import { Progress, progressText } from './progress.js';
 import type { Terminal } from './terminal.js';
-import { SEED, operand, wholeNumber } from './values.js';
+import { SEED, operand, positive, wholeNumber } from './values.js';
+
+/** A sum of fewer vehicles would say too much about each. */
+const LEAST_SECURE_COHORT = 3;
 
 interface LedgerOptions {
   readonly org: string;
@@ -31,6 +34,8 @@ interface RunOptions {
   readonly split: string;
   readonly seed: number;
   readonly minimum?: number;
+  readonly privacy: PrivacyMode;
+  readonly epsilon?: number;
   readonly resume?: string;
   readonly homes?: string;
   readonly runs: string;
@@ -62,7 +67,9 @@ function addRun(group: Command, run: Runner): void {
     notes:
       'The network must be up (`make network-up`). Store, attesters, coordinator and vehicles run as programs of their\n' +
       'own on this machine, with their homes in .sev. Results: runs/latest/report.json and accuracy.svg.\n' +
-      `Rounds run in the mode ${PRIVACY_NOTE.plain}.\n` +
+      `Modes of --privacy:\n${Object.values(PRIVACY_NOTE)
+        .map((note) => `  ${note}\n`)
+        .join('')}` +
       'After Ctrl-C, --resume goes on from the ledger; so does the same command with the same --task-id.',
     options: (command) => {
       command.option('--task <kind>', 'kind of task: price', 'price');
@@ -80,6 +87,10 @@ function addRun(group: Command, run: Runner): void {
         'fewest updates of a round (default: half of the vehicles)',
         wholeNumber(1, 10_000),
       );
+      command.addOption(
+        new Option('--privacy <mode>', 'who may see an update').choices(['plain', 'secure', 'dp']).default('plain'),
+      );
+      command.option('--epsilon <x>', 'privacy of mode dp for all rounds together, at δ = 1e-5 (default 8)', positive);
       command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
       command.option('--resume <task>', 'go on with an interrupted run');
       command.option('--homes <folder>', "folder of the programs' homes (default .sev)");
@@ -89,7 +100,7 @@ function addRun(group: Command, run: Runner): void {
       const homes = homesFolder(options.homes);
       const plan = await planOf(options, homes);
       const { runRounds } = await import('../run/run.js');
-      terminal.note(`task ${plan.taskId} · ${PRIVACY_NOTE.plain}`);
+      terminal.note(`task ${plan.taskId} · ${PRIVACY_NOTE[plan.privacy]}`);
       const runs = resolve(options.runs);
       const { report, folder } = await runRounds({ plan, homes, runs, signal: signal(), events: runEvents(terminal) });
       terminal.note('the network keeps running; `make network-down` stops it');
@@ -126,7 +137,10 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     seed,
     vehicles,
     rounds,
-    minimumCohort: options.minimum ?? Math.ceil(vehicles / 2),
+    minimumCohort:
+      options.minimum ?? Math.max(options.privacy === 'plain' ? 1 : LEAST_SECURE_COHORT, Math.ceil(vehicles / 2)),
+    privacy: options.privacy,
+    ...(options.privacy === 'dp' ? { epsilon: options.epsilon ?? 8 } : {}),
     vehicleIds: earlier?.vehicleIds ?? [],
     startedAt: earlier?.startedAt ?? new Date().toISOString(),
   };
@@ -227,7 +241,10 @@ function addList(group: Command, run: Runner): void {
         const table = renderTable(head, rows, new Set([0, 1, 3, 4]));
         return {
           data: rounds,
-          text: rounds.length === 0 ? 'no round has been opened' : `${table}\n${PRIVACY_NOTE.plain}`,
+          text:
+            rounds.length === 0
+              ? 'no round has been opened'
+              : `${table}\n${PRIVACY_NOTE[rounds[0]?.privacy ?? 'plain']}`,
         };
       }),
   });
@@ -267,7 +284,37 @@ function roundText(record: RoundRecord, updates: readonly UpdateRecord[]): strin
     `base   ${record.baseModelHash}`,
     `model  ${record.proposal?.modelHash ?? 'not yet'}`,
     `attested by ${record.attestations?.map((a) => a.mspId).join(', ') ?? 'nobody yet'}`,
+    ...visibilityLines(record),
     '',
     renderTable(['vehicle', 'update', 'class', 'recorded', 'excluded'], rows, new Set([2])),
   ].join('\n');
+}
+
+/** Who could see what of a round in a secure mode, in plain words. */
+function visibilityLines({ secure, privacy }: RoundRecord): string[] {
+  if (secure === undefined) {
+    return [];
+  }
+  const { opening, holders, contradicted = [], faulty, unverified, disputes } = secure;
+  const all = opening.aggregators.map(({ mspId }) => mspId);
+  const away = holders === undefined ? [] : all.filter((mspId) => !holders.includes(mspId));
+  const named = [...new Set([...contradicted, ...faulty])];
+  return [
+    `shared among ${all.join(', ')}: each holds parts that look random without the others'`,
+    privacy === 'dp'
+      ? 'opened: one sum over the cohort, with noise; of a single update nothing'
+      : `opened: one weighted sum over the cohort, and of each update a few projections, to organisations only (${String(secure.openedProjections)} of each vehicle in this task so far)`,
+    ...(away.length === 0 ? [] : [`not there any more when the cohort was fixed: ${away.join(', ')}`]),
+    ...(named.length === 0 ? [] : [`said what was not so: ${named.join(', ')}`]),
+    ...disputes.map(
+      ({ component, phase, faulty: found }) =>
+        `part ${String(component)} was shown to the arbiter ${opening.arbiter?.mspId ?? ''} (${phase}): ${found === undefined ? 'no verdict yet' : found.length === 0 ? 'nobody was wrong' : `${found.join(', ')} was wrong`}`,
+    ),
+    ...(unverified === undefined
+      ? []
+      : unverified.length === 0
+        ? ['every part of the sum was answered for by two aggregators that agree, or by the arbiter']
+        : [`parts ${unverified.join(', ')} rest on the word of one aggregator until the arbiter has audited them`]),
+    ...(privacy === 'dp' ? [`charged: ${String(secure.chargedMicroRho)} millionths of ρ in this task so far`] : []),
+  ];
 }

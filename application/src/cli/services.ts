@@ -20,15 +20,22 @@ interface AttesterOptions extends ListenOptions {
   readonly org: string;
   readonly store: string;
 }
+interface AggregatorOptions extends AttesterOptions {
+  readonly name?: readonly string[];
+  readonly retention?: number;
+}
 interface CoordinatorOptions extends AttesterOptions {
   readonly task: string;
   readonly rounds?: number;
   readonly attester?: Readonly<Record<string, string>>;
+  readonly aggregator?: Readonly<Record<string, string>>;
+  readonly arbiter?: Readonly<Record<string, string>>;
 }
 interface VehicleOptions {
   readonly home?: string;
   readonly store: string;
   readonly coordinator: readonly string[];
+  readonly aggregator?: Readonly<Record<string, string>>;
   readonly task?: string;
   readonly data?: string;
   readonly generate?: number;
@@ -38,6 +45,8 @@ interface VehicleOptions {
   readonly vehicle?: readonly string[];
   readonly workers?: number;
 }
+
+const HOUR_MS = 3_600_000;
 
 /** What every service says of itself in its help. */
 const SERVICE_NOTES =
@@ -53,6 +62,7 @@ function listenOptions(command: Command, home: string): void {
 export function serviceCommands(program: Command, run: Runner): void {
   addStore(addGroup(program, 'store', 'the content-addressed store of models and updates'), run);
   addCoordinator(addGroup(program, 'coordinator', 'the program that drives rounds'), run);
+  addAggregator(addGroup(program, 'aggregator', 'the program that holds shares of updates in secure rounds'), run);
   addAttester(addGroup(program, 'attester', 'the program that recomputes and attests rounds'), run);
 }
 
@@ -104,6 +114,39 @@ function addAttester(group: Command, run: Runner): void {
   });
 }
 
+function addAggregator(group: Command, run: Runner): void {
+  addCommand<AggregatorOptions>(group, run, {
+    usage: 'run',
+    summary: 'hold shares of updates, and open sums of them when the ledger shows that it is time',
+    examples: ['sev aggregator run --org city --store http://127.0.0.1:8100 --port 8301'],
+    notes: `${SERVICE_NOTES}\nIt serves HTTPS. It may be killed at any point: its keys and shares are in <home>/aggregator, for its owner only.`,
+    options: (command) => {
+      command.requiredOption('--org <name>', 'organisation that it speaks for');
+      command.requiredOption('--store <url>', 'address of the store');
+      command.option('--name <host...>', 'names that others reach it by, beside localhost and 127.0.0.1');
+      command.option(
+        '--retention <hours>',
+        'how long shares of a round that is over are kept (default 24)',
+        wholeNumber(0, 87_600),
+      );
+      listenOptions(command, '.sev/<organisation>');
+    },
+    work: async (context, options) => {
+      const profile = await readConnectionProfile();
+      const { name } = organisationNamed(profile, options.org);
+      const home = homeOf(name, options.home);
+      const { host, port, store: storeUrl, name: names, retention } = options;
+      const { runAggregator } = await import('../services/run-aggregator.js');
+      const log = await newLog('aggregator', name);
+      const retentionMs = retention === undefined ? undefined : retention * HOUR_MS;
+      const base = { profile, organisation: name, home, storeUrl, host, port, log };
+      const service = await runAggregator({ ...base, names, retentionMs });
+      await serve(context, 'aggregator', inHome.aggregator(home), service, log);
+      return undefined;
+    },
+  });
+}
+
 function addCoordinator(group: Command, run: Runner): void {
   addCommand<CoordinatorOptions>(group, run, {
     usage: 'run',
@@ -119,6 +162,8 @@ function addCoordinator(group: Command, run: Runner): void {
       command.requiredOption('--store <url>', 'address of the store');
       command.option('--rounds <n>', "last round (default: the task's planned rounds)", wholeNumber(1, 1_000_000));
       command.option('--attester <org=url>', "another organisation's attester; may be repeated", pair);
+      command.option('--aggregator <org=url>', 'aggregator, for tasks in a secure mode; may be repeated', pair);
+      command.option('--arbiter <org=url>', 'attester of the organisation that settles disputes', pair);
       listenOptions(command, '.sev/<organisation>');
     },
     work: async (context, options) => {
@@ -126,11 +171,13 @@ function addCoordinator(group: Command, run: Runner): void {
       const { name } = organisationNamed(profile, options.org);
       const home = homeOf(name, options.home);
       const { host, port, store: storeUrl, task: taskId, rounds } = options;
-      const attesters = Object.entries(options.attester ?? {}).map(([organisation, url]) => ({ organisation, url }));
+      const attesters = addressesOf(options.attester);
+      const aggregators = addressesOf(options.aggregator);
+      const [arbiter] = addressesOf(options.arbiter);
       const { runCoordinator } = await import('../services/run-coordinator.js');
       const log = await newLog('coordinator', name);
       const base = { profile, organisation: name, home, storeUrl, host, port, log };
-      const service = await runCoordinator({ ...base, taskId, rounds, attesters });
+      const service = await runCoordinator({ ...base, taskId, rounds, attesters, aggregators, arbiter });
       await serve(context, 'coordinator', home, service, log);
       return undefined;
     },
@@ -151,6 +198,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
       command.option('--home <folder>', 'home of the vehicle or pool (default .sev/fleet)');
       command.requiredOption('--store <url>', 'address of the store');
       command.requiredOption('--coordinator <url...>', 'addresses of coordinators, tried in this order');
+      command.option('--aggregator <org=url>', 'aggregator, for tasks in a secure mode; may be repeated', pair);
       command.requiredOption(
         '--client <i/K>',
         'which of K clients of the data it is, from 0; of a pool, the first one',
@@ -179,6 +227,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         home,
         storeUrl: options.store,
         coordinatorUrls: options.coordinator,
+        aggregators: addressesOf(options.aggregator),
         data:
           options.data === undefined
             ? generatedData(options.generate, options.dataSeed)
@@ -195,6 +244,11 @@ export function addVehicleRun(group: Command, run: Runner): void {
       return undefined;
     },
   });
+}
+
+/** What `--attester org=url` and the like name. */
+function addressesOf(named: Readonly<Record<string, string>> = {}): { organisation: string; url: string }[] {
+  return Object.entries(named).map(([organisation, url]) => ({ organisation, url }));
 }
 
 function clientOf(text: string): { first: number; clients: number } {

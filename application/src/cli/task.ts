@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Task, TaskRecord } from '@sev/chaincode/api';
 import type { Command } from 'commander';
+import { epsilonOf } from '@sev/fl';
 import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Runner } from './command.js';
 import { withSession } from './homes.js';
@@ -144,6 +145,29 @@ function taskText(task: Task): string {
     `training   ${String(training.epochs)} epochs, batch ${String(training.batchSize)}, rate ${String(training.learningRateMicro / 1e6)}, seed ${String(training.seed)}`,
     `weights    ${aggregation.rule}, ${classes}`,
     `cohort     at least ${String(cohort.minimum)}, closes at once with ${String(cohort.target)}`,
+    ...secureLines(task),
     `deadlines  grace ${String(deadlines.graceMs / 1000)} s, round ${String(deadlines.roundMs / 1000)} s`,
   ].join('\n');
+}
+
+function secureLines({ secure }: Task): string[] {
+  if (secure === undefined) {
+    return [];
+  }
+  const { aggregators, threshold, clipMilli, fractionBits, projections, rule, openedShareMilli, metrics, dp } = secure;
+  const opened =
+    projections === 0
+      ? 'nothing but sums'
+      : `${String(projections)} random projections of each update a round, up to ${String(openedShareMilli / 10)} % of its dimension in all`;
+  return [
+    `aggregated ${aggregators.join(', ')}: no ${String(threshold)} of them learn an update, ${String(threshold + 1)} could`,
+    `encoding   norm at most ${String(clipMilli / 1_000)}, ${String(fractionBits)} fraction bits, weights by ${rule}`,
+    `opened     ${opened}${metrics.length === 0 ? '' : `; summed with the updates: ${metrics.join(', ')}`}`,
+    ...(dp === undefined
+      ? []
+      : [
+          `privacy    at most ε ${epsilonOf(dp.budgetMicroRho / 1e6, 10 ** -dp.deltaExponent).toFixed(2)} at δ 1e-${String(dp.deltaExponent)} for the whole task, ` +
+            `one vehicle replaced by zeros; noise of deviation ${String(dp.noiseDeviation)} by each aggregator`,
+        ]),
+  ];
 }

@@ -12,6 +12,15 @@ export function wholeNumber(low: number, high: number): (text: string) => number
   };
 }
 
+/** Parses a number above 0. */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (!(Number.isFinite(value) && value > 0)) {
+    throw new InvalidArgumentError('It must be a number above 0.');
+  }
+  return value;
+}
+
 /**
  * Parses an operand as commander parses options, naming it where it is wrong.
  *

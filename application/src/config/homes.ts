@@ -24,5 +24,9 @@ export const inHome = {
   vehicles: (home: string) => join(home, 'vehicles'),
   /** Keys that vehicles are about to take up, with their certificates, until the wallet holds them. */
   nextKeys: (home: string) => join(home, 'next-keys'),
+  /** Keys that components in dispute are released to. */
+  arbiterKeys: (home: string) => join(home, 'arbiter-keys'),
+  /** Keys, shares and server certificate of the organisation's aggregator. */
+  aggregator: (home: string) => join(home, 'aggregator'),
   service: (home: string) => join(home, 'service.json'),
 } as const;

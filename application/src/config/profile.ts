@@ -26,7 +26,12 @@ const connectionProfile: z.ZodType<ConnectionProfile> = z.object({
         name: z.string(),
         mspId: z.string(),
         gateway: z.object({ address: z.string(), tlsCaCert: z.string() }),
-        ca: z.object({ url: z.string(), caName: z.string(), tlsCaCert: z.string() }),
+        ca: z.object({
+          url: z.string(),
+          caName: z.string(),
+          tlsCaName: z.string().optional(),
+          tlsCaCert: z.string(),
+        }),
         identityCaCert: z.string(),
       }),
     )

@@ -27,6 +27,8 @@ function attesters(federation: Federation, mspIds: readonly string[]): Statement
       close: (ref) => attester.close(ref),
       abort: (ref, reason) => attester.abort(ref, reason),
       attest: (proposal) => attester.attest(proposal),
+      cohort: (request) => attester.cohort(request),
+      scores: (request) => attester.scores(request),
     };
   });
 }
@@ -223,6 +225,8 @@ describe('Coordinator', () => {
       close: () => new Promise(() => undefined),
       abort: () => new Promise(() => undefined),
       attest: () => new Promise(() => undefined),
+      cohort: () => new Promise(() => undefined),
+      scores: () => new Promise(() => undefined),
     };
     const sources = [
       dead,
@@ -251,6 +255,8 @@ describe('Coordinator', () => {
         close: async (ref) => ({ ...(await wrong.close(ref)), mspId }),
         abort: async (ref, reason) => ({ ...(await wrong.abort(ref, reason)), mspId }),
         attest: async (proposal) => ({ ...(await wrong.attest(proposal)), mspId }),
+        cohort: async (request) => ({ ...(await wrong.cohort(request.ref, request)), mspId }),
+        scores: async ({ scores }) => ({ ...(await wrong.scores(scores)), mspId }),
       };
     });
     let asked = 0;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Envelope, ItemResult, RoundState, Task } from '@sev/chaincode/api';
+import type { AbortReason, Envelope, ItemResult, RoundState, Task } from '@sev/chaincode/api';
+import type { AggregatorClient } from '../aggregator/aggregator-client.js';
+import type { ArbiterClient } from '../arbiter/arbiter-client.js';
 import { SevError, hasCode } from '../errors.js';
 import { governance, learning } from '../ledger/contracts.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { faultKind } from '../services/ledger-faults.js';
-import { failureFields, type ServiceLog } from '../services/log.js';
+import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { followRounds } from '../services/round-events.js';
-import { computeOutcome } from '../services/round-outcome.js';
+import { computeOutcome, type RoundOutcome } from '../services/round-outcome.js';
+import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -15,7 +18,8 @@ import { EnvelopeGate } from './envelope-gate.js';
 import { RoundClock, type RoundTiming } from './round-clock.js';
 import { RoundTracker } from './round-tracker.js';
 import { StatementGatherer, StatementsError, type StatementSource } from './statements.js';
-import { nextAction, type CoordinatorAction } from './step.js';
+import { DisputeError, SecureSteps, type SecureAttempt } from './secure-steps.js';
+import { nextAction, type CoordinatorAction, type RoundView, type SecureStep } from './step.js';
 
 export interface CoordinatorOptions {
   readonly session: ServiceSession;
@@ -26,6 +30,10 @@ export interface CoordinatorOptions {
   /** Attempts at one round before the coordinator gives up; default 5. */
   readonly maxAttempts?: number;
   readonly sources: readonly StatementSource[];
+  /** Aggregators of tasks in a secure mode. */
+  readonly aggregators?: readonly AggregatorClient[];
+  /** Settles disputes between aggregators. */
+  readonly arbiter?: ArbiterClient;
   readonly batch?: BatchOptions;
   /** How often the ledger is looked at while nothing is heard; default 2 s. */
   readonly pollMs?: number;
@@ -56,6 +64,7 @@ export class Coordinator {
   readonly #learning: LearningContract;
   readonly #tracker: RoundTracker;
   readonly #gate: EnvelopeGate;
+  readonly #secure: SecureSteps;
   readonly #wakeUp = new WakeUp();
   readonly #ending = new AbortController();
   #task: Task | undefined;
@@ -65,6 +74,13 @@ export class Coordinator {
     this.#options = options;
     this.#learning = learning(options.session);
     this.#gate = new EnvelopeGate(options.session);
+    const { aggregators = [], arbiter, log } = options;
+    this.#secure = new SecureSteps({
+      learning: this.#learning,
+      aggregators,
+      ...(arbiter === undefined ? {} : { arbiter }),
+      log,
+    });
     this.#tracker = new RoundTracker({
       taskId: options.taskId,
       learning: this.#learning,
@@ -168,9 +184,7 @@ export class Coordinator {
       recorded: current?.recorded ?? 0,
       waiting: current?.waiting ?? 0,
       openSeenAtMs: current?.seenAtMs ?? 0,
-      ...(current?.outcome === undefined ? {} : { usable: current.outcome.usable }),
-      finaliseRefused: current?.finaliseRefused ?? false,
-      ...(current?.tooEarly === undefined ? {} : { tooEarly: current.tooEarly }),
+      ...(current === undefined ? {} : troublesOf(current)),
       nowMs: Date.now(),
     });
   }
@@ -205,6 +219,11 @@ export class Coordinator {
           return this.#learning.abortRound({ ...ref, reason: action.reason, statements: [...statements] });
         }, task);
         return;
+      case 'fix-cohort':
+      case 'score':
+      case 'commit-sums':
+        await this.#secureStep(action.kind, task, gatherer);
+        return;
       case 'finalise':
         await this.#finalise(task, gatherer);
         return;
@@ -221,7 +240,9 @@ export class Coordinator {
     const startedAt = performance.now();
     const startedAtMs = Date.now();
     const { round, attempt, baseModelHash } = action;
-    const submitted = await this.#learning.openRound({ taskId: task.taskId, round, attempt, baseModelHash });
+    const ref = { taskId: task.taskId, round, attempt };
+    const secure = task.secure === undefined ? {} : await this.#secure.opening(task, ref, baseModelHash);
+    const submitted = await this.#learning.openRound({ ...ref, baseModelHash, ...secure });
     const clock = new RoundClock(false, startedAt);
     clock.opened(submitted, startedAt);
     this.#tracker.adopt(submitted.result, task, clock);
@@ -239,8 +260,7 @@ export class Coordinator {
     }
     const aggregateAt = performance.now();
     if (current.outcome === undefined) {
-      const updates = await updatesOf(this.#learning, current.ref);
-      current.outcome = await computeOutcome(task, current.record, updates, (hash) => current.fetch(hash));
+      current.outcome = await this.#outcome(task, current, gatherer);
     }
     const { model, usable } = current.outcome;
     if (model === undefined || usable < task.cohort.minimum) {
@@ -259,6 +279,43 @@ export class Coordinator {
     const timing = current.clock.finish(model.proposal, 4 * task.model.parameters);
     this.#options.log.info({ round: timing.round, cohort: timing.cohort, ms: timing.ms }, 'round final');
     this.#options.onTiming?.(timing);
+  }
+
+  async #outcome(task: Task, current: CurrentAttempt, gatherer: StatementGatherer): Promise<RoundOutcome> {
+    if (task.secure !== undefined) {
+      await this.#secure.publish(this.#secureAttempt(task, current, gatherer));
+      return computeSecureOutcome(task, current.record, this.#learning, (hash) => this.#options.store.get(hash));
+    }
+    const updates = await updatesOf(this.#learning, current.ref);
+    return computeOutcome(task, current.record, updates, (hash) => current.fetch(hash));
+  }
+
+  /** A step between closing and finalising; where aggregators contradict each other, the arbiter is asked first. */
+  async #secureStep(step: SecureStep, task: Task, gatherer: StatementGatherer): Promise<void> {
+    try {
+      await this.#transition(async (current) => {
+        const attempt = this.#secureAttempt(task, current, gatherer);
+        switch (step) {
+          case 'fix-cohort':
+            return this.#learning.fixCohort(await whenDue(current, 'close', this.#secure.cohort(attempt)));
+          case 'score':
+            return this.#learning.scoreRound(await this.#secure.scores(attempt));
+          case 'commit-sums':
+            return this.#learning.commitSums(await this.#secure.sums(attempt));
+        }
+      }, task);
+    } catch (error) {
+      const { current } = this.#tracker;
+      if (!(error instanceof DisputeError) || current === undefined) {
+        throw error;
+      }
+      this.#options.log.warn(failureFields(error), 'asking the arbiter');
+      this.#tracker.adopt(await this.#secure.settle(this.#secureAttempt(task, current, gatherer), error), task);
+    }
+  }
+
+  #secureAttempt(task: Task, current: CurrentAttempt, gatherer: StatementGatherer): SecureAttempt {
+    return { consortium: gatherer.consortium, task, round: current.record, gatherer };
   }
 
   async #transition(
@@ -309,22 +366,24 @@ export class Coordinator {
       throw error;
     }
     const { current } = this.#tracker;
+    const task = this.#task;
     if (error instanceof StatementsError && error.retryAfterMs !== undefined && current?.record.state === 'open') {
       // Clocks differ a little; the next step waits for the time left.
       this.#options.log.debug(failureFields(error), 'too early for the attesters');
       return;
     }
     this.#options.log.warn(failureFields(error), 'looking at the ledger again');
-    const isWithoutMajority = hasCode(error, 'STATEMENTS_INSUFFICIENT');
-    if (isWithoutMajority) {
+    if (hasCode(error, 'STATEMENTS_INSUFFICIENT')) {
       // Members, and with them the majority and the statement keys, may have changed by vote.
       this.#gatherer = undefined;
     }
-    if (current?.record.state === 'closed') {
+    if (current !== undefined && current.record.state !== 'open') {
       // What the store holds may have changed since; the attesters look again too.
       current.reconsider();
       // A ledger or store that was down says nothing about the model, and must not end the attempt.
-      current.finaliseRefused ||= isWithoutMajority;
+      const code = errorCode(error) ?? '';
+      current.stepFailed ??= STEP_FAILED[code];
+      current.hopeless ??= task?.secure === undefined ? undefined : HOPELESS[code];
     }
     this.#tracker.distrust();
     await pause(backoffMs(failures, 20, 2_000), this.#ending.signal);
@@ -334,6 +393,34 @@ export class Coordinator {
     return this.#ending.signal.aborted;
   }
 }
+
+/** What stands in an attempt's way, as far as it is known. */
+function troublesOf({ outcome, stepFailed, hopeless, tooEarly }: CurrentAttempt): Partial<RoundView> {
+  return {
+    ...(outcome === undefined ? {} : { usable: outcome.usable }),
+    ...(stepFailed === undefined ? {} : { stepFailed }),
+    ...(hopeless === undefined ? {} : { hopeless }),
+    ...(tooEarly === undefined ? {} : { tooEarly }),
+  };
+}
+
+/** Failures of a step after closing that end the attempt when the time of a round has gone by. */
+const STEP_FAILED: Readonly<Record<string, AbortReason>> = {
+  STATEMENTS_INSUFFICIENT: 'NO_MAJORITY',
+  AGGREGATORS_MISSING: 'AGGREGATORS_MISSING',
+  VERDICT_AGAINST: 'AGGREGATORS_MISSING',
+  ARBITER_MISSING: 'DISPUTE_UNSETTLED',
+  DISPUTE_OPEN: 'DISPUTE_UNSETTLED',
+  DISPUTE_REFUSED: 'DISPUTE_UNSETTLED',
+};
+
+/** Refusals of a cohort that no further try mends. */
+const HOPELESS: Readonly<Record<string, AbortReason>> = {
+  COHORT_TOO_SMALL: 'COHORT_TOO_SMALL',
+  COHORT_TOO_CLOSE: 'COHORT_TOO_CLOSE',
+  COHORT_TOO_LARGE: 'COHORT_TOO_LARGE',
+  BASE_BURNED: 'COHORT_TOO_CLOSE',
+};
 
 /** Passes statements on; where attesters find it too early for them, the attempt remembers until when. */
 async function whenDue<T>(current: CurrentAttempt, action: TooEarly['action'], statements: T | Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@
 import {
   canonicalJson,
   MAX_ENVELOPES,
+  type AbortReason,
   type Envelope,
   type ItemResult,
   type RoundRecord,
@@ -51,7 +52,9 @@ export class CurrentAttempt {
   record: RoundRecord;
   /** Set once the attempt has been aggregated. */
   outcome: RoundOutcome | undefined;
-  finaliseRefused = false;
+  /** Why the step that the attempt waits for failed last; see `RoundView`. */
+  stepFailed: AbortReason | undefined;
+  hopeless: AbortReason | undefined;
   tooEarly: TooEarly | undefined;
   /** It was logged that the round waits for more vehicles. */
   hasToldOfWaiting = false;
@@ -109,7 +112,9 @@ export class CurrentAttempt {
       throw new SevError('ROUND_STATE', `the round is ${this.record.state}`);
     }
     this.clock.arrived(Buffer.byteLength(canonicalJson(envelope)));
-    this.fetch(envelope.updateHash).catch(() => undefined);
+    if (this.#options.task.secure === undefined) {
+      this.fetch(envelope.updateHash).catch(() => undefined);
+    }
     return this.#batcher.add(envelope);
   }
 

@@ -25,10 +25,22 @@ interface HeardEvent {
 
 /** How long an envelope waits for its round where the vehicle heard of the opening first. */
 const AHEAD_MS = 2_000;
-const RANK: Readonly<Record<RoundState, number>> = { open: 0, closed: 1, finalised: 2, aborted: 2 };
-const STATE_OF: Readonly<Record<Exclude<RoundEvent['type'], 'UpdatesRecorded'>, RoundState>> = {
+const RANK: Readonly<Record<RoundState, number>> = {
+  open: 0,
+  closed: 1,
+  cohort: 2,
+  scored: 3,
+  aggregated: 4,
+  finalised: 5,
+  aborted: 5,
+};
+type Transition = Exclude<RoundEvent['type'], 'UpdatesRecorded' | 'ReceiptsShown' | 'DisputeOpened' | 'DisputeSettled'>;
+const STATE_OF: Readonly<Record<Transition, RoundState>> = {
   RoundOpened: 'open',
   RoundClosed: 'closed',
+  CohortFixed: 'cohort',
+  RoundScored: 'scored',
+  SumsCommitted: 'aggregated',
   RoundFinalised: 'finalised',
   RoundAborted: 'aborted',
 };
@@ -200,7 +212,14 @@ function isEcho({ event, transactionId }: HeardEvent, current: CurrentAttempt): 
   if (attemptKey(event) !== attemptKey(current.ref)) {
     return true;
   }
-  return event.type === 'UpdatesRecorded'
-    ? current.isOwn(transactionId)
-    : RANK[STATE_OF[event.type]] <= RANK[current.record.state];
+  switch (event.type) {
+    case 'UpdatesRecorded':
+      return current.isOwn(transactionId);
+    case 'ReceiptsShown':
+    case 'DisputeOpened':
+    case 'DisputeSettled':
+      return false;
+    default:
+      return RANK[STATE_OF[event.type]] <= RANK[current.record.state];
+  }
 }

@@ -5,7 +5,7 @@ import type { AttemptRef } from '../services/attempt.js';
 import { postJson, problemOf } from '../services/http-client.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
-import type { StatementSource } from './statements.js';
+import type { CohortRequest, ScoresRequest, StatementSource } from './statements.js';
 
 const TIMEOUT_MS = 15_000;
 
@@ -29,6 +29,14 @@ export class HttpStatementSource implements StatementSource {
 
   attest(proposal: Proposal): Promise<SignedBy> {
     return this.#ask('attest', { proposal });
+  }
+
+  cohort(request: CohortRequest): Promise<SignedBy> {
+    return this.#ask('cohort', request);
+  }
+
+  scores(request: ScoresRequest): Promise<SignedBy> {
+    return this.#ask('scores', request);
   }
 
   async #ask(what: string, body: unknown): Promise<SignedBy> {
@@ -68,5 +76,13 @@ export class OwnStatementSource implements StatementSource {
 
   attest(proposal: Proposal): Promise<SignedBy> {
     return this.#signer.attest(proposal);
+  }
+
+  cohort({ ref, recordedHash, cohortHash, holders }: CohortRequest): Promise<SignedBy> {
+    return this.#signer.cohort(ref, { recordedHash, cohortHash, holders });
+  }
+
+  scores({ scores }: ScoresRequest): Promise<SignedBy> {
+    return this.#signer.scores(scores);
   }
 }

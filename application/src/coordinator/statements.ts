@@ -3,14 +3,19 @@ import {
   majorityOf,
   parsePublicKey,
   proposalHash,
+  scoresHash,
   signedBy,
   verifyStatement,
   type AbortReason,
   type AbortStatement,
   type AttestationStatement,
   type CloseStatement,
+  type CohortStatement,
   type ConsortiumRecord,
+  type FixCohort,
   type Proposal,
+  type ScoreRound,
+  type ScoresStatement,
   type Signable,
   type SignedBy,
 } from '@sev/chaincode/api';
@@ -19,12 +24,29 @@ import type { AttemptRef } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
 import { TooEarlyError } from '../services/too-early.js';
 
+/** What a cohort is that leaves vehicles or aggregators out, and whose holdings say so. */
+export interface CohortRequest {
+  readonly ref: AttemptRef;
+  readonly holdings: FixCohort['holdings'];
+  readonly recordedHash: string;
+  readonly cohortHash: string;
+  readonly holders: readonly string[];
+}
+
+/** Scores with all that they follow from. */
+export interface ScoresRequest extends Omit<ScoreRound, 'attestations'> {
+  /** By component, base64; see `computeScores`. For aggregators and attesters only. */
+  readonly numbers: Readonly<Record<string, string>>;
+}
+
 /** One organisation that may sign statements about a round: over HTTP, or in this process. */
 export interface StatementSource {
   readonly mspId: string;
   close(ref: AttemptRef): Promise<SignedBy>;
   abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy>;
   attest(proposal: Proposal): Promise<SignedBy>;
+  cohort(request: CohortRequest): Promise<SignedBy>;
+  scores(request: ScoresRequest): Promise<SignedBy>;
 }
 
 /** Why an organisation did not sign. */
@@ -76,6 +98,11 @@ export class StatementGatherer {
     this.#sources = sources;
   }
 
+  /** The network that statements are made for. */
+  get consortium(): string {
+    return this.#consortium.bootstrapHash;
+  }
+
   /** @throws StatementsError */
   close(ref: AttemptRef): Promise<readonly SignedBy[]> {
     const content = { consortium: this.#consortium.bootstrapHash, ...ref };
@@ -105,6 +132,29 @@ export class StatementGatherer {
       'the model',
       (source) => source.attest(proposal),
       (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }),
+    );
+  }
+
+  /** @throws StatementsError */
+  cohort(request: CohortRequest): Promise<readonly SignedBy[]> {
+    const { ref, recordedHash, cohortHash, holders } = request;
+    const content = { consortium: this.#consortium.bootstrapHash, ...ref, recordedHash, cohortHash, holders };
+    return this.#majority(
+      'a cohort that leaves some out',
+      (source) => source.cohort(request),
+      (mspId): CohortStatement => ({ type: 'sev/fix-cohort/v1', ...content, mspId }),
+    );
+  }
+
+  /** @throws StatementsError */
+  scores(request: ScoresRequest): Promise<readonly SignedBy[]> {
+    const { taskId, round, attempt } = request.scores;
+    const { bootstrapHash: consortium } = this.#consortium;
+    const content = { consortium, taskId, round, attempt, scoresHash: scoresHash(request.scores) };
+    return this.#majority(
+      'the weights',
+      (source) => source.scores(request),
+      (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v1', ...content, mspId }),
     );
   }
 

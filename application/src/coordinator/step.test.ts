@@ -31,7 +31,6 @@ function view(changes: Partial<RoundView>): RoundView {
     recorded: 0,
     waiting: 0,
     openSeenAtMs: NOW,
-    finaliseRefused: false,
     nowMs: NOW,
     ...changes,
   };
@@ -89,11 +88,11 @@ describe('nextAction', () => {
     const round: RoundRecord = { ...open, state: 'closed', closedAtMs: open.deadlineMs };
     const nowMs = open.deadlineMs + task.deadlines.roundMs + TIME_MARGIN_MS;
     expect(nextAction(view({ round })).kind).to.equal('finalise');
-    expect(nextAction(view({ round, finaliseRefused: true })).kind).to.equal('finalise');
-    expect(nextAction(view({ round, finaliseRefused: true, nowMs: AFTER_DEADLINE })).kind).to.equal('finalise');
+    expect(nextAction(view({ round, stepFailed: 'NO_MAJORITY' })).kind).to.equal('finalise');
+    expect(nextAction(view({ round, stepFailed: 'NO_MAJORITY', nowMs: AFTER_DEADLINE })).kind).to.equal('finalise');
     expect(nextAction(view({ round, nowMs })).kind).to.equal('finalise');
     const abort = { kind: 'abort', reason: 'NO_MAJORITY', alone: true };
-    expect(nextAction(view({ round, finaliseRefused: true, nowMs }))).to.deep.equal(abort);
+    expect(nextAction(view({ round, stepFailed: 'NO_MAJORITY', nowMs }))).to.deep.equal(abort);
   });
 
   it('aborts a closed round with too few usable updates', () => {

@@ -19,8 +19,10 @@ export interface RoundView {
   readonly openSeenAtMs: number;
   /** Updates that can be averaged, once a closed attempt has been aggregated and found too small. */
   readonly usable?: number;
-  /** The last try to finalise found no majority. */
-  readonly finaliseRefused: boolean;
+  /** Why the last try at the step that a closed attempt waits for failed, where that may end the attempt. */
+  readonly stepFailed?: AbortReason;
+  /** Why no further try can succeed. */
+  readonly hopeless?: AbortReason;
   /** What attesters last found too early. */
   readonly tooEarly?: TooEarly;
   readonly nowMs: number;
@@ -32,9 +34,19 @@ export type CoordinatorAction =
   | { readonly kind: 'wait'; readonly untilMs: number; readonly belowMinimum?: true }
   | { readonly kind: 'close'; readonly alone: boolean }
   | { readonly kind: 'abort'; readonly reason: AbortReason; readonly alone: boolean }
-  | { readonly kind: 'finalise' }
+  | { readonly kind: SecureStep | 'finalise' }
   | { readonly kind: 'done' }
   | { readonly kind: 'give-up'; readonly reason: string };
+
+/** Steps that a round in a secure mode takes between closing and finalising. */
+export type SecureStep = 'fix-cohort' | 'score' | 'commit-sums';
+
+const STEP_OF = {
+  closed: 'fix-cohort',
+  cohort: 'score',
+  scored: 'commit-sums',
+  aggregated: 'finalise',
+} as const;
 
 /** Attesters see a round open a little after the ledger's time of it; asking them this much later spares a refusal. */
 export const ASK_LATER_MS = 250;
@@ -55,7 +67,10 @@ export function nextAction(view: RoundView): CoordinatorAction {
     case 'open':
       return actionWhileOpen(view, round);
     case 'closed':
-      return actionWhileClosed(view, round);
+    case 'cohort':
+    case 'scored':
+    case 'aggregated':
+      return actionAfterClosing(view, round, round.state);
     case 'finalised':
       return round.round >= view.lastRound
         ? { kind: 'done' }
@@ -110,8 +125,24 @@ function actionWhileClosed(view: RoundView, round: RoundRecord): CoordinatorActi
   if (view.usable !== undefined && view.usable < view.task.cohort.minimum) {
     return { kind: 'abort', reason: 'COHORT_TOO_SMALL', alone };
   }
-  if (alone && view.finaliseRefused) {
-    return { kind: 'abort', reason: 'NO_MAJORITY', alone };
+  if (alone && view.stepFailed !== undefined) {
+    return { kind: 'abort', reason: view.stepFailed, alone };
   }
   return { kind: 'finalise' };
+}
+
+function actionAfterClosing(view: RoundView, round: RoundRecord, state: keyof typeof STEP_OF): CoordinatorAction {
+  return view.task.secure === undefined ? actionWhileClosed(view, round) : secureAction(view, round, STEP_OF[state]);
+}
+
+/** A step that was refused for good ends the attempt; one that cannot be taken in the time of a round does too. */
+function secureAction(view: RoundView, round: RoundRecord, kind: SecureStep | 'finalise'): CoordinatorAction {
+  const alone = view.nowMs >= aloneAfterMs(round, view.task);
+  if (view.hopeless !== undefined) {
+    const askAtMs = earliestMs(view, 'abort', aloneAfterMs(round, view.task));
+    return !alone && view.nowMs < askAtMs
+      ? { kind: 'wait', untilMs: askAtMs }
+      : { kind: 'abort', reason: view.hopeless, alone };
+  }
+  return alone && view.stepFailed !== undefined ? { kind: 'abort', reason: view.stepFailed, alone } : { kind };
 }

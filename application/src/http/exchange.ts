@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Agent, request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest, type Agent as HttpsAgent } from 'node:https';
 import { systemCode } from '../errors.js';
 
 export interface Exchange {
@@ -13,6 +14,8 @@ export interface Exchange {
   readonly maxBytes: number;
   /** The error to fail with where the answer is larger than that. */
   readonly tooLarge: (bytes: number) => Error;
+  /** For an `https` address: connections with their certificates, kept alive. */
+  readonly tls?: HttpsAgent | undefined;
 }
 
 export interface Answer {
@@ -25,10 +28,10 @@ const agent = new Agent({ keepAlive: true });
 
 /** One HTTP request and its whole answer. Rejects with the system's error where there is no answer. */
 export function exchange(options: Exchange): Promise<Answer> {
-  const { method, url, body, type, signal } = options;
+  const { method, url, body, type, signal, tls } = options;
   const headers = body === undefined ? {} : { 'content-type': type, 'content-length': body.length };
   return new Promise((resolve, reject) => {
-    const request = httpRequest(url, { method, agent, headers, signal }, (response) => {
+    const onResponse = (response: IncomingMessage): void => {
       const chunks: Buffer[] = [];
       let length = 0;
       response.on('data', (chunk: Buffer) => {
@@ -42,7 +45,11 @@ export function exchange(options: Exchange): Promise<Answer> {
         resolve({ status: response.statusCode ?? 0, bytes: Buffer.concat(chunks, length) });
       });
       response.on('error', reject);
-    });
+    };
+    const request =
+      tls === undefined
+        ? httpRequest(url, { method, agent, headers, signal }, onResponse)
+        : httpsRequest(url, { method, agent: tls, headers, signal }, onResponse);
     request.on('error', (error) => {
       if (request.reusedSocket && systemCode(error) === 'ECONNRESET') {
         // The service closed the idle connection just as it was taken up again; it has not seen the request.

@@ -41,6 +41,14 @@ export interface CertificateAuthority {
    */
   enrol(enrollmentId: string, enrollmentSecret: string, csr: string): Promise<string>;
   /**
+   * Has a request for a server's certificate signed by the organisation's TLS CA, which knows the same identities.
+   *
+   * @param csr PEM, with the hosts that the certificate is to hold for.
+   * @returns the certificate, PEM; it is no identity on the channel.
+   * @throws SevError CA_UNREACHABLE, CA_REFUSED, CA_FAILED.
+   */
+  enrolTls(enrollmentId: string, enrollmentSecret: string, csr: string): Promise<string>;
+  /**
    * Registers an identity with its role as an attribute of its certificates. One that is registered already, perhaps
    * by an attempt that broke off, gets a new secret.
    *
@@ -94,6 +102,14 @@ export async function openCertificateAuthority(organisation: OrganisationProfile
       const user = await userOf(registrar);
       const list: unknown = await call(() => client.generateCRL({}, user));
       return Buffer.from(base64Text.parse(list), 'base64').toString('utf8');
+    },
+    enrolTls: async (enrollmentID, enrollmentSecret, csr) => {
+      const { caName, tlsCaName = caName } = organisation.ca;
+      const cryptoSuite = provider.getCryptoSuite();
+      const tlsClient = sdk.newCaClient({ ...organisation.ca, caName: tlsCaName, cryptoSuite });
+      const request = { enrollmentID, enrollmentSecret, csr, profile: 'tls' };
+      const { certificate } = await call(() => tlsClient.enroll(request));
+      return certificate;
     },
     enrol: async (enrollmentID, enrollmentSecret, csr) => {
       const { certificate } = await call(() => client.enroll({ enrollmentID, enrollmentSecret, csr }));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import 'reflect-metadata';
 import { createPublicKey } from 'node:crypto';
-import { Pkcs10CertificateRequest } from '@peculiar/x509';
+import { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } from '@peculiar/x509';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { certificateRequest } from './csr.js';
@@ -16,6 +16,19 @@ describe('certificate requests', () => {
     expect(await request.verify()).to.equal(true);
     const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
     expect(Buffer.from(request.publicKey.rawData).equals(spki)).to.equal(true);
+  });
+
+  it('name the hosts that a server is reached by', async () => {
+    const request = new Pkcs10CertificateRequest(
+      certificateRequest('aggregator', newPrivateKey(), ['localhost', '127.0.0.1', 'a.example']),
+    );
+    expect(await request.verify()).to.equal(true);
+    const extension = request.extensions.find((one) => one instanceof SubjectAlternativeNameExtension);
+    expect(extension!.names.items.map(({ type, value }) => [type, value])).to.deep.equal([
+      ['dns', 'localhost'],
+      ['ip', '127.0.0.1'],
+      ['dns', 'a.example'],
+    ]);
   });
 
   it('write integers in the shortest form and never negative (X.690 section 8.3)', () => {

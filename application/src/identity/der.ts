@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** The few forms of DER (ITU-T X.690) that signatures and certificate requests need. */
+/** The few forms of DER (ITU-T X.690) that signatures, certificate requests and certificates' extensions need. */
 
 /** Tag, length, contents. */
 export function der(tag: number, ...contents: Uint8Array[]): Buffer {
@@ -32,4 +32,32 @@ export function derInteger(unsigned: Uint8Array): Buffer {
 /** A BIT STRING of whole bytes. */
 export function derBitString(bytes: Uint8Array): Buffer {
   return der(0x03, Buffer.from([0]), bytes);
+}
+
+/** One encoded value. */
+export interface DerValue {
+  readonly tag: number;
+  readonly content: Uint8Array;
+}
+
+/**
+ * The values that a constructed one consists of.
+ *
+ * @throws RangeError where the bytes are not whole values with lengths below 2^32.
+ */
+export function derValues(bytes: Uint8Array): DerValue[] {
+  const values: DerValue[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const tag = bytes[at] ?? 0;
+    const first = bytes[at + 1] ?? 0x80;
+    const more = first < 0x80 ? 0 : first & 0x7f;
+    const start = at + 2 + more;
+    const length = more === 0 ? first : Number.parseInt(Buffer.from(bytes.subarray(at + 2, start)).toString('hex'), 16);
+    if (first === 0x80 || more > 4 || !(start + length <= bytes.length)) {
+      throw new RangeError('not DER');
+    }
+    values.push({ tag, content: bytes.subarray(start, start + length) });
+    at = start + length;
+  }
+  return values;
 }

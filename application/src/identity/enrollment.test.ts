@@ -54,10 +54,13 @@ describe('enrollment', function () {
     const { homes, profile, networkHome } = network;
     const folders = profile.organisations.map(({ name }) => name);
     const files = (await readdir(homes, { recursive: true })).filter(
-      (name) => folders.includes(name.split('/')[0] ?? '') && /\.(id|pem)$|secret$/.test(name),
+      // An aggregator that has run here has a TLS pair of its own.
+      (name) =>
+        folders.includes(name.split('/')[0] ?? '') && /^[^/]+\/(?!aggregator\/).*(\.(id|pem)|secret)$/.test(name),
     );
-    // Registrar, four members of staff and statement key of each; the maker's two keys and secret.
-    expect(files, files.join('\n')).to.have.length(4 * 6 + 3);
+    // Registrar, five members of staff and statement key of each, but no aggregator of the regulator's; the maker's two
+    // keys and secret.
+    expect(files, files.join('\n')).to.have.length(4 * 7 - 1 + 3);
     for (const file of files) {
       expect((await stat(join(homes, file))).mode & 0o777, file).to.equal(0o600);
     }

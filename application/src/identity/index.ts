@@ -27,6 +27,7 @@ export {
   type PublicOrganisation,
 } from './organisation.js';
 export { provisionCars, provisionedCars, type ProvisionedCar } from './provisioning.js';
+export { ensureServerCertificate, type ServerCertificate } from './server-certificate.js';
 export { CA_REGISTRAR, openRegistrar, type Registrar } from './registrar.js';
 export {
   revokeVehicles,

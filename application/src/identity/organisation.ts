@@ -13,7 +13,7 @@ const MAKER = 'maker';
 const REGULATOR = 'regulator';
 
 /** Roles of the people and programs that every organisation has. */
-const STAFF: readonly Role[] = ['operator', 'registrar', 'coordinator', 'attester'];
+const STAFF: readonly Role[] = ['operator', 'registrar', 'coordinator', 'attester', 'aggregator'];
 /** Whoever audits the aggregation takes no part in it. */
 const REGULATOR_STAFF: readonly Role[] = ['operator', 'registrar', 'attester', 'auditor'];
 

@@ -28,6 +28,13 @@ export interface Registrar {
    * @returns the certificate, PEM.
    */
   enrolWithCsr(enrollmentId: string, role: Role, csr: string): Promise<string>;
+  /**
+   * Has a request for a server's certificate signed by the TLS CA, for an identity of the organisation with this role.
+   *
+   * @param csr PEM, with the hosts that the certificate is to hold for.
+   * @returns the certificate, PEM.
+   */
+  enrolTls(enrollmentId: string, role: Role, csr: string): Promise<string>;
   /** Revokes an identity at the CA, with all its certificates. @returns how many were revoked now. */
   revoke(enrollmentId: string, reason: RevocationReason): Promise<number>;
   /** The CA's list of revoked certificates, PEM. */
@@ -79,6 +86,10 @@ export async function openRegistrar(
     enrolWithCsr: async (enrollmentId, role, csr) => {
       const enrollmentSecret = await register(enrollmentId, role);
       return (await authority()).enrol(enrollmentId, enrollmentSecret, csr);
+    },
+    enrolTls: async (enrollmentId, role, csr) => {
+      const enrollmentSecret = await register(enrollmentId, role);
+      return (await authority()).enrolTls(enrollmentId, enrollmentSecret, csr);
     },
     revoke: async (enrollmentId, reason) => (await authority()).revoke(enrollmentId, reason, await opening()),
     revocationList: async () => (await authority()).revocationList(await opening()),

@@ -61,8 +61,15 @@ export const reportSchema = z
     seed: count,
     vehicles: count,
     aggregation: z
-      .enum(['plain'])
-      .describe('Privacy mode. plain: updates are visible to the store, the coordinator and the attesters.'),
+      .enum(['plain', 'secure', 'dp'])
+      .describe(
+        'Privacy mode. plain: updates are visible to the store, the coordinator and the attesters. secure: no aggregator ' +
+          'by itself sees an update; a few random projections of each are opened. dp: none is, and sums carry noise.',
+      ),
+    privacy: z
+      .strictObject({ epsilon: z.number(), delta: z.number(), chargedMicroRho: count, budgetMicroRho: count })
+      .optional()
+      .describe('Mode dp: what the task has spent by the ledger, adjacency: one vehicle replaced by zeros.'),
     rounds: z.array(roundReport),
     baselines: z.strictObject({
       central: accuracy.extend({ epochs: count }).describe('One model on all training rows in one place.'),

@@ -6,6 +6,8 @@ import type { AccuracyPlot } from './plot-scale.js';
 /** What every mode means for whoever takes part; printed wherever a round is. */
 export const PRIVACY_NOTE = {
   plain: 'plain: updates are visible to the store, the coordinator and the attesters',
+  secure: 'secure: no aggregator by itself sees an update; a few random projections of each are opened',
+  dp: 'dp: no aggregator by itself sees an update; the opened sum carries noise of a stated privacy',
 } as const;
 
 export function plotOf(report: Report): AccuracyPlot {
@@ -74,12 +76,24 @@ export function summaryText(report: Report): string {
     '',
     `central  R² ${central.r2.toFixed(3)}  error ₹${money(central.mae)}  (all training rows in one place, ${String(central.epochs)} epochs)`,
     `alone    R² ${alone.r2.toFixed(3)}  error ₹${money(alone.mae)}  (mean of vehicles by themselves, ${String(alone.epochs)} epochs)`,
+    ...privacyLines(report),
     '',
     `audit ${audit.ok ? `ok: ${String(audit.checked)} items checked` : `FAILED: ${failure?.code ?? ''}: ${failure?.where ?? ''}: ${failure?.detail ?? ''}`}`,
     `network ${network.kind}, trust: ${network.trust}, ${String(network.organisations.length)} organisations, ${String(network.height)} blocks`,
     `median round ${medianMs.toFixed(0)} ms · set-up ${seconds(report.ms.setUp)}, rounds ${seconds(report.ms.rounds)}, ` +
       `baselines ${seconds(report.ms.baselines)}, audit ${seconds(report.ms.audit)}, whole ${seconds(report.ms.total)}`,
   ].join('\n');
+}
+
+function privacyLines({ privacy }: Report): string[] {
+  if (privacy === undefined) {
+    return [];
+  }
+  const { epsilon, delta, chargedMicroRho, budgetMicroRho } = privacy;
+  const share = ((100 * chargedMicroRho) / budgetMicroRho).toFixed(0);
+  return [
+    `privacy  ε ${epsilon.toFixed(2)} at δ ${delta.toString()}, one vehicle replaced by zeros; ${share} % of the budget`,
+  ];
 }
 
 function roundRow(round: RoundReport): string[] {

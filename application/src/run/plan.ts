@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { canonicalJson } from '@sev/chaincode/api';
+import { canonicalJson, privacyMode } from '@sev/chaincode/api';
 import { z } from 'zod';
 import { parseFile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
@@ -25,6 +25,9 @@ const runPlan = z.strictObject({
   vehicles: z.int().min(1),
   rounds: z.int().min(1),
   minimumCohort: z.int().min(1),
+  /** Runs that were started before there were other modes. */
+  privacy: privacyMode.default('plain'),
+  epsilon: z.number().positive().optional(),
   /** Ids of the vehicles that take part; the position is the client of the split. */
   vehicleIds: z.array(z.string()),
   startedAt: z.iso.datetime(),
@@ -64,8 +67,8 @@ export async function findPlan(homes: string, taskId: string): Promise<RunPlan |
  * @throws SevError RUN_CONFLICT.
  */
 export function assertSamePlan(earlier: RunPlan, plan: RunPlan): void {
-  const decided = ({ kind, data, split, seed, vehicles, rounds, minimumCohort }: RunPlan): string =>
-    canonicalJson({ kind, data, split, seed, vehicles, rounds, minimumCohort });
+  const decided = ({ kind, data, split, seed, vehicles, rounds, minimumCohort, privacy, epsilon }: RunPlan): string =>
+    canonicalJson({ kind, data, split, seed, vehicles, rounds, minimumCohort, privacy, ...(epsilon && { epsilon }) });
   if (decided(earlier) !== decided(plan)) {
     throw new SevError('RUN_CONFLICT', `A run of task ${plan.taskId} was started with other options`, {
       hint: `Go on with it by --resume ${plan.taskId}, or choose another --task-id.`,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { parameterCount, sha256Hex, type Task } from '@sev/chaincode/api';
+import { parameterCount, sha256Hex, type PrivacyMode, type Task } from '@sev/chaincode/api';
 import { CAR_FEATURES, PRICE_LAYERS, PRICE_TRAINING, initialParameters, parametersToBytes } from '@sev/fl';
+import { secureTerms, type DifferentialPrivacy } from './secure-terms.js';
 
 export interface PriceTaskOptions {
   readonly taskId: string;
@@ -14,6 +15,12 @@ export interface PriceTaskOptions {
   readonly maxAbsolute?: number;
   readonly graceMs?: number;
   readonly roundMs?: number;
+  /** Default plain. */
+  readonly privacy?: PrivacyMode;
+  /** In a secure mode: MSP ids of the aggregators. */
+  readonly aggregators?: readonly string[];
+  /** In mode dp. */
+  readonly differentialPrivacy?: DifferentialPrivacy;
 }
 
 /** A task and the bytes of its initial model, to be put into the store before the task is created. */
@@ -28,7 +35,7 @@ const ROUND_MS = 5 * 60_000;
 
 /** Task `price`: the market value of a used car, by the feature set and network that the published figures are for. */
 export function priceTask(options: PriceTaskOptions): PreparedTask {
-  const { taskId, vehicles, rounds, seed, trainingRows } = options;
+  const { taskId, vehicles, rounds, seed, trainingRows, privacy = 'plain' } = options;
   const initialModel = parametersToBytes(initialParameters(PRICE_LAYERS, seed));
   const task: Task = {
     taskId,
@@ -48,29 +55,36 @@ export function priceTask(options: PriceTaskOptions): PreparedTask {
     },
     aggregation: {
       rule: 'fedavg',
-      weightClasses: weightClasses(trainingRows / vehicles),
+      weightClasses: weightClasses(trainingRows / vehicles, privacy),
       maxAbsolute: options.maxAbsolute ?? MAX_ABSOLUTE,
     },
-    privacy: 'plain',
+    privacy,
     cohort: { minimum: options.minimumCohort ?? Math.ceil(vehicles / 2), target: vehicles },
     deadlines: { graceMs: options.graceMs ?? GRACE_MS, roundMs: options.roundMs ?? ROUND_MS },
     plannedRounds: rounds,
   };
-  return { task, initialModel };
+  if (privacy === 'plain') {
+    return { task, initialModel };
+  }
+  const { aggregators = [], differentialPrivacy } = options;
+  const secure = secureTerms(task, aggregators, privacy === 'dp' ? differentialPrivacy : undefined);
+  return { task: { ...task, secure }, initialModel };
 }
 
 /**
  * Public classes of sample counts around the expected mean, a factor of four apart: vehicles with about the mean count
  * alike. The class is the vehicle's own claim, and nobody can hold it against rows that never leave the vehicle: one
- * with a single row may claim the top class, and then counts three times as much as one with the mean and 48 times as
- * much as it should. The classes bound what a false claim gains; they do not prevent it.
+ * with a single row may claim the top class. The classes bound what a false claim gains; they do not prevent it.
+ *
+ * Where norms are estimated, weights are 4 or more, so that an honest vehicle whose norm is overestimated loses some
+ * weight and not all of it. In mode dp all count alike: noise is in proportion to the largest weight.
  */
-export function weightClasses(meanRows: number): Task['aggregation']['weightClasses'] {
-  const classes = [
-    { minSamples: 1, weight: 1 },
-    { minSamples: Math.ceil(meanRows / 8), weight: 4 },
-    { minSamples: Math.ceil(meanRows / 2), weight: 16 },
-    { minSamples: Math.ceil(meanRows * 2), weight: 48 },
-  ];
+export function weightClasses(meanRows: number, privacy: PrivacyMode = 'plain'): Task['aggregation']['weightClasses'] {
+  if (privacy === 'dp') {
+    return [{ minSamples: 1, weight: 1 }];
+  }
+  const weights = privacy === 'plain' ? [1, 4, 16, 48] : [4, 6, 21, 64];
+  const from = [1, Math.ceil(meanRows / 8), Math.ceil(meanRows / 2), Math.ceil(meanRows * 2)];
+  const classes = from.map((minSamples, index) => ({ minSamples, weight: weights[index] ?? 1 }));
   return classes.filter(({ minSamples }, index) => index === 0 || minSamples > (classes[index - 1]?.minSamples ?? 0));
 }

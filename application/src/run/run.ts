@@ -20,11 +20,15 @@ import { dataPlan, savePlan, type RunPlan } from './plan.js';
 import { priceTask } from './price-task.js';
 import { Programs } from './processes.js';
 import { followRounds } from './rounds.js';
+import { spentPrivacy } from './spent-privacy.js';
 
 /** The organisation whose coordinator drives the rounds, the one that enrols, and the one that audits. */
 const COORDINATOR_ORG = 'grid';
 const REGISTRAR_ORG = 'maker';
 const AUDITOR_ORG = 'regulator';
+/** What a run in mode dp promises unless told otherwise. */
+const DEFAULT_EPSILON = 8;
+const DELTA_EXPONENT = 5;
 
 export interface RunOptions {
   /** What to do; `vehicleIds` is filled in where it is empty. */
@@ -92,7 +96,8 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
       split: plan.split,
       seed: plan.seed,
       vehicles: plan.vehicles,
-      aggregation: 'plain',
+      aggregation: plan.privacy,
+      ...trained.privacy,
       rounds: concluded.rounds,
       baselines: concluded.baselines,
       audit: concluded.audit,
@@ -149,6 +154,8 @@ interface Training {
 
 interface Trained {
   readonly rounds: RoundReport[];
+  /** In mode dp: what was spent. */
+  readonly privacy: Pick<Report, 'privacy'>;
   readonly startedAt: number;
   readonly endedAt: number;
 }
@@ -165,8 +172,11 @@ async function train(training: Training): Promise<Trained> {
     seed: plan.seed,
     trainingRows: data.trainingRows,
     minimumCohort: plan.minimumCohort,
+    privacy: plan.privacy,
+    aggregators: profile.organisations.filter(({ name }) => name !== AUDITOR_ORG).map(({ mspId }) => mspId),
+    differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT },
   });
-  events.onStep('starting store, attesters, vehicles');
+  events.onStep(`starting store, attesters, ${task.secure === undefined ? '' : 'aggregators, '}vehicles`);
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
   const objects = new HttpStore(store.url);
@@ -180,16 +190,30 @@ async function train(training: Training): Promise<Trained> {
     objects.put(initialModel).then(() => learning(operator).createTask(task)),
   ]);
 
+  const aggregating = profile.organisations.filter(({ mspId }) => task.secure?.aggregators.includes(mspId) === true);
+  const aggregators = await Promise.all(
+    aggregating.map(async ({ name }) => {
+      const args = ['aggregator', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
+      return { name, url: (await programs.start(`aggregator of ${name}`, args)).url };
+    }),
+  );
+  const aggregatorArgs = aggregators.flatMap(({ name, url }) => ['--aggregator', `${name}=${url}`]);
+  const arbiter = attesters.find(({ name }) => name === AUDITOR_ORG);
+  const arbiterArgs =
+    task.secure === undefined || arbiter === undefined ? [] : ['--arbiter', `${arbiter.name}=${arbiter.url}`];
   const coordinatorHome = join(homes, COORDINATOR_ORG);
   const attesterArgs = attesters.flatMap(({ name, url }) => ['--attester', `${name}=${url}`]);
   const port = await freePort();
   const coordinatorUrl = `http://127.0.0.1:${String(port)}`;
   // The vehicles are ready before the first round opens, so that it is as long as the others.
-  await programs.start('vehicles', vehicleArgs(plan, homes, store.url, coordinatorUrl));
+  await programs.start('vehicles', [...vehicleArgs(plan, homes, store.url, coordinatorUrl), ...aggregatorArgs]);
   const startedAt = performance.now();
   const common = ['--org', COORDINATOR_ORG, '--home', coordinatorHome, '--store', store.url, '--port', String(port)];
   const rounds = ['--task', taskId, '--rounds', String(plan.rounds)];
-  await programs.start('coordinator', ['coordinator', 'run', ...common, ...rounds, ...attesterArgs]);
+  await programs.start('coordinator', [
+    ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
+    ...[...aggregatorArgs, ...arbiterArgs],
+  ]);
   const followed = followRounds({
     session: operator,
     store: objects,
@@ -202,7 +226,9 @@ async function train(training: Training): Promise<Trained> {
       events.onRound(round, plan.rounds);
     },
   });
-  return { rounds: await Promise.race([followed, programs.watch()]), startedAt, endedAt: performance.now() };
+  const reports = await Promise.race([followed, programs.watch()]);
+  const endedAt = performance.now();
+  return { rounds: reports, privacy: await spentPrivacy(operator, task, plan.rounds), startedAt, endedAt };
 }
 
 function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string, coordinatorUrl: string): string[] {

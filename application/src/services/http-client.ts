@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Agent } from 'node:https';
 import { EXIT, SevError, messageOf } from '../errors.js';
 import { exchange } from '../http/exchange.js';
 
@@ -8,19 +9,24 @@ export interface JsonAnswer {
   readonly body: unknown;
 }
 
-/** Largest answer that is read: 1 MB. */
+/** Largest answer that is read unless more is asked for: 1 MB. */
 const MAX_ANSWER_BYTES = 1_000_000;
+
+export interface PostOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  readonly maxBytes?: number;
+  /** For an `https` address. */
+  readonly tls?: Agent;
+}
 
 /**
  * Posts JSON.
  *
  * @throws SevError SERVICE_UNREACHABLE, SERVICE_TIMEOUT, SERVICE_ANSWER_MALFORMED.
  */
-export async function postJson(
-  url: string,
-  body: unknown,
-  options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
-): Promise<JsonAnswer> {
+export async function postJson(url: string, body: unknown, options: PostOptions): Promise<JsonAnswer> {
+  const { maxBytes = MAX_ANSWER_BYTES } = options;
   const timeout = AbortSignal.timeout(options.timeoutMs);
   const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
   try {
@@ -30,8 +36,10 @@ export async function postJson(
       body: Buffer.from(JSON.stringify(body)),
       type: 'application/json',
       signal,
-      maxBytes: MAX_ANSWER_BYTES,
-      tooLarge: () => new SevError('SERVICE_ANSWER_MALFORMED', `${url} answered with more than 1 MB`),
+      maxBytes,
+      tooLarge: () =>
+        new SevError('SERVICE_ANSWER_MALFORMED', `${url} answered with more than ${String(maxBytes)} bytes`),
+      tls: options.tls,
     });
     return { status, body: parse(bytes.toString(), url) };
   } catch (error) {

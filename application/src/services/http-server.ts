@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer } from 'node:http';
-import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { createServer as createTlsServer } from 'node:https';
+import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { SevError, messageOf } from '../errors.js';
 import { closeServer, listen } from '../http/listen.js';
 import { failureFields, type ServiceLog } from './log.js';
@@ -8,6 +9,16 @@ import { TooEarlyError } from './too-early.js';
 
 /** Largest request body: 1 MB. */
 export const MAX_BODY_BYTES = 1_000_000;
+
+/** How long a client may take to send a request. */
+const REQUEST_MS = 30_000;
+
+/** A server's own certificate, and the roots of the certificates that clients may show. All PEM. */
+export interface ServerTls {
+  readonly key: string;
+  readonly certificate: string;
+  readonly clientRoots: readonly string[];
+}
 
 export interface HttpServerOptions {
   /** Default 127.0.0.1: a service is only reachable from outside when its operator says so. */
@@ -19,6 +30,10 @@ export interface HttpServerOptions {
   /** HTTP status by error code; a code that is not here is a fault of the service: 500. */
   readonly statusOf: Readonly<Record<string, number>>;
   readonly log: ServiceLog;
+  /** Serves HTTPS. Clients need no certificate: whether the one that they show is good enough is the routes' to say. */
+  readonly tls?: ServerTls;
+  /** Default true: routes get bodies of JSON, at most 1 MB. False: each reads its own with {@link jsonBody}. */
+  readonly readsBodies?: boolean;
   readonly routes: (app: Express) => void;
 }
 
@@ -29,7 +44,7 @@ export interface HttpServer {
 }
 
 /**
- * Serves JSON over HTTP on loopback: bodies of at most 1 MB, failures as `{"code","detail"}`, and a bound on the work
+ * Serves JSON over HTTP or HTTPS, by default on loopback: bodies of at most 1 MB, failures as `{"code","detail"}`, and a bound on the work
  * taken on at a time.
  *
  * @throws SevError PORT_IN_USE.
@@ -39,7 +54,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(boundRequests(options.maxRequests));
-  app.use(express.json({ limit: MAX_BODY_BYTES, strict: true, inflate: false }));
+  if (options.readsBodies ?? true) {
+    app.use(jsonBody(MAX_BODY_BYTES));
+  }
   options.routes(app);
   app.use((request: Request) => {
     throw new SevError('ROUTE_UNKNOWN', `${request.method} ${request.path} is not offered here`);
@@ -59,15 +76,37 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       ...(error instanceof TooEarlyError ? { leftMs: error.leftMs } : {}),
     });
   });
-  const server = createServer(app);
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? createServer(app)
+      : createTlsServer(
+          {
+            key: tls.key,
+            cert: tls.certificate,
+            ca: [...tls.clientRoots],
+            minVersion: 'TLSv1.3',
+            requestCert: true,
+            rejectUnauthorized: false,
+          },
+          app,
+        );
+  server.requestTimeout = REQUEST_MS;
   const url = await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
   return { url, close: () => closeServer(server) };
 }
 
-function boundRequests(maximum: number): (request: Request, response: Response, next: NextFunction) => void {
+/** Reads a body of JSON of at most so many bytes; larger ones are refused before they are read. */
+export function jsonBody(limit: number): RequestHandler {
+  return express.json({ limit, strict: true, inflate: false });
+}
+
+/** Lets so many requests be under way at a time; more are refused at once with SERVICE_BUSY. */
+export function boundRequests(maximum: number, onBusy?: () => void): RequestHandler {
   let underWay = 0;
   return (_request, response, next) => {
     if (underWay >= maximum) {
+      onBusy?.();
       response.set('retry-after', '1');
       throw new SevError('SERVICE_BUSY', `${String(maximum)} requests are under way`);
     }

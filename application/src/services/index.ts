@@ -2,6 +2,7 @@
 export { timingPath, type RoundTiming } from '../coordinator/round-clock.js';
 export type { DataSource } from '../vehicle/data.js';
 export { silentLog, type ServiceLog } from './log.js';
+export { runAggregator, type RunAggregatorOptions } from './run-aggregator.js';
 export { runAttester, type RunAttesterOptions } from './run-attester.js';
 export { runCoordinator, type RunCoordinatorOptions } from './run-coordinator.js';
 export { runStore, type RunStoreOptions } from './run-store.js';

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import { ArbiterKeys } from '../arbiter/arbiter-keys.js';
+import { Arbiter } from '../arbiter/arbiter.js';
 import { Attester } from '../attester/attester.js';
 import { startAttesterServer } from '../attester/server.js';
 import { inHome } from '../config/homes.js';
@@ -35,7 +37,14 @@ export async function runAttester(options: RunAttesterOptions): Promise<RunningS
       signer: new StatementSigner(mspId, key, networkName(session)),
       log,
     });
-    const server = await startAttesterServer({ attester, mspId, ...listenAt(options), log });
+    const arbiter = new Arbiter({
+      session,
+      store: new HttpStore(options.storeUrl),
+      keys: new ArbiterKeys(inHome.arbiterKeys(home)),
+      signingKey: key,
+      log,
+    });
+    const server = await startAttesterServer({ attester, arbiter, mspId, ...listenAt(options), log });
     return newService({
       server,
       running: attester.run(),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeyObject } from 'node:crypto';
+import { HttpAggregator } from '../aggregator/http-aggregator.js';
+import { HttpArbiter } from '../arbiter/http-arbiter.js';
 import { inHome } from '../config/homes.js';
 import { organisationNamed } from '../config/profile.js';
 import { Coordinator } from '../coordinator/coordinator.js';
@@ -27,6 +29,10 @@ export interface RunCoordinatorOptions extends OrganisationServiceOptions {
    * it, the coordinator signs with the statement key of its home.
    */
   readonly attesters: readonly { readonly organisation: string; readonly url: string }[];
+  /** Aggregators of tasks in a secure mode, by organisation. */
+  readonly aggregators?: readonly { readonly organisation: string; readonly url: string }[] | undefined;
+  /** The organisation that settles disputes, and where its attester answers. */
+  readonly arbiter?: { readonly organisation: string; readonly url: string } | undefined;
   readonly batch?: BatchOptions | undefined;
   readonly maxAttempts?: number | undefined;
   /** Told of every round that this coordinator finalised. */
@@ -45,7 +51,12 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
   const { mspId } = organisation;
   const ownKey = await ownStatementKey(options, mspId);
   const wallet = await openWallet(inHome.wallet(home));
-  const session = await openSession({ profile, identity: await identityOf(organisation, wallet, 'coordinator') });
+  const identity = await identityOf(organisation, wallet, 'coordinator');
+  const session = await openSession({ profile, identity });
+  const aggregators = (options.aggregators ?? []).map(({ organisation: name, url }) => {
+    const { mspId: named, gateway } = organisationNamed(profile, name);
+    return new HttpAggregator({ mspId: named, url, tlsCaCert: gateway.tlsCaCert, identity });
+  });
   let writing = Promise.resolve();
   try {
     const coordinator = new Coordinator({
@@ -53,6 +64,8 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
       store: new HttpStore(options.storeUrl),
       taskId,
       sources: statementSources(options, ownKey && new StatementSigner(mspId, ownKey, networkName(session))),
+      aggregators,
+      ...arbiterOf(options),
       log,
       ...(rounds === undefined ? {} : { lastRound: rounds }),
       ...(batch === undefined ? {} : { batch }),
@@ -76,6 +89,9 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
       },
       release: () => {
         session.close();
+        aggregators.forEach((aggregator) => {
+          aggregator.close();
+        });
       },
     });
   } catch (error) {
@@ -90,6 +106,12 @@ async function ownStatementKey(options: RunCoordinatorOptions, ownMspId: string)
   return attesters.some(({ organisation }) => organisationNamed(profile, organisation).mspId === ownMspId)
     ? undefined
     : readPrivateKey(inHome.signingKey(home));
+}
+
+function arbiterOf({ profile, arbiter }: RunCoordinatorOptions): { readonly arbiter?: HttpArbiter } {
+  return arbiter === undefined
+    ? {}
+    : { arbiter: new HttpArbiter(organisationNamed(profile, arbiter.organisation).mspId, arbiter.url) };
 }
 
 function statementSources(options: RunCoordinatorOptions, own: StatementSigner | undefined): StatementSource[] {

@@ -10,6 +10,7 @@ import { Fleet, type FleetOptions } from '../vehicle/fleet.js';
 import type { DataSource } from '../vehicle/data.js';
 import type { PooledVehicle } from '../vehicle/messages.js';
 import { startPool } from '../vehicle/pool.js';
+import { sharePoster } from './share-poster.js';
 import { silentLog, type ServiceLog } from './log.js';
 import { newService, type RunningService } from './service.js';
 
@@ -20,6 +21,8 @@ export interface RunVehicleOptions {
   readonly storeUrl: string;
   /** Coordinators to try, in this order. */
   readonly coordinatorUrls: readonly string[];
+  /** Aggregators of tasks in a secure mode, by organisation. */
+  readonly aggregators?: readonly { readonly organisation: string; readonly url: string }[] | undefined;
   readonly data: DataSource;
   /** `iid` or a column. */
   readonly split: string;
@@ -64,6 +67,7 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
       store: new HttpStore(options.storeUrl),
       pool,
       coordinators: options.coordinatorUrls.map((url) => url.replace(/\/+$/, '')),
+      postShare: sharePoster(options, session),
       log,
       ...(options.taskId === undefined ? {} : { taskId: options.taskId }),
       ...(options.directAfterMs === undefined ? {} : { directAfterMs: options.directAfterMs }),

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ArbiterKeys } from '../arbiter/arbiter-keys.js';
+import { Arbiter } from '../arbiter/arbiter.js';
 import { startAttesterServer } from '../attester/server.js';
 import { Attester } from '../attester/attester.js';
 import { Coordinator } from '../coordinator/coordinator.js';
@@ -22,13 +26,17 @@ describe('The services over HTTP', () => {
   }
 
   async function attester(federation: Federation, mspId: string): Promise<HttpStatementSource> {
-    const one = new Attester({
-      session: federation.ledger.session(mspId),
-      store: federation.store,
-      signer: federation.signer(mspId),
+    const session = federation.ledger.session(mspId);
+    const { store } = federation;
+    const one = new Attester({ session, store, signer: federation.signer(mspId), log: silentLog });
+    const arbiter = new Arbiter({
+      session,
+      store,
+      keys: new ArbiterKeys(join(tmpdir(), 'sev-no-arbiter-keys')),
+      signingKey: federation.organisationKey(mspId),
       log: silentLog,
     });
-    const server = kept(await startAttesterServer({ attester: one, mspId, log: silentLog }));
+    const server = kept(await startAttesterServer({ attester: one, arbiter, mspId, log: silentLog }));
     return new HttpStatementSource(mspId, server.url);
   }
 

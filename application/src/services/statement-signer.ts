@@ -2,12 +2,16 @@
 import type { KeyObject } from 'node:crypto';
 import {
   proposalHash,
+  scoresHash,
   signStatement,
   type AbortReason,
   type AbortStatement,
   type AttestationStatement,
   type CloseStatement,
+  type CohortStatement,
   type Proposal,
+  type Scores,
+  type ScoresStatement,
   type SignedBy,
 } from '@sev/chaincode/api';
 import { attemptOf, type AttemptRef } from './attempt.js';
@@ -41,7 +45,24 @@ export class StatementSigner {
     return this.#sign({ type: 'sev/attest-model/v1', ...content, mspId: this.mspId });
   }
 
-  #sign(statement: CloseStatement | AbortStatement | AttestationStatement): SignedBy {
+  async cohort(
+    ref: AttemptRef,
+    content: Pick<CohortStatement, 'recordedHash' | 'cohortHash' | 'holders'>,
+  ): Promise<SignedBy> {
+    const { mspId } = this;
+    const attempt = { consortium: await this.#network(), ...attemptOf(ref) };
+    return this.#sign({ type: 'sev/fix-cohort/v1', ...attempt, ...content, mspId });
+  }
+
+  async scores(scores: Scores): Promise<SignedBy> {
+    const { mspId } = this;
+    const attempt = { consortium: await this.#network(), ...attemptOf(scores) };
+    return this.#sign({ type: 'sev/attest-scores/v1', ...attempt, scoresHash: scoresHash(scores), mspId });
+  }
+
+  #sign(
+    statement: CloseStatement | AbortStatement | AttestationStatement | CohortStatement | ScoresStatement,
+  ): SignedBy {
     return { mspId: this.mspId, signature: signStatement(statement, this.#key) };
   }
 }

@@ -4,6 +4,7 @@ import {
   aloneAfterMs,
   cohortHash,
   hashOf,
+  openingHash,
   majorityOf,
   parsePublicKey,
   proposalHash,
@@ -15,6 +16,7 @@ import {
   type BatchResult,
   type CloseRound,
   type CloseStatement,
+  type CohortRecord,
   type ConsortiumRecord,
   type Envelope,
   type FinaliseRound,
@@ -24,6 +26,8 @@ import {
   type RecordUpdate,
   type RecordUpdates,
   type RoundRecord,
+  type ScoresRecord,
+  type SecureRound,
   type Signable,
   type SignedBy,
   type Task,
@@ -67,6 +71,9 @@ export class FakeLedger {
   /** Every update ever written, with repetitions if there were any. */
   readonly writtenUpdates: UpdateRecord[] = [];
   readonly rounds = new Map<number, RoundRecord>();
+  /** Cohorts and scores of secure rounds, by attempt; tests fix them. */
+  readonly cohorts = new Map<string, CohortRecord>();
+  readonly scores = new Map<string, ScoresRecord>();
   /** Of vehicles that are not active. */
   readonly statuses = new Map<string, VehicleStatus>();
   readonly #options: FakeLedgerOptions;
@@ -105,6 +112,23 @@ export class FakeLedger {
     return records.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
   }
 
+  /** Takes a round on, as transactions of the secure modes do that this ledger does not check. */
+  advance(ref: AttemptRef, change: Partial<RoundRecord>, secure: Partial<SecureRound> = {}): RoundRecord {
+    const round = this.#attempt(ref);
+    const advanced = {
+      ...round,
+      ...change,
+      ...(round.secure === undefined ? {} : { secure: { ...round.secure, ...secure } }),
+    };
+    this.rounds.set(ref.round, advanced);
+    return advanced;
+  }
+
+  /** Tells everybody who listens of an event. */
+  announce(event: LedgerEvent): void {
+    this.#emit(event, hashOf([event, this.#events.length]));
+  }
+
   #evaluate(transaction: string, argument: AttemptRef & { modelHash: string; vehicleId: string }): unknown {
     const { task } = this.#options;
     switch (transaction) {
@@ -122,6 +146,10 @@ export class FakeLedger {
         return { items: [...this.rounds.values()], bookmark: '' };
       case 'ListUpdates':
         return { items: this.updates(argument), bookmark: '' };
+      case 'GetCohort':
+        return this.cohorts.get(attemptKey(argument)) ?? refuse('COHORT_UNKNOWN', attemptKey(argument));
+      case 'GetScores':
+        return this.scores.get(attemptKey(argument)) ?? refuse('SCORES_UNKNOWN', attemptKey(argument));
       case 'GetModel':
         return this.#models.has(argument.modelHash)
           ? { modelHash: argument.modelHash, taskId: task.taskId }
@@ -148,12 +176,16 @@ export class FakeLedger {
     const blockNumber = BigInt(this.transactions.length);
     const transactionId = hashOf([transaction, this.transactions.length]);
     if (done.event !== undefined) {
-      this.#events.push({ event: done.event, transactionId, blockNumber });
-      this.#listeners.forEach((wake) => {
-        wake();
-      });
+      this.#emit(done.event, transactionId);
     }
     return { result: done.result, transactionId, blockNumber, attempts: 1 };
+  }
+
+  #emit(event: LedgerEvent, transactionId: string): void {
+    this.#events.push({ event, transactionId, blockNumber: BigInt(this.transactions.length) });
+    this.#listeners.forEach((wake) => {
+      wake();
+    });
   }
 
   #execute(transaction: string, argument: unknown, mspId: string, enrollmentId: string): Done {
@@ -203,11 +235,12 @@ export class FakeLedger {
       round: input.round,
       attempt: input.attempt,
       state: 'open',
-      privacy: 'plain',
+      privacy: task.privacy,
       baseModelHash: input.baseModelHash,
       openedBy: mspId,
       openedAtMs: nowMs,
       deadlineMs: nowMs + task.deadlines.roundMs,
+      ...secureRound(task, input),
     });
   }
 
@@ -412,6 +445,17 @@ export class FakeLedger {
       });
     }
   }
+}
+
+function secureRound(task: Task, { opening }: OpenRound): { secure?: SecureRound } {
+  if (task.privacy === 'plain') {
+    return {};
+  }
+  if (opening === undefined) {
+    return refuse('OPENING_INVALID', 'a secure round needs an opening');
+  }
+  const none = { openedProjections: 0, chargedMicroRho: 0, shownAttempts: [], disputes: [], faulty: [] };
+  return { secure: { opening, openingHash: openingHash(opening), ...none } };
 }
 
 function recordedEvent(round: RoundRecord, accepted: number, all: number): LedgerEvent {

@@ -7,6 +7,7 @@ import {
   signStatement,
   type Envelope,
   type RoundRecord,
+  type SecureTerms,
   type Task,
   type UpdateStatement,
 } from '@sev/chaincode/api';
@@ -43,7 +44,23 @@ export interface FederationOptions {
   readonly graceMs?: number;
   readonly roundMs?: number;
   readonly now?: () => number;
+  /** Runs the task in mode `secure`, or `dp` where the terms have it, with these terms in place of the usual ones. */
+  readonly secure?: Partial<SecureTerms>;
 }
+
+/** Terms of secure aggregation among three of the organisations. */
+const SECURE_TERMS: SecureTerms = {
+  aggregators: ['CityMSP', 'GridMSP', 'MakerMSP'],
+  threshold: 1,
+  clipMilli: 4_000,
+  fractionBits: 11,
+  shardSize: 1_024,
+  metrics: ['loss', 'samples'],
+  projections: 4,
+  rule: 'uniform',
+  openedShareMilli: 1_000,
+  receiptMs: 0,
+};
 
 /** Organisations, vehicles, a task, a store and a ledger in memory, for tests of the services. */
 export class Federation {
@@ -79,7 +96,7 @@ export class Federation {
         ],
         maxAbsolute: 1_000,
       },
-      privacy: 'plain',
+      ...privacyOf(options.secure),
       cohort: { minimum: options.minimum ?? 1, target: options.target ?? count },
       deadlines: { graceMs: options.graceMs ?? 60_000, roundMs: options.roundMs ?? 600_000 },
       plannedRounds: 3,
@@ -152,6 +169,13 @@ export class Federation {
         .readUInt16LE() / 65_536;
     return parametersToBytes(Float32Array.from({ length: this.task.model.parameters }, (_, i) => start + i));
   }
+}
+
+function privacyOf(terms: Partial<SecureTerms> | undefined): Pick<Task, 'privacy' | 'secure'> {
+  if (terms === undefined) {
+    return { privacy: 'plain' };
+  }
+  return { privacy: terms.dp === undefined ? 'secure' : 'dp', secure: { ...SECURE_TERMS, ...terms } };
 }
 
 /** A vehicle id that depends on the index only. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ItemResult } from '@sev/chaincode/api';
+import type { ItemResult, ShowReceipts, SignedBy } from '@sev/chaincode/api';
+import type { ShareSubmission } from '../aggregator/share-submission.js';
 import { SevError } from '../errors.js';
+import { attemptOf } from '../services/attempt.js';
 import { faultKind } from '../services/ledger-faults.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { postJson, problemOf } from '../services/http-client.js';
@@ -10,11 +12,17 @@ import type { OpenRoundRef, TrainedUpdate } from './messages.js';
 import type { VehiclePool } from './pool.js';
 import type { RecordedUpdates } from './recorded-updates.js';
 
+/** Posts one share to the aggregator of an organisation. @returns the signed receipt. */
+export type PostShare = (mspId: string, submission: ShareSubmission, signal: AbortSignal) => Promise<SignedBy>;
+
 export interface CourierOptions {
   readonly store: ObjectStore;
   readonly pool: Pick<VehiclePool, 'record'>;
   /** Coordinators to try, in this order. */
   readonly coordinators: readonly string[];
+  /** Needed for tasks in a secure mode. */
+  readonly postShare?: PostShare | undefined;
+  readonly onReceipt?: (round: OpenRoundRef, receipt: ShowReceipts['receipts'][number]) => void;
   /** How long coordinators are tried before a vehicle records its update itself; default 5 s. */
   readonly directAfterMs?: number;
   /** How long one coordinator may take to answer; default 15 s. */
@@ -52,6 +60,7 @@ export class Courier {
       try {
         if (!isStored) {
           await this.#options.store.put(update.bytes);
+          await this.#share(round, update, signal);
           isStored = true;
         }
         const result = await this.#post(round, update, failures, signal);
@@ -73,6 +82,44 @@ export class Courier {
     return 'too-late';
   }
 
+  /**
+   * Brings the shares of an update to the aggregators. All of them should have it; with those of t + 1 it can be summed,
+   * so one that does not answer in time is left out.
+   *
+   * @throws SevError SHARES_NOT_TAKEN where fewer gave a receipt.
+   */
+  async #share(
+    round: OpenRoundRef,
+    { shares, envelope, vehicleId }: TrainedUpdate,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { postShare, onReceipt, timeoutMs = 15_000, log } = this.#options;
+    if (shares === undefined) {
+      return;
+    }
+    const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const taken = await Promise.all(
+      Object.entries(shares.sealed).map(async ([mspId, sealed]) => {
+        try {
+          const content = { ...placeOf(round), envelope, sealed };
+          const receipt = await postShare?.(mspId, content, within);
+          if (receipt !== undefined) {
+            onReceipt?.(round, { vehicleId, mspId, signature: receipt.signature });
+          }
+          return receipt !== undefined;
+        } catch (error) {
+          log.debug({ vehicleId, aggregator: mspId, ...failureFields(error) }, 'an aggregator did not take the share');
+          return false;
+        }
+      }),
+    );
+    const count = taken.filter(Boolean).length;
+    if (count < shares.needed) {
+      const detail = `${String(count)} aggregators took the share; ${String(shares.needed)} are needed`;
+      throw new SevError('SHARES_NOT_TAKEN', detail);
+    }
+  }
+
   /** Asks one coordinator after the other; undefined where none has an answer about this envelope. */
   async #post(
     round: OpenRoundRef,
@@ -86,7 +133,7 @@ export class Courier {
       return undefined;
     }
     try {
-      const answer = await postJson(`${url}/envelopes`, { ...round, envelope }, { timeoutMs, signal });
+      const answer = await postJson(`${url}/envelopes`, { ...placeOf(round), envelope }, { timeoutMs, signal });
       if (answer.status === 200) {
         return itemResultOf(answer.body, vehicleId);
       }
@@ -120,7 +167,7 @@ export class Courier {
       return 'recorded';
     }
     try {
-      await this.#options.pool.record({ ...round, envelope }, signal);
+      await this.#options.pool.record({ ...placeOf(round), envelope }, signal);
       this.#options.log.debug({ vehicleId, round: round.round }, 'recorded without a coordinator');
       return 'recorded';
     } catch (error) {
@@ -139,6 +186,11 @@ export class Courier {
       return kind === 'overtaken' ? 'too-late' : 'refused';
     }
   }
+}
+
+/** What messages name an attempt by. */
+function placeOf(round: OpenRoundRef): Omit<OpenRoundRef, 'opening'> {
+  return { ...attemptOf(round), baseModelHash: round.baseModelHash };
 }
 
 function itemResultOf(body: unknown, vehicleId: string): ItemResult {

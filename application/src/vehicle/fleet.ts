@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sha256Hex, weightClassOf, type Task } from '@sev/chaincode/api';
+import { sha256Hex, weightClassOf, type RoundOpening, type Task } from '@sev/chaincode/api';
 import { parametersFromBytes } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
-import { attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
+import { attemptKey, attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
 import { followRounds, type RoundEvent } from '../services/round-events.js';
@@ -17,10 +17,11 @@ import {
 } from '../services/rounds.js';
 import { backoffMs, pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { Courier, type Delivery } from './courier.js';
+import { Courier, type CourierOptions, type Delivery } from './courier.js';
 import { FEATURES } from './data.js';
 import type { OpenRoundRef, TrainingOrder } from './messages.js';
 import type { VehiclePool } from './pool.js';
+import { ReceiptBook } from './receipts.js';
 import { RecordedUpdates } from './recorded-updates.js';
 
 export interface FleetOptions {
@@ -28,6 +29,8 @@ export interface FleetOptions {
   readonly store: ObjectStore;
   readonly pool: VehiclePool;
   readonly coordinators: readonly string[];
+  /** See `CourierOptions`. */
+  readonly postShare?: CourierOptions['postShare'];
   /** Only this task; default: every task whose features the vehicles can compute. */
   readonly taskId?: string;
   /** How often the ledger is looked at beside its events; default 2 s. */
@@ -55,6 +58,7 @@ export class Fleet {
   readonly #learning: LearningContract;
   readonly #network: NetworkName;
   readonly #courier: Courier;
+  readonly #receipts: ReceiptBook;
   readonly #ending = new AbortController();
   readonly #tasks = new Map<string, Task>();
   readonly #participations = new Map<string, Participation>();
@@ -63,7 +67,13 @@ export class Fleet {
     this.#options = options;
     this.#learning = learning(options.session);
     this.#network = networkName(options.session);
-    this.#courier = new Courier(options);
+    this.#receipts = new ReceiptBook(this.#learning, options.log);
+    this.#courier = new Courier({
+      ...options,
+      onReceipt: (round, receipt) => {
+        this.#receipts.add(round, receipt);
+      },
+    });
   }
 
   /** Runs until {@link end}. @throws LedgerError where the ledger does not accept the vehicles' identity. */
@@ -91,8 +101,11 @@ export class Fleet {
   #hear(event: RoundEvent): void {
     if (event.type === 'RoundOpened') {
       this.#join({ ...attemptOf(event), baseModelHash: event.modelHash }, true);
-    } else if (event.type !== 'UpdatesRecorded') {
+    } else if (event.type !== 'UpdatesRecorded' && event.type !== 'ReceiptsShown') {
       this.#leave(event);
+      if (event.type === 'RoundClosed') {
+        void this.#receipts.watch(event, this.#ending.signal);
+      }
     }
   }
 
@@ -165,9 +178,10 @@ export class Fleet {
     }
   }
 
-  async #takePartOnce(round: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
+  async #takePartOnce(announced: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
     const { pool, log, onTakenPart } = this.#options;
-    const [order, vehicleIds] = await this.#prepare(round, isNew);
+    const [order, vehicleIds] = await this.#prepare(announced, isNew);
+    const { round } = order;
     const recorded = new RecordedUpdates(this.#learning, round);
     const outcomes: Promise<Delivery>[] = [];
     const listener: Parameters<VehiclePool['train']>[2] = {
@@ -219,7 +233,18 @@ export class Fleet {
       ({ vehicleId, samples }) => !done.has(vehicleId) && weightClassOf(task, samples) !== undefined,
     );
     const parameters = parametersFromBytes(bytes, task.model.parameters);
-    return [{ consortium, task, round, parameters }, vehicles.map(({ vehicleId }) => vehicleId)];
+    const opening = task.secure === undefined ? {} : { opening: await this.#opening(round) };
+    const order = { consortium, task, round: { ...round, ...opening }, parameters };
+    return [order, vehicles.map(({ vehicleId }) => vehicleId)];
+  }
+
+  /** Whom the ledger names as the attempt's aggregators. @throws SevError ROUND_STALE. */
+  async #opening(round: OpenRoundRef): Promise<RoundOpening> {
+    const record = await roundIfAny(this.#learning, round);
+    if (record?.attempt !== round.attempt || record.secure === undefined) {
+      throw new SevError('ROUND_STALE', `the ledger does not show the opening of ${attemptKey(round)}`);
+    }
+    return record.secure.opening;
   }
 
   async #task(taskId: string): Promise<Task> {

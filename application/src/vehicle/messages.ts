@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Envelope, RecordUpdate, Task } from '@sev/chaincode/api';
+import type { RoundOpening, Envelope, RecordUpdate, Task } from '@sev/chaincode/api';
 import type { ConnectionProfile } from '../config/profile.js';
 import type { AttemptRef } from '../services/attempt.js';
 import type { DataPlan } from './data.js';
@@ -21,6 +21,8 @@ export interface WorkerStart {
 /** An open attempt, as a vehicle sees it. */
 export interface OpenRoundRef extends AttemptRef {
   readonly baseModelHash: string;
+  /** In a secure mode: whom shares are sealed to. */
+  readonly opening?: RoundOpening;
 }
 
 /** What vehicles train in an attempt, and what they sign for it. */
@@ -57,10 +59,21 @@ export interface WorkerFailure {
   readonly code: string;
   readonly message: string;
 }
-/** A trained vehicle's update: 4·d bytes, and the envelope that it signed. */
+/** Shares of one vehicle's update. */
+export interface SealedShares {
+  /** Aggregators without whose receipts the update cannot be summed: t + 1. */
+  readonly needed: number;
+  /** Base64 of the sealed share of each aggregator of the opening, by MSP id. */
+  readonly sealed: Readonly<Record<string, string>>;
+}
+
+/** A trained vehicle's update, and the envelope that it signed. */
 export interface TrainedUpdate {
   readonly vehicleId: string;
+  /** For the store: 4·d bytes; in a secure mode the encrypted component of its shares. */
   readonly bytes: Uint8Array;
+  /** In a secure mode. */
+  readonly shares?: SealedShares;
   readonly envelope: Envelope;
 }
 export interface LoadedVehicle {

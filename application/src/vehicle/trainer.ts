@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { sha256Hex, signStatement, weightClassOf, type RecordUpdate, type UpdateStatement } from '@sev/chaincode/api';
+import {
+  sha256Hex,
+  signStatement,
+  weightClassOf,
+  type Envelope,
+  type RecordUpdate,
+  type UpdateStatement,
+} from '@sev/chaincode/api';
 import { parametersToBytes, trainLocal, type Dataset } from '@sev/fl';
 import { inHome } from '../config/homes.js';
 import { SevError } from '../errors.js';
 import { openWallet, type IdentityWallet } from '../identity/wallet.js';
 import type { StoredIdentity } from '../identity/stored-identity.js';
 import { learning } from '../ledger/contracts.js';
+import { secureTermsOf } from '../services/secure-scores.js';
 import { loadClients, trainingSeed } from './data.js';
 import type { TrainedUpdate, TrainingOrder, WorkerStart } from './messages.js';
+import { secureReport } from './secure-report.js';
 
 /** One vehicle with its key and its data; lives in a worker and nothing of either leaves it but trained parameters. */
 export class Trainer {
@@ -43,11 +52,12 @@ export class Trainer {
   }
 
   /**
-   * Trains on the vehicle's rows from the base parameters and signs for the result. The update is the full parameters.
+   * Trains on the vehicle's rows from the base parameters and signs for the result. In plain mode the update is the full
+   * parameters, in a secure mode shares of their difference from the base.
    *
    * @throws SevError SAMPLES_TOO_FEW where the task has no weight class for so few rows; ModelError TRAINING_DIVERGED.
    */
-  train({ consortium, task, round, parameters }: TrainingOrder): TrainedUpdate {
+  async train({ consortium, task, round, parameters }: TrainingOrder): Promise<TrainedUpdate> {
     const weightClass = weightClassOf(task, this.samples);
     if (weightClass === undefined) {
       throw new SevError('SAMPLES_TOO_FEW', `${String(this.samples)} rows are fewer than task ${task.taskId} takes`);
@@ -59,22 +69,21 @@ export class Trainer {
       learningRate: learningRateMicro / 1_000_000,
       seed: trainingSeed(seed, round.round, this.#client),
     });
-    const bytes = parametersToBytes(trained);
-    const { taskId, attempt, baseModelHash } = round;
-    const statement: UpdateStatement = {
-      type: 'sev/update/v1',
-      consortium,
-      taskId,
-      round: round.round,
-      attempt,
-      baseModelHash,
-      vehicleId: this.vehicleId,
-      updateHash: sha256Hex(bytes),
-      weightClass,
+    const { taskId, attempt, baseModelHash, opening } = round;
+    const { vehicleId } = this;
+    const sign = (updateHash: string): Envelope => {
+      const content = { taskId, round: round.round, attempt, baseModelHash, vehicleId, updateHash, weightClass };
+      const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
+      return { vehicleId, updateHash, weightClass, signature: signStatement(statement, this.#key) };
     };
-    const { vehicleId, updateHash } = statement;
-    const signature = signStatement(statement, this.#key);
-    return { vehicleId, bytes, envelope: { vehicleId, updateHash, weightClass, signature } };
+    if (opening === undefined) {
+      const bytes = parametersToBytes(trained);
+      return { vehicleId, bytes, envelope: sign(sha256Hex(bytes)) };
+    }
+    const model = { base: parameters, trained };
+    const report = await secureReport(consortium, task, { ...round, opening }, vehicleId, model, this.#data);
+    const shares = { needed: secureTermsOf(task).threshold + 1, sealed: report.shares };
+    return { vehicleId, bytes: report.ciphertext, shares, envelope: sign(report.root) };
   }
 
   /** Records the update as the vehicle itself. The session is opened for this one call: it is the exception. */

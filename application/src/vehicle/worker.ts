@@ -50,7 +50,7 @@ class PoolWorker {
       try {
         const trainer = this.#trainer(vehicleId);
         await trainer.refresh();
-        const update = trainer.train(order);
+        const update = await trainer.train(order);
         this.#port.postMessage({ type: 'update', job, update } satisfies WorkerMessage, [
           update.bytes.buffer as ArrayBuffer,
         ]);

@@ -16,6 +16,23 @@ export type LedgerEvent =
       readonly modelHash: string;
     }
   | {
+      /** In the secure modes, between `RoundClosed` and `RoundFinalised`. */
+      readonly type: 'CohortFixed' | 'RoundScored' | 'SumsCommitted' | 'DisputeOpened' | 'DisputeSettled';
+      readonly taskId: string;
+      readonly round: number;
+      readonly attempt: number;
+      /** Hash of the cohort, the scores or the opening. */
+      readonly hash: string;
+    }
+  | {
+      readonly type: 'ReceiptsShown';
+      readonly taskId: string;
+      readonly round: number;
+      readonly attempt: number;
+      /** New on the ledger. */
+      readonly receipts: number;
+    }
+  | {
       readonly type: 'UpdatesRecorded';
       readonly taskId: string;
       readonly round: number;

@@ -14,7 +14,7 @@ import {
 import { vehicleStatus } from './registry';
 
 /** Roles that a certificate's `role` attribute may carry. Which MSP may hold which is decided by governance. */
-export const role = z.enum(['operator', 'registrar', 'coordinator', 'attester', 'vehicle', 'auditor']);
+export const role = z.enum(['operator', 'registrar', 'coordinator', 'attester', 'aggregator', 'vehicle', 'auditor']);
 export type Role = z.infer<typeof role>;
 
 export const organisation = z.strictObject({

@@ -6,20 +6,27 @@ import {
   durationMs,
   hash,
   identifier,
-  mspId,
   pageSize,
   roundNumber,
   signature,
   vehicleId,
 } from './primitives';
+import { roundOpening, secureTerms, type SecureRound } from './secure';
+import { signedBy, type NetworkBound, type SignedBy } from './signed';
 
 /** Envelopes in one transaction, at the most. */
 export const MAX_ENVELOPES = 100;
 /** Room for clocks: a transaction's time is the client's choice within this margin (peer.authentication.timewindow). */
 export const TIME_MARGIN_MS = 60_000;
 
-/** Where updates are visible. Secure modes follow; every place that prints a round says which one it ran in. */
-export const privacyMode = z.enum(['plain']);
+/**
+ * Who sees an update. Every place that prints a round says which one it ran in.
+ *
+ * - `plain`: the store, the coordinator and the attesters.
+ * - `secure`: no t aggregators together; K random projections of it are opened.
+ * - `dp`: the same without projections, and the sum carries noise of a stated privacy.
+ */
+export const privacyMode = z.enum(['plain', 'secure', 'dp']);
 export type PrivacyMode = z.infer<typeof privacyMode>;
 
 /**
@@ -59,6 +66,8 @@ export const task = z.strictObject({
     maxAbsolute: z.int().min(1).max(1_000_000_000),
   }),
   privacy: privacyMode,
+  /** Present in the secure modes. */
+  secure: secureTerms.optional(),
   cohort: z.strictObject({
     /** Fewer updates than this and the round is aborted. */
     minimum: z.int().min(1).max(100_000),
@@ -91,21 +100,18 @@ export interface TaskRecord {
 const roundRef = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
 
 /** learning:OpenRound — by a coordinator of any organisation, up to the task's planned rounds. */
-export const openRound = z.strictObject({ ...roundRef, baseModelHash: hash });
+export const openRound = z.strictObject({
+  ...roundRef,
+  baseModelHash: hash,
+  /** In a secure mode: what the aggregators committed themselves to, signed by each of them and by the arbiter. */
+  opening: roundOpening.optional(),
+  statements: z.array(signedBy).max(8).optional(),
+});
 export type OpenRound = z.infer<typeof openRound>;
 
 /**
- * Everything that is signed for the ledger names the network that it is signed for, so that it holds on no other one.
- * A network's name is the content hash of its bootstrap (`bootstrapHash` of governance:GetConsortium), which covers the
- * random signing keys of its organisations and therefore is unique.
- */
-export interface NetworkBound {
-  readonly consortium: string;
-}
-
-/**
  * What a vehicle signs for its update. `updateHash` is the SHA-256 of the update's bytes as the store holds them
- * (little-endian float32, length 4·d).
+ * (little-endian float32, length 4·d); in a secure mode the root of the commitments to its shares.
  */
 export interface UpdateStatement extends NetworkBound {
   readonly type: 'sev/update/v1';
@@ -160,11 +166,24 @@ export interface UpdateRecord {
 /**
  * Why a round is given up.
  *
- * - `COHORT_TOO_SMALL`: open, with fewer updates than the minimum at the deadline; closed, with fewer usable ones.
- * - `NO_MAJORITY`: closed, and not finalised within the time of a round since.
+ * - `COHORT_TOO_SMALL`: open, with fewer updates than the minimum at the deadline; closed or scored, with fewer usable ones.
+ * - `COHORT_TOO_CLOSE`: the cohort differs too little from that of an attempt whose sums were shown.
+ * - `COHORT_TOO_LARGE`: closed, with more vehicles than the sums of this task can hold.
+ * - `AGGREGATORS_MISSING`: too few aggregators, or none for some component, answered in the time of a round, or verdicts
+ *   left too few whose word counts.
+ * - `DISPUTE_UNSETTLED`: the arbiter gave no verdict in the time of a round, or its verdict would open the last component.
+ * - `NO_MAJORITY`: not finalised within the time of a round although everything else was there.
  * - `OPERATOR`: somebody decided it. No program signs it for an organisation.
  */
-export const abortReason = z.enum(['COHORT_TOO_SMALL', 'NO_MAJORITY', 'OPERATOR']);
+export const abortReason = z.enum([
+  'COHORT_TOO_SMALL',
+  'COHORT_TOO_CLOSE',
+  'COHORT_TOO_LARGE',
+  'AGGREGATORS_MISSING',
+  'DISPUTE_UNSETTLED',
+  'NO_MAJORITY',
+  'OPERATOR',
+]);
 export type AbortReason = z.infer<typeof abortReason>;
 
 /** What organisations sign to close or abort a round before its deadline. */
@@ -193,9 +212,6 @@ export interface AttestationStatement extends NetworkBound {
   readonly mspId: string;
 }
 
-export const signedBy = z.strictObject({ mspId, signature });
-export type SignedBy = z.infer<typeof signedBy>;
-
 /** learning:CloseRound, learning:AbortRound; statements may be empty after the deadline. */
 export const closeRound = z.strictObject({ ...roundRef, statements: z.array(signedBy).max(64) });
 export type CloseRound = z.infer<typeof closeRound>;
@@ -211,6 +227,7 @@ export type Exclusion = z.infer<typeof exclusion>;
  * The outcome of a round as the coordinator proposes it.
  * `cohortHash` = {@link cohortHash} over all recorded updates of the attempt, excluded ones too, and `cohortSize` is
  * their number; `cohortSize` less the excluded must reach the task's minimum. `excluded` is sorted by vehicleId.
+ * In a secure mode hash and size are those of the cohort that was fixed, and `excluded` is empty.
  */
 export const proposal = z.strictObject({
   ...roundRef,
@@ -226,7 +243,8 @@ export type Proposal = z.infer<typeof proposal>;
 export const finaliseRound = z.strictObject({ proposal, attestations: z.array(signedBy).min(1).max(64) });
 export type FinaliseRound = z.infer<typeof finaliseRound>;
 
-export type RoundState = 'open' | 'closed' | 'finalised' | 'aborted';
+/** `cohort`, `scored` and `aggregated` in the secure modes only. */
+export type RoundState = 'open' | 'closed' | 'cohort' | 'scored' | 'aggregated' | 'finalised' | 'aborted';
 
 /** One key a round; a further attempt after an abort overwrites it, and the ledger's history keeps what was. */
 export interface RoundRecord {
@@ -246,6 +264,9 @@ export interface RoundRecord {
   readonly abortedAtMs?: number;
   readonly abortReason?: AbortReason;
   readonly finalisedAtMs?: number;
+  /** When the present state of a secure round began, after `closed`. */
+  readonly stateSinceMs?: number;
+  readonly secure?: SecureRound;
   readonly proposal?: Proposal;
   readonly attestations?: readonly SignedBy[];
 }

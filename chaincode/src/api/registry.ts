@@ -13,7 +13,7 @@ import {
   vehicleId,
 } from './primitives';
 import type { ErrorCode } from './errors';
-import type { NetworkBound } from './learning';
+import type { NetworkBound } from './signed';
 
 export const domain = z.enum(['learning', 'energy', 'sharing']);
 export type Domain = z.infer<typeof domain>;

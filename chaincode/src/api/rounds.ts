@@ -9,14 +9,17 @@ export function majorityOf(n: number): number {
 
 /**
  * The time on the ledger's clock after which any single organisation may end an attempt: an open one after its deadline,
- * a closed one when as long has gone by since it was closed, both with the margin for clocks.
+ * one in a later state when as long as a round takes has gone by since that state began, both with the margin for clocks.
  */
 export function aloneAfterMs(
-  round: Pick<RoundRecord, 'state' | 'deadlineMs'> & { readonly closedAtMs?: number | undefined },
+  round: Pick<RoundRecord, 'state' | 'deadlineMs'> & {
+    readonly closedAtMs?: number | undefined;
+    readonly stateSinceMs?: number | undefined;
+  },
   task: Task,
 ): number {
-  const isClosed = round.state === 'closed' && round.closedAtMs !== undefined;
-  return (isClosed ? round.closedAtMs + task.deadlines.roundMs : round.deadlineMs) + TIME_MARGIN_MS;
+  const since = round.state === 'closed' ? round.closedAtMs : round.stateSinceMs;
+  return (since === undefined ? round.deadlineMs : since + task.deadlines.roundMs) + TIME_MARGIN_MS;
 }
 
 /**

@@ -2,6 +2,7 @@
 import { Context, Contract } from 'fabric-contract-api';
 import { ContractError } from '../api';
 import { callerOf, type Caller } from '../caller';
+import type { TransitionFacts } from '../domain/round';
 import { authorise } from '../guard';
 import { GovernanceRepository } from '../ledger/governance';
 import { LearningRepository } from '../ledger/learning';
@@ -43,6 +44,12 @@ export class LedgerContext extends Context {
     await authorise(transaction, caller, this.governance);
     this.#caller = caller;
   }
+}
+
+/** What transitions of a round are judged by: who asks, when, and the organisations whose statements count. */
+export async function transitionFacts({ governance, caller, state }: LedgerContext): Promise<TransitionFacts> {
+  const [consortium, organisations] = await Promise.all([governance.consortiumHash(), governance.members()]);
+  return { consortium, callerMspId: caller.mspId, nowMs: state.nowMs, organisations };
 }
 
 /** A contract whose every transaction passes the guard first. */

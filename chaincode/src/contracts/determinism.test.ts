@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
 import { hashOf } from '../api';
-import { CITY, GRID, MAKER, REGULATOR, TestConsortium } from '../testing/consortium';
+import { CITY, GRID, MAKER, MSPS, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, enrollmentOf, newVehicle, WINDOW } from '../testing/fleet';
 import { identity, signingKey, type Identity } from '../testing/identities';
 import { recoveryOf, rotationOf, vehicleIdentity } from '../testing/key-changes';
 import { INITIAL_MODEL, ROUND_1, RoundDriver, taskOf } from '../testing/learning';
+import { AGGREGATORS, SecureDriver, secureTask } from '../testing/secure-learning';
 
 const MAJORITY = [GRID, CITY, REGULATOR];
 const TX_ID = 'f'.repeat(64);
@@ -74,5 +75,37 @@ describe('Every peer comes to the same write set', () => {
     await run('governance:Execute', { proposalId: 'p-2' }, GRID, 'operator');
     await run('governance:Propose', { proposalId: 'p-3', change }, GRID, 'operator');
     await run('governance:Withdraw', { proposalId: 'p-3' }, GRID, 'operator');
+  });
+
+  it('for every transaction of a secure round, disputes included', async () => {
+    const consortium = await TestConsortium.bootstrapped();
+    const driver = new SecureDriver(consortium, secureTask());
+    const coordinate = async (transaction: string, argument: unknown): Promise<void> =>
+      endorseTwice(consortium, `learning:${transaction}`, argument, await identity(GRID, 'coordinator'));
+    const fleet = await enrolledFleet(consortium, 4);
+    await coordinate('CreateTask', driver.task);
+    await coordinate('OpenRound', driver.signedOpening(driver.opening()));
+    await coordinate('RecordUpdates', {
+      ...ROUND_1,
+      baseModelHash: INITIAL_MODEL,
+      envelopes: driver.envelopes(fleet),
+    });
+    await coordinate('CloseRound', { ...ROUND_1, statements: driver.closeStatements(MAJORITY) });
+    const updates = await driver.recorded();
+    const receipts = updates.flatMap((update) =>
+      AGGREGATORS.flatMap((mspId) => driver.receipt(mspId, update).receipts),
+    );
+    await coordinate('ShowReceipts', { ...ROUND_1, receipts });
+    const holdings = await driver.holdings(AGGREGATORS, { [CITY]: [updates[0]!.vehicleId] });
+    await coordinate('FixCohort', { ...ROUND_1, holdings, statements: [] });
+    const lie = { [GRID]: { '2': 'd'.repeat(64) } };
+    const projections = await driver.projections(AGGREGATORS, lie);
+    const dispute = { ...ROUND_1, component: 2, phase: 'projections', projections, sums: [] };
+    await coordinate('OpenDispute', { ...dispute, nonces: await driver.nonces() });
+    await coordinate('SettleDispute', driver.verdict(2, 'projections', [GRID]));
+    const attestations = driver.attestScores(await driver.scores(), [...MSPS]);
+    await coordinate('ScoreRound', await driver.scoring(ROUND_1, { projections, attestations }));
+    await coordinate('CommitSums', { ...ROUND_1, sums: await driver.sums() });
+    await coordinate('FinaliseRound', driver.attested(await driver.proposal(), MAJORITY));
   });
 });

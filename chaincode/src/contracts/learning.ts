@@ -4,23 +4,31 @@ import {
   abortRound,
   canonicalJson,
   closeRound,
+  commitSums,
   ContractError,
   finaliseRound,
+  fixCohort,
+  getAttempt,
   getModel,
   getRound,
   getTask,
   listRounds,
   listTasks,
   listUpdates,
+  openDispute,
   openRound,
   recordUpdate,
   recordUpdates,
   roundHistory,
+  scoreRound,
+  settleDispute,
+  showReceipts,
   task as taskSchema,
   vehicleUpdates,
   type BatchResult,
   type LedgerEvent,
   type RoundRecord,
+  type SecureRound,
   type Task,
   type TaskRecord,
 } from '../api';
@@ -28,14 +36,19 @@ import { encodeResult, parseArgument } from '../codec';
 import { tally } from '../domain/batch';
 import * as finalising from '../domain/finalise';
 import * as rounds from '../domain/round';
+import * as disputing from '../domain/secure-disputes';
+import { secureAttempt } from '../domain/secure-round';
+import { checkAggregatorsAreMembers } from '../domain/secure-task';
 import { checkTask } from '../domain/task';
 import { checkAccepting } from '../domain/update';
-import { ConsortiumContract, LedgerContext } from './context';
+import { ConsortiumContract, LedgerContext, transitionFacts } from './context';
 import { recordEnvelope, recordEnvelopes } from './envelopes';
+import * as secure from './secure-rounds';
 
 type RoundEvent = Extract<LedgerEvent, { modelHash: string }>['type'];
+type SecureEvent = Extract<LedgerEvent, { attempt: number; hash: string }>['type'];
 
-/** Federated learning in plain mode: tasks, rounds as a state machine, updates by hash, models by hash. */
+/** Federated learning: tasks, rounds as a state machine, updates by hash, models by hash. */
 @Info({ title: 'learning', description: 'Tasks, rounds, updates and models of federated learning' })
 export class LearningContract extends ConsortiumContract {
   constructor() {
@@ -53,6 +66,9 @@ export class LearningContract extends ConsortiumContract {
         throw new ContractError('TASK_CONFLICT', taskId);
       }
       return encodeResult(existing);
+    }
+    if (task.secure !== undefined) {
+      checkAggregatorsAreMembers(task, await ctx.governance.members());
     }
     const record: TaskRecord = {
       docType: 'task',
@@ -84,8 +100,7 @@ export class LearningContract extends ConsortiumContract {
       ctx.learning.findRound(input.taskId, input.round),
       input.round > 1 ? ctx.learning.findRound(input.taskId, input.round - 1) : undefined,
     ]);
-    const facts = { callerMspId: ctx.caller.mspId, nowMs: ctx.state.nowMs };
-    const next = rounds.openRound(task, input, current, previous, facts);
+    const next = rounds.openRound(task, input, current, previous, await transitionFacts(ctx));
     return this.#save(ctx, 'RoundOpened', current, next);
   }
 
@@ -123,19 +138,70 @@ export class LearningContract extends ConsortiumContract {
   async CloseRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(closeRound, argument);
     const { task, round } = await taskAndRound(ctx, input);
-    const next = rounds.closeRound(round, task, input, await this.#transitionFacts(ctx));
+    const next = rounds.closeRound(round, task, input, await transitionFacts(ctx));
     return this.#save(ctx, 'RoundClosed', round, next);
+  }
+
+  /** Receipts that aggregators gave to vehicles, by whoever has them. */
+  @Transaction()
+  async ShowReceipts(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(showReceipts, argument, 'receipts');
+    const { shown, receipts } = await secure.showReceipts(ctx, input, await taskAndRound(ctx, input));
+    if (shown > 0) {
+      const { taskId, round, attempt } = input;
+      ctx.state.emit({ type: 'ReceiptsShown', taskId, round, attempt, receipts: shown });
+    }
+    return encodeResult(receipts);
+  }
+
+  @Transaction()
+  async FixCohort(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(fixCohort, argument);
+    const { task, round } = await taskAndRound(ctx, input);
+    return this.#saveSecure(ctx, 'CohortFixed', round, await secure.fixCohort(ctx, input, { task, round }));
+  }
+
+  @Transaction()
+  async ScoreRound(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(scoreRound, argument);
+    const { task, round } = await taskAndRound(ctx, input.scores);
+    return this.#saveSecure(ctx, 'RoundScored', round, await secure.scoreRound(ctx, input, { task, round }));
+  }
+
+  @Transaction()
+  async CommitSums(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(commitSums, argument);
+    const { task, round } = await taskAndRound(ctx, input);
+    return this.#saveSecure(ctx, 'SumsCommitted', round, await secure.commitSums(ctx, input, { task, round }));
+  }
+
+  @Transaction()
+  async OpenDispute(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(openDispute, argument);
+    const { task, round } = await taskAndRound(ctx, input);
+    const attempt = secureAttempt(round, task, input.attempt);
+    const next = disputing.openDispute(attempt, input, await transitionFacts(ctx));
+    return this.#saveSecure(ctx, 'DisputeOpened', round, next);
+  }
+
+  @Transaction()
+  async SettleDispute(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(settleDispute, argument);
+    const { task, round } = await taskAndRound(ctx, input);
+    const attempt = secureAttempt(round, task, input.attempt);
+    const next = disputing.settleDispute(attempt, input, await transitionFacts(ctx));
+    return this.#saveSecure(ctx, 'DisputeSettled', round, next);
   }
 
   @Transaction()
   async AbortRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(abortRound, argument);
     const { task, round } = await taskAndRound(ctx, input);
-    const next = rounds.abortRound(round, task, input, await this.#transitionFacts(ctx));
+    const next = rounds.abortRound(round, task, input, await transitionFacts(ctx));
     return this.#save(ctx, 'RoundAborted', round, next);
   }
 
-  /** Scans the attempt's updates: they cannot change any more, closing was the fence. */
+  /** In plain mode it scans the attempt's updates: they cannot change any more, closing was the fence. */
   @Transaction()
   async FinaliseRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(finaliseRound, argument);
@@ -145,8 +211,15 @@ export class LearningContract extends ConsortiumContract {
     if (finalising.isFinalisedWith(round, proposal)) {
       return encodeResult(round);
     }
-    const updates = await ctx.learning.allUpdates(taskId, proposal.round, attempt);
-    const next = finalising.finaliseRound(round, task, input, updates, await this.#transitionFacts(ctx));
+    const facts = await transitionFacts(ctx);
+    let next: RoundRecord;
+    if (round.secure === undefined) {
+      const updates = await ctx.learning.allUpdates(taskId, proposal.round, attempt);
+      next = finalising.finaliseRound(round, task, input, updates, facts);
+    } else {
+      const scores = await ctx.learning.scores(proposal);
+      next = finalising.finaliseSecureRound(secureAttempt(round, task, attempt), input, scores, facts);
+    }
     // A round may end with a model that the task has seen: its record tells where it came from first.
     if ((await ctx.learning.findModel(taskId, proposal.modelHash)) === undefined) {
       await ctx.learning.putModel(finalising.modelOf(taskId, proposal));
@@ -197,6 +270,22 @@ export class LearningContract extends ConsortiumContract {
   }
 
   @Transaction(false)
+  async ListReceipts(ctx: LedgerContext, argument: string): Promise<string> {
+    const { pageSize, bookmark, ...attempt } = parseArgument(listUpdates, argument);
+    return encodeResult(await ctx.learning.receipts(attempt, pageSize, bookmark));
+  }
+
+  @Transaction(false)
+  async GetCohort(ctx: LedgerContext, argument: string): Promise<string> {
+    return encodeResult(await ctx.learning.cohort(parseArgument(getAttempt, argument)));
+  }
+
+  @Transaction(false)
+  async GetScores(ctx: LedgerContext, argument: string): Promise<string> {
+    return encodeResult(await ctx.learning.scores(parseArgument(getAttempt, argument)));
+  }
+
+  @Transaction(false)
   async GetModel(ctx: LedgerContext, argument: string): Promise<string> {
     const { taskId, modelHash } = parseArgument(getModel, argument);
     const model = await ctx.learning.findModel(taskId, modelHash);
@@ -204,12 +293,6 @@ export class LearningContract extends ConsortiumContract {
       throw new ContractError('MODEL_UNKNOWN', `${modelHash} of task ${taskId}`);
     }
     return encodeResult(model);
-  }
-
-  async #transitionFacts(ctx: LedgerContext): Promise<rounds.TransitionFacts> {
-    const { governance } = ctx;
-    const [consortium, organisations] = await Promise.all([governance.consortiumHash(), governance.members()]);
-    return { consortium, callerMspId: ctx.caller.mspId, nowMs: ctx.state.nowMs, organisations };
   }
 
   /** Writes a transition unless it repeats what the ledger holds. */
@@ -227,9 +310,33 @@ export class LearningContract extends ConsortiumContract {
     return encodeResult(next);
   }
 
+  /** The same for the steps of a secure round. */
+  async #saveSecure(ctx: LedgerContext, type: SecureEvent, current: RoundRecord, next: RoundRecord): Promise<string> {
+    const { taskId, round, attempt, secure: state } = next;
+    if (next !== current && state !== undefined) {
+      await ctx.learning.putRound(next);
+      const hash = hashFor(type, state);
+      ctx.state.emit({ type, taskId, round, attempt, hash });
+    }
+    return encodeResult(next);
+  }
+
   #emitRecorded(ctx: LedgerContext, round: RoundRecord, counts: { accepted: number; refused: number }): void {
     const { taskId, attempt } = round;
     ctx.state.emit({ type: 'UpdatesRecorded', taskId, round: round.round, attempt, ...counts });
+  }
+}
+
+function hashFor(type: SecureEvent, { cohortHash, scoresHash, openingHash }: SecureRound): string {
+  switch (type) {
+    case 'CohortFixed':
+      return cohortHash ?? openingHash;
+    case 'RoundScored':
+    case 'SumsCommitted':
+      return scoresHash ?? openingHash;
+    case 'DisputeOpened':
+    case 'DisputeSettled':
+      return openingHash;
   }
 }
 

@@ -86,7 +86,7 @@ export function checkRemoval(members: readonly Member[], mspId: string, business
   }
 }
 
-const UNDER_WAY: readonly RoundState[] = ['open', 'closed'];
+const UNDER_WAY: readonly RoundState[] = ['open', 'closed', 'cohort', 'scored', 'aggregated'];
 
 function requireMember(members: readonly Member[], mspId: string): Member {
   const member = members.find((candidate) => candidate.mspId === mspId);

@@ -8,14 +8,18 @@ import {
   type ModelRecord,
   type Proposal,
   type RoundRecord,
+  type ScoresRecord,
   type Task,
   type UpdateRecord,
 } from '../api';
 import { requireAttempt, requireState, type TransitionFacts } from './round';
+import { requireSettled, type SecureAttempt } from './secure-round';
+import { requireUnrefutedScores, requireUnrefutedSums } from './secure-sums';
 import { requireMajority, validStatements } from './statements';
 
 /**
- * Whether this proposal has already made the round final; otherwise the round must be closed and on the same base.
+ * Whether this proposal has already made the round final; otherwise the round must be closed, in a secure mode
+ * aggregated, and on the same base.
  *
  * @throws ContractError ROUND_STALE, ROUND_STATE, ROUND_CONFLICT, BASE_MODEL_MISMATCH
  */
@@ -27,7 +31,7 @@ export function isFinalisedWith(round: RoundRecord, proposal: Proposal): boolean
     }
     return true;
   }
-  requireState(round, 'closed');
+  requireState(round, round.secure === undefined ? 'closed' : 'aggregated');
   if (proposal.baseModelHash !== round.baseModelHash) {
     throw new ContractError('BASE_MODEL_MISMATCH', `the base model of this round is ${round.baseModelHash}`);
   }
@@ -48,8 +52,37 @@ export function finaliseRound(
   updates: readonly UpdateRecord[],
   facts: TransitionFacts,
 ): RoundRecord {
+  checkCohort(input.proposal, task, updates);
+  return attested(round, input, facts);
+}
+
+/**
+ * aggregated → finalised: the proposal covers the cohort that was fixed, no dispute is open, no verdict went against what
+ * the model is made of, and a majority attests that it recomputed the same.
+ *
+ * @param scores - of this attempt.
+ * @throws ContractError COHORT_MISMATCH, DISPUTE_OPEN, VERDICT_AGAINST, STATEMENTS_INSUFFICIENT
+ */
+export function finaliseSecureRound(
+  attempt: SecureAttempt,
+  input: FinaliseRound,
+  scores: ScoresRecord,
+  facts: TransitionFacts,
+): RoundRecord {
+  const { secure } = attempt;
+  const { cohortHash: hash, cohortSize, excluded } = input.proposal;
+  if (hash !== secure.cohortHash || cohortSize !== secure.cohortSize || excluded.length > 0) {
+    const fixed = `${secure.cohortSize ?? 0} vehicles with hash ${secure.cohortHash ?? ''}`;
+    throw new ContractError('COHORT_MISMATCH', `the cohort is of ${fixed}, none excluded`);
+  }
+  requireSettled(secure);
+  requireUnrefutedScores(attempt, scores);
+  requireUnrefutedSums(attempt);
+  return attested(attempt.round, input, facts);
+}
+
+function attested(round: RoundRecord, input: FinaliseRound, facts: TransitionFacts): RoundRecord {
   const { proposal } = input;
-  checkCohort(proposal, task, updates);
   const proposed = proposalHash(proposal);
   const attestations = validStatements(input.attestations, facts.organisations, (mspId): AttestationStatement => ({
     type: 'sev/attest-model/v1',

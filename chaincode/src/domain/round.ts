@@ -14,6 +14,7 @@ import {
   type SignedBy,
   type Task,
 } from '../api';
+import { openedSecurely, openingHashOf } from './secure-opening';
 import { requireMajority, validStatements } from './statements';
 
 /** Who drives a transition and when. */
@@ -31,18 +32,22 @@ export interface TransitionFacts {
  *
  * @param current - the round's record, where there is one.
  * @param previous - the record of the round before, where there is one.
- * @throws ContractError ROUND_OUT_OF_ORDER, ROUND_STATE, ROUND_CONFLICT, BASE_MODEL_MISMATCH
+ * @throws ContractError ROUND_OUT_OF_ORDER, ROUND_STATE, ROUND_CONFLICT, BASE_MODEL_MISMATCH; in a secure mode those of
+ *   {@link openedSecurely}.
  */
 export function openRound(
   task: Task,
   input: OpenRound,
   current: RoundRecord | undefined,
   previous: RoundRecord | undefined,
-  facts: Pick<TransitionFacts, 'callerMspId' | 'nowMs'>,
+  facts: TransitionFacts,
 ): RoundRecord {
   if (current?.attempt === input.attempt) {
     if (current.baseModelHash !== input.baseModelHash) {
       throw new ContractError('ROUND_CONFLICT', `this attempt was opened on ${current.baseModelHash}`);
+    }
+    if (current.secure?.openingHash !== openingHashOf(input)) {
+      throw new ContractError('ROUND_CONFLICT', `opened before with the opening ${current.secure?.openingHash ?? ''}`);
     }
     return current;
   }
@@ -60,6 +65,7 @@ export function openRound(
   if (input.baseModelHash !== baseModelHash) {
     throw new ContractError('BASE_MODEL_MISMATCH', `the current model of the task is ${baseModelHash}`);
   }
+  const secure = openedSecurely(task, input, current, previous, facts);
   return {
     docType: 'round',
     schemaVersion: 1,
@@ -72,6 +78,7 @@ export function openRound(
     openedBy: facts.callerMspId,
     openedAtMs: facts.nowMs,
     deadlineMs: facts.nowMs + task.deadlines.roundMs,
+    ...(secure === undefined ? {} : { secure }),
   };
 }
 
@@ -82,7 +89,7 @@ export function openRound(
  */
 export function closeRound(round: RoundRecord, task: Task, input: CloseRound, facts: TransitionFacts): RoundRecord {
   requireAttempt(round, input.attempt);
-  if (round.state === 'closed' || round.state === 'finalised') {
+  if (round.state !== 'open' && round.state !== 'aborted') {
     return round;
   }
   requireState(round, 'open');
@@ -98,9 +105,9 @@ export function closeRound(round: RoundRecord, task: Task, input: CloseRound, fa
 }
 
 /**
- * open or closed → aborted: by a majority's statements at any time, by any single organisation after the deadline and
- * its margin, or, once it is closed, when as long as a round takes has gone by since. So whoever closes late cannot take
- * the others the time to attest.
+ * Any state but the final ones → aborted: by a majority's statements at any time, by any single organisation after the
+ * deadline and its margin, or, once it is closed, when as long as a round takes has gone by since the present state began.
+ * So whoever closes late cannot take the others the time to attest. Budgets that were spent stay spent.
  *
  * @throws ContractError ROUND_STALE, ROUND_STATE, ROUND_CONFLICT, STATEMENTS_INSUFFICIENT, ROUND_DEADLINE_NOT_REACHED
  */
@@ -112,7 +119,7 @@ export function abortRound(round: RoundRecord, task: Task, input: AbortRound, fa
     }
     return round;
   }
-  requireState(round, 'open', 'closed');
+  requireState(round, 'open', 'closed', 'cohort', 'scored', 'aggregated');
   requireAuthority(round, task, input.statements, facts, (mspId): AbortStatement => ({
     type: 'sev/abort-round/v1',
     consortium: facts.consortium,
@@ -149,8 +156,13 @@ function currentModel(task: Task, round: number, previous: RoundRecord | undefin
   return previous.proposal.modelHash;
 }
 
-/** The organisations on whose authority a round ends early, or late. */
-function requireAuthority(
+/**
+ * The organisations on whose authority a round goes on without everybody: a majority's, or the caller's alone when as
+ * long as a round takes has gone by.
+ *
+ * @throws ContractError STATEMENTS_INSUFFICIENT, ROUND_DEADLINE_NOT_REACHED
+ */
+export function requireAuthority(
   round: RoundRecord,
   task: Task,
   statements: readonly SignedBy[],

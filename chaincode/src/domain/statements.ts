@@ -23,6 +23,18 @@ export function validStatements(
   return [...valid.values()].sort((a, b) => (a.mspId < b.mspId ? -1 : 1));
 }
 
+/** Checks one organisation's statement. @throws ContractError SIGNATURE_INVALID, naming what was to be signed and by whom. */
+export function requireSigned(
+  statement: Signable & { readonly mspId: string },
+  signature: string,
+  organisations: readonly Organisation[],
+): void {
+  const { mspId, type } = statement;
+  if (validStatements([{ mspId, signature }], organisations, () => statement).length === 0) {
+    throw new ContractError('SIGNATURE_INVALID', `${type} is not signed by ${mspId}`);
+  }
+}
+
 /** @throws ContractError STATEMENTS_INSUFFICIENT, naming the organisations whose statements hold. */
 export function requireMajority(valid: readonly SignedBy[], organisations: readonly Organisation[]): void {
   const needed = majorityOf(organisations.length);

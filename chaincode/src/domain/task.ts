@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ContractError, parameterCount, type Task } from '../api';
+import { checkSecureTerms } from './secure-task';
 
 /**
  * Checks what a schema cannot: that the parts of a task agree with each other.
@@ -24,4 +25,5 @@ export function checkTask(task: Task): void {
     }
     before = minSamples;
   }
+  checkSecureTerms(task);
 }

@@ -3,10 +3,13 @@ import type { ChaincodeStub } from 'fabric-shim-api';
 import {
   sha256Hex,
   type BatchResult,
+  type CohortRecord,
   type Domain,
   type ModelRecord,
   type ProposalRecord,
+  type ReceiptRecord,
   type RoundRecord,
+  type ScoresRecord,
   type TaskRecord,
   type UpdateRecord,
   type VehicleRecord,
@@ -86,6 +89,14 @@ export const keys = {
     key<UpdateRecord>('update', taskId, padded(round), padded(attempt), vehicleId),
   updates: (taskId: string, round: number, attempt: number) =>
     prefix<UpdateRecord>('update', taskId, padded(round), padded(attempt)),
+  receipt: (taskId: string, round: number, attempt: number, vehicleId: string, mspId: string) =>
+    key<ReceiptRecord>('receipt', taskId, padded(round), padded(attempt), vehicleId, mspId),
+  receipts: (taskId: string, round: number, attempt: number) =>
+    prefix<ReceiptRecord>('receipt', taskId, padded(round), padded(attempt)),
+  cohort: (taskId: string, round: number, attempt: number) =>
+    key<CohortRecord>('cohort', taskId, padded(round), padded(attempt)),
+  scores: (taskId: string, round: number, attempt: number) =>
+    key<ScoresRecord>('scores', taskId, padded(round), padded(attempt)),
   model: (taskId: string, modelHash: string) => key<ModelRecord>('model', taskId, modelHash),
 };
 

@@ -2,10 +2,13 @@
 import {
   ContractError,
   type BatchResult,
+  type CohortRecord,
   type HistoryEntry,
   type ModelRecord,
   type Page,
+  type ReceiptRecord,
   type RoundRecord,
+  type ScoresRecord,
   type Task,
   type TaskRecord,
   type UpdateRecord,
@@ -13,7 +16,14 @@ import {
 import { keys } from './keys';
 import type { LedgerState } from './state';
 
-/** Tasks, rounds, updates and models. */
+/** Names one attempt at a round; the records of a round carry as much. */
+export interface AttemptRef {
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
+}
+
+/** Tasks, rounds, updates and models; in the secure modes receipts, cohorts and scores too. */
 export class LearningRepository {
   readonly #state: LedgerState;
 
@@ -134,6 +144,51 @@ export class LearningRepository {
     );
     const items = (await Promise.all(attempts)).filter((update) => update !== undefined);
     return { items, bookmark: page.bookmark };
+  }
+
+  findReceipt(ref: AttemptRef, vehicleId: string, mspId: string): Promise<ReceiptRecord | undefined> {
+    return this.#state.get(keys.receipt(ref.taskId, ref.round, ref.attempt, vehicleId, mspId));
+  }
+
+  putReceipt(record: ReceiptRecord): Promise<void> {
+    const { taskId, round, attempt, vehicleId, mspId } = record;
+    return this.#state.put(keys.receipt(taskId, round, attempt, vehicleId, mspId), record);
+  }
+
+  /** All receipts shown in an attempt, sorted by vehicle; a range read, so that none is shown behind a cohort's back. */
+  allReceipts({ taskId, round, attempt }: AttemptRef): Promise<ReceiptRecord[]> {
+    return this.#state.scan(keys.receipts(taskId, round, attempt));
+  }
+
+  receipts({ taskId, round, attempt }: AttemptRef, pageSize: number, bookmark: string): Promise<Page<ReceiptRecord>> {
+    return this.#state.page(keys.receipts(taskId, round, attempt), pageSize, bookmark);
+  }
+
+  /** @throws ContractError COHORT_UNKNOWN */
+  async cohort({ taskId, round, attempt }: AttemptRef): Promise<CohortRecord> {
+    const record = await this.#state.get(keys.cohort(taskId, round, attempt));
+    if (record === undefined) {
+      throw new ContractError('COHORT_UNKNOWN', `attempt ${attempt} at round ${round} of task ${taskId}`);
+    }
+    return record;
+  }
+
+  putCohort(record: CohortRecord): Promise<void> {
+    return this.#state.put(keys.cohort(record.taskId, record.round, record.attempt), record);
+  }
+
+  /** @throws ContractError SCORES_UNKNOWN */
+  async scores({ taskId, round, attempt }: AttemptRef): Promise<ScoresRecord> {
+    const record = await this.#state.get(keys.scores(taskId, round, attempt));
+    if (record === undefined) {
+      throw new ContractError('SCORES_UNKNOWN', `attempt ${attempt} at round ${round} of task ${taskId}`);
+    }
+    return record;
+  }
+
+  putScores(record: ScoresRecord): Promise<void> {
+    const { taskId, round, attempt } = record.scores;
+    return this.#state.put(keys.scores(taskId, round, attempt), record);
   }
 
   findModel(taskId: string, modelHash: string): Promise<ModelRecord | undefined> {

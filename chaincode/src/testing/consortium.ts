@@ -75,7 +75,7 @@ export class TestConsortium {
       name: names[mspId] ?? 'other',
       mspId,
       signingKey: this.signingKeys.get(mspId)?.publicKey ?? '',
-      roles: mspId === REGULATOR ? ['operator', 'attester', 'auditor'] : [...common, 'coordinator'],
+      roles: mspId === REGULATOR ? ['operator', 'attester', 'auditor'] : [...common, 'coordinator', 'aggregator'],
     };
   }
 

@@ -3,7 +3,7 @@ import { common } from '@hyperledger/fabric-protos';
 import { blockHeaderHash, required } from '../embedded/protocol/block.js';
 import type { ConnectionProfile } from '../supervisor/profile.js';
 import type { Topology } from '../topology/schema.js';
-import { caNameOf } from './layout.js';
+import { caNameOf, tlsCaNameOf } from './layout.js';
 import type { PublicPart } from './public-part.js';
 
 /** Hex hash of a block's header, by which people compare genesis blocks. */
@@ -20,6 +20,7 @@ export function organisationProfile(part: PublicPart): ConnectionProfile['organi
     ca: {
       url: `https://${part.ca.host}:${part.ca.port.toString()}`,
       caName: caNameOf(part),
+      tlsCaName: tlsCaNameOf(part),
       tlsCaCert: part.caServerRoot,
     },
     identityCaCert: part.identityCaCert,

@@ -21,7 +21,7 @@ const schema = z.object({
         name: z.string(),
         mspId: z.string(),
         gateway: z.object({ address: z.string(), tlsCaCert: pem }),
-        ca: z.object({ url: z.url(), caName: z.string(), tlsCaCert: pem }),
+        ca: z.object({ url: z.url(), caName: z.string(), tlsCaName: z.string().optional(), tlsCaCert: pem }),
         identityCaCert: pem,
       }),
     )
@@ -31,6 +31,7 @@ const schema = z.object({
 /**
  * What applications know of a network: addresses, and the roots they trust. Public.
  *
+ * `ca.tlsCaName` names the CA that signs servers' certificates, where it is not the one of `caName` by another profile;
  * `genesisHash` is the hex hash of block 0's header; `gateway.address` is `host:port`; certificates are PEM.
  */
 export type ConnectionProfile = Readonly<z.infer<typeof schema>>;

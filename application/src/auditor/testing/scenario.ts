@@ -31,7 +31,7 @@ export const HASH = (digit: string): string => digit.repeat(64);
 
 export const MSPS = ['AMSP', 'BMSP', 'CMSP', 'DMSP'] as const;
 export const NOW = 1_700_000_000_000;
-export const TASK = priceTask({
+const PREPARED = priceTask({
   taskId: 'price-1',
   vehicles: 2,
   rounds: 3,
@@ -39,7 +39,9 @@ export const TASK = priceTask({
   trainingRows: 100,
   minimumCohort: 1,
   roundMs: 60_000,
-}).task;
+});
+export const TASK = PREPARED.task;
+export const INITIAL_MODEL = PREPARED.initialModel;
 const STAFF_KEY = { publicKey: '', notAfterMs: NOW + 1e9 };
 export const FOREIGN = HASH('9');
 export const BASE = TASK.model.initialModelHash;
@@ -91,7 +93,7 @@ export class Scenario {
       name: mspId.toLowerCase(),
       mspId,
       signingKey: publicText(this.keys.get(mspId)!),
-      roles: ['operator', 'vehicle'],
+      roles: mspId === 'DMSP' ? ['operator', 'vehicle', 'auditor'] : ['operator', 'vehicle'],
     }));
     const makers = [{ makerKeyId: 'maker-1', mspId: 'BMSP', publicKey: publicText(this.maker) }];
     const policy = { vehicleQuota: 10, enrollmentsPerWindow: 10, enrollmentWindowMs: 1_000 };

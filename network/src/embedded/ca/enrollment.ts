@@ -11,6 +11,10 @@ import type { EnrollmentRequest } from './requests.js';
 
 /** Named as what it is: clients show it to people. */
 const VERSION = 'embedded, API of Fabric CA 1.5';
+/** Values of the attribute `role` of services that get a server's certificate. */
+const SERVER_ROLES: readonly string[] = ['aggregator'];
+/** What this network's services are reached by: it lives on one machine. */
+const LOOPBACK_HOSTS: readonly string[] = ['localhost', '127.0.0.1'];
 
 /** What a client learns of a CA; certificates are base64 of PEM, as everywhere in this API. */
 export interface CaInfo {
@@ -79,9 +83,14 @@ function hostsOf(request: x509.Pkcs10CertificateRequest): string[] {
   return names.filter(({ type }) => type === 'dns' || type === 'ip').map(({ value }) => value);
 }
 
+function isServer({ attributes }: RegisteredIdentity): boolean {
+  return attributes.some(({ name, value }) => name === 'role' && SERVER_ROLES.includes(value));
+}
+
 /**
- * Profile `tls`: issued by the TLS CA, which is no root of the MSP, so that it never serves as an identity. Only nodes
- * get such a certificate: with it a client could pose as the gateway towards others, or as the peer towards chaincode.
+ * Profile `tls`: issued by the TLS CA, which is no root of the MSP, so that it never serves as an identity. Nodes get such
+ * a certificate, and of the clients those whose attribute `role` names a service that others reach over the network, for
+ * this machine and as a server only: with more a client could pose as the peer towards chaincode.
  * @throws CaError 403
  */
 async function issueTls(
@@ -89,7 +98,9 @@ async function issueTls(
   identity: RegisteredIdentity,
   csr: x509.Pkcs10CertificateRequest,
 ): Promise<IssuedCertificate> {
-  if (identity.type !== 'peer' && identity.type !== 'orderer') {
+  const hosts = hostsOf(csr);
+  const isNode = identity.type === 'peer' || identity.type === 'orderer';
+  if (!isNode && !(isServer(identity) && hosts.every((host) => LOOPBACK_HOSTS.includes(host)))) {
     throw authorizationFailure(`The identity ${identity.id} of type '${identity.type}' may not have a TLS certificate`);
   }
   return ca.tlsAuthority.issue({
@@ -97,8 +108,8 @@ async function issueTls(
     organisationalUnits: [identity.type],
     publicKeySpki: new Uint8Array(csr.publicKey.rawData),
     validityMs: ca.enrollmentValidityMs,
-    tlsUses: ['server', 'client'],
-    hosts: hostsOf(csr),
+    tlsUses: isNode ? ['server', 'client'] : ['server'],
+    hosts,
   });
 }
 

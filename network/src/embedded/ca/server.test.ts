@@ -240,10 +240,10 @@ describe('The CA, by fabric-ca-client', function () {
     expect((await refusal(identities.delete('v-17', admin))).code).to.equal(56);
   });
 
-  it('issues TLS certificates from its TLS CA, and to nodes only', async () => {
+  it('issues TLS certificates from its TLS CA, to nodes and to services of this machine', async () => {
     const secret = await register('peer-9', { role: 'peer' });
-    const enroll = async (id: string, enrollmentSecret: string): Promise<string> => {
-      const csr = await certificateRequest(id, ['localhost']);
+    const enroll = async (id: string, enrollmentSecret: string, host = 'localhost'): Promise<string> => {
+      const csr = await certificateRequest(id, [host]);
       return (await ca.client().enroll({ enrollmentID: id, enrollmentSecret, csr, profile: 'tls' })).certificate;
     };
     const certificate = new x509.X509Certificate(await enroll('peer-9', secret));
@@ -254,6 +254,14 @@ describe('The CA, by fabric-ca-client', function () {
       }),
     ).to.equal(true);
     expect((await refusal(enroll('v-18', await register('v-18')))).code).to.equal(71);
+    const as = (role: string) => ({ attrs: [{ name: 'role', value: role, ecert: true }] });
+    expect((await refusal(enroll('operator-9', await register('operator-9', as('operator'))))).code).to.equal(71);
+    const aggregator = await register('aggregator-9', as('aggregator'));
+    const served = new x509.X509Certificate(await enroll('aggregator-9', aggregator));
+    expect(served.getExtension(x509.ExtendedKeyUsageExtension)!.usages).to.deep.equal([
+      x509.ExtendedKeyUsage.serverAuth,
+    ]);
+    expect((await refusal(enroll('aggregator-9', aggregator, 'peer.example'))).code).to.equal(71);
   });
 
   it('refuses tokens that sign another call, that the client signed with another key, and those of strangers', async () => {

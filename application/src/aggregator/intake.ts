@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ReceiptStatement, SignedBy } from '@sev/chaincode/api';
+import { EnvelopeGate } from '../coordinator/envelope-gate.js';
+import { EXIT, SevError } from '../errors.js';
+import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
+import { newLimiter } from '../services/concurrency.js';
+import type { ServiceSession } from '../services/rounds.js';
+import { readOpening, readSecrets } from './attempt-secrets.js';
+import { HeldReports } from './held-reports.js';
+import type { SecureRoundRecord } from './ledger-view.js';
+import type { AggregatorParts } from './parts.js';
+import type { ShareSubmission } from './share-submission.js';
+
+export interface IntakeLimits {
+  /** Shares opened at a time; default 4: each may fetch and check a whole vector. */
+  readonly atATime?: number;
+  /** Shares that wait for that, at the most; default 256. More are turned away with SERVICE_BUSY. */
+  readonly waiting?: number;
+  /** How long the view of a round may be old, in ms; default 250. */
+  readonly viewMs?: number;
+}
+
+interface SeenRound {
+  readonly reading: Promise<SecureRoundRecord>;
+  readonly readAt: number;
+}
+
+/** Takes vehicles' shares in: a receipt is given for what is checked and on the disk, and for nothing else. */
+export class Intake {
+  readonly #parts: AggregatorParts;
+  readonly #gate: EnvelopeGate;
+  readonly #limited: ReturnType<typeof newLimiter>;
+  readonly #most: number;
+  readonly #viewMs: number;
+  readonly #seen = new Map<string, SeenRound>();
+  /** Attempts whose holdings are signed or being signed. */
+  readonly #closed = new Set<string>();
+  readonly #underWay = new Map<string, Set<Promise<unknown>>>();
+  #pending = 0;
+
+  constructor(parts: AggregatorParts, session: ServiceSession, limits: IntakeLimits = {}) {
+    const { atATime = 4, waiting = 256, viewMs = 250 } = limits;
+    this.#parts = parts;
+    this.#gate = new EnvelopeGate(session);
+    this.#limited = newLimiter(atATime);
+    this.#most = atATime + waiting;
+    this.#viewMs = viewMs;
+  }
+
+  /**
+   * Takes a share from a vehicle that signed its envelope. The same again gives the same receipt.
+   *
+   * @throws SevError SERVICE_BUSY, ROUND_STALE, ROUND_STATE, OPENING_UNKNOWN, ATTEMPT_UNKNOWN, VEHICLE_UNKNOWN,
+   *   VEHICLE_NOT_ACTIVE, SIGNATURE_INVALID, SHARE_CONFLICT, SHARE_UNREADABLE, SHARE_MALFORMED, SHARE_MISMATCH,
+   *   SHARE_INCOMPLETE, SHARE_DAMAGED, STORAGE_FULL, STORAGE_FAILED, STORE_UNREACHABLE; LedgerError.
+   */
+  async submit(submission: ShareSubmission): Promise<SignedBy> {
+    if (this.#pending >= this.#most) {
+      throw new SevError('SERVICE_BUSY', `${String(this.#pending)} shares are waiting`);
+    }
+    this.#pending++;
+    try {
+      const round = await this.#acceptingRound(submission);
+      await this.#insistOnVehicle(round, submission);
+      return await this.#tracked(submission, () => this.#limited(() => this.#take(round, submission)));
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  /** Takes no new share of the attempt from now on; resolves when those under way are on disk or refused. */
+  async close(ref: AttemptRef): Promise<void> {
+    const key = attemptKey(ref);
+    this.#closed.add(key);
+    await Promise.allSettled([...(this.#underWay.get(key) ?? [])]);
+  }
+
+  /** Takes shares again, where nothing was signed after all. */
+  reopen(ref: AttemptRef): void {
+    this.#closed.delete(attemptKey(ref));
+  }
+
+  /** Has a vehicle looked up again when its next share comes. */
+  forgetVehicle(vehicleId: string): void {
+    this.#gate.forget(vehicleId);
+  }
+
+  async #acceptingRound(submission: ShareSubmission): Promise<SecureRoundRecord> {
+    const key = attemptKey(submission);
+    const now = performance.now();
+    const seen = this.#seen.get(key);
+    const fresh = seen !== undefined && now - seen.readAt < this.#viewMs;
+    const reading = fresh ? seen.reading : this.#parts.view.attempt(submission, ['open', 'closed']);
+    if (!fresh) {
+      this.#seen.set(key, { reading, readAt: now });
+      this.#forgetOld(now);
+    }
+    const round = await reading;
+    if (round.baseModelHash !== submission.baseModelHash) {
+      throw new SevError('ROUND_STALE', `${key} starts from another base model`, { exitCode: EXIT.refused });
+    }
+    return round;
+  }
+
+  #forgetOld(now: number): void {
+    for (const [key, { readAt }] of this.#seen) {
+      if (now - readAt >= this.#viewMs) {
+        this.#seen.delete(key);
+      }
+    }
+  }
+
+  async #insistOnVehicle(round: SecureRoundRecord, { envelope }: ShareSubmission): Promise<void> {
+    const refusal = await this.#gate.refusalOf(round, envelope);
+    if (refusal !== undefined) {
+      throw new SevError(refusal.code ?? 'SIGNATURE_INVALID', refusal.detail ?? '', { exitCode: EXIT.refused });
+    }
+  }
+
+  async #take(round: SecureRoundRecord, submission: ShareSubmission): Promise<SignedBy> {
+    const { mspId, view, inbox, book, store } = this.#parts;
+    const { vehicleId, updateHash: root } = submission.envelope;
+    const folder = inbox.attempt(submission);
+    const secrets = await readSecrets(folder);
+    const reports = new HeldReports(folder, secrets);
+    const before = await reports.find(vehicleId);
+    if (before !== undefined) {
+      return this.#receiptAgain(submission, before.share.root, before.receipt);
+    }
+    if (this.#closed.has(attemptKey(submission)) || (await book.hasSigned(folder, 'sev/holdings/v1'))) {
+      throw new SevError('ROUND_STATE', `what is held of ${attemptKey(submission)} is signed already`, {
+        exitCode: EXIT.refused,
+      });
+    }
+    await readOpening(folder, round.secure.openingHash);
+    const task = await view.task(submission.taskId);
+    const place = {
+      ...attemptOf(submission),
+      consortium: await view.network(),
+      baseModelHash: round.baseModelHash,
+    };
+    const share = await reports.open({ task, place, store }, vehicleId, root, submission.sealed);
+    const statement = { type: 'sev/share-receipt/v1', vehicleId, commitmentRoot: root } as const;
+    const { signature } = await book.sign<ReceiptStatement>(submission, statement);
+    if (await reports.keep(vehicleId, { share, receipt: signature })) {
+      return { mspId, signature };
+    }
+    // The vehicle sent it twice at once.
+    const first = await reports.find(vehicleId);
+    return this.#receiptAgain(submission, first?.share.root, first?.receipt ?? '');
+  }
+
+  #receiptAgain({ envelope }: ShareSubmission, root: string | undefined, signature: string): SignedBy {
+    if (root !== envelope.updateHash) {
+      throw new SevError('SHARE_CONFLICT', `${envelope.vehicleId} has handed in another share for this attempt`, {
+        exitCode: EXIT.refused,
+      });
+    }
+    return { mspId: this.#parts.mspId, signature };
+  }
+
+  async #tracked<T>(ref: AttemptRef, work: () => Promise<T>): Promise<T> {
+    const key = attemptKey(ref);
+    const all = this.#underWay.get(key) ?? new Set<Promise<unknown>>();
+    this.#underWay.set(key, all);
+    const running = work();
+    all.add(running);
+    try {
+      return await running;
+    } finally {
+      all.delete(running);
+      if (all.size === 0) {
+        this.#underWay.delete(key);
+      }
+    }
+  }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import {
+  signStatement,
+  signature as signatureText,
+  verifyStatement,
+  type HoldingsStatement,
+  type OpeningStatement,
+  type PartStatement,
+  type ProjectionsStatement,
+  type ReceiptStatement,
+  type SumsStatement,
+} from '@sev/chaincode/api';
+import { z } from 'zod';
+import { EXIT, SevError } from '../errors.js';
+import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
+import type { NetworkName } from '../services/network-name.js';
+import type { AttemptFolder } from './inbox.js';
+
+export type AggregatorStatement =
+  PartStatement | OpeningStatement | ReceiptStatement | HoldingsStatement | ProjectionsStatement | SumsStatement;
+
+/** The fields that the book fills in by itself. */
+type Bound = 'consortium' | 'taskId' | 'round' | 'attempt' | 'mspId';
+/** What a caller decides of a statement. */
+export type Unsigned<S extends AggregatorStatement> = Omit<S, Bound>;
+
+export interface Signed<S extends AggregatorStatement> {
+  readonly statement: S;
+  readonly signature: string;
+}
+
+/** Statements that an aggregator makes once an attempt. */
+export type OnceStatement = HoldingsStatement | ProjectionsStatement | SumsStatement;
+
+const signedFile = z.object({ statement: z.looseObject({ type: z.string() }), signature: signatureText });
+
+/**
+ * Signs an organisation's statements as an aggregator. Those that others build on it signs once an attempt, with one
+ * content: each is on disk before its signature is out, and the next time the one on disk is the answer, also after a
+ * restart. Two contradicting statements would prove the organisation a liar.
+ */
+export class StatementBook {
+  readonly mspId: string;
+  readonly #key: KeyObject;
+  readonly #publicKey: KeyObject;
+  readonly #network: NetworkName;
+
+  constructor(mspId: string, key: KeyObject, network: NetworkName) {
+    this.mspId = mspId;
+    this.#key = key;
+    this.#publicKey = createPublicKey(key);
+    this.#network = network;
+  }
+
+  async sign<S extends AggregatorStatement>(ref: AttemptRef, content: Unsigned<S>): Promise<Signed<S>> {
+    const consortium = await this.#network();
+    const statement = { ...content, ...attemptOf(ref), consortium, mspId: this.mspId } as S;
+    return { statement, signature: signStatement(statement, this.#key) };
+  }
+
+  /** @returns what was signed before under this name. @throws SevError STATEMENT_DAMAGED. */
+  async signedBefore<S extends OnceStatement>(folder: AttemptFolder, type: S['type']): Promise<Signed<S> | undefined> {
+    const value = await folder.statement(nameOf(type));
+    if (value === undefined) {
+      return undefined;
+    }
+    const parsed = signedFile.safeParse(value);
+    // A statement that verifies with the own key and names this attempt is the one that was written here.
+    const statement = parsed.data?.statement as S | undefined;
+    const own =
+      statement?.type === type &&
+      attemptKey(statement) === attemptKey(folder.ref) &&
+      verifyStatement(statement, parsed.data?.signature ?? '', this.#publicKey);
+    if (!own) {
+      throw new SevError('STATEMENT_DAMAGED', `the file of the statement ${type} of ${attemptKey(folder.ref)}`, {
+        hint: 'Restore it: without it nothing more is signed about this attempt.',
+        exitCode: EXIT.integrity,
+      });
+    }
+    return { statement, signature: parsed.data?.signature ?? '' };
+  }
+
+  /** True where a statement was signed under this name, whatever became of it. */
+  async hasSigned(folder: AttemptFolder, type: OnceStatement['type']): Promise<boolean> {
+    return (await folder.statement(nameOf(type))) !== undefined;
+  }
+
+  /**
+   * Signs a statement, or returns the one that was signed first.
+   *
+   * @throws SevError STORAGE_FULL, STORAGE_FAILED, STATEMENT_DAMAGED.
+   */
+  async signOnce<S extends OnceStatement>(
+    folder: AttemptFolder,
+    type: S['type'],
+    content: Omit<Unsigned<S>, 'type'>,
+  ): Promise<Signed<S>> {
+    const before = await this.signedBefore<S>(folder, type);
+    if (before !== undefined) {
+      return before;
+    }
+    const signed = await this.sign<S>(folder.ref, { ...content, type } as unknown as Unsigned<S>);
+    const kept = await folder.keepStatement(nameOf(type), signed);
+    // Another process of the same home was first.
+    return kept ? signed : ((await this.signedBefore<S>(folder, type)) ?? signed);
+  }
+}
+
+/** `sev/holdings/v1` → `holdings`. */
+function nameOf(type: OnceStatement['type']): string {
+  return type.split('/')[1] ?? type;
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Agent } from 'node:https';
+import { checkServerIdentity } from 'node:tls';
+
+/** Enrollment id of aggregators, which their organisation's TLS CA puts into their certificates as the common name. */
+const AGGREGATOR = 'aggregator';
+
+/** A client's certificate and key, PEM. */
+export interface ClientIdentity {
+  readonly certificate: string;
+  readonly privateKey: string;
+}
+
+/**
+ * Connections to one organisation's aggregator, kept alive. The server's certificate must be of the organisation's TLS CA
+ * and name the aggregator: whoever else the CA gave a certificate for this host is not it.
+ *
+ * @param tlsCaCert root of the organisation's TLS CA, PEM.
+ * @param identity shown to the server; a vehicle shows none.
+ */
+export function aggregatorAgent(tlsCaCert: string, identity?: ClientIdentity): Agent {
+  return new Agent({
+    keepAlive: true,
+    ca: tlsCaCert,
+    minVersion: 'TLSv1.3',
+    ...(identity === undefined ? {} : { cert: identity.certificate, key: identity.privateKey }),
+    checkServerIdentity: (host, certificate) =>
+      checkServerIdentity(host, certificate) ??
+      (certificate.subject.CN === AGGREGATOR ? undefined : new Error('the certificate is not an aggregator’s')),
+  });
+}

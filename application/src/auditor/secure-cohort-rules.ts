@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  aloneAfterMs,
+  canonicalJson,
+  cohortHash,
+  coveredUpdates,
+  decodeBitmap,
+  fewestRemaining,
+  fixCohort,
+  MAX_SHOWN_ATTEMPTS,
+  type CohortStatement,
+  type FixCohort,
+  type Holdings,
+  type HoldingsStatement,
+  type SecureRound,
+  type WeightedCohort,
+} from '@sev/chaincode/api';
+import { attemptKey, isSigned, requireMajority } from './domain-context.js';
+import type { Audited } from './records.js';
+import { requireProjectionBudget } from './secure-opening-rules.js';
+import { stepError, type SecureAudit } from './secure-step.js';
+
+/** The cohort is what signed holdings and receipts cover; who is left out, is left out on the word of a majority. */
+export function cohortFixed(audit: SecureAudit): SecureRound {
+  const { state, transaction, before, record, task, terms, secure } = audit;
+  const { holdings, statements } = fixCohort.parse(transaction.argument);
+  const updates = [...(state.updates.get(attemptKey(record))?.values() ?? [])].sort(byVehicle);
+  const recordedHash = cohortHash(updates);
+  const { signed, equivocating } = signedHoldings(audit, holdings, recordedHash, updates.length);
+  const holders = signed.map(({ mspId }) => mspId);
+  if (holders.length <= terms.threshold) {
+    throw stepError(audit, 'COHORT_MISMATCH', `only ${String(holders.length)} aggregators signed what they hold`);
+  }
+  const { covered, contradicted } = coveredUpdates(updates, signed, state.receipts.get(attemptKey(record)) ?? []);
+  const members = covered.map(({ vehicleId, updateHash, weightClass }) => ({ vehicleId, updateHash, weightClass }));
+  const cohort = state.cohorts.get(attemptKey(record));
+  if (canonicalJson(cohort?.members ?? null) !== canonicalJson(members)) {
+    throw stepError(
+      audit,
+      'COHORT_MISMATCH',
+      `${String(members.length)} vehicles are covered by holdings and receipts`,
+    );
+  }
+  checkSize(audit, members.length);
+  const hash = cohortHash(members);
+  const leftOut = covered.length < updates.length || holders.length < secure.opening.aggregators.length;
+  if (leftOut && transaction.timestampMs <= aloneAfterMs(before, task)) {
+    requireMajority(state, transaction, statements, (mspId): CohortStatement => ({
+      type: 'sev/fix-cohort/v1',
+      ...{ ...audit.ref, mspId, recordedHash, cohortHash: hash, holders },
+    }));
+  }
+  requireDistance(audit, (attempt) => vehiclesOf(state.cohorts.get(attempt)), vehiclesOf(cohort));
+  const openedProjections = secure.openedProjections + terms.projections;
+  requireProjectionBudget(audit, terms, openedProjections);
+  return {
+    ...secure,
+    holders,
+    contradicted: [...new Set([...contradicted, ...equivocating])].sort(),
+    cohortHash: hash,
+    cohortSize: members.length,
+    openedProjections,
+  };
+}
+
+/**
+ * Checks that sums may be shown beside those that were.
+ *
+ * @param shownOf - the vehicles of an attempt, `task/round/attempt`, and what they count.
+ * @throws AuditError SUMS_TOO_CLOSE
+ */
+export function requireDistance(
+  audit: SecureAudit,
+  shownOf: (attempt: string) => WeightedCohort,
+  next: WeightedCohort,
+): void {
+  const { record, task, secure } = audit;
+  if (secure.shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
+    throw stepError(audit, 'SUMS_TOO_CLOSE', 'sums of two attempts were shown');
+  }
+  for (const attempt of secure.shownAttempts) {
+    const remaining = fewestRemaining(shownOf(attemptKey({ ...record, attempt })), next);
+    if (remaining > 0 && remaining < task.cohort.minimum) {
+      const detail = `${String(remaining)} vehicles tell its sums from those of attempt ${String(attempt)}`;
+      throw stepError(audit, 'SUMS_TOO_CLOSE', detail);
+    }
+  }
+}
+
+function signedHoldings(
+  audit: SecureAudit,
+  holdings: FixCohort['holdings'],
+  recordedHash: string,
+  updates: number,
+): { readonly signed: readonly Holdings[]; readonly equivocating: readonly string[] } {
+  const { state, transaction, secure, ref } = audit;
+  const equivocating: string[] = [];
+  const signed = secure.opening.aggregators.flatMap(({ mspId }): Holdings[] => {
+    const own = holdings.filter(({ mspId: signer, held, signature }) => {
+      const statement: HoldingsStatement = { type: 'sev/holdings/v1', ...ref, mspId, recordedHash, held };
+      return signer === mspId && isSigned(state, transaction, statement, signature);
+    });
+    const texts = [...new Set(own.map(({ held }) => held))];
+    if (texts.length > 1) {
+      equivocating.push(mspId);
+    }
+    const held = texts.length === 1 ? decodeBitmap(texts[0] ?? '', updates) : undefined;
+    return held === undefined ? [] : [{ mspId, held }];
+  });
+  return { signed, equivocating };
+}
+
+function checkSize(audit: SecureAudit, size: number): void {
+  const { task, terms } = audit;
+  const shards = Math.ceil(size / terms.shardSize);
+  const smallest = size === 0 ? 0 : Math.floor(size / shards);
+  if (smallest < task.cohort.minimum) {
+    throw stepError(audit, 'COHORT_MISMATCH', `a sum over ${String(smallest)} vehicles is below the minimum cohort`);
+  }
+  if (terms.dp !== undefined && shards > 1) {
+    throw stepError(audit, 'COHORT_MISMATCH', 'the noise of mode dp hides one sum, there are more');
+  }
+}
+
+function vehiclesOf(cohort: Audited<'cohort'> | undefined): WeightedCohort {
+  return new Map(cohort?.members.map(({ vehicleId }) => [vehicleId, 1]));
+}
+
+function byVehicle(a: { readonly vehicleId: string }, b: { readonly vehicleId: string }): number {
+  return a.vehicleId < b.vehicleId ? -1 : 1;
+}

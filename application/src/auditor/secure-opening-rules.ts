@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  canonicalJson,
+  componentsOf,
+  MAX_SHOWN_ATTEMPTS,
+  openingHash,
+  openRound,
+  parsePublicKey,
+  projectionBudget,
+  sumsMicroRho,
+  type OpeningStatement,
+  type Organisation,
+  type RoundOpening,
+  type SecureRound,
+  type SecureTerms,
+  type SignedBy,
+  type Task,
+} from '@sev/chaincode/api';
+import {
+  attemptKey,
+  consortiumOf,
+  recordError,
+  requireSigned,
+  type DomainState,
+  type DomainTransaction,
+} from './domain-context.js';
+import type { Audited } from './records.js';
+
+type Round = Audited<'round'>;
+
+export interface OpeningStep {
+  readonly state: DomainState;
+  readonly transaction: DomainTransaction;
+  readonly record: Round;
+  /** The attempt before, where there is one. */
+  readonly before: Round | undefined;
+  /** The round before, where there is one. */
+  readonly previous: Round | undefined;
+  readonly task: Task;
+}
+
+/** An attempt in a secure mode begins with an opening that everybody in it signed, and with the budgets that are left. */
+export function checkSecureOpening(step: OpeningStep): void {
+  const { transaction, record, task } = step;
+  const where = `round ${attemptKey(record)}`;
+  const { secure: terms } = task;
+  if (record.privacy !== task.privacy || (terms === undefined) !== (record.secure === undefined)) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `${where} does not run in the mode of its task`);
+  }
+  if (terms === undefined) {
+    return;
+  }
+  const { opening, statements = [] } = openRound.parse(transaction.argument);
+  if (opening === undefined) {
+    throw recordError(transaction, 'OPENING_INVALID', `${where}: no opening was asked for`);
+  }
+  const { organisations } = consortiumOf(step.state, transaction);
+  const problem = openingProblem(terms, opening) ?? arbiterProblem(terms, opening, organisations);
+  if (problem !== undefined) {
+    throw recordError(transaction, 'OPENING_INVALID', `${where}: ${problem}`);
+  }
+  const expected = openedWith(step, opening);
+  if (canonicalJson(record.secure) !== canonicalJson(expected) || record.stateSinceMs !== undefined) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `${where} is not what was opened, or forgets what was spent`);
+  }
+  checkSignatures(step, opening, statements);
+  if (expected.shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
+    throw recordError(transaction, 'SUMS_TOO_CLOSE', `${where}: sums of two attempts were shown`);
+  }
+  requireProjectionBudget(step, terms, expected.openedProjections + terms.projections);
+  requirePrivacyBudget(step, BigInt(expected.chargedMicroRho) + sumsMicroRho(task));
+}
+
+/** Budgets go on from the attempt before, or else from the round before. */
+function openedWith({ before, previous }: OpeningStep, opening: RoundOpening): SecureRound {
+  const carried = (before ?? previous)?.secure;
+  return {
+    opening,
+    openingHash: openingHash(opening),
+    openedProjections: carried?.openedProjections ?? 0,
+    chargedMicroRho: carried?.chargedMicroRho ?? 0,
+    shownAttempts: before?.secure?.shownAttempts ?? [],
+    disputes: [],
+    faulty: [],
+  };
+}
+
+function checkSignatures(
+  { state, transaction, record }: OpeningStep,
+  opening: RoundOpening,
+  statements: readonly SignedBy[],
+): void {
+  const { taskId, round, attempt, baseModelHash } = record;
+  const { bootstrapHash: consortium } = consortiumOf(state, transaction);
+  const arbiter = opening.arbiter === undefined ? [] : [opening.arbiter];
+  for (const { mspId } of [...opening.aggregators, ...arbiter]) {
+    const content = { consortium, taskId, round, attempt, mspId, baseModelHash, openingHash: openingHash(opening) };
+    const statement: OpeningStatement = { type: 'sev/round-opening/v1', ...content };
+    requireSigned(state, transaction, statement, statements.find((s) => s.mspId === mspId)?.signature ?? '');
+  }
+}
+
+/** @throws AuditError BUDGET_EXCEEDED */
+export function requireProjectionBudget(
+  { transaction, record, task }: Pick<OpeningStep, 'transaction' | 'record' | 'task'>,
+  terms: SecureTerms,
+  opened: number,
+): void {
+  const budget = projectionBudget(task, terms);
+  if (opened > budget) {
+    const detail = `round ${attemptKey(record)}: ${String(opened)} projections of a budget of ${String(budget)}`;
+    throw recordError(transaction, 'BUDGET_EXCEEDED', detail);
+  }
+}
+
+/** @throws AuditError BUDGET_EXCEEDED */
+export function requirePrivacyBudget(
+  { transaction, record, task }: Pick<OpeningStep, 'transaction' | 'record' | 'task'>,
+  charged: bigint,
+): void {
+  const dp = task.secure?.dp;
+  if (dp !== undefined && charged > BigInt(dp.budgetMicroRho)) {
+    const detail = `round ${attemptKey(record)}: ${charged.toString()} micro-rho of ${String(dp.budgetMicroRho)}`;
+    throw recordError(transaction, 'BUDGET_EXCEEDED', detail);
+  }
+}
+
+function openingProblem(terms: SecureTerms, { aggregators }: RoundOpening): string | undefined {
+  const names = aggregators.map(({ mspId }) => mspId);
+  if (canonicalJson(names) !== canonicalJson([...new Set(names)].sort())) {
+    return 'its aggregators are not sorted, or one occurs twice';
+  }
+  if (names.length <= terms.threshold || names.some((mspId) => !terms.aggregators.includes(mspId))) {
+    return 'it has too few aggregators, or one that is not of the task';
+  }
+  const components = componentsOf(terms.aggregators.length, terms.threshold).length;
+  const incomplete = aggregators.find(
+    ({ sealingKey, nonceLeaves, noise }) =>
+      parsePublicKey(sealingKey) === undefined ||
+      nonceLeaves.length !== components ||
+      (noise !== undefined) !== (terms.dp !== undefined) ||
+      (noise !== undefined && (noise[0].root === noise[1].root || noise[0].seedHash === noise[1].seedHash)),
+  );
+  return incomplete && `what ${incomplete.mspId} commits itself to is not complete`;
+}
+
+function arbiterProblem(
+  terms: SecureTerms,
+  { arbiter }: RoundOpening,
+  organisations: readonly Organisation[],
+): string | undefined {
+  if (arbiter === undefined) {
+    return undefined;
+  }
+  const roles = organisations.find(({ mspId }) => mspId === arbiter.mspId)?.roles ?? [];
+  const mayJudge = roles.includes('auditor') && !terms.aggregators.includes(arbiter.mspId);
+  return mayJudge && parsePublicKey(arbiter.sealingKey) !== undefined ? undefined : 'its arbiter may not be one';
+}

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import type { AuditCode } from './failure.js';
+import { codeOf, HASH, NOW } from './testing/scenario.js';
+import { dpTask, SecureScenario, secureTask } from './testing/secure-scenario.js';
+
+// Component 0 is held by BMSP and CMSP, 1 by AMSP and CMSP, 2 by AMSP and BMSP; DMSP is the arbiter.
+const LIE = HASH('7');
+const begun = (task = secureTask()): SecureScenario => new SecureScenario(task).begin();
+const closed = (task = secureTask()): SecureScenario => begun(task).closedRound();
+const fixed = (task = secureTask()): SecureScenario => closed(task).fix();
+const scored = (task = secureTask()): SecureScenario => fixed(task).score();
+const summed = (task = secureTask()): SecureScenario => scored(task).commit();
+
+/** A round whose projections of component 2 two aggregators contradict each other about. */
+function disputed(): SecureScenario {
+  const scenario = fixed();
+  const projections = scenario.projections(['AMSP', 'BMSP'], { BMSP: { '2': LIE } });
+  return scenario.dispute('cohort', 2, 'projections', { projections, nonces: scenario.nonces() });
+}
+
+describe('audit rules of secure rounds', () => {
+  for (const task of [secureTask(), dpTask()]) {
+    it(`accept a round in mode ${task.privacy} from its opening to its model`, () => {
+      const { counts, finalised } = summed(task).finaliseSecurely().replay.state;
+      expect(counts).to.deep.include({ updates: 3, rounds: 1, models: 2 });
+      expect(finalised[0]?.scores?.scores.weights).to.have.length(3);
+    });
+  }
+
+  it('accept vehicles left out by a majority, and one that its receipt keeps', () => {
+    const leftOut = closed();
+    const rest = leftOut.reporters.slice(1);
+    leftOut
+      .fix({ lacking: { CMSP: [0] }, cohort: rest, signers: ['AMSP', 'BMSP', 'DMSP'] })
+      .score()
+      .commit();
+    const kept = closed();
+    kept
+      .receipt('CMSP', kept.reporters[0]!)
+      .fix({ lacking: { CMSP: [0] }, contradicted: ['CMSP'] })
+      .score();
+  });
+
+  it('accept a round without one aggregator, and what the arbiter makes of it', () => {
+    const scenario = closed()
+      .fix({ holders: ['AMSP', 'CMSP'], signers: ['AMSP', 'BMSP', 'DMSP'] })
+      .score();
+    scenario.commit({ answering: ['AMSP', 'CMSP'] });
+    expect(scenario.secure.unverified).to.deep.equal([0, 2]);
+    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []).finaliseSecurely();
+    expect(scenario.secure.unverified).to.deep.equal([2]);
+  });
+
+  it('accept a dispute, its verdict and the round that goes on without the liar', () => {
+    const scenario = disputed().settle('cohort', 2, 'projections', ['BMSP']);
+    scenario
+      .score({ lies: { BMSP: { '2': LIE } } })
+      .commit()
+      .finaliseSecurely();
+  });
+
+  it('accept a second attempt after an abort, over the same vehicles', () => {
+    const scenario = summed().abortSecurely().closedRound().fix().score().commit().finaliseSecurely();
+    expect(scenario.secure).to.deep.include({ shownAttempts: [1, 2], openedProjections: 4 });
+  });
+
+  const forgeries: readonly (readonly [string, AuditCode, () => unknown])[] = [
+    ['a task whose sums could wrap around', 'RECORD_MALFORMED', () => begun(secureTask({ fractionBits: 24 }))],
+    [
+      'a task with an aggregator that is no member',
+      'RECORD_UNKNOWN',
+      () => begun(secureTask({ aggregators: ['AMSP', 'BMSP', 'ZMSP'] })),
+    ],
+    [
+      'a secure round that is opened in plain mode',
+      'RECORD_MALFORMED',
+      () => begun().openSecurely({ record: { privacy: 'plain' } }),
+    ],
+    [
+      'an opening that nobody asked for',
+      'OPENING_INVALID',
+      () => begun().openSecurely({ argument: { opening: undefined } }),
+    ],
+    [
+      'an opening with an aggregator that did not sign it',
+      'STATEMENT_SIGNATURE',
+      () => begun().openSecurely({ signers: ['AMSP', 'BMSP', 'DMSP'] }),
+    ],
+    [
+      'an opening that its arbiter did not sign',
+      'STATEMENT_SIGNATURE',
+      () => begun().openSecurely({ signers: ['AMSP', 'BMSP', 'CMSP'] }),
+    ],
+    [
+      'an opening whose arbiter is an aggregator',
+      'OPENING_INVALID',
+      () => {
+        const scenario = begun();
+        const opening = scenario.opening();
+        return scenario.openSecurely({ opening: { ...opening, arbiter: { ...opening.arbiter!, mspId: 'AMSP' } } });
+      },
+    ],
+    [
+      'an opening without noise in mode dp',
+      'OPENING_INVALID',
+      () => {
+        const scenario = begun(dpTask());
+        const { aggregators } = scenario.opening();
+        return scenario.openSecurely({
+          opening: { aggregators: aggregators.map(({ noise: _noise, ...rest }) => rest) },
+        });
+      },
+    ],
+    [
+      'another opening on the ledger than was asked for',
+      'RECORD_MALFORMED',
+      () => begun().openSecurely({ secure: { openingHash: HASH('1') } }),
+    ],
+    [
+      'an attempt that forgets what was spent',
+      'RECORD_MALFORMED',
+      () =>
+        summed()
+          .abortSecurely()
+          .openSecurely({ secure: { openedProjections: 0 } }),
+    ],
+    [
+      'an abort that forgets what was shown',
+      'RECORD_OVERWRITTEN',
+      () => summed().abortSecurely({ secure: { shownAttempts: [] } }),
+    ],
+    [
+      'a round opened beyond its budget of privacy',
+      'BUDGET_EXCEEDED',
+      () => {
+        const { chargedMicroRho } = summed(dpTask()).secure;
+        return summed(dpTask({ budgetMicroRho: chargedMicroRho }))
+          .abortSecurely()
+          .openSecurely();
+      },
+    ],
+    [
+      'a round opened beyond its budget of projections',
+      'BUDGET_EXCEEDED',
+      () =>
+        fixed(secureTask({ projections: 64, openedShareMilli: 6 }))
+          .abortSecurely()
+          .openSecurely(),
+    ],
+    [
+      'a third attempt after two whose sums were shown',
+      'SUMS_TOO_CLOSE',
+      () => summed().abortSecurely().closedRound().fix().score().commit().abortSecurely().openSecurely(),
+    ],
+    [
+      'a receipt that its aggregator did not sign',
+      'RECEIPT_INVALID',
+      () => {
+        const scenario = closed();
+        return scenario.receipt('CMSP', scenario.reporters[0]!, 'BMSP');
+      },
+    ],
+    [
+      'a receipt for another update than is recorded',
+      'RECEIPT_INVALID',
+      () => {
+        const scenario = closed();
+        return scenario.receipt('CMSP', { ...scenario.reporters[0]!, updateHash: HASH('1') });
+      },
+    ],
+    [
+      'a receipt of an organisation that is no aggregator',
+      'RECEIPT_INVALID',
+      () => {
+        const scenario = closed();
+        return scenario.receipt('DMSP', scenario.reporters[0]!);
+      },
+    ],
+    [
+      'a receipt after the cohort was fixed',
+      'RECEIPT_INVALID',
+      () => {
+        const scenario = fixed();
+        return scenario.receipt('CMSP', scenario.reporters[0]!);
+      },
+    ],
+    [
+      'a vehicle that is censored although all aggregators hold its share',
+      'COHORT_MISMATCH',
+      () => {
+        const scenario = closed();
+        return scenario.fix({ cohort: scenario.reporters.slice(1), signers: ['AMSP', 'BMSP', 'DMSP'] });
+      },
+    ],
+    [
+      'a vehicle that is censored in spite of its receipt',
+      'COHORT_MISMATCH',
+      () => {
+        const scenario = closed();
+        const forged = {
+          lacking: { CMSP: [0] },
+          cohort: scenario.reporters.slice(1),
+          signers: ['AMSP', 'BMSP', 'DMSP'],
+        };
+        return scenario.receipt('CMSP', scenario.reporters[0]!).fix(forged);
+      },
+    ],
+    [
+      'an aggregator that contradicts its receipt and is not named',
+      'RECORD_MALFORMED',
+      () => {
+        const scenario = closed();
+        return scenario.receipt('CMSP', scenario.reporters[0]!).fix({ lacking: { CMSP: [0] } });
+      },
+    ],
+    [
+      'vehicles left out by two of four organisations',
+      'STATEMENTS_INSUFFICIENT',
+      () => {
+        const scenario = closed();
+        return scenario.fix({ lacking: { CMSP: [0] }, cohort: scenario.reporters.slice(1), signers: ['AMSP', 'BMSP'] });
+      },
+    ],
+    [
+      'an aggregator left out by one organisation before a round’s time',
+      'STATEMENTS_INSUFFICIENT',
+      () => closed().fix({ holders: ['AMSP', 'BMSP'] }),
+    ],
+    [
+      'a cohort of one aggregator’s word',
+      'COHORT_MISMATCH',
+      () =>
+        closed().fix({
+          holders: ['AMSP'],
+          signers: ['AMSP', 'BMSP', 'DMSP'],
+          argument: { holdings: forgedHoldings() },
+        }),
+    ],
+    [
+      'a cohort below the minimum',
+      'COHORT_MISMATCH',
+      () => {
+        const scenario = closed();
+        const cohort = scenario.reporters.slice(2);
+        return scenario.fix({ lacking: { CMSP: [0, 1] }, cohort, signers: ['AMSP', 'BMSP', 'DMSP'] });
+      },
+    ],
+    [
+      'a cohort that is written over',
+      'RECORD_OVERWRITTEN',
+      () => fixed().score({ writes: { 'cohort/1': { docType: 'cohort', schemaVersion: 1, ...REF, members: [] } } }),
+    ],
+    [
+      'a cohort too close to one whose sums were shown',
+      'SUMS_TOO_CLOSE',
+      () => {
+        const scenario = summed().abortSecurely();
+        const reporters = scenario.reporters.slice(1);
+        return scenario.closedRound(reporters).fix({ reporters });
+      },
+    ],
+    [
+      'sums that only weights tell from those that were shown',
+      'SUMS_TOO_CLOSE',
+      () => {
+        const scenario = summed().abortSecurely().closedRound().fix();
+        const { vehicleId } = scenario.reporters[0]!;
+        const weights = [0, scenario.classWeight(), scenario.classWeight()];
+        return scenario.score({ weights, reasons: [{ vehicleId, reason: 'RANGE_EXCEEDED' }] }).commit();
+      },
+    ],
+    [
+      'nonces that the opening did not commit to',
+      'NONCE_MISMATCH',
+      () => fixed().score({ argument: { nonces: otherNonces() } }),
+    ],
+    [
+      'noise that the nonces did not choose',
+      'NONCE_MISMATCH',
+      () => fixed(dpTask()).score({ argument: { noiseSeeds: [HASH('1'), HASH('2'), HASH('3')] } }),
+    ],
+    [
+      'a seed that does not follow from the nonces',
+      'RECORD_MALFORMED',
+      () => fixed().score({ secure: { seed: HASH('1') } }),
+    ],
+    [
+      'projections that aggregators contradict each other about',
+      'SCORES_INVALID',
+      () => fixed().score({ lies: { BMSP: { '2': LIE } } }),
+    ],
+    ['projections of a component by nobody', 'SCORES_INVALID', () => fixed().score({ answering: ['AMSP'] })],
+    [
+      'projections of a component that the aggregator does not hold',
+      'SUMS_INVALID',
+      () => fixed().score({ lies: { AMSP: { '0': LIE } } }),
+    ],
+    [
+      'projections that were not signed',
+      'STATEMENT_SIGNATURE',
+      () => {
+        const scenario = fixed();
+        const [first, ...others] = scenario.projections(['AMSP', 'BMSP', 'CMSP']);
+        return scenario.score({ argument: { projections: [{ ...first, signature: 'A'.repeat(86) }, ...others] } });
+      },
+    ],
+    ['a weight above that of its class', 'SCORES_INVALID', () => fixed().score({ weights: [64, 64, 64] })],
+    [
+      'a weight that is lowered without a reason',
+      'SCORES_INVALID',
+      () => {
+        const scenario = fixed();
+        return scenario.score({ weights: [0, scenario.classWeight(), scenario.classWeight()] });
+      },
+    ],
+    [
+      'sums over fewer vehicles with a weight than the minimum',
+      'SCORES_INVALID',
+      () => {
+        const scenario = fixed();
+        const [first, second] = scenario.reporters;
+        const reasons = [first!, second!].map(({ vehicleId }) => ({ vehicleId, reason: 'NORM_EXCEEDED' as const }));
+        return scenario.score({ weights: [0, 0, scenario.classWeight()], reasons });
+      },
+    ],
+    ['weights attested by two of four', 'STATEMENTS_INSUFFICIENT', () => fixed().score({ signers: ['AMSP', 'BMSP'] })],
+    [
+      'scores on the ledger that nobody asked for',
+      'SCORES_INVALID',
+      () => {
+        const scenario = fixed();
+        const scores = { ...REF, cohortHash: scenario.secure.cohortHash, weights: [0, 0, 0], reasons: [] };
+        const record = { docType: 'scores', schemaVersion: 1, scores, attestations: [], projections: [] };
+        return scenario.score({ writes: { 'scores/1': record } });
+      },
+    ],
+    [
+      'sums that aggregators contradict each other about',
+      'SUMS_INVALID',
+      () => scored().commit({ lies: { BMSP: { '2': [LIE] } } }),
+    ],
+    [
+      'sums with more shards than the cohort has',
+      'SUMS_INVALID',
+      () => scored().commit({ lies: { BMSP: { '2': [LIE, LIE] } } }),
+    ],
+    [
+      'other sums on the ledger than aggregators signed',
+      'RECORD_MALFORMED',
+      () => scored().commit({ secure: { sums: [[LIE], [LIE], [LIE]] } }),
+    ],
+    [
+      'unverified sums that pass for verified ones',
+      'RECORD_MALFORMED',
+      () => scored().commit({ answering: ['AMSP', 'CMSP'], secure: { unverified: [] } }),
+    ],
+    [
+      'sums that were not charged',
+      'RECORD_MALFORMED',
+      () => scored(dpTask()).commit({ secure: { chargedMicroRho: 0 } }),
+    ],
+    ['a state that is dated back', 'RECORD_MALFORMED', () => scored().commit({ record: { stateSinceMs: NOW - 1 } })],
+    [
+      'a component released without a contradiction',
+      'DISPUTE_INVALID',
+      () => {
+        const scenario = fixed();
+        const grounds = { projections: scenario.projections(['AMSP', 'BMSP']), nonces: scenario.nonces() };
+        return scenario.dispute('cohort', 2, 'projections', grounds);
+      },
+    ],
+    [
+      'an audit of what two aggregators answer for',
+      'DISPUTE_INVALID',
+      () => summed().dispute('aggregated', 0, 'audit', {}),
+    ],
+    [
+      'the release of the last component',
+      'DISPUTE_INVALID',
+      () => {
+        const scenario = scored();
+        const lies = { AMSP: { '1': [LIE] }, BMSP: { '0': [LIE], '2': [LIE] } };
+        const sums = scenario.sums(['AMSP', 'BMSP', 'CMSP'], lies);
+        const opened = [0, 1].reduce((s, component) => s.dispute('scored', component, 'sums', { sums }), scenario);
+        return opened.dispute('scored', 2, 'sums', { sums });
+      },
+    ],
+    [
+      'a verdict of another organisation than the arbiter',
+      'STATEMENT_SIGNATURE',
+      () => disputed().settle('cohort', 2, 'projections', ['BMSP'], { signer: 'AMSP' }),
+    ],
+    [
+      'a verdict on an aggregator that does not hold the component',
+      'DISPUTE_INVALID',
+      () => disputed().settle('cohort', 2, 'projections', ['CMSP']),
+    ],
+    [
+      'two verdicts on one dispute',
+      'DISPUTE_INVALID',
+      () => disputed().settle('cohort', 2, 'projections', ['BMSP']).settle('cohort', 2, 'projections', ['AMSP']),
+    ],
+    ['a round scored while a dispute is open', 'DISPUTE_INVALID', () => disputed().score()],
+    [
+      'a round final while an audit is open',
+      'DISPUTE_INVALID',
+      () =>
+        scored()
+          .commit({ answering: ['AMSP', 'CMSP'] })
+          .dispute('aggregated', 0, 'audit', {})
+          .finaliseSecurely(),
+    ],
+    [
+      'a round final on sums that a verdict went against',
+      'DISPUTE_INVALID',
+      () =>
+        scored()
+          .commit({ answering: ['AMSP', 'CMSP'] })
+          .dispute('aggregated', 0, 'audit', {})
+          .settle('aggregated', 0, 'audit', ['CMSP'])
+          .finaliseSecurely(),
+    ],
+    [
+      'a secure round that is final once it is closed',
+      'ROUND_TRANSITION',
+      () => closed().finaliseSecurely({ proposal: { cohortHash: HASH('1'), cohortSize: 3 } }),
+    ],
+    ['a secure round that skips its scores', 'ROUND_TRANSITION', () => fixed().commit()],
+    [
+      'a model over another cohort',
+      'COHORT_MISMATCH',
+      () => summed().finaliseSecurely({ proposal: { cohortSize: 2 } }),
+    ],
+    [
+      'a secure model that leaves a vehicle out',
+      'COHORT_MISMATCH',
+      () => {
+        const scenario = summed();
+        const { vehicleId } = scenario.reporters[0]!;
+        return scenario.finaliseSecurely({ proposal: { excluded: [{ vehicleId, reason: 'UPDATE_MISSING' }] } });
+      },
+    ],
+    [
+      'a secure model attested by two of four',
+      'STATEMENTS_INSUFFICIENT',
+      () => summed().finaliseSecurely({ signers: ['AMSP', 'BMSP'] }),
+    ],
+    [
+      'a final round that changes its sums',
+      'RECORD_OVERWRITTEN',
+      () => summed().finaliseSecurely({ secure: { sums: [[LIE], [LIE], [LIE]] } }),
+    ],
+  ];
+  for (const [what, code, forge] of forgeries) {
+    it(`name ${what}: ${code}`, () => {
+      expect(codeOf(forge)).to.equal(code);
+    });
+  }
+});
+
+const REF = { taskId: 'price-1', round: 1, attempt: 1 };
+
+function otherNonces(): string[][] {
+  return ['1', '2', '3'].map((digit) => [HASH(digit), HASH(digit), HASH(digit)]);
+}
+
+function forgedHoldings(): object[] {
+  return ['AMSP', 'BMSP'].map((mspId) => ({ mspId, held: 'Bw', signature: 'A'.repeat(86) }));
+}

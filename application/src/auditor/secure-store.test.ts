@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from 'node:crypto';
+import { sha256Hex } from '@sev/chaincode/api';
+import { parametersFromBytes, parametersToBytes } from '@sev/fl';
+import { expect } from 'chai';
+import { objectMissing } from '../store/object-store.js';
+import { AuditError, type AuditFailure } from './failure.js';
+import { checkStore } from './store-check.js';
+import { BASE, HASH, INITIAL_MODEL, TASK } from './testing/scenario.js';
+import { SecureScenario } from './testing/secure-scenario.js';
+
+const D = TASK.model.parameters;
+const LENGTH = D + 1;
+
+/** A store, and a secure round that became final with a model. */
+interface Finalised {
+  readonly scenario: SecureScenario;
+  readonly objects: Map<string, Uint8Array>;
+  readonly sums: readonly string[];
+  readonly modelHash: string;
+}
+
+/** Three components that add up to a total in [−2^20, 2^20), and the model that they make; or another one. */
+function finalised({ model, length = LENGTH }: { model?: Uint8Array; length?: number } = {}): Finalised {
+  const objects = new Map<string, Uint8Array>([[BASE, INITIAL_MODEL]]);
+  const put = (bytes: Uint8Array): string => {
+    const hash = sha256Hex(bytes);
+    objects.set(hash, bytes);
+    return hash;
+  };
+  const total = Array.from({ length }, (_, i) => ((i * 7_919) % 2 ** 21) - 2 ** 20);
+  const [a, b] = [randomBytes(4 * length), randomBytes(4 * length)];
+  const c = Buffer.alloc(4 * length);
+  total.forEach((value, i) => c.writeUInt32LE((value - a.readUInt32LE(4 * i) - b.readUInt32LE(4 * i)) >>> 0, 4 * i));
+  const sums = [a, b, c].map(put);
+  const scenario = new SecureScenario().begin().closedRound().fix().score().commit({ sums });
+  const divisor = 3 * scenario.classWeight() * 2 ** 11;
+  const base = parametersFromBytes(INITIAL_MODEL, D);
+  const modelHash = put(model ?? parametersToBytes(base.map((value, i) => value + total[i]! / divisor)));
+  scenario.finaliseSecurely({ proposal: { modelHash } });
+  return { scenario, objects, sums, modelHash };
+}
+
+async function check({ scenario, objects }: Finalised): Promise<AuditFailure | undefined> {
+  const get = (hash: string): Promise<Uint8Array> => {
+    const bytes = objects.get(hash);
+    return bytes === undefined ? Promise.reject(objectMissing(hash)) : Promise.resolve(bytes);
+  };
+  try {
+    await checkStore(scenario.replay.state, { store: { get } });
+    return undefined;
+  } catch (error) {
+    expect(error).to.be.instanceOf(AuditError);
+    return (error as AuditError).failure;
+  }
+}
+
+describe('audit of the store after a secure round', () => {
+  it('finds the model that the component sums give', async () => {
+    const round = finalised();
+    expect(await check(round)).to.equal(undefined);
+    expect(round.scenario.replay.state.counts).to.include({ aggregations: 1, objects: 5 });
+  });
+
+  it('names a sum that is missing, and one that was changed', async () => {
+    const missing = finalised();
+    missing.objects.delete(missing.sums[1]!);
+    expect(await check(missing)).to.include({ code: 'OBJECT_MISSING' });
+    const changed = finalised();
+    changed.objects.set(changed.sums[2]!, randomBytes(4 * LENGTH));
+    const failure = await check(changed);
+    expect(failure).to.include({ code: 'CONTENT_HASH_MISMATCH' });
+    expect(failure?.where).to.include('sum of component 2');
+  });
+
+  it('names a sum of another length than the vectors of the task', async () => {
+    expect(await check(finalised({ length: D }))).to.include({ code: 'OBJECT_MALFORMED' });
+  });
+
+  it('names a model that the sums do not give', async () => {
+    const failure = await check(finalised({ model: parametersToBytes(new Float32Array(D)) }));
+    expect(failure).to.include({ kind: 'model', code: 'AGGREGATION_MISMATCH' });
+  });
+
+  it('looks for no objects under the commitments that vehicles recorded', async () => {
+    const round = finalised();
+    const { updateHash } = round.scenario.reporters[0]!;
+    round.objects.set(updateHash, Buffer.from('not what the hash says'));
+    expect(await check(round)).to.equal(undefined);
+    const aborted = new SecureScenario().begin().closedRound().abortSecurely();
+    const objects = new Map([
+      [BASE, INITIAL_MODEL],
+      ...aborted.reporters.map((r) => [r.updateHash, INITIAL_MODEL] as const),
+    ]);
+    expect(await check({ scenario: aborted, objects, sums: [], modelHash: HASH('0') })).to.equal(undefined);
+  });
+});

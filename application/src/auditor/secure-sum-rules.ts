@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  canonicalJson,
+  commitSums,
+  componentHolders,
+  nonceLeaf,
+  openedCandidate,
+  roundSeed,
+  scoreRound,
+  scoresHash,
+  sha256Hex,
+  shardsOf,
+  sumsMicroRho,
+  unverifiedComponents,
+  type CommitSums,
+  type ProjectionsStatement,
+  type ScoreRound,
+  type Scores,
+  type ScoresStatement,
+  type SecureRound,
+  type Signable,
+  type SumsStatement,
+  type WeightedCohort,
+} from '@sev/chaincode/api';
+import { attemptKey, requireMajority, requireSigned, type DomainState } from './domain-context.js';
+import type { AuditCode } from './failure.js';
+import { requireDistance } from './secure-cohort-rules.js';
+import { requirePrivacyBudget } from './secure-opening-rules.js';
+import { requireSettled, scoresOf, stepError, type SecureAudit } from './secure-step.js';
+
+/** Scored by weights that a majority attests, after the nonces that the opening committed to were shown. */
+export function roundScored(audit: SecureAudit): SecureRound {
+  const { state, transaction, record, secure, terms, ref } = audit;
+  const { nonces, noiseSeeds, projections, scores } = scoreRound.parse(transaction.argument);
+  requireSettled(audit, 'projections');
+  const seed = seedOf(audit, nonces);
+  checkNoise(audit, seed, noiseSeeds ?? []);
+  if (terms.projections > 0) {
+    agreedAnswers(audit, projectionAnswers(audit, projections, seed), 'SCORES_INVALID');
+  }
+  checkWeights(audit, scores, seed);
+  const written = state.scores.get(attemptKey(record));
+  const asked = [scores, projections, noiseSeeds ?? null];
+  if (canonicalJson([written?.scores, written?.projections, written?.noiseSeeds ?? null]) !== canonicalJson(asked)) {
+    throw stepError(audit, 'SCORES_INVALID', 'the scores on the ledger are not those that were asked for');
+  }
+  const hash = scoresHash(scores);
+  requireMajority(state, transaction, written?.attestations ?? [], (mspId): ScoresStatement => ({
+    type: 'sev/attest-scores/v1',
+    ...{ ...ref, scoresHash: hash, mspId },
+  }));
+  return { ...secure, seed, scoresHash: hash };
+}
+
+/** Sums that aggregators signed and agree about, charged before they are shown. */
+export function sumsCommitted(audit: SecureAudit): SecureRound {
+  const { state, transaction, record, secure, task } = audit;
+  const { sums } = commitSums.parse(transaction.argument);
+  requireSettled(audit, 'projections', 'sums');
+  const answers = agreedAnswers(audit, sumAnswers(audit, sums), 'SUMS_INVALID');
+  requireUnrefuted(audit);
+  requireDistance(audit, (attempt) => weightedCohort(state, attempt), weightedCohort(state, attemptKey(record)));
+  const charged = BigInt(secure.chargedMicroRho) + sumsMicroRho(task);
+  requirePrivacyBudget(audit, charged);
+  const committed: SecureRound = {
+    ...secure,
+    sums: answers.map(({ content }) => content),
+    answeredBy: answers.map(({ by }) => by),
+    chargedMicroRho: Number(charged),
+    shownAttempts: [...secure.shownAttempts, record.attempt],
+  };
+  return { ...committed, unverified: unverifiedComponents(committed) };
+}
+
+/** @throws AuditError DISPUTE_INVALID where verdicts leave nobody who answered for some component. */
+export function requireUnrefuted(audit: SecureAudit): void {
+  const { secure, terms } = audit;
+  const { projections } = scoresOf(audit);
+  const isRefuted = (by: readonly string[]): boolean => by.every((mspId) => secure.faulty.includes(mspId));
+  const refuted = componentHolders(terms).findIndex((_, component) => {
+    const opened = projections.filter((answer) => String(component) in answer.components).map(({ mspId }) => mspId);
+    const summed = secure.answeredBy?.[component];
+    return (terms.projections > 0 && isRefuted(opened)) || (summed !== undefined && isRefuted(summed));
+  });
+  if (refuted >= 0) {
+    throw stepError(
+      audit,
+      'DISPUTE_INVALID',
+      `a verdict went against all that is known of component ${String(refuted)}`,
+    );
+  }
+}
+
+type Answers<T> = readonly ReadonlyMap<string, T>[];
+
+/** What aggregators opened of each component. @throws AuditError as {@link answersOf} */
+export function projectionAnswers(
+  audit: SecureAudit,
+  projections: ScoreRound['projections'],
+  seed: string,
+): Answers<string> {
+  const { cohortHash = '' } = audit.secure;
+  return answersOf(audit, projections, ({ mspId, components }): ProjectionsStatement => ({
+    type: 'sev/projections/v1',
+    ...{ ...audit.ref, mspId, cohortHash, seed, components },
+  }));
+}
+
+/** What aggregators summed of each component. @throws AuditError as {@link answersOf}; SUMS_INVALID */
+export function sumAnswers(audit: SecureAudit, sums: CommitSums['sums']): Answers<readonly string[]> {
+  const { terms, secure, ref } = audit;
+  const shards = Math.ceil((secure.cohortSize ?? 0) / terms.shardSize);
+  const { scoresHash: hash = '' } = secure;
+  if (sums.some(({ components }) => Object.values(components).some((hashes) => hashes.length !== shards))) {
+    throw stepError(audit, 'SUMS_INVALID', `a component has not one hash for each of ${String(shards)} shards`);
+  }
+  return answersOf(audit, sums, ({ mspId, components }): SumsStatement => ({
+    type: 'sev/component-sums/v1',
+    ...{ ...ref, mspId, scoresHash: hash, components },
+  }));
+}
+
+/** The seed that the nonces of a cohort make. @throws AuditError NONCE_MISMATCH */
+export function seedOf(audit: SecureAudit, nonces: ScoreRound['nonces']): string {
+  const { secure, ref } = audit;
+  const { aggregators } = secure.opening;
+  const leaves = nonces.map((nonce, index) =>
+    nonce.map((value, component) => nonceLeaf(ref, aggregators[index]?.mspId ?? '', component, value)),
+  );
+  if (canonicalJson(leaves) !== canonicalJson(aggregators.map(({ nonceLeaves }) => nonceLeaves))) {
+    throw stepError(audit, 'NONCE_MISMATCH', 'the nonces are not those of the opening');
+  }
+  return roundSeed(ref, secure.cohortHash ?? '', nonces);
+}
+
+function checkNoise(audit: SecureAudit, seed: string, shown: readonly string[]): void {
+  const { aggregators } = audit.secure.opening;
+  const expected = aggregators.flatMap(({ mspId, noise }) =>
+    noise === undefined ? [] : [noise[openedCandidate(seed, mspId)].seedHash],
+  );
+  const hashes = shown.map((value) => sha256Hex(Buffer.from(value, 'hex')));
+  if (canonicalJson(hashes) !== canonicalJson(expected)) {
+    throw stepError(audit, 'NONCE_MISMATCH', 'the seeds of noise are not those that the nonces choose');
+  }
+}
+
+function checkWeights(audit: SecureAudit, { weights, reasons, cohortHash }: Scores, seed: string): void {
+  const { state, record, task, terms, secure } = audit;
+  const members = state.cohorts.get(attemptKey(record))?.members ?? [];
+  const most = members.map((member) => task.aggregation.weightClasses[member.weightClass]?.weight ?? 0);
+  const lowered = members.filter((_, index) => weights[index] !== most[index]).map(({ vehicleId }) => vehicleId);
+  const isFair =
+    cohortHash === secure.cohortHash &&
+    weights.length === members.length &&
+    weights.every((weight, index) => weight <= (most[index] ?? 0)) &&
+    (terms.projections > 0 || lowered.length === 0) &&
+    canonicalJson(reasons.map(({ vehicleId }) => vehicleId)) === canonicalJson(lowered);
+  if (!isFair) {
+    throw stepError(
+      audit,
+      'SCORES_INVALID',
+      'the weights are not at most those of the classes, with a reason for each',
+    );
+  }
+  const ids = members.map(({ vehicleId }) => vehicleId);
+  const counted = shardsOf(ids, seed, terms.shardSize).map(
+    (shard) => shard.filter((index) => (weights[index] ?? 0) > 0).length,
+  );
+  if (Math.min(...counted) < task.cohort.minimum) {
+    const detail = `a sum over ${String(Math.min(...counted))} vehicles with a weight is below the minimum cohort`;
+    throw stepError(audit, 'SCORES_INVALID', detail);
+  }
+}
+
+interface SignedAnswer<T> {
+  readonly mspId: string;
+  readonly components: Readonly<Record<string, T>>;
+  readonly signature: string;
+}
+
+/** @throws AuditError STATEMENT_SIGNATURE; SUMS_INVALID for a component that the aggregator does not hold. */
+function answersOf<T>(
+  audit: SecureAudit,
+  signed: readonly SignedAnswer<T>[],
+  statementOf: (answer: SignedAnswer<T>) => Signable & { readonly mspId: string },
+): Answers<T> {
+  const { state, transaction, terms, secure } = audit;
+  const holders = componentHolders(terms);
+  const answers = holders.map(() => new Map<string, T>());
+  for (const answer of signed.filter(({ mspId }) => !secure.faulty.includes(mspId))) {
+    const { mspId, components, signature } = answer;
+    requireSigned(state, transaction, statementOf(answer), signature);
+    for (const [component, content] of Object.entries(components)) {
+      const byAggregator = answers[Number(component)];
+      const isHeld = holders[Number(component)]?.includes(mspId) === true && secure.holders?.includes(mspId) === true;
+      if (byAggregator === undefined || !isHeld || byAggregator.has(mspId)) {
+        throw stepError(
+          audit,
+          'SUMS_INVALID',
+          `${mspId} answers for component ${component}, which is not its to answer`,
+        );
+      }
+      byAggregator.set(mspId, content);
+    }
+  }
+  return answers;
+}
+
+function agreedAnswers<T>(
+  audit: SecureAudit,
+  answers: Answers<T>,
+  code: AuditCode,
+): readonly { readonly content: T; readonly by: readonly string[] }[] {
+  return answers.map((byAggregator, component) => {
+    const [content] = byAggregator.values();
+    if (content === undefined) {
+      throw stepError(audit, code, `nobody answers for component ${String(component)}`);
+    }
+    if (new Set([...byAggregator.values()].map(canonicalJson)).size > 1) {
+      throw stepError(audit, code, `aggregators contradict each other about component ${String(component)}`);
+    }
+    return { content, by: [...byAggregator.keys()].sort() };
+  });
+}
+
+function weightedCohort(state: DomainState, attempt: string): WeightedCohort {
+  const members = state.cohorts.get(attempt)?.members ?? [];
+  const weights = state.scores.get(attempt)?.scores.weights ?? [];
+  return new Map(members.map(({ vehicleId }, index) => [vehicleId, weights[index] ?? 0]));
+}

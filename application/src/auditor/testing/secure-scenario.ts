@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes, type KeyObject } from 'node:crypto';
+import {
+  cohortHash,
+  componentHolders,
+  encodeBitmap,
+  nonceLeaf,
+  openedCandidate,
+  openingHash,
+  proposalHash,
+  roundSeed,
+  scoresHash,
+  sha256Hex,
+  signStatement,
+  sumsMicroRho,
+  unverifiedComponents,
+  type AggregatorOpening,
+  type AttestationStatement,
+  type CohortStatement,
+  type DisputePhase,
+  type HoldingsStatement,
+  type OpeningStatement,
+  type ProjectionsStatement,
+  type Proposal,
+  type ReceiptStatement,
+  type RoundOpening,
+  type RoundState,
+  type Scores,
+  type ScoresStatement,
+  type SecureRound,
+  type SecureTerms,
+  type Signable,
+  type SumsStatement,
+  type Task,
+  type UpdateStatement,
+  type VerdictStatement,
+} from '@sev/chaincode/api';
+import { BASE, HASH, newKey, NOW, publicText, Scenario, TASK, type Record_ } from './scenario.js';
+
+export const AGGREGATORS = ['AMSP', 'BMSP', 'CMSP'] as const;
+const MAJORITY = ['AMSP', 'BMSP', 'CMSP'] as const;
+const DP = { noiseDeviation: 1_000_000, budgetMicroRho: 1_000_000, deltaExponent: 6 };
+
+export function termsOf(change: Partial<SecureTerms> = {}): SecureTerms {
+  return {
+    aggregators: [...AGGREGATORS],
+    threshold: 1,
+    clipMilli: 4_000,
+    fractionBits: 11,
+    shardSize: 16,
+    metrics: ['loss'],
+    projections: 2,
+    rule: 'norm-scaling',
+    openedShareMilli: 1_000,
+    receiptMs: 0,
+    ...change,
+  };
+}
+
+export function secureTask(terms: Partial<SecureTerms> = {}): Task {
+  const cohort = { minimum: 2, target: 3 };
+  return { ...TASK, cohort, privacy: terms.dp === undefined ? 'secure' : 'dp', secure: termsOf(terms) };
+}
+
+export function dpTask(dp: Partial<typeof DP> = {}): Task {
+  return secureTask({ projections: 0, rule: 'uniform', dp: { ...DP, ...dp } });
+}
+
+/** How a forger departs from the true step. */
+export interface Forgery {
+  /** Replaces parts of what is asked for. */
+  readonly argument?: Record_;
+  /** Replaces parts of what the round carries. */
+  readonly secure?: Partial<SecureRound>;
+  /** Replaces parts of the round's record. */
+  readonly record?: Record_;
+  /** Other records than the true ones beside the round; keys as the scenario names them. */
+  readonly writes?: Readonly<Record<string, Record_>>;
+  /** Whose statements of a majority there are. */
+  readonly signers?: readonly string[];
+  readonly at?: number;
+}
+
+interface Reporter {
+  readonly vehicleId: string;
+  readonly key: KeyObject;
+  readonly updateHash: string;
+}
+
+/** A ledger with a task in a secure mode and three vehicles, one true or forged step after the other. */
+export class SecureScenario extends Scenario {
+  readonly terms: SecureTerms;
+  readonly holders: readonly (readonly string[])[];
+  readonly reporters: readonly Reporter[];
+  secure: SecureRound;
+  attempt = 0;
+  scores: Scores | undefined;
+  #closedAtMs: number | undefined;
+  readonly #nonces = new Map<string, string[]>();
+  readonly #noise = new Map<string, readonly [string, string]>();
+
+  constructor(readonly roundTask: Task = secureTask()) {
+    super();
+    this.terms = roundTask.secure ?? termsOf();
+    this.holders = componentHolders(this.terms);
+    this.secure = emptyRound();
+    const reporters = Array.from({ length: 3 }, () => ({
+      vehicleId: `v-${randomBytes(16).toString('base64url')}`,
+      key: newKey(),
+      updateHash: randomBytes(32).toString('hex'),
+    }));
+    this.reporters = reporters.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
+  }
+
+  /** Bootstrapped, with its vehicles and its task. */
+  begin(): this {
+    this.bootstrap();
+    this.reporters.forEach(({ vehicleId, key }, index) => {
+      const tag = HASH(String(index));
+      this.enroll({ vehicleId, key, tag, record: { vehicleId, publicKey: publicText(key), tag } });
+    });
+    return this.task(this.roundTask);
+  }
+
+  opening(aggregators: readonly string[] = AGGREGATORS): RoundOpening {
+    return {
+      aggregators: aggregators.map((mspId): AggregatorOpening => {
+        const nonce = this.holders.map(() => randomBytes(32).toString('hex'));
+        const noise = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')] as const;
+        this.#nonces.set(mspId, nonce);
+        this.#noise.set(mspId, noise);
+        const candidate = (seed: string): { root: string; seedHash: string } => ({
+          root: sha256Hex(`root ${seed}`),
+          seedHash: sha256Hex(Buffer.from(seed, 'hex')),
+        });
+        return {
+          mspId,
+          sealingKey: publicText(newKey()),
+          nonceLeaves: nonce.map((value, component) => nonceLeaf(this.ref(), mspId, component, value)),
+          ...(this.terms.dp === undefined ? {} : { noise: [candidate(noise[0]), candidate(noise[1])] }),
+        };
+      }),
+      arbiter: { mspId: 'DMSP', sealingKey: publicText(newKey()) },
+    };
+  }
+
+  openSecurely(forgery: Forgery & { readonly opening?: RoundOpening } = {}): this {
+    this.attempt += 1;
+    const opening = forgery.opening ?? this.opening();
+    const hash = openingHash(opening);
+    const content = { ...this.ref(), baseModelHash: BASE, openingHash: hash };
+    const names = [...opening.aggregators, ...(opening.arbiter === undefined ? [] : [opening.arbiter])];
+    const statements = this.sign(
+      (mspId): OpeningStatement => ({ type: 'sev/round-opening/v1', ...content, mspId }),
+      forgery.signers ?? names.map(({ mspId }) => mspId),
+    );
+    const { openedProjections, chargedMicroRho, shownAttempts } = this.secure;
+    this.secure = { ...emptyRound(), opening, openingHash: hash, openedProjections, chargedMicroRho, shownAttempts };
+    this.#closedAtMs = undefined;
+    const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
+    return this.#step('OpenRound', 'open', argument, {}, forgery, undefined);
+  }
+
+  recordUpdates(reporters: readonly Reporter[] = this.reporters): this {
+    const ref = { ...this.attemptRef(), baseModelHash: BASE };
+    for (const { vehicleId, key, updateHash } of reporters) {
+      const content = { vehicleId, updateHash, weightClass: 0 };
+      const statement: UpdateStatement = { type: 'sev/update/v1', consortium: this.consortium, ...ref, ...content };
+      const signature = signStatement(statement, key);
+      const record = { docType: 'update', schemaVersion: 1, ...ref, ...content, signature, recordedAtMs: NOW };
+      const name = `update/${String(this.attempt)}/${vehicleId}`;
+      this.submit('learning:RecordUpdate', { ...ref, envelope: { ...content, signature } }, { [name]: record });
+    }
+    return this;
+  }
+
+  closeSecurely(forgery: Forgery = {}): this {
+    const statements = this.sign((mspId) => ({ type: 'sev/close-round/v1', ...this.ref(), mspId }), MAJORITY);
+    this.#closedAtMs = NOW;
+    return this.#step('CloseRound', 'closed', { ...this.attemptRef(), statements }, {}, forgery, undefined);
+  }
+
+  /** Opened, recorded, closed. */
+  closedRound(reporters: readonly Reporter[] = this.reporters): this {
+    return this.openSecurely().recordUpdates(reporters).closeSecurely();
+  }
+
+  receipt(mspId: string, { vehicleId, updateHash }: Reporter, signer: string = mspId): this {
+    const content = { ...this.ref(), mspId, vehicleId, commitmentRoot: updateHash };
+    const statement: ReceiptStatement = { type: 'sev/share-receipt/v1', ...content };
+    const signature = this.signOne(signer, statement);
+    const record = { docType: 'receipt', schemaVersion: 1, ...this.attemptRef(), vehicleId, mspId, signature };
+    const argument = { ...this.attemptRef(), receipts: [{ vehicleId, mspId, signature }] };
+    this.submit('learning:ShowReceipts', argument, { [`receipt/${vehicleId}/${mspId}`]: record });
+    return this;
+  }
+
+  /** @param lacking - indices of recorded vehicles that an aggregator says it does not hold. */
+  fix(
+    forgery: Forgery & {
+      readonly reporters?: readonly Reporter[];
+      readonly lacking?: Readonly<Record<string, readonly number[]>>;
+      readonly cohort?: readonly Reporter[];
+      readonly contradicted?: readonly string[];
+      readonly holders?: readonly string[];
+    } = {},
+  ): this {
+    const { reporters = this.reporters, lacking = {}, contradicted = [], holders = AGGREGATORS } = forgery;
+    const { cohort = reporters } = forgery;
+    const recordedHash = cohortHash(reporters.map(memberOf));
+    const holdings = holders.map((mspId) => {
+      const held = encodeBitmap(reporters.map((_, index) => lacking[mspId]?.includes(index) !== true));
+      const statement: HoldingsStatement = { type: 'sev/holdings/v1', ...this.ref(), mspId, recordedHash, held };
+      return { mspId, held, signature: this.signOne(mspId, statement) };
+    });
+    const members = cohort.map(memberOf);
+    const hash = cohortHash(members);
+    const content = { ...this.ref(), recordedHash, cohortHash: hash, holders: [...holders] };
+    const statements = this.sign(
+      (mspId): CohortStatement => ({ type: 'sev/fix-cohort/v1', ...content, mspId }),
+      forgery.signers ?? [],
+    );
+    const openedProjections = this.secure.openedProjections + this.terms.projections;
+    const fixed = { holders, contradicted, cohortHash: hash, cohortSize: members.length, openedProjections };
+    this.secure = { ...this.secure, ...fixed };
+    const record = { docType: 'cohort', schemaVersion: 1, ...this.attemptRef(), members };
+    const writes = { [`cohort/${String(this.attempt)}`]: record };
+    return this.#step('FixCohort', 'cohort', { ...this.attemptRef(), holdings, statements }, writes, forgery);
+  }
+
+  score(
+    forgery: Forgery & {
+      readonly lies?: Readonly<Record<string, Record_>>;
+      readonly answering?: readonly string[];
+      readonly weights?: readonly number[];
+      readonly reasons?: Scores['reasons'];
+    } = {},
+  ): this {
+    const { cohortHash: hash = '', cohortSize = 0, holders = [] } = this.secure;
+    const nonces = this.nonces();
+    const seed = this.seed();
+    const noiseSeeds = this.secure.opening.aggregators.map(
+      ({ mspId }) => this.#noise.get(mspId)?.[openedCandidate(seed, mspId)] ?? '',
+    );
+    const projections =
+      this.terms.projections === 0 ? [] : this.projections(forgery.answering ?? holders, forgery.lies);
+    const weights = forgery.weights ?? Array.from({ length: cohortSize }, () => this.classWeight());
+    const scores: Scores = {
+      ...this.attemptRef(),
+      cohortHash: hash,
+      weights: [...weights],
+      reasons: [...(forgery.reasons ?? [])],
+    };
+    this.scores = scores;
+    const attested = scoresHash(scores);
+    const attestations = this.sign(
+      (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v1', ...this.ref(), scoresHash: attested, mspId }),
+      forgery.signers ?? MAJORITY,
+    );
+    const noise = this.terms.dp === undefined ? {} : { noiseSeeds };
+    this.secure = { ...this.secure, seed, scoresHash: attested };
+    const argument = { nonces, projections, scores, attestations, ...noise };
+    const record = { docType: 'scores', schemaVersion: 1, scores, attestations, projections, ...noise };
+    return this.#step('ScoreRound', 'scored', argument, { [`scores/${String(this.attempt)}`]: record }, forgery);
+  }
+
+  commit(
+    forgery: Forgery & {
+      readonly answering?: readonly string[];
+      readonly lies?: Readonly<Record<string, Record_>>;
+      /** Hash of each component's sum, one shard. */
+      readonly sums?: readonly string[];
+    } = {},
+  ): this {
+    const { answering = AGGREGATORS, lies, sums = this.holders.map((_, i) => sha256Hex(`sum ${String(i)}`)) } = forgery;
+    const signed = this.sums(answering, lies, sums);
+    const committed: SecureRound = {
+      ...this.secure,
+      sums: sums.map((hash) => [hash]),
+      answeredBy: this.holders.map((holders) =>
+        holders.filter((m) => answering.includes(m) && !this.secure.faulty.includes(m)),
+      ),
+      chargedMicroRho: this.secure.chargedMicroRho + Number(sumsMicroRho(this.roundTask)),
+      shownAttempts: [...this.secure.shownAttempts, this.attempt],
+    };
+    this.secure = { ...committed, unverified: unverifiedComponents(committed) };
+    return this.#step('CommitSums', 'aggregated', { ...this.attemptRef(), sums: signed }, {}, forgery);
+  }
+
+  dispute(state: RoundState, component: number, phase: DisputePhase, grounds: Record_, forgery: Forgery = {}): this {
+    const { disputes } = this.secure;
+    this.secure = { ...this.secure, disputes: [...disputes, { component, phase, openedAtMs: NOW }] };
+    const argument = { ...this.attemptRef(), component, phase, projections: [], sums: [], ...grounds };
+    return this.#step('OpenDispute', state, argument, {}, forgery);
+  }
+
+  settle(
+    state: RoundState,
+    component: number,
+    phase: DisputePhase,
+    faulty: readonly string[],
+    forgery: Forgery & { readonly signer?: string } = {},
+  ): this {
+    const content = { ...this.ref(), mspId: 'DMSP', component, phase, faulty };
+    const statement: VerdictStatement = { type: 'sev/verdict/v1', ...content };
+    const signature = this.signOne(forgery.signer ?? 'DMSP', statement);
+    const settled: SecureRound = {
+      ...this.secure,
+      disputes: this.secure.disputes.map((d) =>
+        d.component === component && d.phase === phase ? { ...d, faulty } : d,
+      ),
+      faulty: [...new Set([...this.secure.faulty, ...faulty])].sort(),
+    };
+    this.secure = settled.sums === undefined ? settled : { ...settled, unverified: unverifiedComponents(settled) };
+    const argument = { ...this.attemptRef(), component, phase, faulty, signature };
+    return this.#step('SettleDispute', state, argument, {}, forgery);
+  }
+
+  finaliseSecurely(forgery: Forgery & { readonly proposal?: Partial<Proposal> } = {}): this {
+    const { cohortHash: hash = '', cohortSize = 0 } = this.secure;
+    const proposal: Proposal = {
+      ...this.attemptRef(),
+      baseModelHash: BASE,
+      modelHash: HASH('e'),
+      cohortHash: hash,
+      cohortSize,
+      excluded: [],
+      ...forgery.proposal,
+    };
+    const content = { ...this.ref(), proposalHash: proposalHash(proposal) };
+    const attestations = this.sign(
+      (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }),
+      forgery.signers ?? MAJORITY,
+    );
+    const { modelHash } = proposal;
+    const model = { docType: 'model', schemaVersion: 1, modelHash, ...this.attemptRef(), baseModelHash: BASE };
+    const record = { ...forgery.record, proposal, attestations };
+    const argument = { proposal, attestations };
+    const writes = { [`model/${modelHash}`]: model };
+    return this.#step('FinaliseRound', 'finalised', argument, writes, { ...forgery, record });
+  }
+
+  abortSecurely(forgery: Forgery = {}): this {
+    const reason = 'AGGREGATORS_MISSING';
+    const statements = this.sign((mspId) => ({ type: 'sev/abort-round/v1', ...this.ref(), reason, mspId }), MAJORITY);
+    const record = { abortReason: reason, ...forgery.record };
+    const argument = { ...this.attemptRef(), reason, statements };
+    return this.#step('AbortRound', 'aborted', argument, {}, { ...forgery, record });
+  }
+
+  nonces(): string[][] {
+    return this.secure.opening.aggregators.map(({ mspId }) => this.#nonces.get(mspId) ?? []);
+  }
+
+  seed(): string {
+    return roundSeed(this.ref(), this.secure.cohortHash ?? '', this.nonces());
+  }
+
+  projections(answering: readonly string[], lies: Readonly<Record<string, Record_>> = {}): Record_[] {
+    const { cohortHash: hash = '' } = this.secure;
+    const seed = this.seed();
+    return answering.map((mspId) => {
+      const components = { ...this.#held(mspId, (i) => sha256Hex(`projections ${String(i)}`)), ...lies[mspId] };
+      const content = { ...this.ref(), mspId, cohortHash: hash, seed, components };
+      const statement = { type: 'sev/projections/v1', ...content } as ProjectionsStatement;
+      return { mspId, components, signature: this.signOne(mspId, statement) };
+    });
+  }
+
+  sums(
+    answering: readonly string[],
+    lies: Readonly<Record<string, Record_>> = {},
+    hashes: readonly string[] = this.holders.map((_, i) => sha256Hex(`sum ${String(i)}`)),
+  ): Record_[] {
+    const { scoresHash: hash = '' } = this.secure;
+    return answering.map((mspId) => {
+      const components = { ...this.#held(mspId, (i) => [hashes[i] ?? '']), ...lies[mspId] };
+      const content = { ...this.ref(), mspId, scoresHash: hash, components };
+      const statement = { type: 'sev/component-sums/v1', ...content } as SumsStatement;
+      return { mspId, components, signature: this.signOne(mspId, statement) };
+    });
+  }
+
+  attemptRef(): { taskId: string; round: number; attempt: number } {
+    return { taskId: this.roundTask.taskId, round: 1, attempt: this.attempt };
+  }
+
+  ref(): { consortium: string; taskId: string; round: number; attempt: number } {
+    return { consortium: this.consortium, ...this.attemptRef() };
+  }
+
+  classWeight(): number {
+    return this.roundTask.aggregation.weightClasses[0]?.weight ?? 1;
+  }
+
+  signOne(mspId: string, statement: Signable): string {
+    return this.sign(() => statement, [mspId])[0]?.signature ?? '';
+  }
+
+  #held<T>(mspId: string, content: (component: number) => T): Readonly<Record<string, T>> {
+    const held = this.holders.flatMap((holders, i) =>
+      holders.includes(mspId) ? [[String(i), content(i)] as const] : [],
+    );
+    return Object.fromEntries(held);
+  }
+
+  /** One transaction with the round's record as it should be, but for the forgery. */
+  #step(
+    name: string,
+    state: RoundState,
+    argument: Record_,
+    writes: Readonly<Record<string, Record_>>,
+    forgery: Forgery,
+    since: number | undefined = this.secure.cohortHash === undefined ? undefined : NOW,
+  ): this {
+    const { at = NOW } = forgery;
+    const record = this.round(state, {
+      attempt: this.attempt,
+      privacy: this.roundTask.privacy,
+      ...(this.#closedAtMs === undefined ? {} : { closedAtMs: this.#closedAtMs }),
+      ...(since === undefined ? {} : { stateSinceMs: since }),
+      secure: { ...this.secure, ...forgery.secure },
+      ...forgery.record,
+    });
+    const all = { 'round/1': record, ...writes, ...forgery.writes };
+    this.submit(`learning:${name}`, { ...argument, ...forgery.argument }, all, { at });
+    return this;
+  }
+}
+
+function memberOf({ vehicleId, updateHash }: Reporter): { vehicleId: string; updateHash: string; weightClass: number } {
+  return { vehicleId, updateHash, weightClass: 0 };
+}
+
+function emptyRound(): SecureRound {
+  const opening: RoundOpening = { aggregators: [] };
+  return {
+    ...{ opening, openingHash: '', openedProjections: 0, chargedMicroRho: 0 },
+    ...{ shownAttempts: [], disputes: [], faulty: [] },
+  };
+}

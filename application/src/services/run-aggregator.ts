@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join } from 'node:path';
+import { Aggregator } from '../aggregator/aggregator.js';
+import { Inbox } from '../aggregator/inbox.js';
+import { OrganisationGate } from '../aggregator/organisation-gate.js';
+import { startAggregatorServer } from '../aggregator/server.js';
+import { inHome } from '../config/homes.js';
+import { organisationNamed, readRegistrar } from '../config/profile.js';
+import { readPrivateKey } from '../identity/keys.js';
+import { ensureServerCertificate } from '../identity/server-certificate.js';
+import { identityOf, openWallet } from '../identity/wallet.js';
+import { governance } from '../ledger/contracts.js';
+import { openSession } from '../ledger/gateway-session.js';
+import { HttpStore } from '../store/http-store.js';
+import { silentLog } from './log.js';
+import { listenAt, type OrganisationServiceOptions } from './run-options.js';
+import { newService, type RunningService } from './service.js';
+
+export interface RunAggregatorOptions extends OrganisationServiceOptions {
+  /** Names that others reach it by, beside `localhost` and 127.0.0.1; its certificate holds for them. */
+  readonly names?: readonly string[] | undefined;
+  /** How long keys and shares of a round that is over are kept, in ms; default 24 h. */
+  readonly retentionMs?: number | undefined;
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1'];
+
+/**
+ * Runs an organisation's aggregator: it takes vehicles' shares in, and opens of them what its own look at the ledger shows
+ * to be fixed. It may be killed at any point; its keys and shares lie in `<home>/aggregator`.
+ *
+ * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, CA_UNREACHABLE, CA_REFUSED,
+ *   CA_FAILED, REGISTRAR_MISSING, PORT_IN_USE.
+ */
+export async function runAggregator(options: RunAggregatorOptions): Promise<RunningService> {
+  const { profile, home, names = [], retentionMs, log = silentLog } = options;
+  const organisation = organisationNamed(profile, options.organisation);
+  const directory = inHome.aggregator(home);
+  const identity = await identityOf(organisation, await openWallet(inHome.wallet(home)), 'aggregator');
+  const signingKey = await readPrivateKey(inHome.signingKey(home));
+  const { key, certificate } = await ensureServerCertificate({
+    organisation,
+    home,
+    directory,
+    role: 'aggregator',
+    hosts: [...LOOPBACK, ...names],
+    credentials: () => readRegistrar(organisation.name),
+  });
+  const session = await openSession({ profile, identity });
+  try {
+    const aggregator = new Aggregator({
+      session,
+      store: new HttpStore(options.storeUrl),
+      inbox: await Inbox.open(join(directory, 'inbox')),
+      signingKey,
+      ...(retentionMs === undefined ? {} : { retentionMs }),
+      log,
+    });
+    const { organisations } = profile;
+    const server = await startAggregatorServer({
+      aggregator,
+      gate: new OrganisationGate({ organisations, consortium: () => governance(session).consortium() }),
+      tls: { key, certificate, clientRoots: organisations.map(({ identityCaCert }) => identityCaCert) },
+      ...listenAt(options),
+      log,
+    });
+    return newService({
+      server,
+      running: aggregator.run(),
+      end: () => {
+        aggregator.end();
+      },
+      release: () => {
+        session.close();
+      },
+    });
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}

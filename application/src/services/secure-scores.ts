@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Buffer } from 'node:buffer';
+import { sha256Hex, shardsOf, type CohortRecord, type Scores, type SecureTerms, type Task } from '@sev/chaincode/api';
+import { addTo, projectionVectors, ringFromBytes, toSigned, vectorNorms, WEIGHT_RULES, type FixedPoint } from '@sev/fl';
+import { SevError } from '../errors.js';
+import { attemptOf, type AttemptRef } from './attempt.js';
+
+/** How a task's updates become integers. @throws SevError MODE_NOT_SECURE. */
+export function formatOf(task: Task): FixedPoint {
+  const { fractionBits, clipMilli } = secureTermsOf(task);
+  return { fractionBits, clip: clipMilli / 1_000 };
+}
+
+/** @throws SevError MODE_NOT_SECURE. */
+export function secureTermsOf({ taskId, privacy, secure }: Task): SecureTerms {
+  if (secure === undefined) {
+    throw new SevError('MODE_NOT_SECURE', `task ${taskId} runs in mode ${privacy}`);
+  }
+  return secure;
+}
+
+/** A fixed cohort, and where it stands. */
+export interface ScoringInput {
+  readonly task: Task;
+  readonly ref: AttemptRef;
+  readonly cohortHash: string;
+  readonly members: CohortRecord['members'];
+  /** The round's seed; see `roundSeed`. */
+  readonly seed: string;
+  /** By component, base64 of K little-endian uint32 for each member in order; none where K = 0. */
+  readonly numbers: Readonly<Record<string, string>>;
+}
+
+/**
+ * The weights of a cohort by the task's rule. Coordinator and attesters run this one function.
+ *
+ * @throws SevError PROJECTIONS_INVALID where the numbers of a component have another length.
+ */
+export function computeScores(input: ScoringInput): Scores {
+  const { task, ref, cohortHash, members } = input;
+  const terms = secureTermsOf(task);
+  const classWeights = members.map(({ weightClass }) => task.aggregation.weightClasses[weightClass]?.weight ?? 0);
+  const vectors = projectionVectors(input.seed, terms.projections, task.model.parameters);
+  const { weights, reasons } = WEIGHT_RULES[terms.rule].weigh({
+    classWeights,
+    projections: projectionsOf(input, terms.projections),
+    format: formatOf(task),
+    vectorNorms: vectorNorms(vectors),
+  });
+  return {
+    ...attemptOf(ref),
+    cohortHash,
+    weights,
+    reasons: members.flatMap(({ vehicleId }, index) => {
+      const reason = reasons[index];
+      return reason === undefined ? [] : [{ vehicleId, reason }];
+    }),
+  };
+}
+
+/** Each member's K projections: those of its components added up. */
+function projectionsOf({ members, numbers }: ScoringInput, count: number): Int32Array[] {
+  const sum = new Uint32Array(members.length * count);
+  if (count > 0) {
+    for (const [component, text] of Object.entries(numbers)) {
+      const bytes = Buffer.from(text, 'base64');
+      if (bytes.length !== 4 * sum.length) {
+        throw new SevError('PROJECTIONS_INVALID', `component ${component} has ${String(bytes.length)} bytes`);
+      }
+      addTo(sum, ringFromBytes(bytes, sum.length));
+    }
+  }
+  const signed = toSigned(sum);
+  return members.map((_, index) => signed.slice(index * count, (index + 1) * count));
+}
+
+/** SHA-256 of a component's numbers, as aggregators sign it. */
+export function numbersHash(base64: string): string {
+  return sha256Hex(Buffer.from(base64, 'base64'));
+}
+
+/** Indices of the cohort's members in each shard. */
+export function shardMembers(
+  task: Task,
+  members: CohortRecord['members'],
+  seed: string,
+): readonly (readonly number[])[] {
+  return shardsOf(
+    members.map(({ vehicleId }) => vehicleId),
+    seed,
+    secureTermsOf(task).shardSize,
+  );
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import { componentsOf, reportContext, type RoundOpening, type SecureTerms, type Task } from '@sev/chaincode/api';
+import { createReport, encodeMetric, encodeUpdate, predict, systemRandom, type Dataset } from '@sev/fl';
+import { SevError } from '../errors.js';
+import { formatOf, secureTermsOf } from '../services/secure-scores.js';
+import type { OpenRoundRef } from './messages.js';
+
+/** What a vehicle shares of a round: nobody but a majority of aggregators together could read it. */
+export interface SecureReport {
+  /** Root of the commitments, which the envelope names. */
+  readonly root: string;
+  /** The full component, encrypted, for the store. */
+  readonly ciphertext: Uint8Array;
+  /** Base64 of the sealed share of each aggregator of the opening, by MSP id. */
+  readonly shares: Readonly<Record<string, string>>;
+}
+
+/** Unit of the metric `samples`: so many rows count as 1. */
+const SAMPLES_UNIT = 1_000;
+
+/**
+ * Shares the difference that training made, clipped to the task's bound, and the metrics of the base model on the
+ * vehicle's own rows.
+ *
+ * @param base parameters that the vehicle trained from, length d.
+ * @param trained parameters after training, length d.
+ */
+export async function secureReport(
+  consortium: string,
+  task: Task,
+  round: OpenRoundRef & { readonly opening: RoundOpening },
+  vehicleId: string,
+  model: { readonly base: Float32Array; readonly trained: Float32Array },
+  data: Dataset,
+): Promise<SecureReport> {
+  const terms = secureTermsOf(task);
+  const { base, trained } = model;
+  const format = formatOf(task);
+  const update = trained.map((value, index) => value - (base[index] ?? 0));
+  const vector = new Uint32Array(base.length + terms.metrics.length);
+  vector.set(encodeUpdate(update, format, systemRandom));
+  const values = metricsOf(terms.metrics, base, task, data);
+  values.forEach((value, index) => {
+    vector[base.length + index] = encodeMetric(value, format);
+  });
+  const { taskId, round: number, attempt, baseModelHash, opening } = round;
+  const report = await createReport({
+    vector,
+    context: reportContext({ consortium, taskId, round: number, attempt, baseModelHash, reporter: vehicleId }),
+    holders: componentsOf(terms.aggregators.length, terms.threshold),
+    recipients: new Map(opening.aggregators.map(({ mspId, sealingKey }) => [indexOf(terms, mspId), sealingKey])),
+    random: systemRandom,
+  });
+  const shares = [...report.shares].map(([index, sealed]): [string, string] => [
+    terms.aggregators[index] ?? '',
+    Buffer.from(sealed).toString('base64'),
+  ]);
+  return { root: report.root, ciphertext: report.ciphertext, shares: Object.fromEntries(shares) };
+}
+
+function indexOf({ aggregators }: SecureTerms, mspId: string): number {
+  const index = aggregators.indexOf(mspId);
+  if (index < 0) {
+    throw new SevError('OPENING_INVALID', `the task does not name ${mspId} as an aggregator`);
+  }
+  return index;
+}
+
+/** Errors of the base model on the vehicle's rows, and their number: together they make the mean over the fleet. */
+function metricsOf(names: SecureTerms['metrics'], base: Float32Array, task: Task, data: Dataset): number[] {
+  const predictions = predict(base, task.model.layers, data);
+  let squared = 0;
+  let absolute = 0;
+  data.y.forEach((y, row) => {
+    const error = (predictions[row] ?? 0) - y;
+    squared += error * error;
+    absolute += Math.abs(error);
+  });
+  const values = {
+    loss: squared / data.rows,
+    'absolute-error': absolute / data.rows,
+    samples: data.rows / SAMPLES_UNIT,
+  };
+  return names.map((name) => values[name]);
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import { sumsMicroRho, type Task } from '../api';
+import { CITY, GRID, REGULATOR, TestConsortium } from '../testing/consortium';
+import { enrolledFleet, type Vehicle } from '../testing/fleet';
+import { INITIAL_MODEL, ROUND_1 } from '../testing/learning';
+import { expectRefusal } from '../testing/refusal';
+import { dpTask, SecureDriver, secureTask } from '../testing/secure-learning';
+
+const MAJORITY = [GRID, CITY, REGULATOR];
+
+let driver: SecureDriver;
+let fleet: Vehicle[];
+
+async function fresh(task: Task, size = 4): Promise<void> {
+  const consortium = await TestConsortium.bootstrapped();
+  driver = new SecureDriver(consortium, task);
+  fleet = await enrolledFleet(consortium, size);
+}
+const attempt = (number: number, round = 1) => ({ ...ROUND_1, round, attempt: number });
+const finish = async (ref = ROUND_1): Promise<string> => {
+  const proposal = await driver.proposal(ref);
+  await driver.finalise(proposal, MAJORITY);
+  return proposal.modelHash;
+};
+
+describe('The budget of differential privacy', () => {
+  const charge = Number(sumsMicroRho(dpTask()));
+
+  it('is charged when sums are committed, and carried over aborts and rounds', async () => {
+    await fresh(dpTask({ budgetMicroRho: 3 * charge }));
+    await driver.closed(fleet);
+    await driver.fix();
+    await driver.score();
+    expect((await driver.secure()).chargedMicroRho).to.equal(0);
+    expect((await driver.commit()).secure?.chargedMicroRho).to.equal(charge);
+    expect((await driver.commit()).secure?.chargedMicroRho, 'repeated').to.equal(charge);
+    await driver.abort();
+    await driver.closed(fleet, attempt(2));
+    expect((await driver.secure(attempt(2))).chargedMicroRho).to.equal(charge);
+    await driver.aggregated(attempt(2));
+    const model = await finish(attempt(2));
+    await driver.closed(fleet, attempt(1, 2), model);
+    expect((await driver.secure(attempt(1, 2))).chargedMicroRho).to.equal(2 * charge);
+    await driver.aggregated(attempt(1, 2));
+    const last = await finish(attempt(1, 2));
+    const third = driver.open(attempt(1, 3), last);
+    const refusal = await expectRefusal(third, 'PRIVACY_BUDGET_EXCEEDED');
+    expect(refusal.detail).to.include(String(3 * charge));
+  });
+
+  it('is not charged for an attempt whose sums were never committed', async () => {
+    await fresh(dpTask({ budgetMicroRho: charge }));
+    await driver.closed(fleet);
+    await driver.fix();
+    await driver.score();
+    await driver.abort();
+    await driver.closed(fleet, attempt(2));
+    await driver.aggregated(attempt(2));
+    await driver.abort(attempt(2));
+    await expectRefusal(driver.open(attempt(3)), 'PRIVACY_BUDGET_EXCEEDED');
+  });
+});
+
+describe('The budget of opened projections', () => {
+  it('is spent when a cohort is fixed, aborted attempts included', async () => {
+    // ⌊19 · 0.32⌋ = 6 projections, 2 a round.
+    await fresh(secureTask({ openedShareMilli: 320 }));
+    await driver.closed(fleet);
+    await driver.abort();
+    await driver.closed(fleet, attempt(2));
+    expect((await driver.secure()).openedProjections).to.equal(0);
+    await driver.fix(attempt(2));
+    await driver.abort(attempt(2));
+    await driver.closed(fleet, attempt(3));
+    expect((await driver.secure()).openedProjections).to.equal(2);
+    await driver.aggregated(attempt(3));
+    const model = await finish(attempt(3));
+    await driver.closed(fleet, attempt(1, 2), model);
+    await driver.aggregated(attempt(1, 2));
+    expect((await driver.secure(attempt(1, 2))).openedProjections).to.equal(6);
+    const last = await finish(attempt(1, 2));
+    await expectRefusal(driver.open(attempt(1, 3), last), 'PROJECTION_BUDGET_EXCEEDED');
+  });
+
+  it('does not end a task that opens none', async () => {
+    await fresh(secureTask({ projections: 0, rule: 'uniform', openedShareMilli: 1 }));
+    await driver.closed(fleet);
+    await driver.aggregated();
+    expect((await driver.secure()).openedProjections).to.equal(0);
+  });
+});
+
+describe('Sums of a further attempt', () => {
+  const MINIMUM = 3;
+  beforeEach(() => fresh(secureTask({}, { cohort: { minimum: MINIMUM, target: 4 } }), 10));
+  const shown = async (vehicles: readonly Vehicle[]): Promise<void> => {
+    await driver.closed(vehicles);
+    await driver.aggregated();
+    await driver.abort();
+  };
+
+  it('are of the same vehicles with the same weights', async () => {
+    await shown(fleet.slice(0, 5));
+    await driver.closed(fleet.slice(0, 5), attempt(2));
+    const again = await driver.aggregated(attempt(2));
+    expect(again.secure).to.deep.include({ shownAttempts: [1, 2] });
+  });
+
+  it('or differ in as many as a cohort has', async () => {
+    await shown(fleet.slice(0, 5));
+    await driver.closed(fleet.slice(0, 8), attempt(2));
+    expect(await driver.aggregated(attempt(2))).to.include({ state: 'aggregated' });
+  });
+
+  it('are refused where the cohorts are too close, before a projection is opened', async () => {
+    await shown(fleet.slice(0, 5));
+    await driver.closed(fleet.slice(0, 6), attempt(2));
+    await expectRefusal(driver.fix(attempt(2)), 'COHORT_TOO_CLOSE');
+    await driver.abort(attempt(2));
+    await driver.closed(fleet.slice(1, 6), attempt(3));
+    await expectRefusal(driver.fix(attempt(3)), 'COHORT_TOO_CLOSE');
+  });
+
+  it('are refused where only weights tell a vehicle from the rest', async () => {
+    await shown(fleet.slice(0, 5));
+    const second = attempt(2);
+    await driver.closed(fleet.slice(0, 5), second);
+    await driver.fix(second);
+    const scores = await driver.scores({ [fleet[0]!.vehicleId]: 0 }, second);
+    await driver.score(second, { scores });
+    await expectRefusal(driver.commit(second), 'COHORT_TOO_CLOSE');
+  });
+
+  it('are shown of two attempts on a base at the most', async () => {
+    await shown(fleet.slice(0, 5));
+    await driver.closed(fleet.slice(0, 5), attempt(2));
+    await driver.aggregated(attempt(2));
+    await driver.abort(attempt(2));
+    const refusal = await expectRefusal(driver.open(attempt(3)), 'BASE_BURNED');
+    expect(refusal.detail).to.include('1 and 2');
+  });
+
+  it('may come as often as none of them were shown', async () => {
+    for (const number of [1, 2, 3, 4]) {
+      await driver.closed(fleet.slice(0, 4 + number), attempt(number));
+      await driver.fix(attempt(number));
+      await driver.score(attempt(number));
+      await driver.abort(attempt(number));
+    }
+    await driver.closed(fleet, attempt(5), INITIAL_MODEL);
+    expect((await driver.aggregated(attempt(5))).secure?.shownAttempts).to.deep.equal([5]);
+  });
+});

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import type { DisputePhase, RoundRecord, SettleDispute } from '../api';
+import { CITY, GRID, MAKER, MSPS, REGULATOR, START_MS, TestConsortium } from '../testing/consortium';
+import { enrolledFleet, type Vehicle } from '../testing/fleet';
+import { identity, randomHash } from '../testing/identities';
+import { ROUND_1 } from '../testing/learning';
+import { expectRefusal } from '../testing/refusal';
+import { AGGREGATORS, dpTask, SecureDriver, secureTask } from '../testing/secure-learning';
+
+const MAJORITY = [GRID, CITY, REGULATOR];
+
+let consortium: TestConsortium;
+let driver: SecureDriver;
+let fleet: Vehicle[];
+
+async function fresh(task = secureTask()): Promise<void> {
+  consortium = await TestConsortium.bootstrapped();
+  driver = new SecureDriver(consortium, task);
+  fleet = await enrolledFleet(consortium, 4);
+  await driver.closed(fleet);
+}
+
+// Component 0 is held by GRID and MAKER, 1 by CITY and MAKER, 2 by CITY and GRID.
+const LIE = randomHash();
+const dispute = (component: number, phase: DisputePhase, change: object = {}): Promise<RoundRecord> =>
+  driver.coordinate('OpenDispute', { ...ROUND_1, component, phase, projections: [], sums: [], ...change });
+const settle = (verdict: SettleDispute, mspId: string = REGULATOR, role = 'attester'): Promise<RoundRecord> =>
+  consortium.submit('learning:SettleDispute', verdict, mspId, role);
+const lyingProjections = (component: number, liar: string) =>
+  driver.projections(AGGREGATORS, { [liar]: { [component]: LIE } });
+const lyingSums = (component: number, liar: string) => driver.sums(AGGREGATORS, { [liar]: { [component]: [LIE] } });
+
+describe('A dispute about projections', () => {
+  beforeEach(async () => {
+    await fresh();
+    await driver.fix();
+  });
+
+  it('releases one component to the arbiter, whose verdict lets the round go on without the liar', async () => {
+    const projections = await lyingProjections(2, GRID);
+    const nonces = await driver.nonces();
+    await expectRefusal(driver.score(ROUND_1, { projections }), 'PROJECTIONS_DISAGREE');
+    const opened = await dispute(2, 'projections', { projections, nonces });
+    expect(opened.secure?.disputes).to.deep.equal([{ component: 2, phase: 'projections', openedAtMs: START_MS }]);
+    expect(opened).to.include({ state: 'cohort' });
+    await expectRefusal(driver.score(), 'DISPUTE_OPEN');
+    const settled = await settle(driver.verdict(2, 'projections', [GRID]));
+    expect(settled.secure).to.deep.include({ faulty: [GRID] });
+    expect(settled.secure?.disputes[0]).to.deep.include({ faulty: [GRID] });
+    expect(await driver.score(ROUND_1, { projections }), 'the liar does not count').to.include({ state: 'scored' });
+    const committed = await driver.commit(ROUND_1, AGGREGATORS, { [GRID]: { '0': [LIE], '2': [LIE] } });
+    expect(committed.secure, 'what is left is one word a component').to.deep.include({
+      ...{ answeredBy: [[MAKER], [CITY, MAKER], [CITY]], unverified: [0, 2] },
+    });
+    expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
+  });
+
+  it('returns the record when repeated, by anyone', async () => {
+    const projections = await lyingProjections(2, GRID);
+    const argument = {
+      ...ROUND_1,
+      component: 2,
+      phase: 'projections',
+      projections,
+      sums: [],
+      nonces: await driver.nonces(),
+    };
+    const opened = await driver.coordinate('OpenDispute', argument);
+    const again = await consortium.simulate('learning:OpenDispute', argument, await identity(CITY, 'coordinator'));
+    expect(again.result).to.deep.equal(opened);
+    expect(again.stub.writes.size).to.equal(0);
+    const settled = await settle(driver.verdict(2, 'projections', [GRID]));
+    expect(await settle(driver.verdict(2, 'projections', [GRID]), GRID, 'coordinator')).to.deep.equal(settled);
+    await expectRefusal(settle(driver.verdict(2, 'projections', [CITY])), 'DISPUTE_CONFLICT');
+    expect(await dispute(2, 'projections')).to.deep.equal(settled);
+  });
+
+  it('needs two statements that contradict each other about the component', async () => {
+    const nonces = await driver.nonces();
+    const honest = await driver.projections();
+    const [, grid] = (await lyingProjections(2, GRID)) as [object, object];
+    await expectRefusal(dispute(2, 'projections', { projections: honest, nonces }), 'DISPUTE_REFUSED');
+    await expectRefusal(dispute(2, 'projections', { projections: [grid], nonces }), 'DISPUTE_REFUSED');
+    await expectRefusal(
+      dispute(1, 'projections', { projections: [honest[0], grid, honest[2]], nonces }),
+      'DISPUTE_REFUSED',
+    );
+    await expectRefusal(dispute(9, 'projections', { projections: [honest[0], grid], nonces }), 'DISPUTE_REFUSED');
+    const unsigned = { ...grid, signature: honest[1]!.signature };
+    await expectRefusal(dispute(2, 'projections', { projections: [honest[0], unsigned], nonces }), 'SIGNATURE_INVALID');
+    await expectRefusal(dispute(2, 'projections', { projections: [honest[0], grid] }), 'NONCE_INVALID');
+  });
+
+  it('is not opened by one aggregator that signed two things', async () => {
+    const [, honest] = await driver.projections();
+    const [, lying] = await lyingProjections(2, GRID);
+    const equivocation = { projections: [honest, lying], nonces: await driver.nonces() };
+    await expectRefusal(dispute(2, 'projections', equivocation), 'ARGUMENT_INVALID');
+  });
+
+  it('after the scores takes away what a liar alone had answered for', async () => {
+    const projections = await lyingProjections(2, GRID);
+    const [city, grid, maker] = projections;
+    const partial = await driver.projections([MAKER]);
+    expect(partial[0]).to.deep.include({ mspId: maker!.mspId });
+    await driver.score(ROUND_1, { projections: [grid!, maker!] });
+    await dispute(2, 'projections', { projections: [city, grid] });
+    await settle(driver.verdict(2, 'projections', [GRID]));
+    await expectRefusal(driver.commit(ROUND_1, [CITY, MAKER]), 'VERDICT_AGAINST');
+    expect(await driver.abort()).to.include({ state: 'aborted' });
+  });
+});
+
+describe('A dispute about sums', () => {
+  beforeEach(async () => {
+    await fresh();
+    await driver.fix();
+    await driver.score();
+  });
+
+  it('keeps the round from going on until the verdict', async () => {
+    const sums = await lyingSums(1, MAKER);
+    await expectRefusal(driver.coordinate('CommitSums', { ...ROUND_1, sums }), 'SUMS_DISAGREE');
+    await dispute(1, 'sums', { sums });
+    await expectRefusal(driver.commit(), 'DISPUTE_OPEN');
+    await settle(driver.verdict(1, 'sums', [MAKER]));
+    const committed = await driver.coordinate('CommitSums', { ...ROUND_1, sums });
+    expect(committed.secure, 'component 1 was recomputed').to.deep.include({ unverified: [0], faulty: [MAKER] });
+  });
+
+  it('after the sums refutes those that only liars answered for', async () => {
+    const [, grid, maker] = await lyingSums(1, MAKER);
+    await driver.coordinate('CommitSums', { ...ROUND_1, sums: [grid, maker] });
+    await dispute(1, 'sums', { sums: [...(await driver.sums([CITY])), maker] });
+    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'DISPUTE_OPEN');
+    const settled = await settle(driver.verdict(1, 'sums', [MAKER]));
+    expect(settled.secure?.unverified, 'what GRID alone answers for, too').to.deep.equal([0, 1, 2]);
+    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'VERDICT_AGAINST');
+  });
+
+  it('after the sums leaves those that an honest aggregator answered for', async () => {
+    const [city, grid] = await driver.sums();
+    await driver.coordinate('CommitSums', { ...ROUND_1, sums: [city, grid] });
+    const [, , maker] = await lyingSums(1, MAKER);
+    await dispute(1, 'sums', { sums: [city, maker] });
+    const settled = await settle(driver.verdict(1, 'sums', [MAKER]));
+    expect(settled.secure).to.deep.include({ faulty: [MAKER], unverified: [0] });
+    expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
+  });
+
+  it('comes after the scores', async () => {
+    await driver.abort();
+    const second = { ...ROUND_1, attempt: 2 };
+    await driver.closed(fleet, second);
+    const closed = { ...second, component: 1, phase: 'audit', projections: [], sums: [] };
+    await expectRefusal(driver.coordinate('OpenDispute', closed), 'ROUND_STATE');
+    await driver.fix(second);
+    await expectRefusal(driver.coordinate('OpenDispute', { ...closed, phase: 'sums' }), 'ROUND_STATE');
+    await expectRefusal(driver.coordinate('OpenDispute', closed), 'ROUND_STATE');
+    await expectRefusal(driver.coordinate('OpenDispute', { ...closed, ...ROUND_1 }), 'ROUND_STALE');
+  });
+});
+
+describe('An audit', () => {
+  beforeEach(async () => {
+    await fresh();
+    await driver.fix();
+    await driver.score();
+  });
+
+  it('verifies what one aggregator answers for, as long as a component stays closed', async () => {
+    await driver.commit(ROUND_1, [CITY, MAKER]);
+    expect((await driver.secure()).unverified).to.deep.equal([0, 2]);
+    await expectRefusal(dispute(1, 'audit'), 'DISPUTE_REFUSED');
+    await dispute(0, 'audit');
+    await dispute(2, 'audit');
+    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'DISPUTE_OPEN');
+    expect((await settle(driver.verdict(0, 'audit', []))).secure?.unverified).to.deep.equal([2]);
+    expect((await settle(driver.verdict(2, 'audit', []))).secure).to.deep.include({ unverified: [], faulty: [] });
+    expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
+    await expectRefusal(dispute(1, 'audit'), 'ROUND_STATE');
+  });
+
+  it('that goes against the only one who answers ends the round', async () => {
+    await driver.commit(ROUND_1, [CITY, MAKER]);
+    await dispute(0, 'audit');
+    const settled = await settle(driver.verdict(0, 'audit', [MAKER]));
+    expect(settled.secure).to.deep.include({ faulty: [MAKER], unverified: [0, 1, 2] });
+    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'VERDICT_AGAINST');
+    await expectRefusal(dispute(0, 'sums', { sums: await driver.sums() }), 'DISPUTE_REFUSED');
+  });
+
+  it('is refused where it would open the last component', async () => {
+    await driver.commit(ROUND_1, [CITY, MAKER]);
+    await dispute(0, 'audit');
+    await dispute(2, 'audit');
+    // The word of the third comes late, and contradicts another.
+    const sums = [...(await driver.sums([CITY])), ...(await lyingSums(1, MAKER)).slice(2)];
+    const refusal = await expectRefusal(dispute(1, 'sums', { sums }), 'DISPUTE_REFUSED');
+    expect(refusal.detail).to.include('closed');
+  });
+
+  it('of a component that was released before releases no more', async () => {
+    const sums = await lyingSums(2, GRID);
+    await dispute(2, 'sums', { sums });
+    await settle(driver.verdict(2, 'sums', [GRID]));
+    await driver.coordinate('CommitSums', { ...ROUND_1, sums });
+    await dispute(0, 'audit');
+    const again = await dispute(2, 'audit');
+    expect(again.secure?.disputes.map(({ component, phase }) => `${phase} ${component}`)).to.deep.equal([
+      ...['sums 2', 'audit 0', 'audit 2'],
+    ]);
+  });
+});
+
+describe('A verdict', () => {
+  beforeEach(async () => {
+    await fresh();
+    await driver.fix();
+    await dispute(2, 'projections', {
+      projections: await lyingProjections(2, GRID),
+      nonces: await driver.nonces(),
+    });
+  });
+
+  it('is the arbiter’s alone, about a dispute that there is', async () => {
+    for (const signer of MSPS.filter((mspId) => mspId !== REGULATOR)) {
+      await expectRefusal(settle(driver.verdict(2, 'projections', [GRID], ROUND_1, signer)), 'SIGNATURE_INVALID');
+    }
+    await expectRefusal(settle(driver.verdict(1, 'projections', [CITY])), 'DISPUTE_UNKNOWN');
+    await expectRefusal(settle(driver.verdict(2, 'audit', [GRID])), 'DISPUTE_UNKNOWN');
+    const other = { ...driver.verdict(2, 'projections', [GRID]), faulty: [CITY] };
+    await expectRefusal(settle(other), 'SIGNATURE_INVALID');
+    await expectRefusal(settle(driver.verdict(2, 'projections', [GRID], { ...ROUND_1, attempt: 2 })), 'ROUND_STALE');
+  });
+
+  it('names holders of the component, sorted', async () => {
+    for (const faulty of [[MAKER], [REGULATOR], [GRID, CITY], [GRID, GRID]]) {
+      await expectRefusal(settle(driver.verdict(2, 'projections', faulty)), 'DISPUTE_REFUSED');
+    }
+    const settled = await settle(driver.verdict(2, 'projections', [CITY, GRID]), CITY, 'coordinator');
+    expect(settled.secure?.faulty).to.deep.equal([CITY, GRID]);
+    await expectRefusal(driver.score(), 'AGGREGATORS_MISSING');
+  });
+
+  it('comes too late once the round is given up', async () => {
+    await driver.abort();
+    await expectRefusal(settle(driver.verdict(2, 'projections', [GRID])), 'ROUND_STATE');
+  });
+});
+
+describe('Without an arbiter', () => {
+  it('there are no disputes', async () => {
+    consortium = await TestConsortium.bootstrapped();
+    driver = new SecureDriver(consortium, secureTask());
+    fleet = await enrolledFleet(consortium, 4);
+    await driver.coordinate('CreateTask', driver.task);
+    await driver.coordinate('OpenRound', driver.signedOpening(driver.opening(ROUND_1, AGGREGATORS, false)));
+    await driver.record(driver.envelopes(fleet));
+    await driver.close(MAJORITY);
+    await driver.fix();
+    const grounds = { projections: await lyingProjections(2, GRID), nonces: await driver.nonces() };
+    const refusal = await expectRefusal(dispute(2, 'projections', grounds), 'DISPUTE_REFUSED');
+    expect(refusal.detail).to.include('arbiter');
+    await expectRefusal(settle(driver.verdict(2, 'projections', [GRID])), 'DISPUTE_UNKNOWN');
+  });
+});
+
+describe('Where no projections are opened', () => {
+  it('there is no dispute about them', async () => {
+    await fresh(dpTask());
+    await driver.fix();
+    const grounds = { projections: await lyingProjections(2, GRID), nonces: await driver.nonces() };
+    await expectRefusal(dispute(2, 'projections', grounds), 'DISPUTE_REFUSED');
+  });
+});

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { CommitSums, FixCohort, ReceiptRecord, RoundRecord, ScoreRound, ShowReceipts, Task } from '../api';
+import * as cohorts from '../domain/secure-cohort';
+import { isPast, secureAttempt, type SecureAttempt } from '../domain/secure-round';
+import * as scoring from '../domain/secure-scores';
+import * as summing from '../domain/secure-sums';
+import { transitionFacts, type LedgerContext } from './context';
+
+interface TaskAndRound {
+  readonly task: Task;
+  readonly round: RoundRecord;
+}
+
+/** Writes the receipts that the ledger does not hold yet. @returns all that were shown, and how many are new. */
+export async function showReceipts(
+  ctx: LedgerContext,
+  input: ShowReceipts,
+  { task, round }: TaskAndRound,
+): Promise<{ readonly receipts: readonly ReceiptRecord[]; readonly shown: number }> {
+  const attempt = secureAttempt(round, task, input.attempt);
+  const facts = await transitionFacts(ctx);
+  const known = await Promise.all(
+    input.receipts.map(async (receipt) => {
+      const { vehicleId, mspId } = receipt;
+      const [update, existing] = await Promise.all([
+        ctx.learning.findUpdate(input.taskId, input.round, input.attempt, vehicleId),
+        ctx.learning.findReceipt(input, vehicleId, mspId),
+      ]);
+      return { receipt, update, existing };
+    }),
+  );
+  const added = new Map<string, ReceiptRecord>();
+  const receipts = known.map(({ receipt, update, existing }) => {
+    const name = `${receipt.vehicleId}/${receipt.mspId}`;
+    const record = existing ?? added.get(name) ?? cohorts.receiptOf(attempt, receipt, update, facts);
+    if (existing === undefined) {
+      added.set(name, record);
+    }
+    return record;
+  });
+  await Promise.all([...added.values()].map((record) => ctx.learning.putReceipt(record)));
+  return { receipts, shown: added.size };
+}
+
+/** Scans the attempt's updates, which closing fixed, and its receipts, which this fixes. */
+export async function fixCohort(
+  ctx: LedgerContext,
+  input: FixCohort,
+  { task, round }: TaskAndRound,
+): Promise<RoundRecord> {
+  const attempt = secureAttempt(round, task, input.attempt);
+  const updates = await ctx.learning.allUpdates(input.taskId, input.round, input.attempt);
+  const receipts = await ctx.learning.allReceipts(input);
+  const shown = await Promise.all(shownAttempts(attempt).map((ref) => ctx.learning.cohort(ref)));
+  const facts = { ...(await transitionFacts(ctx)), updates, receipts, shown };
+  const fixed = cohorts.fixCohort(attempt, input, facts);
+  if (fixed.round !== round) {
+    await ctx.learning.putCohort(fixed.cohort);
+  }
+  return fixed.round;
+}
+
+export async function scoreRound(
+  ctx: LedgerContext,
+  input: ScoreRound,
+  { task, round }: TaskAndRound,
+): Promise<RoundRecord> {
+  const attempt = secureAttempt(round, task, input.scores.attempt);
+  isPast(round, 'cohort');
+  const [cohort, facts] = await Promise.all([ctx.learning.cohort(input.scores), transitionFacts(ctx)]);
+  const scored = scoring.scoreRound(attempt, input, cohort, facts);
+  if (scored === undefined) {
+    return round;
+  }
+  await ctx.learning.putScores(scored.record);
+  return scored.round;
+}
+
+export async function commitSums(
+  ctx: LedgerContext,
+  input: CommitSums,
+  { task, round }: TaskAndRound,
+): Promise<RoundRecord> {
+  const attempt = secureAttempt(round, task, input.attempt);
+  isPast(round, 'scored');
+  const [own, shown, facts] = await Promise.all([
+    scoredCohort(ctx, input),
+    Promise.all(shownAttempts(attempt).map((ref) => scoredCohort(ctx, ref))),
+    transitionFacts(ctx),
+  ]);
+  return summing.commitSums(attempt, input, { ...facts, ...own, shown });
+}
+
+interface AttemptRef {
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
+}
+
+async function scoredCohort(ctx: LedgerContext, ref: AttemptRef): Promise<summing.ScoredCohort> {
+  const [cohort, scores] = await Promise.all([ctx.learning.cohort(ref), ctx.learning.scores(ref)]);
+  return { cohort, scores };
+}
+
+function shownAttempts({ round: { taskId, round }, secure }: SecureAttempt): readonly AttemptRef[] {
+  return secure.shownAttempts.map((attempt) => ({ taskId, round, attempt }));
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import type { SecureTerms, Task } from '../api';
+import { CITY, GRID, MAKER, TestConsortium } from '../testing/consortium';
+import { RoundDriver, taskOf } from '../testing/learning';
+import { expectRefusal } from '../testing/refusal';
+import { DP, dpTask, secureTask, termsOf } from '../testing/secure-learning';
+
+describe('learning:CreateTask in the secure modes', () => {
+  let driver: RoundDriver;
+  before(async () => {
+    driver = new RoundDriver(await TestConsortium.bootstrapped());
+  });
+  const create = (task: Task) => driver.coordinate('CreateTask', task);
+
+  it('takes the terms of both modes, and returns the record when repeated', async () => {
+    for (const task of [secureTask({}, { taskId: 'secure-1' }), dpTask({}, { taskId: 'dp-1' })]) {
+      const record = await create(task);
+      expect(record).to.deep.include({ task });
+      expect(await create(task)).to.deep.equal(record);
+    }
+    const five = ['A', 'B', 'C', 'D', 'E'].map((name) => `${name}MSP`);
+    const refusal = await expectRefusal(
+      create(secureTask({ aggregators: five, threshold: 2 })),
+      'ORGANISATION_UNKNOWN',
+    );
+    expect(refusal.detail).to.include('AMSP');
+  });
+
+  const { secure: _none, ...withoutTerms } = secureTask();
+  const { dp: _noDp, ...withoutDp } = dpTask().secure!;
+  const dpWith = (change: Partial<SecureTerms>): Task => dpTask({}, { secure: { ...dpTask().secure!, ...change } });
+  const refusedTasks: [string, Task, string][] = [
+    ['a secure mode without terms', withoutTerms, 'secure: missing'],
+    ['terms in plain mode', taskOf({ secure: termsOf() }), 'secure: only'],
+    ['terms of differential privacy in mode secure', secureTask({ dp: DP }), 'secure.dp'],
+    ['mode dp without them', dpTask({}, { secure: withoutDp }), 'secure.dp'],
+    ['projections in mode dp', dpWith({ projections: 2 }), 'secure.projections'],
+    ['another rule than uniform in mode dp', dpWith({ rule: 'norm-scaling' }), 'secure.rule'],
+    ['a rule that needs projections without any', secureTask({ projections: 0 }), 'secure.rule'],
+    ['aggregators out of order', secureTask({ aggregators: [GRID, CITY, MAKER] }), 'secure.aggregators'],
+    ['an aggregator twice', secureTask({ aggregators: [CITY, CITY, GRID] }), 'secure.aggregators'],
+    ['fewer aggregators than 2t + 1', secureTask({ threshold: 2 }), 'secure.threshold'],
+    ['a metric twice', secureTask({ metrics: ['loss', 'loss'] }), 'secure.metrics'],
+    ['sums that could wrap around', secureTask({ fractionBits: 18 }), 'secure.shardSize'],
+    [
+      'projections that could wrap around',
+      secureTask({ fractionBits: 24, clipMilli: 13_000, shardSize: 1 }),
+      'secure.fractionBits',
+    ],
+    ['fewer projections in all than one round opens', secureTask({ openedShareMilli: 105 }), 'secure.openedShareMilli'],
+    ['a budget below one sum', dpTask({ budgetMicroRho: 1 }), 'secure.dp.budgetMicroRho'],
+    ['more vehicles than one sum holds in mode dp', dpWith({ shardSize: 2 }), 'cohort.target'],
+  ];
+  for (const [what, task, path] of refusedTasks) {
+    it(`refuses ${what}, naming the path`, async () => {
+      const refusal = await expectRefusal(create({ ...task, taskId: 'other' }), 'ARGUMENT_INVALID');
+      expect(refusal.detail).to.include(path);
+    });
+  }
+
+  it('takes noise up to where its tail would leave the ring, and none beyond', async () => {
+    // 2^15 · 2 · 7 · 4 · 1024 for the updates: below 2^31 alone, and with 3 · 12 · 7,000,000, not with 10,000,000.
+    const withNoise = (noiseDeviation: number): Task =>
+      dpWith({ fractionBits: 15, clipMilli: 7_000, dp: { ...DP, noiseDeviation } });
+    await create({ ...withNoise(7_000_000), taskId: 'dp-2' });
+    const refusal = await expectRefusal(create({ ...withNoise(10_000_000), taskId: 'dp-3' }), 'ARGUMENT_INVALID');
+    expect(refusal.detail).to.include('secure.shardSize');
+  });
+});

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  componentsOf,
+  ContractError,
+  MAX_SHOWN_ATTEMPTS,
+  openingHash,
+  parsePublicKey,
+  projectionBudget,
+  sumsMicroRho,
+  type AggregatorOpening,
+  type OpeningStatement,
+  type OpenRound,
+  type Organisation,
+  type RoundOpening,
+  type RoundRecord,
+  type SecureRound,
+  type SecureTerms,
+  type Task,
+} from '../api';
+import { requireSigned } from './statements';
+
+/** Who may arbitrate: governance gives this role to whoever audits the aggregation and takes no part in it. */
+const ARBITER_ROLE = 'auditor';
+
+export interface OpeningFacts {
+  readonly consortium: string;
+  readonly organisations: readonly Organisation[];
+}
+
+/**
+ * What a new attempt carries in a secure mode: its opening, signed by everybody in it, and the budgets of the task as the
+ * attempts and rounds before left them.
+ *
+ * @param current - the aborted attempt before, where there is one; else `previous`, the round before, counts.
+ * @returns undefined in plain mode.
+ * @throws ContractError OPENING_INVALID, ORGANISATION_UNKNOWN, SIGNATURE_INVALID, BASE_BURNED, PRIVACY_BUDGET_EXCEEDED,
+ *   PROJECTION_BUDGET_EXCEEDED.
+ */
+export function openedSecurely(
+  task: Task,
+  input: OpenRound,
+  current: RoundRecord | undefined,
+  previous: RoundRecord | undefined,
+  facts: OpeningFacts,
+): SecureRound | undefined {
+  const { opening } = input;
+  const { secure: terms } = task;
+  if (terms === undefined) {
+    insist(opening === undefined && input.statements === undefined, `task ${task.taskId} runs in plain mode`);
+    return undefined;
+  }
+  if (opening === undefined) {
+    throw new ContractError('OPENING_INVALID', `missing; task ${task.taskId} runs in mode ${task.privacy}`);
+  }
+  checkOpening(terms, opening, facts.organisations);
+  checkSignatures(input, opening, facts);
+  const before = (current ?? previous)?.secure;
+  const secure: SecureRound = {
+    opening,
+    openingHash: openingHash(opening),
+    openedProjections: before?.openedProjections ?? 0,
+    chargedMicroRho: before?.chargedMicroRho ?? 0,
+    shownAttempts: current?.secure?.shownAttempts ?? [],
+    disputes: [],
+    faulty: [],
+  };
+  checkAffordable(task, terms, secure);
+  return secure;
+}
+
+/** What of an opening a repetition is compared by; undefined in plain mode. */
+export function openingHashOf(input: Pick<OpenRound, 'opening'>): string | undefined {
+  return input.opening && openingHash(input.opening);
+}
+
+/** ρ that is charged once these sums are committed. @throws ContractError PRIVACY_BUDGET_EXCEEDED */
+export function chargedWithSums(task: Task, secure: SecureRound): number {
+  const dp = task.secure?.dp;
+  if (dp === undefined) {
+    return secure.chargedMicroRho;
+  }
+  const charge = sumsMicroRho(task);
+  const total = BigInt(secure.chargedMicroRho) + charge;
+  if (total > BigInt(dp.budgetMicroRho)) {
+    const spent = `${secure.chargedMicroRho} of ${dp.budgetMicroRho} micro-rho are charged`;
+    throw new ContractError('PRIVACY_BUDGET_EXCEEDED', `${spent}; the next sums cost ${charge}`);
+  }
+  return Number(total);
+}
+
+/** Projections that are opened once this cohort is fixed. @throws ContractError PROJECTION_BUDGET_EXCEEDED */
+export function openedWithProjections(task: Task, terms: SecureTerms, secure: SecureRound): number {
+  const total = secure.openedProjections + terms.projections;
+  const budget = projectionBudget(task, terms);
+  if (total > budget) {
+    const spent = `${secure.openedProjections} of ${budget} projections are opened`;
+    throw new ContractError('PROJECTION_BUDGET_EXCEEDED', `${spent}; the next round opens ${terms.projections}`);
+  }
+  return total;
+}
+
+/** No attempt is opened that could not end. */
+function checkAffordable(task: Task, terms: SecureTerms, secure: SecureRound): void {
+  const { shownAttempts } = secure;
+  if (shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
+    throw new ContractError('BASE_BURNED', `sums of the attempts ${shownAttempts.join(' and ')} were shown`);
+  }
+  openedWithProjections(task, terms, secure);
+  chargedWithSums(task, secure);
+}
+
+function checkOpening(terms: SecureTerms, opening: RoundOpening, organisations: readonly Organisation[]): void {
+  const { aggregators, arbiter } = opening;
+  const names = aggregators.map(({ mspId }) => mspId);
+  insist(
+    names.every((mspId, index) => index === 0 || (names[index - 1] ?? '') < mspId),
+    'aggregators: not sorted without repetition',
+  );
+  const stranger = names.find((mspId) => !terms.aggregators.includes(mspId));
+  insist(stranger === undefined, `aggregators: ${stranger ?? ''} is not one of the task's`);
+  const needed = terms.threshold + 1;
+  insist(names.length >= needed, `aggregators: ${names.length}; at least ${needed} are needed`);
+  const components = componentsOf(terms.aggregators.length, terms.threshold).length;
+  aggregators.forEach((aggregator) => {
+    checkAggregator(aggregator, components, terms.dp !== undefined);
+  });
+  if (arbiter !== undefined) {
+    const { mspId, sealingKey } = arbiter;
+    insist(!terms.aggregators.includes(mspId), `arbiter: ${mspId} is an aggregator of the task`);
+    const roles = organisations.find((member) => member.mspId === mspId)?.roles ?? [];
+    insist(roles.includes(ARBITER_ROLE), `arbiter: ${mspId} has not the role ${ARBITER_ROLE}`);
+    insist(parsePublicKey(sealingKey) !== undefined, `arbiter: ${mspId} has no P-256 key`);
+  }
+}
+
+function checkAggregator(aggregator: AggregatorOpening, components: number, noisy: boolean): void {
+  const { mspId, sealingKey, nonceLeaves, noise } = aggregator;
+  insist(parsePublicKey(sealingKey) !== undefined, `${mspId}: sealingKey is no P-256 key`);
+  insist(nonceLeaves.length === components, `${mspId}: ${nonceLeaves.length} nonceLeaves for ${components} components`);
+  insist((noise !== undefined) === noisy, `${mspId}: noise belongs to mode dp, and to no other`);
+  if (noise !== undefined) {
+    const [first, second] = noise;
+    // One candidate is opened: were the other the same, its noise would be known.
+    const differ = first.root !== second.root && first.seedHash !== second.seedHash;
+    insist(differ, `${mspId}: the candidates of noise are the same`);
+  }
+}
+
+function checkSignatures(input: OpenRound, opening: RoundOpening, facts: OpeningFacts): void {
+  const { taskId, round, attempt, baseModelHash, statements = [] } = input;
+  const signatures = new Map(statements.map(({ mspId, signature }) => [mspId, signature]));
+  const signers = opening.aggregators.map(({ mspId }) => mspId);
+  for (const mspId of opening.arbiter === undefined ? signers : [...signers, opening.arbiter.mspId]) {
+    const statement: OpeningStatement = {
+      type: 'sev/round-opening/v1',
+      consortium: facts.consortium,
+      ...{ taskId, round, attempt, mspId, baseModelHash },
+      openingHash: openingHash(opening),
+    };
+    requireSigned(statement, signatures.get(mspId) ?? '', facts.organisations);
+  }
+}
+
+function insist(holds: boolean, problem: string): void {
+  if (!holds) {
+    throw new ContractError('OPENING_INVALID', problem);
+  }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  ContractError,
+  nonceLeaf,
+  openedCandidate,
+  roundSeed,
+  scoresHash,
+  sha256Hex,
+  shardsOf,
+  type CohortRecord,
+  type ProjectionsStatement,
+  type RoundRecord,
+  type ScoreRound,
+  type Scores,
+  type ScoresRecord,
+  type ScoresStatement,
+} from '../api';
+import type { TransitionFacts } from './round';
+import { agreed, answersOf, type Answers } from './secure-answers';
+import { advanced, isPast, refOf, requireSettled, type SecureAttempt } from './secure-round';
+import { requireMajority, validStatements } from './statements';
+
+/**
+ * cohort → scored: the nonces fit the opening, every component's projections have one answer, and a majority attests the
+ * weights that follow from them.
+ *
+ * @returns the round, the same object where it was scored like this before, and the scores' record.
+ * @throws ContractError ROUND_STALE, ROUND_STATE, SCORES_CONFLICT, COHORT_MISMATCH, DISPUTE_OPEN, NONCE_INVALID,
+ *   NOISE_INVALID, COMPONENT_NOT_HELD, SIGNATURE_INVALID, AGGREGATORS_MISSING, PROJECTIONS_DISAGREE, SCORES_INVALID,
+ *   COHORT_TOO_SMALL, STATEMENTS_INSUFFICIENT
+ */
+export function scoreRound(
+  attempt: SecureAttempt,
+  input: ScoreRound,
+  cohort: CohortRecord,
+  facts: TransitionFacts,
+): { readonly round: RoundRecord; readonly record: ScoresRecord } | undefined {
+  const { round, secure } = attempt;
+  const { consortium, organisations } = facts;
+  const { scores, projections, noiseSeeds } = input;
+  const hash = scoresHash(scores);
+  if (isPast(round, 'cohort')) {
+    if (secure.scoresHash !== hash) {
+      throw new ContractError('SCORES_CONFLICT', `scored before with hash ${secure.scoresHash ?? ''}`);
+    }
+    return undefined;
+  }
+  requireSettled(secure, 'projections');
+  const seed = openedSeed(attempt, input.nonces, consortium);
+  checkNoise(attempt, seed, noiseSeeds);
+  checkProjections(attempt, projections, seed, facts);
+  checkScores(attempt, scores, cohort, seed);
+  const attestations = validStatements(input.attestations, organisations, (mspId): ScoresStatement => ({
+    type: 'sev/attest-scores/v1',
+    ...refOf(round, consortium),
+    scoresHash: hash,
+    mspId,
+  }));
+  requireMajority(attestations, organisations);
+  const record: ScoresRecord = {
+    docType: 'scores',
+    schemaVersion: 1,
+    scores,
+    attestations,
+    projections,
+    ...(noiseSeeds === undefined ? {} : { noiseSeeds }),
+  };
+  return { round: advanced(round, 'scored', facts.nowMs, { seed, scoresHash: hash }), record };
+}
+
+/**
+ * The seed that the nonces of a fixed cohort make.
+ *
+ * @throws ContractError NONCE_INVALID where they are not those that the opening committed to.
+ */
+export function openedSeed(
+  { round, secure }: SecureAttempt,
+  nonces: readonly (readonly string[])[],
+  consortium: string,
+): string {
+  const ref = refOf(round, consortium);
+  const { aggregators } = secure.opening;
+  if (nonces.length !== aggregators.length) {
+    throw new ContractError('NONCE_INVALID', `${nonces.length} nonces; the opening has ${aggregators.length}`);
+  }
+  aggregators.forEach(({ mspId, nonceLeaves }, index) => {
+    const components = nonces[index] ?? [];
+    const wrong = nonceLeaves.findIndex((leaf, i) => nonceLeaf(ref, mspId, i, components[i] ?? '') !== leaf);
+    if (components.length !== nonceLeaves.length || wrong >= 0) {
+      throw new ContractError('NONCE_INVALID', `component ${Math.max(wrong, 0)} of the nonce of ${mspId}`);
+    }
+  });
+  return roundSeed(ref, secure.cohortHash ?? '', nonces);
+}
+
+/** The answers of signed projections. @throws ContractError as {@link answersOf} */
+export function projectionAnswers(
+  attempt: SecureAttempt,
+  projections: ScoreRound['projections'],
+  seed: string,
+  { consortium, organisations }: Pick<TransitionFacts, 'consortium' | 'organisations'>,
+): readonly Answers<string>[] {
+  const { round, secure } = attempt;
+  return answersOf(attempt, projections, organisations, ({ mspId, components }): ProjectionsStatement => ({
+    type: 'sev/projections/v1',
+    ...refOf(round, consortium),
+    mspId,
+    cohortHash: secure.cohortHash ?? '',
+    seed,
+    components,
+  }));
+}
+
+/** One of each aggregator's two candidates of noise is shown, the one that the nonces choose; the other is used. */
+function checkNoise({ terms, secure }: SecureAttempt, seed: string, noiseSeeds: readonly string[] | undefined): void {
+  const { aggregators } = secure.opening;
+  const expected = terms.dp === undefined ? undefined : aggregators.length;
+  if (noiseSeeds?.length !== expected) {
+    throw new ContractError('NOISE_INVALID', `${noiseSeeds?.length ?? 0} noise seeds; expected ${expected ?? 0}`);
+  }
+  noiseSeeds?.forEach((shown, index) => {
+    const { mspId, noise } = aggregators[index] ?? {};
+    const candidate = noise?.[openedCandidate(seed, mspId ?? '')];
+    if (candidate?.seedHash !== sha256Hex(Buffer.from(shown, 'hex'))) {
+      throw new ContractError(
+        'NOISE_INVALID',
+        `not the seed of the candidate of ${mspId ?? ''} that the nonces choose`,
+      );
+    }
+  });
+}
+
+function checkProjections(
+  attempt: SecureAttempt,
+  projections: ScoreRound['projections'],
+  seed: string,
+  facts: TransitionFacts,
+): void {
+  if (attempt.terms.projections > 0) {
+    agreed(projectionAnswers(attempt, projections, seed, facts), 'PROJECTIONS_DISAGREE');
+  } else if (projections.length > 0) {
+    throw new ContractError('SCORES_INVALID', 'projections: this task opens none');
+  }
+}
+
+/** Weights are attested by recomputation; what follows from public facts alone is checked here. */
+function checkScores(attempt: SecureAttempt, scores: Scores, cohort: CohortRecord, seed: string): void {
+  const { task, terms, secure } = attempt;
+  if (scores.cohortHash !== secure.cohortHash) {
+    throw new ContractError('COHORT_MISMATCH', `the hash of the cohort is ${secure.cohortHash ?? ''}`);
+  }
+  const { members } = cohort;
+  const { weights, reasons } = scores;
+  insist(weights.length === members.length, `weights: ${weights.length} for ${members.length} vehicles`);
+  const lowered = members.filter(({ vehicleId, weightClass }, index) => {
+    const [weight, most] = [weights[index] ?? 0, task.aggregation.weightClasses[weightClass]?.weight ?? 0];
+    insist(weight <= most, `weights: ${vehicleId} has more than its class`);
+    insist(
+      weight === most || terms.projections > 0,
+      `weights: without projections that of ${vehicleId} is its class's`,
+    );
+    return weight < most;
+  });
+  const named = reasons.map(({ vehicleId }) => vehicleId);
+  const expected = lowered.map(({ vehicleId }) => vehicleId);
+  insist(String(named) === String(expected), 'reasons: not exactly of the vehicles below the weight of their class');
+  const ids = members.map(({ vehicleId }) => vehicleId);
+  for (const shard of shardsOf(ids, seed, terms.shardSize)) {
+    // Each shard's sum is opened, so each is a cohort of its own.
+    const counted = shard.filter((index) => (weights[index] ?? 0) > 0).length;
+    if (counted < task.cohort.minimum) {
+      const detail = `${counted} vehicles with a weight in a shard; the task needs ${task.cohort.minimum}`;
+      throw new ContractError('COHORT_TOO_SMALL', detail);
+    }
+  }
+}
+
+function insist(holds: boolean, problem: string): void {
+  if (!holds) {
+    throw new ContractError('SCORES_INVALID', problem);
+  }
+}
