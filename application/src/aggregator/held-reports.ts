@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { reportContext, signature } from '@sev/chaincode/api';
-import { heldShareBytes, heldShareFromBytes, openShare, readShare, SecureError, type HeldShare } from '@sev/fl';
+import {
+  heldShareBytes,
+  heldShareFromBytes,
+  openShare,
+  readShare,
+  SecureError,
+  type HeldShare,
+  type ShareTerms,
+} from '@sev/fl';
 import { z } from 'zod';
 import { EXIT, SevError } from '../errors.js';
 import { attemptOf } from '../services/attempt.js';
@@ -17,6 +25,13 @@ export interface HeldReport {
   readonly share: HeldShare;
   /** The receipt's signature; empty for noise, which nobody gets a receipt for. */
   readonly receipt: string;
+}
+
+/** What a report's shares are checked by. */
+interface ReportPlace {
+  readonly task: SecureTask;
+  readonly place: DealPlace;
+  readonly store: ObjectStore;
 }
 
 const header = z.strictObject({ receipt: z.union([signature, z.literal('')]) });
@@ -42,47 +57,19 @@ export class HeldReports {
    * @throws SevError SHARE_UNREADABLE, SHARE_MALFORMED, SHARE_MISMATCH, SHARE_INCOMPLETE; STORE_UNREACHABLE and the like
    *   where the store did not answer.
    */
-  async open(
-    { task, place, store }: { readonly task: SecureTask; readonly place: DealPlace; readonly store: ObjectStore },
-    reporter: string,
-    root: string,
-    sealed: string,
-  ): Promise<HeldShare> {
-    try {
-      return await openShare({
+  open(place: ReportPlace, reporter: string, root: string, sealed: string): Promise<HeldShare> {
+    return checkedShare(
+      openShare({
+        ...shareTermsOf(place, reporter, root),
         sealed: Buffer.from(sealed, 'base64'),
         privateKey: Buffer.from(this.#secrets.sealingKey, 'base64'),
-        context: contextOf(place, reporter),
-        root,
-        aggregator: task.index,
-        holders: task.holders,
-        length: task.length,
-        fetch: (hash) => store.get(hash),
-      });
-    } catch (error) {
-      throw refusalOf(error);
-    }
+      }),
+    );
   }
 
   /** As `open`, for a share that is not sealed by itself: one aggregator's noise comes inside its deal. */
-  async read(
-    { task, place, store }: { readonly task: SecureTask; readonly place: DealPlace; readonly store: ObjectStore },
-    reporter: string,
-    root: string,
-    share: Uint8Array,
-  ): Promise<HeldShare> {
-    try {
-      return await readShare(share, {
-        context: contextOf(place, reporter),
-        root,
-        aggregator: task.index,
-        holders: task.holders,
-        length: task.length,
-        fetch: (hash) => store.get(hash),
-      });
-    } catch (error) {
-      throw refusalOf(error);
-    }
+  read(place: ReportPlace, reporter: string, root: string, share: Uint8Array): Promise<HeldShare> {
+    return checkedShare(readShare(share, shareTermsOf(place, reporter, root)));
   }
 
   /** @returns false where there is one of this name already. @throws SevError STORAGE_FULL, STORAGE_FAILED. */
@@ -134,6 +121,25 @@ export class HeldReports {
 export function contextOf(place: DealPlace, reporter: string): string {
   const { consortium, baseModelHash } = place;
   return reportContext({ consortium, ...attemptOf(place), baseModelHash, reporter });
+}
+
+function shareTermsOf({ task, place, store }: ReportPlace, reporter: string, root: string): ShareTerms {
+  return {
+    context: contextOf(place, reporter),
+    root,
+    aggregator: task.index,
+    holders: task.holders,
+    length: task.length,
+    fetch: (hash) => store.get(hash),
+  };
+}
+
+async function checkedShare(share: Promise<HeldShare>): Promise<HeldShare> {
+  try {
+    return await share;
+  } catch (error) {
+    throw refusalOf(error);
+  }
 }
 
 /** A store that does not answer is an outage, not a fault of the share. */

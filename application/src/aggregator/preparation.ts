@@ -2,9 +2,7 @@
 import {
   canonicalJson,
   openingHash,
-  parsePublicKey,
   partHash,
-  verifyStatement,
   type AggregatorOpening,
   type OpeningStatement,
   type PartStatement,
@@ -16,6 +14,7 @@ import { newSealingKey } from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
+import { isSigned } from '../services/signed-statements.js';
 import type { Deal, PreparedPart } from './aggregator-client.js';
 import {
   newHex32,
@@ -180,18 +179,16 @@ export class Preparation {
 
   /** A coordinator that put keys of its own into the parts would be dealt the nonce, and choose the cohort by it. */
   async #insistOnSigned(place: DealPlace, task: SecureTask, parts: readonly PreparedPart[]): Promise<void> {
-    const { organisations } = await this.#parts.view.consortium();
+    const members = await this.#parts.view.consortium();
     const { consortium, baseModelHash } = place;
     for (const { part, signature } of parts) {
       const { mspId } = part;
-      const text = organisations.find((organisation) => organisation.mspId === mspId)?.signingKey;
-      const key = text === undefined ? undefined : parsePublicKey(text);
       const statement: PartStatement = {
         type: 'sev/opening-part/v1',
         ...{ consortium, ...attemptOf(place), mspId, baseModelHash, partHash: partHash(part) },
       };
       const isNamed = task.terms.aggregators.includes(mspId);
-      if (!isNamed || key === undefined || !verifyStatement(statement, signature, key)) {
+      if (!isNamed || !isSigned(members, { mspId, signature }, statement)) {
         throw new SevError('PART_INVALID', `the part of ${mspId} is not signed by that aggregator for this attempt`);
       }
     }

@@ -15,8 +15,14 @@ import {
 } from '@sev/chaincode/api';
 import type { Express, Request, RequestHandler } from 'express';
 import { z } from 'zod';
-import { SevError } from '../errors.js';
-import { boundRequests, jsonBody, startHttpServer, type HttpServer, type ServerTls } from '../services/http-server.js';
+import {
+  boundRequests,
+  jsonBody,
+  parsedBody,
+  startHttpServer,
+  type HttpServer,
+  type ServerTls,
+} from '../services/http-server.js';
 import type { ServiceLog } from '../services/log.js';
 import type { Aggregator } from './aggregator.js';
 import { AggregatorMetrics } from './metrics.js';
@@ -84,7 +90,9 @@ export function startAggregatorServer(options: AggregatorServerOptions): Promise
         metrics.busy();
       });
       app.post('/shares', bounded, jsonBody(SHARE_BODY_BYTES), async (request, response) => {
-        response.json(await metrics.share(async () => aggregator.submitShare(parsed(shareSubmission, request.body))));
+        response.json(
+          await metrics.share(async () => aggregator.submitShare(parsedBody(shareSubmission, request.body))),
+        );
       });
       addRounds(app, aggregator, gate, metrics);
       app.get('/metrics', async (_request, response) => {
@@ -112,7 +120,7 @@ function addRounds(app: Express, aggregator: Aggregator, gate: OrganisationGate,
       next();
     };
     app.post(`/rounds/${name}`, bounded, admit, read, async (request, response) => {
-      response.json(await metrics.request(name, async () => work(parsed(schema, request.body))));
+      response.json(await metrics.request(name, async () => work(parsedBody(schema, request.body))));
     });
   };
   offer('prepare', prepareRequest, ({ baseModelHash, ...attempt }) => aggregator.prepare(attempt, baseModelHash));
@@ -134,16 +142,6 @@ function addRounds(app: Express, aggregator: Aggregator, gate: OrganisationGate,
 /** The handshake has shown that the caller holds the certificate's key. */
 function certificateOf({ socket }: Request): X509Certificate | undefined {
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-}
-
-function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
-  const result = schema.safeParse(body);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    // The value is not repeated: it may be somebody's share.
-    throw new SevError('ARGUMENT_INVALID', issue === undefined ? '' : `${issue.path.join('.')}: ${issue.message}`);
-  }
-  return result.data;
 }
 
 const STATUS: Readonly<Record<string, number>> = {

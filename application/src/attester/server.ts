@@ -2,8 +2,7 @@
 import { abortReason, attemptNumber, identifier, proposal, roundNumber } from '@sev/chaincode/api';
 import { cohortRequest, scoresRequest } from './secure-requests.js';
 import { z } from 'zod';
-import { SevError } from '../errors.js';
-import { startHttpServer, type HttpServer } from '../services/http-server.js';
+import { parsedBody, startHttpServer, type HttpServer } from '../services/http-server.js';
 import type { ServiceLog } from '../services/log.js';
 import type { Arbiter } from '../arbiter/arbiter.js';
 import { keyRequest, openingRequest, verdictRequest } from '../arbiter/arbiter-requests.js';
@@ -59,30 +58,30 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
     },
     routes: (app) => {
       app.post('/statements/close', async (request, response) => {
-        response.json(await attester.close(parsed(closeRequest, request.body)));
+        response.json(await attester.close(parsedBody(closeRequest, request.body)));
       });
       app.post('/statements/abort', async (request, response) => {
-        const { reason, ...attempt } = parsed(abortRequest, request.body);
+        const { reason, ...attempt } = parsedBody(abortRequest, request.body);
         response.json(await attester.abort(attempt, reason));
       });
       app.post('/statements/attest', async (request, response) => {
-        response.json(await attester.attest(parsed(attestRequest, request.body).proposal));
+        response.json(await attester.attest(parsedBody(attestRequest, request.body).proposal));
       });
       app.post('/statements/cohort', async (request, response) => {
-        response.json(await attester.cohort(parsed(cohortRequest, request.body)));
+        response.json(await attester.cohort(parsedBody(cohortRequest, request.body)));
       });
       app.post('/statements/scores', async (request, response) => {
-        response.json(await attester.scores(parsed(scoresRequest, request.body)));
+        response.json(await attester.scores(parsedBody(scoresRequest, request.body)));
       });
       app.post('/arbiter/key', async (request, response) => {
-        response.json(await arbiter.prepare(parsed(keyRequest, request.body).ref));
+        response.json(await arbiter.prepare(parsedBody(keyRequest, request.body).ref));
       });
       app.post('/arbiter/opening', async (request, response) => {
-        const { ref: attempt, baseModelHash, opening } = parsed(openingRequest, request.body);
+        const { ref: attempt, baseModelHash, opening } = parsedBody(openingRequest, request.body);
         response.json(await arbiter.accept(attempt, baseModelHash, opening));
       });
       app.post('/arbiter/verdict', async (request, response) => {
-        const { nonces, ...content } = parsed(verdictRequest, request.body);
+        const { nonces, ...content } = parsedBody(verdictRequest, request.body);
         response.json(await arbiter.verdict({ ...content, ...(nonces === undefined ? {} : { nonces }) }));
       });
       app.get('/healthz', (_request, response) => {
@@ -90,13 +89,4 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
       });
     },
   });
-}
-
-function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
-  const result = schema.safeParse(body);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    throw new SevError('ARGUMENT_INVALID', issue === undefined ? '' : `${issue.path.join('.')}: ${issue.message}`);
-  }
-  return result.data;
 }

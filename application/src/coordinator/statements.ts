@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   majorityOf,
-  parsePublicKey,
   proposalHash,
   scoresHash,
   signedBy,
-  verifyStatement,
   type AbortReason,
   type AbortStatement,
   type AttestationStatement,
@@ -22,6 +20,7 @@ import {
 import { SevError, messageOf } from '../errors.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
+import { isSigned } from '../services/signed-statements.js';
 import { TooEarlyError } from '../services/too-early.js';
 
 /** What a cohort is that leaves vehicles or aggregators out, and whose holdings say so. */
@@ -202,14 +201,8 @@ export class StatementGatherer {
     statementOf: (mspId: string) => Signable,
   ): Promise<SignedBy> {
     const answer = signedBy.safeParse(await ask(source));
-    const member = this.#consortium.organisations.find((o) => o.mspId === source.mspId);
-    const key = member === undefined ? undefined : parsePublicKey(member.signingKey);
-    if (
-      !answer.success ||
-      answer.data.mspId !== source.mspId ||
-      key === undefined ||
-      !verifyStatement(statementOf(source.mspId), answer.data.signature, key)
-    ) {
+    const isOwn = answer.success && answer.data.mspId === source.mspId;
+    if (!isOwn || !isSigned(this.#consortium, answer.data, statementOf(source.mspId))) {
       throw new SevError('SIGNATURE_INVALID', `the statement is not signed with the key of ${source.mspId}`);
     }
     return answer.data;

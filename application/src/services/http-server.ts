@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import type { z } from 'zod';
 import { SevError, messageOf } from '../errors.js';
 import { closeServer, listen } from '../http/listen.js';
 import { failureFields, type ServiceLog } from './log.js';
@@ -99,6 +100,20 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 /** Reads a body of JSON of at most so many bytes; larger ones are refused before they are read. */
 export function jsonBody(limit: number): RequestHandler {
   return express.json({ limit, strict: true, inflate: false });
+}
+
+/**
+ * A request's body in the form that a route takes.
+ *
+ * @throws SevError ARGUMENT_INVALID naming the place; the value is not repeated: it may be somebody's share.
+ */
+export function parsedBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw new SevError('ARGUMENT_INVALID', issue === undefined ? '' : `${issue.path.join('.')}: ${issue.message}`);
+  }
+  return result.data;
 }
 
 /** Lets so many requests be under way at a time; more are refused at once with SERVICE_BUSY. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from 'node:buffer';
-import { sha256Hex, shardsOf, type CohortRecord, type Scores, type SecureTerms, type Task } from '@sev/chaincode/api';
+import { sha256Hex, type CohortRecord, type Scores, type SecureTerms, type Task } from '@sev/chaincode/api';
 import { addTo, projectionVectors, ringFromBytes, toSigned, vectorNorms, WEIGHT_RULES, type FixedPoint } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { attemptOf, type AttemptRef } from './attempt.js';
@@ -77,17 +77,4 @@ function projectionsOf({ members, numbers }: ScoringInput, count: number): Int32
 /** SHA-256 of a component's numbers, as aggregators sign it. */
 export function numbersHash(base64: string): string {
   return sha256Hex(Buffer.from(base64, 'base64'));
-}
-
-/** Indices of the cohort's members in each shard. */
-export function shardMembers(
-  task: Task,
-  members: CohortRecord['members'],
-  seed: string,
-): readonly (readonly number[])[] {
-  return shardsOf(
-    members.map(({ vehicleId }) => vehicleId),
-    seed,
-    secureTermsOf(task).shardSize,
-  );
 }
