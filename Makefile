@@ -9,9 +9,11 @@ VEHICLES ?= 20
 ROUNDS   ?= 10
 SPLIT    ?= iid
 DATA     ?=
+PRIVACY  ?= secure
 export NETWORK
 
 SEV := node application/bin/sev.js
+RUN := $(SEV) round run --task $(TASK) --vehicles $(VEHICLES) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY)
 
 .PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
         test test-full test-fabric lint format bench audit clean
@@ -20,6 +22,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  rounds takes TASK=$(TASK) DATA=<csv, default generated> VEHICLES=$(VEHICLES) ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
+	@echo '         and PRIVACY=secure|dp|plain, who may see an update; both demo and rounds take it (now $(PRIVACY))'
 	@echo '  network-up takes NETWORK=auto|fabric|embedded'
 
 # The lock file npm leaves in node_modules is newer than ours once the install is done.
@@ -34,10 +37,10 @@ build: install ## compile everything
 	@npx tsc -b
 
 demo: network-up ## the main job: 20 vehicles, 10 rounds of task price, audit, table and plot
-	@$(SEV) round run --task $(TASK) --vehicles $(VEHICLES) --rounds $(ROUNDS) --split $(SPLIT)
+	@$(RUN)
 
-rounds: build ## rounds on your data: TASK= DATA= VEHICLES= ROUNDS= SPLIT=
-	@$(SEV) round run --task $(TASK) --vehicles $(VEHICLES) --rounds $(ROUNDS) --split $(SPLIT) $(if $(DATA),--data "$(DATA)")
+rounds: build ## rounds on your data: TASK= DATA= VEHICLES= ROUNDS= SPLIT= PRIVACY=
+	@$(RUN) $(if $(DATA),--data "$(DATA)")
 
 network-up: build ## start the network and the consortium on it
 	@$(SEV) network up

@@ -241,17 +241,15 @@ describe('audit', function () {
       expect(failure?.where).to.contain(modelHash);
     });
 
-    it('names an update that is missing', async () => {
-      const updates = learning(session).updates(await round());
-      const { value } = await updates[Symbol.asyncIterator]().next();
-      const { updateHash, vehicleId } = value as { updateHash: string; vehicleId: string };
+    it('names a sum of shares that is missing', async () => {
+      const [[sum] = []] = (await round()).secure!.sums!;
       let ofOtherTask: AuditResult | undefined;
-      const failure = await auditWith(updateHash, async (path) => {
+      const failure = await auditWith(sum!, async (path) => {
         await rm(path);
         ofOtherTask = await verifyLedger({ anchors, blocks, store, storeTaskId: 'price-race' });
       });
       expect(failure).to.deep.include({ kind: 'object', code: 'OBJECT_MISSING' });
-      expect(failure?.where).to.contain(updateHash).and.to.contain(vehicleId);
+      expect(failure?.where).to.contain(sum).and.to.contain('price-example/2');
       expect(ofOtherTask).to.deep.include({ ok: true, skipped: ['objects-of-other-tasks'] });
       expect(ofOtherTask?.checked).to.include({ objects: 1, aggregations: 0 });
     });
@@ -260,7 +258,9 @@ describe('audit', function () {
   describe('history', () => {
     it('follows a round through its states, with the transactions', async () => {
       const events = await auditHistory(session, { kind: 'round', taskId: 'price-example', round: 1 });
-      expect(events.map((e) => (e.record as RoundRecord).state)).to.deep.equal(['open', 'closed', 'finalised']);
+      expect(events.map((e) => (e.record as RoundRecord).state)).to.deep.equal([
+        ...['open', 'closed', 'cohort', 'scored', 'aggregated', 'finalised'],
+      ]);
       expect(events.every((e) => /^[0-9a-f]{64}$/.test(e.txId))).to.equal(true);
     });
 

@@ -5,7 +5,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import type { AuditProgress, AuditResult, CheckOptions, SkippedPart } from '../auditor/index.js';
 import { EXIT, SevError } from '../errors.js';
 import { counted } from '../report/plural.js';
-import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
+import { privacyNotes, renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Answer, type Runner } from './command.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
@@ -211,7 +211,6 @@ function addHistory(group: Command, run: Runner): void {
       'sev audit history round price-1/4',
       'sev audit history model 9a3e… --task price-1',
     ],
-    notes: `Rounds ran in the mode that their record names; ${PRIVACY_NOTE.plain}.`,
     options: (command) => {
       command.option('--task <id>', "task of a model, or for a vehicle's updates");
       ledgerOptions(command);
@@ -228,7 +227,10 @@ function addHistory(group: Command, run: Runner): void {
         const table = renderTable(['time', 'transaction', 'what'], rows, new Set());
         return {
           data: history,
-          text: history.length === 0 ? 'nothing is recorded' : `${table}\n${PRIVACY_NOTE.plain}`,
+          text:
+            history.length === 0
+              ? 'nothing is recorded'
+              : `${table}\n${privacyNotes(history.map(({ record }) => record))}`.trimEnd(),
         };
       }),
   });

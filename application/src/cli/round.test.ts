@@ -4,6 +4,7 @@ import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { PRIVACY_NOTE } from '../report/summary.js';
 import { exampleRun, sev, type ExampleRun } from '../testing/run.js';
 
 describe('sev round run', function () {
@@ -27,15 +28,13 @@ describe('sev round run', function () {
     expect(report.rounds.at(-1)!.r2).to.be.greaterThan(report.baselines.alone.r2 - 0.2);
     const { kind } = run.network.profile.network;
     expect(report.network).to.deep.include({ kind, trust: 'single-operator' });
-    expect(report.aggregation).to.equal('plain');
+    expect(report.aggregation).to.equal('secure');
   });
 
   it('prints exactly one JSON document and writes the same report', async () => {
     const written = JSON.parse(await readFile(join(run.runs, 'latest', 'report.json'), 'utf8')) as unknown;
     expect(JSON.parse(run.answer.stdout)).to.deep.equal(written);
-    expect(run.answer.stderr)
-      .to.contain('plain: updates are visible to the store, the coordinator and the attesters')
-      .and.not.to.contain('\u001b[');
+    expect(run.answer.stderr).to.contain(PRIVACY_NOTE.secure).and.not.to.contain('\u001b[');
     expect(run.answer.stderr).to.contain('the network keeps running; `make network-down` stops it');
   });
 
@@ -59,6 +58,8 @@ describe('sev round run', function () {
       { args: ['--split', 'colour'], code: 'SPLIT_UNKNOWN' },
       { args: ['--task', 'weather'], code: 'TASK_KIND_UNKNOWN' },
       { args: ['--resume', 'price-none'], code: 'RUN_UNKNOWN' },
+      { args: ['--vehicles', '2'], code: 'COHORT_TOO_SMALL' },
+      { args: ['--vehicles', '4', '--minimum', '5', '--privacy', 'plain'], code: 'COHORT_TOO_SMALL' },
     ];
     for (const { args, code } of cases) {
       const answer = await sev(...onHomes('round', 'run', ...args));
@@ -80,12 +81,21 @@ describe('sev round run', function () {
     ]) {
       const answer = await sev(...onHomes(...args));
       expect(answer.code, args.join(' ')).to.equal(0);
-      expect(answer.stdout).to.contain('plain: updates are visible to the store, the coordinator and the attesters');
+      expect(answer.stdout).to.contain(PRIVACY_NOTE.secure);
       const json = await sev(...onHomes(...args), '--json');
       expect(() => JSON.parse(json.stdout) as unknown).not.to.throw();
     }
     const vehicles = JSON.parse((await sev(...onHomes('vehicle', 'list'), '--json')).stdout) as unknown[];
     expect(vehicles.length).to.be.at.least(3);
+  });
+
+  it('shows in plain words who could see what of a round', async () => {
+    const { stdout } = await sev(...onHomes('round', 'show', 'price-example', '1'));
+    expect(stdout).to.match(/who could see what\n {2}the vehicle {9,}its own data/);
+    expect(stdout.match(/2 of 3 parts of each update: random without part [012]\n/g)).to.have.length(3);
+    expect(stdout).to.match(/RegulatorMSP \(arbiter\) +no part of any update\n/);
+    expect(stdout).to.match(/organisations +8 random projections of each update \(8 in this task so far\)/);
+    expect(stdout).to.contain('every part of the sum was answered for by two aggregators that agree');
   });
 
   it('audits one task in several stores, and asks for the right store where an object is missing', async () => {

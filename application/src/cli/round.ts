@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { resolve } from 'node:path';
-import type { PrivacyMode, RoundRecord, UpdateRecord } from '@sev/chaincode/api';
+import type { PrivacyMode, RoundRecord } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import { EXIT, SevError } from '../errors.js';
-import { PRIVACY_NOTE, plotOf, renderTable, summaryText } from '../report/summary.js';
+import { PRIVACY_MODES, PRIVACY_NOTE, plotOf, privacyNotes, renderTable, summaryText } from '../report/summary.js';
 import { terminalPlot } from '../report/terminal-plot.js';
 import type { RunEvents } from '../run/run.js';
 import type { RunPlan } from '../run/plan.js';
@@ -14,11 +14,9 @@ import { generatedData } from './data-option.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
 import { Progress, progressText } from './progress.js';
+import { roundText } from './round-text.js';
 import type { Terminal } from './terminal.js';
 import { SEED, operand, positive, wholeNumber } from './values.js';
-
-/** A sum of fewer vehicles would say too much about each. */
-const LEAST_SECURE_COHORT = 3;
 
 interface LedgerOptions {
   readonly org: string;
@@ -88,7 +86,7 @@ function addRun(group: Command, run: Runner): void {
         wholeNumber(1, 10_000),
       );
       command.addOption(
-        new Option('--privacy <mode>', 'who may see an update').choices(['plain', 'secure', 'dp']).default('plain'),
+        new Option('--privacy <mode>', 'who may see an update').choices(PRIVACY_MODES).default('secure'),
       );
       command.option('--epsilon <x>', 'privacy of mode dp for all rounds together, at δ = 1e-5 (default 8)', positive);
       command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
@@ -116,6 +114,7 @@ function addRun(group: Command, run: Runner): void {
 
 async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const { assertSamePlan, findPlan, loadPlan, newTaskId } = await import('../run/plan.js');
+  const { DEFAULT_EPSILON, minimumCohort } = await import('../run/secure-terms.js');
   if (options.resume !== undefined) {
     return loadPlan(homes, options.resume);
   }
@@ -125,7 +124,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
       exitCode: EXIT.usage,
     });
   }
-  const { data, vehicles, rounds, split, seed } = options;
+  const { data, vehicles, rounds, split, seed, privacy } = options;
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
   const plan: RunPlan = {
@@ -137,10 +136,9 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     seed,
     vehicles,
     rounds,
-    minimumCohort:
-      options.minimum ?? Math.max(options.privacy === 'plain' ? 1 : LEAST_SECURE_COHORT, Math.ceil(vehicles / 2)),
-    privacy: options.privacy,
-    ...(options.privacy === 'dp' ? { epsilon: options.epsilon ?? 8 } : {}),
+    minimumCohort: minimumCohort(privacy, vehicles, options.minimum),
+    privacy,
+    ...(privacy === 'dp' ? { epsilon: options.epsilon ?? DEFAULT_EPSILON } : {}),
     vehicleIds: earlier?.vehicleIds ?? [],
     startedAt: earlier?.startedAt ?? new Date().toISOString(),
   };
@@ -241,10 +239,7 @@ function addList(group: Command, run: Runner): void {
         const table = renderTable(head, rows, new Set([0, 1, 3, 4]));
         return {
           data: rounds,
-          text:
-            rounds.length === 0
-              ? 'no round has been opened'
-              : `${table}\n${PRIVACY_NOTE[rounds[0]?.privacy ?? 'plain']}`,
+          text: rounds.length === 0 ? 'no round has been opened' : `${table}\n${privacyNotes(rounds)}`,
         };
       }),
   });
@@ -253,7 +248,7 @@ function addList(group: Command, run: Runner): void {
 function addShow(group: Command, run: Runner): void {
   addCommand<LedgerOptions>(group, run, {
     usage: 'show <task> <round>',
-    summary: 'show a round and its recorded updates',
+    summary: 'show a round: what came of it, who could see what, its recorded updates',
     examples: ['sev round show price-1 4', 'sev round show price-1 4 --json'],
     options: ledgerOptions,
     work: async (_context, options, [taskId = '', number = '']) => {
@@ -262,59 +257,9 @@ function addShow(group: Command, run: Runner): void {
         const { learning } = await import('../ledger/index.js');
         const contract = learning(session);
         const record = await contract.round({ taskId, round });
-        const updates = await collect(contract.updates(record));
-        return { data: { ...record, updates }, text: roundText(record, updates) };
+        const [{ task }, updates] = await Promise.all([contract.task(taskId), collect(contract.updates(record))]);
+        return { data: { ...record, updates }, text: roundText(task, record, updates) };
       });
     },
   });
-}
-
-function roundText(record: RoundRecord, updates: readonly UpdateRecord[]): string {
-  const excluded = new Map(record.proposal?.excluded.map((e) => [e.vehicleId, e.reason]));
-  const rows = updates.map((u) => [
-    u.vehicleId,
-    u.updateHash.slice(0, 16),
-    String(u.weightClass),
-    new Date(u.recordedAtMs).toISOString(),
-    excluded.get(u.vehicleId) ?? '',
-  ]);
-  return [
-    `round ${record.taskId}/${String(record.round)}, attempt ${String(record.attempt)}: ${record.state}`,
-    PRIVACY_NOTE[record.privacy],
-    `base   ${record.baseModelHash}`,
-    `model  ${record.proposal?.modelHash ?? 'not yet'}`,
-    `attested by ${record.attestations?.map((a) => a.mspId).join(', ') ?? 'nobody yet'}`,
-    ...visibilityLines(record),
-    '',
-    renderTable(['vehicle', 'update', 'class', 'recorded', 'excluded'], rows, new Set([2])),
-  ].join('\n');
-}
-
-/** Who could see what of a round in a secure mode, in plain words. */
-function visibilityLines({ secure, privacy }: RoundRecord): string[] {
-  if (secure === undefined) {
-    return [];
-  }
-  const { opening, holders, contradicted = [], faulty, unverified, disputes } = secure;
-  const all = opening.aggregators.map(({ mspId }) => mspId);
-  const away = holders === undefined ? [] : all.filter((mspId) => !holders.includes(mspId));
-  const named = [...new Set([...contradicted, ...faulty])];
-  return [
-    `shared among ${all.join(', ')}: each holds parts that look random without the others'`,
-    privacy === 'dp'
-      ? 'opened: one sum over the cohort, with noise; of a single update nothing'
-      : `opened: one weighted sum over the cohort, and of each update a few projections, to organisations only (${String(secure.openedProjections)} of each vehicle in this task so far)`,
-    ...(away.length === 0 ? [] : [`not there any more when the cohort was fixed: ${away.join(', ')}`]),
-    ...(named.length === 0 ? [] : [`said what was not so: ${named.join(', ')}`]),
-    ...disputes.map(
-      ({ component, phase, faulty: found }) =>
-        `part ${String(component)} was shown to the arbiter ${opening.arbiter?.mspId ?? ''} (${phase}): ${found === undefined ? 'no verdict yet' : found.length === 0 ? 'nobody was wrong' : `${found.join(', ')} was wrong`}`,
-    ),
-    ...(unverified === undefined
-      ? []
-      : unverified.length === 0
-        ? ['every part of the sum was answered for by two aggregators that agree, or by the arbiter']
-        : [`parts ${unverified.join(', ')} rest on the word of one aggregator until the arbiter has audited them`]),
-    ...(privacy === 'dp' ? [`charged: ${String(secure.chargedMicroRho)} millionths of ρ in this task so far`] : []),
-  ];
 }

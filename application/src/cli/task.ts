@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Task, TaskRecord } from '@sev/chaincode/api';
-import type { Command } from 'commander';
+import type { PrivacyMode, Task, TaskRecord } from '@sev/chaincode/api';
+import { Option, type Command } from 'commander';
 import { epsilonOf } from '@sev/fl';
-import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
+import { organisationNamed } from '../config/index.js';
+import { PRIVACY_MODES, PRIVACY_NOTE, privacyNotes, renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Runner } from './command.js';
 import { withSession } from './homes.js';
-import { SEED, wholeNumber } from './values.js';
+import { SEED, positive, wholeNumber } from './values.js';
 
 interface LedgerOptions {
   readonly org: string;
@@ -18,6 +19,9 @@ interface CreateOptions extends LedgerOptions {
   readonly rows: number;
   readonly seed: number;
   readonly minimum?: number;
+  readonly privacy: PrivacyMode;
+  readonly epsilon?: number;
+  readonly aggregators?: readonly string[];
   readonly grace: number;
   readonly deadline: number;
   readonly store: string;
@@ -34,7 +38,11 @@ export function taskCommands(program: Command, run: Runner): void {
   addCommand<CreateOptions>(group, run, {
     usage: 'create <task>',
     summary: 'create a task of kind price, with its initial model in the store',
-    examples: ['sev task create price-1 --vehicles 20 --rounds 10 --store http://127.0.0.1:8100'],
+    examples: [
+      'sev task create price-1 --vehicles 20 --rounds 10 --store http://127.0.0.1:8100',
+      'sev task create price-2 --privacy dp --epsilon 8 --store http://127.0.0.1:8100',
+    ],
+    notes: `Modes of --privacy:\n${PRIVACY_MODES.map((mode) => `  ${PRIVACY_NOTE[mode]}\n`).join('')}`,
     options: (command) => {
       command.requiredOption('--store <url>', 'address or folder of the store, for the initial model');
       command.option('--vehicles <n>', 'with this many updates a round closes at once', wholeNumber(1, 100_000), 20);
@@ -43,6 +51,11 @@ export function taskCommands(program: Command, run: Runner): void {
         'fewest updates of a round (default: half of the vehicles)',
         wholeNumber(1, 100_000),
       );
+      command.addOption(
+        new Option('--privacy <mode>', 'who may see an update').choices(PRIVACY_MODES).default('secure'),
+      );
+      command.option('--epsilon <x>', 'privacy of mode dp for all rounds together, at δ = 1e-5 (default 8)', positive);
+      command.option('--aggregators <org...>', 'three to seven organisations (default: all but the regulator)');
       command.option('--rounds <n>', 'planned rounds', wholeNumber(1, 1_000_000), 10);
       command.option(
         '--rows <n>',
@@ -66,12 +79,14 @@ export function taskCommands(program: Command, run: Runner): void {
       ledgerOptions(command);
     },
     work: (_context, options, [taskId = '']) =>
-      withSession({ ...options, label: 'operator' }, async ({ session }) => {
-        const [{ priceTask }, { openStore }, { learning }] = await Promise.all([
+      withSession({ ...options, label: 'operator' }, async ({ session, profile }) => {
+        const [{ priceTask }, { openStore }, { learning }, defaults] = await Promise.all([
           import('../run/price-task.js'),
           import('../run/audit-ledger.js'),
           import('../ledger/index.js'),
+          import('../run/secure-terms.js'),
         ]);
+        const { privacy, epsilon = defaults.DEFAULT_EPSILON } = options;
         const { task, initialModel } = priceTask({
           taskId,
           vehicles: options.vehicles,
@@ -80,7 +95,12 @@ export function taskCommands(program: Command, run: Runner): void {
           trainingRows: options.rows,
           graceMs: options.grace * 1_000,
           roundMs: options.deadline * 1_000,
-          ...(options.minimum === undefined ? {} : { minimumCohort: options.minimum }),
+          minimumCohort: defaults.minimumCohort(privacy, options.vehicles, options.minimum),
+          privacy,
+          aggregators:
+            options.aggregators?.map((name) => organisationNamed(profile, name).mspId) ??
+            defaults.defaultAggregators(profile),
+          differentialPrivacy: { epsilon, deltaExponent: defaults.DELTA_EXPONENT },
         });
         await (await openStore(options.store)).put(initialModel);
         const { result, transactionId } = await learning(session).createTask(task);
@@ -115,7 +135,7 @@ export function taskCommands(program: Command, run: Runner): void {
         );
         return {
           data: tasks,
-          text: tasks.length === 0 ? 'no tasks are on the ledger' : `${table}\n${PRIVACY_NOTE.plain}`,
+          text: tasks.length === 0 ? 'no tasks are on the ledger' : `${table}\n${privacyNotes(tasks)}`,
         };
       }),
   });
@@ -127,8 +147,14 @@ export function taskCommands(program: Command, run: Runner): void {
     work: (_context, options, [taskId = '']) =>
       withSession({ ...options, label: 'operator' }, async ({ session }) => {
         const { learning } = await import('../ledger/index.js');
+        const { spentOnLedger } = await import('../run/spent-privacy.js');
         const record = await learning(session).task(taskId);
-        return { data: record, text: taskText(record.task) };
+        const privacy = await spentOnLedger(session, record.task);
+        const spent =
+          privacy === undefined
+            ? ''
+            : `\nspent      ε ${privacy.epsilon.toFixed(2)} at δ ${String(privacy.delta)}: ${String(privacy.chargedMicroRho)} of ${String(privacy.budgetMicroRho)} millionths of ρ`;
+        return { data: { ...record, ...(privacy && { privacy }) }, text: `${taskText(record.task)}${spent}` };
       }),
   });
 }

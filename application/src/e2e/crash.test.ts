@@ -109,7 +109,18 @@ describe('a run whose network and coordinator are killed at random points', func
         return ['--attester', `${name}=${url}`];
       }),
     );
-    const size = ['--vehicles', String(VEHICLES), '--rounds', String(ROUNDS), '--rows', '650', '--grace', '60'];
+    const size = [
+      '--vehicles',
+      String(VEHICLES),
+      '--rounds',
+      String(ROUNDS),
+      '--rows',
+      '650',
+      '--grace',
+      '60',
+      '--privacy',
+      'plain',
+    ];
     await sandbox.json(['task', 'create', TASK, ...size, '--store', store]);
     const fleet = ['--pool', '--home', join(sandbox.homes, 'fleet'), ...vehicles.flatMap((id) => ['--vehicle', id])];
     const peers = ['--store', store, '--coordinator', relay.url, '--task', TASK];

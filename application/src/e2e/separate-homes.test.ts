@@ -133,7 +133,18 @@ describe('programs in separate homes that share nothing but the connection profi
         `${name}=${await start(name, 'attester', 'run', '--org', name, ...home, '--store', store)}`,
       );
     }
-    const size = ['--vehicles', String(CARS.length), '--minimum', '2', '--rounds', String(ROUNDS), '--rows', '500'];
+    const size = [
+      '--vehicles',
+      String(CARS.length),
+      '--minimum',
+      '2',
+      '--rounds',
+      String(ROUNDS),
+      '--rows',
+      '500',
+      '--privacy',
+      'plain',
+    ];
     await machine('grid').json('task', 'create', 'price-apart', ...size, '--store', store);
     const coordinator = await start(
       'grid',

@@ -9,6 +9,21 @@ export const PRIVACY_NOTE = {
   secure: 'secure: no aggregator by itself sees an update; a few random projections of each are opened',
   dp: 'dp: no aggregator by itself sees an update; the opened sum carries noise of a stated privacy',
 } as const;
+export const PRIVACY_MODES = Object.keys(PRIVACY_NOTE) as (keyof typeof PRIVACY_NOTE)[];
+
+/** What the modes of these tasks and rounds mean, one a line, each once. */
+export function privacyNotes(records: readonly unknown[]): string {
+  const modes = new Set(records.flatMap((record) => modesIn(record)));
+  return PRIVACY_MODES.filter((mode) => modes.has(mode))
+    .map((mode) => PRIVACY_NOTE[mode])
+    .join('\n');
+}
+
+/** A round names its mode itself, a task's record within its task. */
+function modesIn(record: unknown): unknown[] {
+  const { privacy, task } = (record ?? {}) as { privacy?: unknown; task?: { privacy?: unknown } };
+  return [privacy, task?.privacy];
+}
 
 export function plotOf(report: Report): AccuracyPlot {
   const { rounds, baselines, data, vehicles, split } = report;

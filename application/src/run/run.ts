@@ -20,15 +20,12 @@ import { dataPlan, savePlan, type RunPlan } from './plan.js';
 import { priceTask } from './price-task.js';
 import { Programs } from './processes.js';
 import { followRounds } from './rounds.js';
-import { spentPrivacy } from './spent-privacy.js';
+import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
+import { spentOnLedger } from './spent-privacy.js';
 
-/** The organisation whose coordinator drives the rounds, the one that enrols, and the one that audits. */
+/** The organisation whose coordinator drives the rounds, and the one that enrols. */
 const COORDINATOR_ORG = 'grid';
 const REGISTRAR_ORG = 'maker';
-const AUDITOR_ORG = 'regulator';
-/** What a run in mode dp promises unless told otherwise. */
-const DEFAULT_EPSILON = 8;
-const DELTA_EXPONENT = 5;
 
 export interface RunOptions {
   /** What to do; `vehicleIds` is filled in where it is empty. */
@@ -155,7 +152,7 @@ interface Training {
 interface Trained {
   readonly rounds: RoundReport[];
   /** In mode dp: what was spent. */
-  readonly privacy: Pick<Report, 'privacy'>;
+  readonly privacy: Pick<Report, 'privacy'> | undefined;
   readonly startedAt: number;
   readonly endedAt: number;
 }
@@ -173,7 +170,7 @@ async function train(training: Training): Promise<Trained> {
     trainingRows: data.trainingRows,
     minimumCohort: plan.minimumCohort,
     privacy: plan.privacy,
-    aggregators: profile.organisations.filter(({ name }) => name !== AUDITOR_ORG).map(({ mspId }) => mspId),
+    aggregators: defaultAggregators(profile),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT },
   });
   events.onStep(`starting store, attesters, ${task.secure === undefined ? '' : 'aggregators, '}vehicles`);
@@ -228,7 +225,8 @@ async function train(training: Training): Promise<Trained> {
   });
   const reports = await Promise.race([followed, programs.watch()]);
   const endedAt = performance.now();
-  return { rounds: reports, privacy: await spentPrivacy(operator, task, plan.rounds), startedAt, endedAt };
+  const privacy = await spentOnLedger(operator, task);
+  return { rounds: reports, privacy: privacy && { privacy }, startedAt, endedAt };
 }
 
 function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string, coordinatorUrl: string): string[] {

@@ -1,7 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sumSensitivity, type SecureTerms, type Task } from '@sev/chaincode/api';
+import { sumSensitivity, type PrivacyMode, type SecureTerms, type Task } from '@sev/chaincode/api';
 import { epsilonOf } from '@sev/fl';
+import type { ConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
+
+/** The organisation that audits: whoever audits the aggregation is not part of it. */
+export const AUDITOR_ORG = 'regulator';
+/** A sum of fewer vehicles would say too much about each. */
+export const LEAST_SECURE_COHORT = 3;
+/** What a task in mode dp promises unless told otherwise. */
+export const DEFAULT_EPSILON = 8;
+export const DELTA_EXPONENT = 5;
+
+/** MSP ids of the organisations that aggregate unless told otherwise: all but the one that audits. */
+export function defaultAggregators({ organisations }: ConnectionProfile): string[] {
+  return organisations.filter(({ name }) => name !== AUDITOR_ORG).map(({ mspId }) => mspId);
+}
+
+/**
+ * Fewest vehicles of a cohort unless told otherwise: half of them and, where updates are kept secret, at least three.
+ *
+ * @throws SevError COHORT_TOO_SMALL where there are fewer vehicles than that.
+ */
+export function minimumCohort(privacy: PrivacyMode, vehicles: number, asked?: number): number {
+  const least = privacy === 'plain' ? 1 : LEAST_SECURE_COHORT;
+  const minimum = asked ?? Math.max(least, Math.ceil(vehicles / 2));
+  if (minimum < least || minimum > vehicles) {
+    throw new SevError(
+      'COHORT_TOO_SMALL',
+      `${String(vehicles)} vehicles, at least ${String(minimum)} in a round; mode ${privacy} needs at least ${String(least)}`,
+      {
+        hint:
+          minimum > vehicles && privacy === 'plain'
+            ? 'Take more vehicles, or a smaller --minimum.'
+            : 'Take more vehicles; --privacy plain, in which updates are visible, does with any number.',
+        exitCode: EXIT.usage,
+      },
+    );
+  }
+  return minimum;
+}
 
 /** What a run in mode dp promises for all its rounds together: (ε, 10^−k). */
 export interface DifferentialPrivacy {

@@ -3,33 +3,23 @@ import type { Task } from '@sev/chaincode/api';
 import { epsilonOf } from '@sev/fl';
 import { learning, type LedgerSession } from '../ledger/index.js';
 import type { Report } from '../report/report.js';
+import { latestRound } from '../services/rounds.js';
 
 const MILLION = 1_000_000;
 
-/** ε at the task's δ for a ρ in millionths, as the ledger charges it. */
-export function epsilonOfTask({ secure }: Task, microRho: number): number | undefined {
-  return secure?.dp === undefined ? undefined : epsilonOf(microRho / MILLION, 10 ** -secure.dp.deltaExponent);
-}
-
-/** What a task in mode dp has spent up to a round, by the ledger's account; nothing in other modes. */
-export async function spentPrivacy(
-  session: LedgerSession,
-  task: Task,
-  round: number,
-): Promise<Pick<Report, 'privacy'>> {
+/** What a task in mode dp has spent by the ledger's account, aborted rounds too; undefined in other modes. */
+export async function spentOnLedger(session: LedgerSession, task: Task): Promise<Report['privacy']> {
   const { dp } = task.secure ?? {};
   if (dp === undefined) {
-    return {};
+    return undefined;
   }
-  const record = await learning(session).round({ taskId: task.taskId, round });
-  const chargedMicroRho = record.secure?.chargedMicroRho ?? 0;
+  const chargedMicroRho = (await latestRound(learning(session), task.taskId))?.secure?.chargedMicroRho ?? 0;
   const { budgetMicroRho, deltaExponent } = dp;
+  const delta = 10 ** -deltaExponent;
   return {
-    privacy: {
-      epsilon: epsilonOfTask(task, chargedMicroRho) ?? 0,
-      delta: 10 ** -deltaExponent,
-      chargedMicroRho,
-      budgetMicroRho,
-    },
+    epsilon: epsilonOf(chargedMicroRho / MILLION, delta),
+    delta,
+    chargedMicroRho,
+    budgetMicroRho,
   };
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import { componentsOf, type RoundRecord, type SecureRound, type Task, type UpdateRecord } from '@sev/chaincode/api';
+import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
+
+/** A round for people: what came of it, who could see what, and its recorded updates. */
+export function roundText(task: Task, record: RoundRecord, updates: readonly UpdateRecord[]): string {
+  const excluded = new Map(record.proposal?.excluded.map((e) => [e.vehicleId, e.reason]));
+  const rows = updates.map((u) => [
+    u.vehicleId,
+    u.updateHash.slice(0, 16),
+    String(u.weightClass),
+    new Date(u.recordedAtMs).toISOString(),
+    excluded.get(u.vehicleId) ?? '',
+  ]);
+  return [
+    `round ${record.taskId}/${String(record.round)}, attempt ${String(record.attempt)}: ${record.state}`,
+    PRIVACY_NOTE[record.privacy],
+    `base   ${record.baseModelHash}`,
+    `model  ${record.proposal?.modelHash ?? 'not yet'}`,
+    `attested by ${record.attestations?.map((a) => a.mspId).join(', ') ?? 'nobody yet'}`,
+    '',
+    'who could see what',
+    ...visibilityRows(task, record).map(([who, what]) => `  ${who.padEnd(WHO_WIDTH)} ${what}`),
+    ...courseLines(record),
+    '',
+    renderTable(['vehicle', 'update', 'class', 'recorded', 'excluded'], rows, new Set([2])),
+  ].join('\n');
+}
+
+const WHO_WIDTH = 24;
+
+/** Who could see what of the vehicles' updates, in plain words. */
+function visibilityRows(task: Task, { secure }: RoundRecord): [who: string, what: string][] {
+  const vehicle: [string, string] = ['the vehicle', 'its own data, which never left it, and its own update'];
+  const ledger: [string, string] = [
+    'members of the channel',
+    'who took part and when, weight classes, hashes, the model',
+  ];
+  if (secure === undefined || task.secure === undefined) {
+    return [
+      vehicle,
+      ['store, coordinator', 'every update, in the clear'],
+      ['attesters', 'every update, in the clear: they compute the model from them again'],
+      ledger,
+    ];
+  }
+  return [vehicle, ...holderRows(task.secure, secure), ...organisationRows(task, secure), ledger];
+}
+
+function holderRows(terms: NonNullable<Task['secure']>, { opening, disputes }: SecureRound): [string, string][] {
+  const { aggregators, threshold } = terms;
+  const holders = componentsOf(aggregators.length, threshold);
+  const rows = opening.aggregators.map(({ mspId }): [string, string] => {
+    const lacking = holders.flatMap((by, part) => (by.includes(aggregators.indexOf(mspId)) ? [] : [String(part)]));
+    const own = holders.length - lacking.length;
+    const which = `${lacking.length === 1 ? 'part' : 'parts'} ${lacking.join(', ')}`;
+    return [mspId, `${String(own)} of ${String(holders.length)} parts of each update: random without ${which}`];
+  });
+  const { arbiter } = opening;
+  const shown = [...new Set(disputes.map(({ component }) => component))].sort((a, b) => a - b);
+  return arbiter === undefined
+    ? rows
+    : [
+        ...rows,
+        [
+          `${arbiter.mspId} (arbiter)`,
+          shown.length === 0
+            ? 'no part of any update'
+            : `part ${shown.join(', ')} of each update of this round, to judge; never all ${String(holders.length)}`,
+        ],
+      ];
+}
+
+function organisationRows({ secure: terms }: Task, secure: SecureRound): [string, string][] {
+  const opened =
+    terms === undefined || terms.projections === 0
+      ? 'of a single update nothing'
+      : `${String(terms.projections)} random projections of each update (${String(secure.openedProjections)} in this task so far)`;
+  const sum = terms?.dp === undefined ? 'one weighted sum over the cohort' : 'one sum over the cohort, with noise';
+  return [
+    ['organisations', `${opened}, the weights, ${sum}`],
+    ['store', 'encrypted parts, sums of parts, the model'],
+  ];
+}
+
+/** What happened on the way of a round in a secure mode. */
+function courseLines({ secure, privacy }: RoundRecord): string[] {
+  if (secure === undefined) {
+    return [];
+  }
+  const { opening, holders, contradicted = [], faulty, unverified, disputes } = secure;
+  const all = opening.aggregators.map(({ mspId }) => mspId);
+  const away = holders === undefined ? [] : all.filter((mspId) => !holders.includes(mspId));
+  const named = [...new Set([...contradicted, ...faulty])];
+  return [
+    ...(away.length === 0 ? [] : [`not there any more when the cohort was fixed: ${away.join(', ')}`]),
+    ...(named.length === 0 ? [] : [`said what was not so: ${named.join(', ')}`]),
+    ...disputes.map(
+      ({ component, phase, faulty: found }) =>
+        `part ${String(component)} was shown to the arbiter (${phase}): ${found === undefined ? 'no verdict yet' : found.length === 0 ? 'nobody was wrong' : `${found.join(', ')} was wrong`}`,
+    ),
+    ...(unverified === undefined
+      ? []
+      : unverified.length === 0
+        ? ['every part of the sum was answered for by two aggregators that agree, or by the arbiter']
+        : [`parts ${unverified.join(', ')} rest on the word of one aggregator until the arbiter has audited them`]),
+    ...(privacy === 'dp' ? [`charged: ${String(secure.chargedMicroRho)} millionths of ρ in this task so far`] : []),
+  ];
+}
