@@ -16,10 +16,10 @@ SEV := node application/bin/sev.js
 RUN := $(SEV) round run --task $(TASK) --vehicles $(VEHICLES) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY)
 
 .PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
-        test test-full test-fabric lint format bench audit clean
+        test test-full test-fabric lint format bench experiments-privacy audit clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  rounds takes TASK=$(TASK) DATA=<csv, default generated> VEHICLES=$(VEHICLES) ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
 	@echo '         and PRIVACY=secure|dp|plain, who may see an update; both demo and rounds take it (now $(PRIVACY))'
@@ -78,6 +78,9 @@ format: install ## format every file
 
 bench: build ## measure every figure beside its target, write runs/bench.json; BENCH=names for some only
 	@node experiments/dist/bench.js $(BENCH)
+
+experiments-privacy: build ## attacks on privacy and the price of noise, write runs/privacy.json; PART=names for some only
+	@node experiments/dist/privacy.js $(PART)
 
 clean: ## remove what was compiled
 	rm -rf */dist

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+export { projectCohort, sumCohort, type CohortWork } from './aggregator/cohort-work.js';
+export { HeldReports } from './aggregator/held-reports.js';
+export { Inbox } from './aggregator/inbox.js';
 export * from './config/index.js';
 export * from './identity/index.js';
 export * from './ledger/index.js';

@@ -25,6 +25,7 @@ const SUBMITTED: Readonly<Record<string, readonly Role[]>> = {
   'learning:FixCohort': ['coordinator'],
   'learning:ScoreRound': ['coordinator'],
   'learning:CommitSums': ['coordinator'],
+  'learning:CommitHeSum': ['coordinator'],
   'learning:OpenDispute': ['coordinator'],
   'learning:SettleDispute': ['coordinator', 'attester'],
   'learning:AbortRound': ['coordinator'],

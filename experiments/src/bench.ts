@@ -4,10 +4,13 @@ import { cpus } from 'node:os';
 import { resolve } from 'node:path';
 import { enrolment, networkEnd, networkStart } from './benchmarks/bringup.js';
 import { envelopeSize } from './benchmarks/envelope.js';
+import { homomorphicSums } from './benchmarks/he.js';
 import { faults, soak } from './benchmarks/faults.js';
 import { puts } from './benchmarks/puts.js';
 import { brandRun, fleetRun, hundredVehicles } from './benchmarks/rounds.js';
 import { ledgerRecords } from './benchmarks/records.js';
+import { secureCore } from './benchmarks/secure-core.js';
+import { secureScale } from './benchmarks/secure-scale.js';
 import { localTraining } from './benchmarks/training.js';
 import { meetsTarget, type Benchmark, type Figure } from './figure.js';
 import { Sandbox } from './sandbox.js';
@@ -15,6 +18,9 @@ import { Sandbox } from './sandbox.js';
 const EMBEDDED: readonly Benchmark[] = [
   localTraining,
   envelopeSize,
+  secureCore,
+  secureScale,
+  homomorphicSums,
   fleetRun,
   brandRun,
   hundredVehicles,

@@ -38,4 +38,5 @@ export * from './secure/weights/norm-scaling.js';
 export * from './secure/weights/rule.js';
 export * from './secure/weights/rules.js';
 export * from './secure/weights/uniform.js';
+export * from './training/gradient.js';
 export * from './training/train.js';

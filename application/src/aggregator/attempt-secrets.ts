@@ -65,21 +65,41 @@ export async function readSecrets(folder: AttemptFolder): Promise<AttemptSecrets
   return secrets;
 }
 
+/** What was read of a folder is never changed there; every share needs it. A destroyed folder is not asked again. */
+const secretsOf = new WeakMap<AttemptFolder, AttemptSecrets>();
+const openingsOf = new WeakMap<AttemptFolder, Map<string, AcceptedOpening>>();
+
 /** @throws SevError FILE_MALFORMED. */
 export async function secretsIfAny(folder: AttemptFolder): Promise<AttemptSecrets | undefined> {
+  const known = secretsOf.get(folder);
+  if (known !== undefined) {
+    return known;
+  }
   const value = await folder.secrets();
-  return value === undefined ? undefined : parsed(attemptSecrets, value, folder, 'secrets');
+  if (value === undefined) {
+    return undefined;
+  }
+  const secrets = parsed(attemptSecrets, value, folder, 'secrets');
+  secretsOf.set(folder, secrets);
+  return secrets;
 }
 
 /** @throws SevError OPENING_UNKNOWN where it was not accepted here; FILE_MALFORMED. */
 export async function readOpening(folder: AttemptFolder, openingHash: string): Promise<AcceptedOpening> {
+  const openings = openingsOf.get(folder) ?? new Map<string, AcceptedOpening>();
+  const known = openings.get(openingHash);
+  if (known !== undefined) {
+    return known;
+  }
   const value = await folder.opening(openingHash);
   if (value === undefined) {
     throw new SevError('OPENING_UNKNOWN', `the opening of ${attemptKey(folder.ref)} was not accepted here`, {
       exitCode: EXIT.refused,
     });
   }
-  return parsed(acceptedOpening, value, folder, 'opening');
+  const opening = parsed(acceptedOpening, value, folder, 'opening');
+  openingsOf.set(folder, openings.set(openingHash, opening));
+  return opening;
 }
 
 /** The message names no value: these files hold secrets. */

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { openedCandidate, shardsOf, type CohortRecord, type Scores } from '@sev/chaincode/api';
-import { addScaledTo, componentOf, project, projectionVectors, ringBytes, type HeldShare } from '@sev/fl';
+import { openedCandidate, ringBitsOfTerms, shardsOf, type CohortRecord, type Scores } from '@sev/chaincode/api';
+import {
+  addScaledTo,
+  componentOf,
+  project,
+  projectionVectors,
+  ringBytes,
+  ringZeros,
+  type HeldShare,
+  type RingVector,
+} from '@sev/fl';
 import { mapConcurrently } from '../services/concurrency.js';
 import type { DealPlace } from './deals.js';
 import { contextOf, type HeldReports } from './held-reports.js';
@@ -39,7 +48,7 @@ export async function projectCohort(work: CohortWork, seed: string): Promise<ByC
 }
 
 /**
- * Weighted sums mod 2^32 of each component over each shard, little-endian uint32. Vehicles of weight 0 are not read. In
+ * Weighted sums of each component over each shard, in the task's ring, little-endian. Vehicles of weight 0 are not read. In
  * mode `dp` the noise that the seed did not open is added, with weight 1, to the first shard.
  *
  * @throws SevError SHARE_LOST.
@@ -51,11 +60,12 @@ export async function sumCohort(
 ): Promise<ByComponent<readonly Uint8Array[]>> {
   const { task, members } = work;
   const seed = round.secure.seed ?? '';
+  const bits = ringBitsOfTerms(task.terms);
   const ids = members.map(({ vehicleId }) => vehicleId);
   const shards = shardsOf(ids, seed, task.terms.shardSize);
   const shardOf = new Map(shards.flatMap((indices, shard) => indices.map((index) => [index, shard] as const)));
-  const sums = new Map(task.own.map((component) => [component, shards.map(() => new Uint32Array(task.length))]));
-  const add = (shard: number, weight: number, componentValues: (component: number) => Uint32Array): void => {
+  const sums = new Map(task.own.map((component) => [component, shards.map(() => ringZeros(task.length, bits))]));
+  const add = (shard: number, weight: number, componentValues: (component: number) => RingVector): void => {
     sums.forEach((byShard, component) => {
       const sum = byShard[shard];
       if (sum !== undefined) {
@@ -99,7 +109,7 @@ export function noiseName(root: string): string {
 /** Reads the reports of the cohort, a few at a time, in no certain order. */
 async function eachReport(
   work: CohortWork,
-  visit: (index: number, componentValues: (component: number) => Uint32Array) => void,
+  visit: (index: number, componentValues: (component: number) => RingVector) => void,
   wanted: (index: number) => boolean = () => true,
 ): Promise<void> {
   const { members, reports } = work;
@@ -113,7 +123,8 @@ async function eachReport(
   });
 }
 
-function valuesOf({ task, place }: CohortWork, reporter: string, share: HeldShare): (component: number) => Uint32Array {
+function valuesOf({ task, place }: CohortWork, reporter: string, share: HeldShare): (component: number) => RingVector {
   const context = contextOf(place, reporter);
-  return (component) => componentOf(share, component, context, task.length);
+  const bits = ringBitsOfTerms(task.terms);
+  return (component) => componentOf(share, component, context, task.length, bits);
 }

@@ -2,7 +2,8 @@
 import { canonicalJson, hash } from '@sev/chaincode/api';
 import { seal, unseal } from '@sev/fl';
 import { z } from 'zod';
-import { SevError } from '../errors.js';
+import type { SevError } from '../errors.js';
+import { AccusationError } from '../services/accusation.js';
 import { attemptOf } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
 import type { Deal } from './aggregator-client.js';
@@ -82,7 +83,7 @@ export async function openDeal(place: DealPlace, deal: Deal, privateKey: Uint8Ar
 }
 
 export function dealInvalid(from: string, detail: string, cause?: unknown): SevError {
-  return new SevError('DEAL_INVALID', `the deal of ${from}: ${detail}`, { cause });
+  return new AccusationError('DEAL_INVALID', `the deal of ${from}: ${detail}`, from, cause);
 }
 
 function jsonOf(bytes: Uint8Array): unknown {

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import {
   cohortHash,
   decodeBitmap,
+  ringBitsOfTerms,
   sha256Hex,
   verifyStatement,
   type HoldingsStatement,
@@ -48,7 +49,7 @@ describe('Opening what the ledger fixed', () => {
     return Promise.all(
       sums[0]!.map(async (_, shard) => {
         const bytes = await Promise.all(sums.map((byShard) => scene.federation.store.get(byShard[shard]!)));
-        return [...totalOf(bytes.map((one) => ringFromBytes(one, length)))];
+        return [...totalOf(bytes.map((one) => ringFromBytes(one, length, ringBitsOfTerms(scene.terms))))];
       }),
     );
   }
@@ -307,6 +308,18 @@ describe('Opening what the ledger fixed', () => {
       expect(one.map((value, i) => value + two[i]!)).to.deep.equal(expected(scene, shares, [1, 1, 1, 1]));
     });
 
+    it('in the ring of 16 bits are as exact, of half the bytes', async () => {
+      const { scene, shares } = await inCohort({ secure: { ringBits: 16, projections: 0, fractionBits: 5 } });
+      const weights = [1, 1, 0, 1];
+      scene.score(await scene.nonces(), weights);
+      await scene.commit();
+      await Promise.all(ALL.map((mspId) => scene.at(mspId).publish(scene.ref)));
+      const [total] = await totals(scene);
+      expect(total).to.deep.equal(expected(scene, shares, weights));
+      const [[hash]] = scene.round.secure!.sums as [[string]];
+      expect((await scene.federation.store.get(hash)).length).to.equal(2 * total!.length);
+    });
+
     it('are signed once, for the weights that the ledger has', async () => {
       const { scene } = await inCohort();
       const nonces = await scene.nonces();
@@ -361,7 +374,7 @@ describe('Opening what the ledger fixed', () => {
       }
       scene.close();
       scene.fixCohort();
-      const dispute = { component: 2, phase: 'sums' as const, openedAtMs: 0 };
+      const dispute = { component: 2, phase: 'sums' as const, openedAtMs: 0, said: [] };
       scene.federation.ledger.advance(scene.ref, {}, { disputes: [dispute] });
       expect(await codeOf(scene.at(CITY).release(scene.ref, 1))).to.equal('DISPUTE_UNKNOWN');
       expect(await codeOf(scene.at('MakerMSP').release(scene.ref, 2))).to.equal('COMPONENT_NOT_HELD');
@@ -384,7 +397,7 @@ describe('Opening what the ledger fixed', () => {
 
     it('releases nothing where the opening names no arbiter', async () => {
       const { scene } = await inCohort();
-      const dispute = { component: 2, phase: 'sums' as const, openedAtMs: 0 };
+      const dispute = { component: 2, phase: 'sums' as const, openedAtMs: 0, said: [] };
       scene.federation.ledger.advance(scene.ref, {}, { disputes: [dispute] });
       expect(await codeOf(scene.at(CITY).release(scene.ref, 2))).to.equal('ARBITER_MISSING');
     });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { reportContext, signature } from '@sev/chaincode/api';
+import { reportContext, ringBitsOfTerms, signature } from '@sev/chaincode/api';
 import {
   heldShareBytes,
   heldShareFromBytes,
@@ -130,6 +130,7 @@ function shareTermsOf({ task, place, store }: ReportPlace, reporter: string, roo
     aggregator: task.index,
     holders: task.holders,
     length: task.length,
+    ringBits: ringBitsOfTerms(task.terms),
     fetch: (hash) => store.get(hash),
   };
 }

@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Agent } from 'node:https';
-import {
-  aggregatorOpening,
-  commitSums,
-  fixCohort,
-  hash,
-  mspId as mspIdText,
-  scoreRound,
-  signature,
-  signedBy,
-  type RoundOpening,
-  type SignedBy,
-} from '@sev/chaincode/api';
-import { z } from 'zod';
+import { signedBy, type RoundOpening, type SignedBy } from '@sev/chaincode/api';
+import type { z } from 'zod';
 import { SevError } from '../errors.js';
+import { AccusationError } from '../services/accusation.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import { postJson, problemOf } from '../services/http-client.js';
 import type {
@@ -27,6 +17,7 @@ import type {
   SignedHoldings,
   SignedSums,
 } from './aggregator-client.js';
+import { deals, holdings, preparedPart, projections, release, revealed, sums } from './answers.js';
 import { aggregatorAgent, type ClientIdentity } from './tls-agent.js';
 
 export interface HttpAggregatorOptions {
@@ -44,27 +35,6 @@ export interface HttpAggregatorOptions {
 const TIMEOUT_MS = 60_000;
 /** Projections of the largest cohort come in one answer. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-
-const component = z.string().regex(/^\d{1,2}$/);
-const preparedPart = z.strictObject({ part: aggregatorOpening, signature });
-const deals = z.array(z.strictObject({ from: mspIdText, to: mspIdText, sealed: z.base64() }));
-const holdings = fixCohort.shape.holdings.element;
-const byComponent = z.record(component, hash);
-const byHolder = z.record(mspIdText, byComponent);
-const revealed = z
-  .strictObject({ nonces: byHolder, noiseSeed: hash.optional(), noiseSeedParts: byHolder.optional() })
-  .transform(({ nonces, noiseSeed, noiseSeedParts }) => ({
-    nonces,
-    ...(noiseSeed === undefined ? {} : { noiseSeed }),
-    ...(noiseSeedParts === undefined ? {} : { noiseSeedParts }),
-  }));
-const projections = z.strictObject({
-  signed: scoreRound.shape.projections.element,
-  seed: hash,
-  numbers: z.record(component, z.base64()),
-});
-const sums = commitSums.shape.sums.element;
-const release = z.strictObject({ component: z.int(), objects: z.array(hash) });
 
 /**
  * Another organisation's aggregator over HTTPS with mutual TLS. What it answers is of the right form; whether it is true
@@ -124,14 +94,15 @@ export class HttpAggregator implements AggregatorClient {
     this.#agent.destroy();
   }
 
-  /** @throws SevError with the code of the refusal; SERVICE_UNREACHABLE, SERVICE_TIMEOUT, SERVICE_ANSWER_MALFORMED. */
+  /** @throws SevError with the code of the refusal, AccusationError where it names another; SERVICE_UNREACHABLE, SERVICE_TIMEOUT, SERVICE_ANSWER_MALFORMED. */
   async #ask<T>(what: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
     const url = `${this.#url}/rounds/${what}`;
     const options = { timeoutMs: this.#timeoutMs, maxBytes: MAX_ANSWER_BYTES, tls: this.#agent };
     const answer = await postJson(url, body, options);
     if (answer.status !== 200) {
-      const { code, detail } = problemOf(answer);
-      throw new SevError(code, `${this.mspId}: ${detail}`);
+      const { code, detail, accused } = problemOf(answer);
+      const message = `${this.mspId}: ${detail}`;
+      throw accused === undefined ? new SevError(code, message) : new AccusationError(code, message, accused);
     }
     const parsed = schema.safeParse(answer.body);
     if (!parsed.success) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ReceiptStatement, SignedBy } from '@sev/chaincode/api';
-import { EnvelopeGate } from '../coordinator/envelope-gate.js';
+import { EnvelopeGate } from '../services/envelope-gate.js';
 import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { newLimiter } from '../services/concurrency.js';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { openedCandidate, sha256Hex, type AggregatorOpening, type RoundOpening } from '@sev/chaincode/api';
 import { shareBytes, shareNoise } from '@sev/fl';
+import { subsetsBySize } from '../services/subsets.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Revealed } from './aggregator-client.js';
 import { newHex32, type AttemptSecrets, type NoiseCandidate } from './attempt-secrets.js';
@@ -68,18 +69,25 @@ export function gatherNoiseSeeds(
   const found = opening.aggregators.map((part) => {
     const committed = part.noise?.[openedCandidate(seed, part.mspId)].seedHash;
     const own = shown.find(({ mspId }) => mspId === part.mspId)?.revealed.noiseSeed;
-    const parts = Object.assign(
-      {},
-      ...shown.map(({ revealed }) => revealed.noiseSeedParts?.[part.mspId] ?? {}),
-    ) as Parts[string];
-    const all = part.nonceLeaves.map((_, component) => parts[String(component)]);
-    const whole = all.flatMap((value) => (value === undefined ? [] : [value]));
-    const combined = whole.length === all.length ? Buffer.from(xorOf(whole)).toString('hex') : undefined;
-    return [own, combined].find((value) => value !== undefined && sha256Hex(Buffer.from(value, 'hex')) === committed);
+    const parts = shown.map(({ revealed }) => revealed.noiseSeedParts?.[part.mspId] ?? {});
+    const candidates = [...(own === undefined ? [] : [own]), ...combinedSeeds(parts, part.nonceLeaves.length)];
+    return candidates.find((value) => sha256Hex(Buffer.from(value, 'hex')) === committed);
   });
   const noiseSeeds = found.flatMap((value) => (value === undefined ? [] : [value]));
   const missing = opening.aggregators.flatMap(({ mspId }, index) => (found[index] === undefined ? [mspId] : []));
   return missing.length === 0 ? { noiseSeeds, missing } : { missing };
+}
+
+/**
+ * Seeds that several holders' parts of one make. Only the whole seed is committed to, so it does not show whose part is
+ * false: every choice of holders that together hold all parts is tried.
+ */
+function combinedSeeds(shown: readonly Parts[string][], components: number): string[] {
+  return subsetsBySize(shown).flatMap((holders) => {
+    const merged = Object.assign({}, ...holders) as Parts[string];
+    const whole = Array.from({ length: components }, (_, component) => merged[String(component)] ?? []).flat();
+    return whole.length === components ? [Buffer.from(xorOf(whole)).toString('hex')] : [];
+  });
 }
 
 /** XOR of values of 32 bytes in hex. */

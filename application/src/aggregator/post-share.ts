@@ -5,6 +5,7 @@ import { signedBy, verifyStatement, type ReceiptStatement, type SignedBy } from 
 import { SevError } from '../errors.js';
 import { attemptOf } from '../services/attempt.js';
 import { postJson, problemOf } from '../services/http-client.js';
+import type { SharePath } from '../vehicle/messages.js';
 import type { ShareSubmission } from './share-submission.js';
 
 /** One aggregator as a vehicle knows it. */
@@ -32,11 +33,11 @@ export async function postShare(
   recipient: ShareRecipient,
   consortium: string,
   submission: ShareSubmission,
-  options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+  options: { readonly timeoutMs?: number; readonly signal?: AbortSignal; readonly path?: SharePath } = {},
 ): Promise<SignedBy> {
   const { mspId, url, agent, signingKey } = recipient;
-  const { timeoutMs = TIMEOUT_MS, signal } = options;
-  const answer = await postJson(`${url.replace(/\/+$/, '')}/shares`, submission, {
+  const { timeoutMs = TIMEOUT_MS, signal, path = '/shares' } = options;
+  const answer = await postJson(`${url.replace(/\/+$/, '')}${path}`, submission, {
     timeoutMs,
     tls: agent,
     ...(signal === undefined ? {} : { signal }),

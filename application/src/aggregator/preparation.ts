@@ -12,6 +12,7 @@ import {
 } from '@sev/chaincode/api';
 import { newSealingKey } from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
+import { AccusationError } from '../services/accusation.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
 import { isSigned } from '../services/signed-statements.js';
@@ -213,7 +214,7 @@ export class Preparation {
       }
       const deal = deals.find(({ from, to }) => from === part.mspId && to === mspId);
       if (deal === undefined) {
-        throw new SevError('DEAL_MISSING', `${part.mspId} dealt nothing to ${mspId}`);
+        throw new AccusationError('DEAL_MISSING', `${part.mspId} dealt nothing to ${mspId}`, part.mspId);
       }
       const { nonce, noise } = await openDeal(place, deal, privateKey);
       const isOwed = (component: string): boolean => task.own.includes(Number(component));

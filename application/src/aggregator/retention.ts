@@ -40,7 +40,7 @@ export async function destroyOver(
  * Since when an attempt is over, in ms on the ledger's clock; undefined while it is not. Of an attempt that a later one
  * took the place of, the ledger's present record says no more than that it is over.
  */
-function overSinceMs(ref: AttemptRef, round: RoundRecord | undefined): number | undefined {
+export function overSinceMs(ref: AttemptRef, round: RoundRecord | undefined): number | undefined {
   if (round === undefined || round.attempt < ref.attempt) {
     return undefined;
   }

@@ -24,6 +24,8 @@ import {
   type ServerTls,
 } from '../services/http-server.js';
 import type { ServiceLog } from '../services/log.js';
+import { addHeRoutes, HE_STATUS } from '../homomorphic/routes.js';
+import type { HeParty } from '../homomorphic/party.js';
 import type { Aggregator } from './aggregator.js';
 import { AggregatorMetrics } from './metrics.js';
 import type { OrganisationGate } from './organisation-gate.js';
@@ -58,6 +60,8 @@ const RELEASE_ROLES: readonly Role[] = [...ROUND_ROLES, 'auditor'];
 
 export interface AggregatorServerOptions {
   readonly aggregator: Aggregator;
+  /** The organisation's part in rounds of mode `he`. */
+  readonly party?: HeParty;
   readonly gate: OrganisationGate;
   readonly tls: ServerTls;
   readonly host?: string;
@@ -84,7 +88,7 @@ export function startAggregatorServer(options: AggregatorServerOptions): Promise
     log: options.log,
     maxRequests: maxShares + 2 * MAX_ORGANISATION_REQUESTS,
     readsBodies: false,
-    statusOf: STATUS,
+    statusOf: { ...STATUS, ...HE_STATUS },
     routes: (app) => {
       const bounded = boundRequests(maxShares, () => {
         metrics.busy();
@@ -95,6 +99,12 @@ export function startAggregatorServer(options: AggregatorServerOptions): Promise
         );
       });
       addRounds(app, aggregator, gate, metrics);
+      if (options.party !== undefined) {
+        addHeRoutes(app, options.party, (roles) => async (request, _response, next) => {
+          await metrics.request('he admission', () => gate.admit(certificateOf(request), roles));
+          next();
+        });
+      }
       app.get('/metrics', async (_request, response) => {
         response.type(metrics.contentType).send(await metrics.text());
       });

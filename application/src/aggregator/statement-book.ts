@@ -4,6 +4,9 @@ import {
   signStatement,
   signature as signatureText,
   verifyStatement,
+  type HeMaskedStatement,
+  type HeMasksStatement,
+  type HeSumStatement,
   type HoldingsStatement,
   type OpeningStatement,
   type PartStatement,
@@ -17,8 +20,7 @@ import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import type { NetworkName } from '../services/network-name.js';
 import type { AttemptFolder } from './inbox.js';
 
-export type AggregatorStatement =
-  PartStatement | OpeningStatement | ReceiptStatement | HoldingsStatement | ProjectionsStatement | SumsStatement;
+export type AggregatorStatement = PartStatement | OpeningStatement | ReceiptStatement | OnceStatement;
 
 /** The fields that the book fills in by itself. */
 type Bound = 'consortium' | 'taskId' | 'round' | 'attempt' | 'mspId';
@@ -31,7 +33,8 @@ export interface Signed<S extends AggregatorStatement> {
 }
 
 /** Statements that an aggregator makes once an attempt. */
-export type OnceStatement = HoldingsStatement | ProjectionsStatement | SumsStatement;
+export type OnceStatement =
+  HoldingsStatement | ProjectionsStatement | SumsStatement | HeSumStatement | HeMasksStatement | HeMaskedStatement;
 
 const signedFile = z.object({ statement: z.looseObject({ type: z.string() }), signature: signatureText });
 

@@ -5,6 +5,12 @@ import { checkServerIdentity } from 'node:tls';
 /** Enrollment id of aggregators, which their organisation's TLS CA puts into their certificates as the common name. */
 const AGGREGATOR = 'aggregator';
 
+/**
+ * Connections at a time to one aggregator. A pool sends the shares of all its vehicles at once; a handshake for each would
+ * cost more than the share itself, and those waiting for a connection of these few are done sooner.
+ */
+const MAX_CONNECTIONS = 8;
+
 /** A client's certificate and key, PEM. */
 export interface ClientIdentity {
   readonly certificate: string;
@@ -21,6 +27,7 @@ export interface ClientIdentity {
 export function aggregatorAgent(tlsCaCert: string, identity?: ClientIdentity): Agent {
   return new Agent({
     keepAlive: true,
+    maxSockets: MAX_CONNECTIONS,
     ca: tlsCaCert,
     minVersion: 'TLSv1.3',
     ...(identity === undefined ? {} : { cert: identity.certificate, key: identity.privateKey }),

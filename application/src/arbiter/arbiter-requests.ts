@@ -8,7 +8,6 @@ import {
   publicKey,
   roundNumber,
   roundOpening,
-  scoreRound,
   signature,
   signedBy,
 } from '@sev/chaincode/api';
@@ -30,11 +29,5 @@ export const verdictRequest = z.strictObject({
     .array(z.strictObject({ mspId, release: z.strictObject({ component, objects: z.array(hash).min(1).max(10_000) }) }))
     .min(1)
     .max(7),
-  statements: z
-    .array(
-      z.strictObject({ mspId, components: z.record(z.string(), z.union([hash, z.array(hash).max(100)])), signature }),
-    )
-    .max(7),
-  nonces: scoreRound.shape.nonces.optional(),
 });
 export const verdictAnswer = z.strictObject({ faulty: z.array(mspId).max(7), signature });

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   canonicalJson,
-  cohortHash,
   componentHolders,
   openingHash,
-  roundSeed,
+  ringBitsOfTerms,
   sha256Hex,
   shardsOf,
   signStatement,
@@ -21,17 +20,18 @@ import {
   project,
   projectionVectors,
   ringBytes,
+  ringZeros,
   SecureError,
+  type RingVector,
 } from '@sev/fl';
 import type { KeyObject } from 'node:crypto';
 import { noiseOf } from '../aggregator/cohort-work.js';
 import { openRelease, type ReleasedComponent } from '../aggregator/release.js';
 import { SevError } from '../errors.js';
-import { governance, learning } from '../ledger/contracts.js';
+import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
-import { isSigned } from '../services/signed-statements.js';
 import type { LearningContract, ServiceSession } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ArbiterClient, Verdict, VerdictRequest } from './arbiter-client.js';
@@ -47,7 +47,7 @@ export interface ArbiterOptions {
 }
 
 /** A component of every report that is summed, checked against what the reporters signed. */
-type CheckedComponent = ReadonlyMap<string, Uint32Array>;
+type CheckedComponent = ReadonlyMap<string, RingVector>;
 
 /**
  * Settles disputes for an organisation that is no aggregator. It believes its own ledger, the commitments that vehicles
@@ -93,14 +93,8 @@ export class Arbiter implements ArbiterClient {
 
   async verdict(request: VerdictRequest): Promise<Verdict> {
     const { ref, phase, component } = request;
-    const round = await disputeOnLedger(this.#learning, await governance(this.#options.session).consortium(), request);
-    const values = await this.#released(round, request);
-    const right = phase === 'projections' ? projectionsHash(round, request, values) : sumHashes(round, values);
-    const holders = componentHolders(round.terms)[component] ?? [];
-    const wrong = signedStatements(round, request).filter(
-      ({ components }) => canonicalJson(components[String(component)] ?? right) !== canonicalJson(right),
-    );
-    const faulty = [...new Set(wrong.map(({ mspId }) => mspId))].filter((mspId) => holders.includes(mspId)).sort();
+    const round = await disputeOnLedger(this.#learning, await this.#network(), request);
+    const faulty = faultyIn(round, await this.#released(round, request));
     const statement: VerdictStatement = {
       type: 'sev/verdict/v1',
       consortium: round.consortium,
@@ -139,12 +133,13 @@ export class Arbiter implements ArbiterClient {
 
 function checked(round: DisputedRound, component: number, entries: readonly ReleasedComponent[]): CheckedComponent {
   const { members, terms, length, contextOf } = round;
-  const noise = round.seed === undefined ? [] : noiseOf(round.round, round.seed);
+  const noise = noiseOf(round.round, round.seed);
   const roots = new Map([
     ...members.map(({ vehicleId, updateHash }): [string, string] => [vehicleId, updateHash]),
     ...noise.map(({ reporter, root }): [string, string] => [reporter, root]),
   ]);
-  const values = new Map<string, Uint32Array>();
+  const values = new Map<string, RingVector>();
+  const bits = ringBitsOfTerms(terms);
   for (const { reporter, leaves, released } of entries) {
     const root = roots.get(reporter);
     if (root === undefined || released.component !== component) {
@@ -152,7 +147,7 @@ function checked(round: DisputedRound, component: number, entries: readonly Rele
     }
     const context = contextOf(reporter);
     checkComponent(root, leaves, context, released);
-    values.set(reporter, componentValues(released, componentHolders(terms).length, context, length));
+    values.set(reporter, componentValues(released, componentHolders(terms).length, context, length, bits));
   }
   const missing = [...roots.keys()].find((reporter) => !values.has(reporter));
   if (missing !== undefined) {
@@ -161,49 +156,36 @@ function checked(round: DisputedRound, component: number, entries: readonly Rele
   return values;
 }
 
-/** What aggregators really said: nobody is judged by what another claims. */
-function signedStatements(
-  { record, consortium, round, seed }: DisputedRound,
-  { phase, statements, nonces }: VerdictRequest,
-): VerdictRequest['statements'] {
-  const ref = { consortium, ...attemptOf(round) };
-  const { cohortHash: cohort = '', scoresHash = '' } = round.secure;
-  return statements.filter(({ mspId, components, signature }) =>
-    isSigned(
-      record,
-      { mspId, signature },
-      phase === 'projections'
-        ? {
-            type: 'sev/projections/v1',
-            ...{ ...ref, mspId, cohortHash: cohort, seed: seed ?? roundSeed(ref, cohort, nonces ?? []), components },
-          }
-        : { type: 'sev/component-sums/v1', ...{ ...ref, mspId, scoresHash, components } },
-    ),
-  );
+/** Who said something else of the component than the released values give; sorted. */
+function faultyIn(round: DisputedRound, values: CheckedComponent): string[] {
+  const { said } = round.dispute;
+  const right = {
+    projections: said.some(({ about }) => about === 'projections') ? projectionHashes(round, values) : [],
+    sums: said.some(({ about }) => about === 'sums') ? sumHashes(round, values) : [],
+  };
+  const wrong = said.filter(({ about, hashes }) => canonicalJson(hashes) !== canonicalJson(right[about]));
+  return [...new Set(wrong.map(({ mspId }) => mspId))].sort();
 }
 
 /** What holders should have signed as the hash of their numbers. */
-function projectionsHash(round: DisputedRound, { nonces }: VerdictRequest, values: CheckedComponent): string {
-  const { terms, members, task } = round;
-  const ref = { consortium: round.consortium, ...attemptOf(round.round) };
-  const seed = round.seed ?? roundSeed(ref, cohortHash(members), nonces ?? []);
+function projectionHashes({ terms, members, task, seed }: DisputedRound, values: CheckedComponent): string[] {
   const vectors = projectionVectors(seed, terms.projections, task.model.parameters);
   const numbers = new Uint32Array(members.length * terms.projections);
   members.forEach(({ vehicleId }, index) => {
     numbers.set(project(valuesOf(values, vehicleId), vectors), index * terms.projections);
   });
-  return sha256Hex(ringBytes(numbers));
+  return [sha256Hex(ringBytes(numbers))];
 }
 
 /** What holders should have signed as the hashes of their sums, one a shard. */
 function sumHashes(round: DisputedRound, values: CheckedComponent): string[] {
   const { members, weights, seed, length, terms } = round;
-  if (seed === undefined || weights === undefined) {
-    throw new SevError('DISPUTE_UNKNOWN', 'there are no sums before the round is scored');
+  if (weights === undefined) {
+    throw new SevError('LEDGER_VIEW_INCONSISTENT', 'sums are disputed in a round that is not scored');
   }
   const ids = members.map(({ vehicleId }: CohortRecord['members'][number]) => vehicleId);
   return shardsOf(ids, seed, terms.shardSize).map((indices, shard) => {
-    const sum = new Uint32Array(length);
+    const sum = ringZeros(length, ringBitsOfTerms(terms));
     for (const index of indices) {
       addScaledTo(sum, valuesOf(values, ids[index] ?? ''), weights[index] ?? 0);
     }
@@ -214,7 +196,7 @@ function sumHashes(round: DisputedRound, values: CheckedComponent): string[] {
   });
 }
 
-function valuesOf(values: CheckedComponent, reporter: string): Uint32Array {
+function valuesOf(values: CheckedComponent, reporter: string): RingVector {
   const found = values.get(reporter);
   if (found === undefined) {
     throw new SevError('RELEASE_INVALID', `the component of ${reporter} was not released`);

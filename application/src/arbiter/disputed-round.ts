@@ -2,9 +2,11 @@
 import {
   cohortHash,
   reportContext,
+  scoresHash,
   type CohortRecord,
-  type ConsortiumRecord,
+  type Dispute,
   type DisputePhase,
+  type SecureRound,
   type SecureTerms,
   type Task,
 } from '@sev/chaincode/api';
@@ -17,13 +19,14 @@ import { secureTermsOf } from '../services/secure-scores.js';
 /** A round with a dispute, as the arbiter's own ledger shows it. */
 export interface DisputedRound {
   readonly consortium: string;
-  readonly record: ConsortiumRecord;
+  readonly dispute: Dispute;
   readonly task: Task;
   readonly terms: SecureTerms;
   readonly round: SecureRoundRecord;
   readonly members: CohortRecord['members'];
+  /** What the nonces made: of the projections' vectors, of shards, and of which noise is used. */
+  readonly seed: string;
   /** From `scored` on. */
-  readonly seed: string | undefined;
   readonly weights: readonly number[] | undefined;
   /** Values in a report: parameters, then metrics. */
   readonly length: number;
@@ -33,14 +36,13 @@ export interface DisputedRound {
 /** @throws SevError DISPUTE_UNKNOWN where the ledger shows no such dispute; LedgerError. */
 export async function disputeOnLedger(
   learning: LearningContract,
-  record: ConsortiumRecord,
+  consortium: string,
   { ref, component, phase }: { readonly ref: AttemptRef; readonly component: number; readonly phase: DisputePhase },
 ): Promise<DisputedRound> {
-  const { bootstrapHash: consortium } = record;
   const [{ task }, round] = await Promise.all([learning.task(ref.taskId), learning.round(ref)]);
   const { secure, baseModelHash } = round;
-  const isOpen = secure?.disputes.some((one) => one.component === component && one.phase === phase);
-  if (round.attempt !== ref.attempt || secure === undefined || isOpen !== true) {
+  const dispute = secure?.disputes.find((one) => one.component === component && one.phase === phase);
+  if (round.attempt !== ref.attempt || secure === undefined || dispute === undefined) {
     const detail = `the ledger shows no dispute in phase ${phase} about component ${String(component)}`;
     throw new SevError('DISPUTE_UNKNOWN', `${attemptKey(ref)}: ${detail}`);
   }
@@ -48,19 +50,35 @@ export async function disputeOnLedger(
   if (cohortHash(members) !== secure.cohortHash) {
     throw new SevError('LEDGER_VIEW_INCONSISTENT', 'the cohort that the gateway shows is not the one of its round');
   }
-  const { seed } = secure;
   const terms = secureTermsOf(task);
   const place = { consortium, ...attemptOf(ref), baseModelHash };
   return {
     consortium,
-    record,
+    dispute,
     task,
     terms,
     round: { ...round, secure },
     members,
-    seed,
-    weights: seed === undefined ? undefined : (await learning.scores(ref)).scores.weights,
+    seed: seedOf(secure, dispute),
+    weights: secure.scoresHash === undefined ? undefined : await weightsOf(learning, ref, secure.scoresHash),
     length: task.model.parameters + terms.metrics.length,
     contextOf: (reporter) => reportContext({ ...place, reporter }),
   };
+}
+
+/** Once the round is scored, it carries the seed; before, only projections are disputed, and their dispute carries it. */
+function seedOf({ seed }: SecureRound, dispute: Dispute): string {
+  const known = seed ?? dispute.seed;
+  if (known === undefined) {
+    throw new SevError('LEDGER_VIEW_INCONSISTENT', 'neither the round nor the dispute carries the seed of its nonces');
+  }
+  return known;
+}
+
+async function weightsOf(learning: LearningContract, ref: AttemptRef, hash: string): Promise<readonly number[]> {
+  const { scores } = await learning.scores(ref);
+  if (scoresHash(scores) !== hash) {
+    throw new SevError('LEDGER_VIEW_INCONSISTENT', 'the scores that the gateway shows are not those of its round');
+  }
+  return scores.weights;
 }

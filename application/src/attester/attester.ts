@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  cohortHash,
   sha256Hex,
   type AbortReason,
   type Proposal,
@@ -7,10 +8,14 @@ import {
   type SignedBy,
   type Task,
   type UpdateRecord,
+  type WeightedCohort,
 } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
 import type { CohortRequest, ScoresRequest } from '../coordinator/statements.js';
+import { refuseHeCohort } from '../homomorphic/he-decisions.js';
+import { computeHeOutcome } from '../homomorphic/he-outcome.js';
 import { governance, learning } from '../ledger/contracts.js';
+import type { AbortEvidence } from '../services/abort-evidence.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { ObjectCache } from '../services/object-cache.js';
@@ -29,6 +34,15 @@ import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
 import type { ObjectStore } from '../store/object-store.js';
 import {
+  isCohortReason,
+  refuseAccusation,
+  refuseCohortAbort,
+  refuseScoredAbort,
+  refuseSilence,
+  weightedBy,
+  type CohortView,
+} from './abort-decisions.js';
+import {
   refuseAbort,
   refuseAbortClosed,
   refuseClose,
@@ -36,6 +50,7 @@ import {
   refuseOperator,
   refuseProposal,
   refuseState,
+  refuseUnverified,
   type OpenAttempt,
   type Refusal,
 } from './decisions.js';
@@ -98,7 +113,7 @@ export class Attester {
     if (round?.state === 'open') {
       insist(refuseClose(this.#openAttempt(ref, task, updates)));
     }
-    if (task.secure === undefined) {
+    if (task.privacy === 'plain') {
       this.#prefetch(updates);
     }
     return this.#options.signer.close(ref);
@@ -111,6 +126,10 @@ export class Attester {
    */
   async cohort(request: CohortRequest): Promise<SignedBy> {
     const { ref } = request;
+    const task = await this.#task(ref.taskId);
+    if (task.he !== undefined) {
+      return this.#heCohort(task, request);
+    }
     const view = await this.#secureView(ref, ['closed']);
     const [updates, receipts] = await Promise.all([
       updatesOf(this.#learning, ref),
@@ -130,7 +149,7 @@ export class Attester {
     const view = await this.#secureView(ref, ['cohort']);
     const { members } = await this.#learning.cohort(ref);
     insist(refuseScores(view, request, members));
-    return this.#options.signer.scores(request.scores);
+    return this.#options.signer.scores(request);
   }
 
   /**
@@ -138,53 +157,46 @@ export class Attester {
    *
    * @throws SevError with the code of the {@link Refusal}; LedgerError.
    */
-  async abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
+  async abort(ref: AttemptRef, reason: AbortReason, evidence: AbortEvidence = {}): Promise<SignedBy> {
     const { round, updates, task } = await this.#read(ref);
-    const later = task.secure === undefined ? [] : (['cohort', 'scored', 'aggregated'] as const);
+    const later = task.privacy === 'plain' ? [] : (['cohort', 'scored', 'aggregated'] as const);
     insist(refuseState(ref, round, ['open', 'closed', ...later]));
-    switch (reason) {
-      case 'COHORT_TOO_SMALL':
-        if (task.secure !== undefined && round?.state !== 'open') {
-          // Only the aggregators know what they hold; when nothing has come of it in the time of a round, it is over.
-          insist(refuseNoMajority(task, round, Date.now()));
-          break;
-        }
-        insist(
-          round?.state === 'closed'
-            ? refuseAbortClosed(task, await this.#compute(task, round, updates))
-            : refuseAbort(this.#openAttempt(ref, task, updates)),
-        );
-        break;
-      case 'NO_MAJORITY':
-      case 'COHORT_TOO_CLOSE':
-      case 'COHORT_TOO_LARGE':
-      case 'AGGREGATORS_MISSING':
-      case 'DISPUTE_UNSETTLED':
-        insist(refuseNoMajority(task, round, Date.now()));
-        break;
-      case 'OPERATOR':
-        insist(refuseOperator());
+    if (reason === 'OPERATOR') {
+      insist(refuseOperator());
+    } else if (reason === 'NO_MAJORITY' || round === undefined) {
+      insist(refuseNoMajority(task, round, Date.now()));
+    } else if (round.state === 'open') {
+      insist(
+        reason === 'COHORT_TOO_SMALL'
+          ? refuseAbort(this.#openAttempt(ref, task, updates))
+          : refuseNoMajority(task, round, Date.now()),
+      );
+    } else if (round.secure !== undefined) {
+      await this.#insistOnSecureReason(ref, reason, evidence);
+    } else {
+      insist(
+        reason === 'COHORT_TOO_SMALL' && task.privacy === 'plain'
+          ? refuseAbortClosed(task, await this.#compute(task, round, updates))
+          : refuseNoMajority(task, round, Date.now()),
+      );
     }
-    return this.#options.signer.abort(ref, reason);
+    return this.#options.signer.abort(ref, reason, reason === 'NOISE_FALSE' ? evidence.accused : undefined);
   }
 
   /**
    * Signs the proposal where recomputing the round gives the same, and the store holds the model.
    *
-   * @throws SevError ATTESTATION_REFUSED naming what differs, ROUND_STATE, ROUND_STALE, STORE_UNREACHABLE; LedgerError.
+   * @throws SevError ATTESTATION_REFUSED naming what differs, UNVERIFIED_WHILE_ARBITER, ROUND_STATE, ROUND_STALE, STORE_UNREACHABLE; LedgerError.
    */
   async attest(proposal: Proposal): Promise<SignedBy> {
     const ahead = this.#ahead?.key === attemptKey(proposal) ? await this.#ahead.computation : undefined;
     if (ahead === undefined || refuseProposal(proposal, ahead) !== undefined) {
       // Not computed, or the store held something else then.
       const { round, updates, task } = await this.#read(proposal);
-      insist(refuseState(proposal, round, [task.secure === undefined ? 'closed' : 'aggregated']));
+      insist(refuseState(proposal, round, [task.privacy === 'plain' ? 'closed' : 'aggregated']));
       if (round !== undefined) {
-        const outcome =
-          task.secure === undefined
-            ? this.#compute(task, round, updates)
-            : computeSecureOutcome(task, round, this.#learning, (hash) => this.#objects.get(hash));
-        insist(refuseProposal(proposal, await outcome));
+        insist(refuseUnverified(round));
+        insist(refuseProposal(proposal, await this.#outcome(task, round, updates)));
       }
     }
     await this.#insistOnModel(proposal.modelHash);
@@ -202,6 +214,72 @@ export class Attester {
       this.#task(ref.taskId),
     ]);
     return { round, updates, task };
+  }
+
+  /** After closing, a secure round ends for what its ledger and the evidence show, or for what does not come in time. */
+  async #insistOnSecureReason(ref: AttemptRef, reason: AbortReason, evidence: AbortEvidence): Promise<void> {
+    const view = await this.#secureView(ref, ['closed', 'cohort', 'scored', 'aggregated']);
+    const { state } = view.round;
+    if (reason === 'NOISE_FALSE') {
+      insist(refuseState(ref, view.round, ['cohort']));
+      insist(refuseAccusation(view, evidence));
+    } else if (isCohortReason(reason) && state === 'closed') {
+      insist(refuseCohortAbort(await this.#cohortView(view), reason, evidence, Date.now()));
+    } else if (reason === 'COHORT_TOO_CLOSE' && state === 'scored') {
+      const shown = await Promise.all(this.#shownIn(view).map((other) => this.#weighted(other)));
+      insist(refuseScoredAbort(view, shown, await this.#weighted(ref)));
+    } else {
+      insist(refuseSilence(view, reason, Date.now()));
+    }
+  }
+
+  async #cohortView(view: SecureView): Promise<CohortView> {
+    const ref = attemptOf(view.round);
+    const [updates, receipts, shown] = await Promise.all([
+      updatesOf(this.#learning, ref),
+      collect(this.#learning.receipts(ref)),
+      Promise.all(this.#shownIn(view).map(async (other) => weightedBy((await this.#learning.cohort(other)).members))),
+    ]);
+    const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
+    return { ...view, updates: sorted, receipts, shown };
+  }
+
+  #shownIn({ round, secure }: SecureView): readonly AttemptRef[] {
+    return secure.shownAttempts.map((shown) => ({ taskId: round.taskId, ...shown }));
+  }
+
+  async #weighted(ref: AttemptRef): Promise<WeightedCohort> {
+    const [{ members }, { scores }] = await Promise.all([this.#learning.cohort(ref), this.#learning.scores(ref)]);
+    return weightedBy(members, scores.weights);
+  }
+
+  /** What a round that waits for its model comes to, in any mode. */
+  async #outcome(task: Task, round: RoundRecord, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {
+    const fetch = (hash: string): Promise<Uint8Array> => this.#objects.get(hash);
+    if (task.he !== undefined) {
+      const { members } = await this.#learning.cohort(attemptOf(round));
+      if (cohortHash(members) !== round.he?.cohortHash) {
+        throw new SevError('ATTESTATION_REFUSED', 'the cohort that the gateway shows is not the one of its round');
+      }
+      return computeHeOutcome(task, round, members, fetch);
+    }
+    return task.secure === undefined
+      ? this.#compute(task, round, updates)
+      : computeSecureOutcome(task, round, this.#learning, fetch);
+  }
+
+  /** As `cohort`, in mode `he`. */
+  async #heCohort(task: Task, request: CohortRequest): Promise<SignedBy> {
+    const { ref, recordedHash, cohortHash: fixed, holders } = request;
+    const [{ round, updates }, consortium] = await Promise.all([
+      this.#read(ref),
+      governance(this.#options.session).consortium(),
+    ]);
+    insist(refuseState(ref, round, ['closed']));
+    if (round !== undefined) {
+      insist(refuseHeCohort({ consortium, task, round, updates }, request, Date.now()));
+    }
+    return this.#options.signer.cohort(ref, { recordedHash, cohortHash: fixed, holders });
   }
 
   async #secureView(ref: AttemptRef, states: readonly RoundRecord['state'][]): Promise<SecureView> {
@@ -272,7 +350,7 @@ export class Attester {
   async #computeAhead(event: RoundEvent & { readonly type: 'RoundClosed' }): Promise<RoundOutcome | undefined> {
     try {
       const [updates, task] = await Promise.all([updatesOf(this.#learning, event), this.#task(event.taskId)]);
-      if (task.secure !== undefined) {
+      if (task.privacy !== 'plain') {
         return undefined; // What the aggregators will open is not there yet.
       }
       return await this.#compute(task, { ...attemptOf(event), baseModelHash: event.modelHash }, updates);

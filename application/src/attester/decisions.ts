@@ -13,6 +13,7 @@ export interface Refusal {
     | 'COHORT_TOO_SMALL'
     | 'COHORT_REACHED'
     | 'REASON_NOT_CONFIRMED'
+    | 'UNVERIFIED_WHILE_ARBITER'
     | 'ATTESTATION_REFUSED';
   readonly detail: string;
   /** Milliseconds after which the same request is welcome, where only time is wanting. */
@@ -88,6 +89,17 @@ export function refuseOperator(): Refusal {
   return { code: 'REASON_NOT_CONFIRMED', detail: 'an attester does not decide for its operator' };
 }
 
+/** What one aggregator alone answers for goes into no model while there is an arbiter to audit it. */
+export function refuseUnverified({ secure }: RoundRecord): Refusal | undefined {
+  const unverified = secure?.unverified ?? [];
+  return unverified.length === 0 || secure?.opening.arbiter === undefined
+    ? undefined
+    : {
+        code: 'UNVERIFIED_WHILE_ARBITER',
+        detail: `component ${unverified.join(', ')} is the word of one aggregator; the arbiter has to audit it first`,
+      };
+}
+
 /** Compares a proposal with what the attester has computed itself, and names what differs. */
 export function refuseProposal(proposal: Proposal, outcome: RoundOutcome): Refusal | undefined {
   const own = outcome.model?.proposal;
@@ -101,7 +113,7 @@ export function refuseProposal(proposal: Proposal, outcome: RoundOutcome): Refus
     : { code: 'ATTESTATION_REFUSED', detail: `the recomputation differs in ${differing.join(', ')}` };
 }
 
-function refuseUntil(code: Refusal['code'], left: number): Refusal | undefined {
+export function refuseUntil(code: Refusal['code'], left: number): Refusal | undefined {
   const leftMs = Math.ceil(left);
   return leftMs <= 0 ? undefined : { code, detail: `${String(leftMs)} ms are left`, leftMs };
 }

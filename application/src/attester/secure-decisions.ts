@@ -4,13 +4,10 @@ import {
   cohortHash,
   coveredUpdates,
   decodeBitmap,
-  componentsOf,
-  nonceLeaf,
-  openedCandidate,
-  reportContext,
   roundSeed,
   type CohortRecord,
   type ConsortiumRecord,
+  type Holdings,
   type HoldingsStatement,
   type ProjectionsStatement,
   type ReceiptRecord,
@@ -19,10 +16,9 @@ import {
   type Task,
   type UpdateRecord,
 } from '@sev/chaincode/api';
-import { noiseRoot } from '@sev/fl';
-import { noiseReporter } from '../aggregator/cohort-work.js';
 import type { CohortRequest, ScoresRequest } from '../coordinator/statements.js';
 import { attemptOf } from '../services/attempt.js';
+import { checkOpenedNoise, noncesFit } from '../services/opened-noise.js';
 import { isSigned } from '../services/signed-statements.js';
 import { computeScores, numbersHash, secureTermsOf } from '../services/secure-scores.js';
 import type { Refusal } from './decisions.js';
@@ -43,20 +39,14 @@ export function refuseCohort(
   receipts: readonly ReceiptRecord[],
   nowMs: number,
 ): Refusal | undefined {
-  const { round, task, consortium } = view;
+  const { round, task } = view;
   const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
   const recordedHash = cohortHash(sorted);
-  const signed = request.holdings.filter(({ mspId, held, signature }) =>
-    isSigned(consortium, { mspId, signature }, {
-      type: 'sev/holdings/v1',
-      ...{ consortium: consortium.bootstrapHash, ...attemptOf(round), mspId, recordedHash, held },
-    } satisfies HoldingsStatement),
-  );
-  const said = signed.map(({ mspId, held }) => ({ mspId, held: decodeBitmap(held, sorted.length) ?? [] }));
+  const said = signedHoldings(view, request.holdings, sorted);
   const own = {
     recordedHash,
     cohortHash: cohortHash(coveredUpdates(sorted, said, receipts).covered),
-    holders: signed.map(({ mspId }) => mspId).sort(),
+    holders: said.map(({ mspId }) => mspId),
   };
   const { holders } = request;
   const asked = { recordedHash: request.recordedHash, cohortHash: request.cohortHash, holders };
@@ -69,6 +59,30 @@ export function refuseCohort(
     : { code: 'GRACE_NOT_OVER', detail: `receipts may be shown for ${String(leftMs)} ms more`, leftMs };
 }
 
+/**
+ * What aggregators of the opening signed that they hold of the recorded updates, by MSP id; who signed two different
+ * things counts as missing, as in the contract.
+ *
+ * @param updates by vehicle id.
+ */
+export function signedHoldings(
+  { round, secure, consortium }: SecureView,
+  holdings: CohortRequest['holdings'],
+  updates: readonly UpdateRecord[],
+): readonly Holdings[] {
+  const recordedHash = cohortHash(updates);
+  return secure.opening.aggregators.flatMap(({ mspId }) => {
+    const own = holdings.filter(({ mspId: signer, held, signature }) => {
+      const content = { consortium: consortium.bootstrapHash, ...attemptOf(round), mspId, recordedHash, held };
+      const statement: HoldingsStatement = { type: 'sev/holdings/v1', ...content };
+      return signer === mspId && isSigned(consortium, { mspId, signature }, statement);
+    });
+    const [text, ...others] = new Set(own.map(({ held }) => held));
+    const held = text === undefined || others.length > 0 ? undefined : decodeBitmap(text, updates.length);
+    return held === undefined ? [] : [{ mspId, held }];
+  });
+}
+
 /** Weights are attested where the same follow from numbers that aggregators signed, and no noise was made up. */
 export function refuseScores(
   view: SecureView,
@@ -77,10 +91,7 @@ export function refuseScores(
 ): Refusal | undefined {
   const { round, secure, consortium } = view;
   const ref = { consortium: consortium.bootstrapHash, ...attemptOf(round) };
-  const fits = secure.opening.aggregators.every(({ mspId, nonceLeaves }, index) =>
-    nonceLeaves.every((leaf, c) => nonceLeaf(ref, mspId, c, request.nonces[index]?.[c] ?? '') === leaf),
-  );
-  if (!fits) {
+  if (!noncesFit(ref, secure.opening, request.nonces)) {
     return refused('a nonce is not the one that its aggregator committed itself to');
   }
   const cohort = secure.cohortHash ?? '';
@@ -130,24 +141,20 @@ function refuseNoise(
   { noiseSeeds }: ScoresRequest,
   seed: string,
 ): Refusal | undefined {
-  const terms = secureTermsOf(task);
-  const { dp } = terms;
-  if (dp === undefined) {
+  if (secureTermsOf(task).dp === undefined) {
     return undefined;
   }
-  const { baseModelHash } = round;
-  const place = { consortium: consortium.bootstrapHash, ...attemptOf(round), baseModelHash };
-  const dishonest = secure.opening.aggregators.find(({ mspId, noise }, index) => {
-    const candidate = openedCandidate(seed, mspId);
-    const root = noiseRoot(Buffer.from(noiseSeeds?.[index] ?? '', 'hex'), {
-      context: reportContext({ ...place, reporter: noiseReporter(mspId, candidate) }),
-      holders: componentsOf(terms.aggregators.length, terms.threshold),
-      length: task.model.parameters + terms.metrics.length,
-      deviation: dp.noiseDeviation,
-    });
-    return root !== noise?.[candidate].root;
-  });
-  return dishonest && refused(`the noise of ${dishonest.mspId} is not what its seed gives`);
+  const place = { consortium: consortium.bootstrapHash, ...attemptOf(round), baseModelHash: round.baseModelHash };
+  const shown = Object.fromEntries(
+    secure.opening.aggregators.map(({ mspId }, index) => [mspId, noiseSeeds?.[index] ?? '']),
+  );
+  const found = checkOpenedNoise(place, task, secure.opening, seed, shown);
+  if (found.unshown.length > 0) {
+    return refused(`the seed of the noise of ${found.unshown.join(', ')} is not the one that the nonces open`);
+  }
+  return found.false.length > 0
+    ? refused(`the noise of ${found.false.join(', ')} is not what its seed gives`)
+    : undefined;
 }
 
 function refused(detail: string): Refusal {

@@ -2,6 +2,7 @@
 import { abortReason, attemptNumber, identifier, proposal, roundNumber } from '@sev/chaincode/api';
 import { cohortRequest, scoresRequest } from './secure-requests.js';
 import { z } from 'zod';
+import { abortEvidence } from '../services/abort-evidence.js';
 import { parsedBody, startHttpServer, type HttpServer } from '../services/http-server.js';
 import type { ServiceLog } from '../services/log.js';
 import type { Arbiter } from '../arbiter/arbiter.js';
@@ -10,7 +11,7 @@ import type { Attester } from './attester.js';
 
 const ref = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
 const closeRequest = z.strictObject(ref);
-const abortRequest = z.strictObject({ ...ref, reason: abortReason });
+const abortRequest = z.strictObject({ ...ref, reason: abortReason, evidence: abortEvidence.optional() });
 const attestRequest = z.strictObject({ proposal });
 
 export interface AttesterServerOptions {
@@ -47,8 +48,10 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
       COHORT_TOO_SMALL: 409,
       COHORT_REACHED: 409,
       REASON_NOT_CONFIRMED: 409,
+      UNVERIFIED_WHILE_ARBITER: 409,
       ATTESTATION_REFUSED: 409,
       MODE_NOT_SECURE: 409,
+      SUM_INVALID: 409,
       OPENING_INVALID: 409,
       DISPUTE_UNKNOWN: 409,
       RELEASE_INVALID: 409,
@@ -61,8 +64,8 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
         response.json(await attester.close(parsedBody(closeRequest, request.body)));
       });
       app.post('/statements/abort', async (request, response) => {
-        const { reason, ...attempt } = parsedBody(abortRequest, request.body);
-        response.json(await attester.abort(attempt, reason));
+        const { reason, evidence, ...attempt } = parsedBody(abortRequest, request.body);
+        response.json(await attester.abort(attempt, reason, evidence));
       });
       app.post('/statements/attest', async (request, response) => {
         response.json(await attester.attest(parsedBody(attestRequest, request.body).proposal));
@@ -81,8 +84,7 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
         response.json(await arbiter.accept(attempt, baseModelHash, opening));
       });
       app.post('/arbiter/verdict', async (request, response) => {
-        const { nonces, ...content } = parsedBody(verdictRequest, request.body);
-        response.json(await arbiter.verdict({ ...content, ...(nonces === undefined ? {} : { nonces }) }));
+        response.json(await arbiter.verdict(parsedBody(verdictRequest, request.body)));
       });
       app.get('/healthz', (_request, response) => {
         response.json({ ok: true, service: 'attester', mspId: options.mspId });

@@ -44,6 +44,8 @@ export interface FinalisedRound {
   readonly updates: readonly Audited<'update'>[];
   /** Of a round in a secure mode. */
   readonly scores?: Audited<'scores'>;
+  /** Of a round in mode `he`. */
+  readonly cohort?: Audited<'cohort'>;
 }
 
 /** Everything that the replay of the domain's rules remembers. */
@@ -64,6 +66,8 @@ export interface DomainState {
   /** `task/round/attempt` → record */
   readonly cohorts: Map<string, Audited<'cohort'>>;
   readonly scores: Map<string, Audited<'scores'>>;
+  /** `task/base` → record */
+  readonly shownSums: Map<string, Audited<'shownSums'>>;
   /** `task/modelHash` → record */
   readonly models: Map<string, Audited<'model'>>;
   readonly finalised: FinalisedRound[];
@@ -80,6 +84,10 @@ export function attemptKey(ref: { readonly taskId: string; readonly round: numbe
   return `${roundKey(ref)}/${String(ref.attempt)}`;
 }
 
+export function baseKey(ref: { readonly taskId: string; readonly baseModelHash: string }): string {
+  return `${ref.taskId}/${ref.baseModelHash}`;
+}
+
 export function newDomainState(counts: AuditCounts): DomainState {
   return {
     consortium: undefined,
@@ -92,6 +100,7 @@ export function newDomainState(counts: AuditCounts): DomainState {
     receipts: new Map(),
     cohorts: new Map(),
     scores: new Map(),
+    shownSums: new Map(),
     models: new Map(),
     finalised: [],
     activity: new Map(),

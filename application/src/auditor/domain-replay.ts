@@ -18,7 +18,7 @@ import {
 } from './learning-rules.js';
 import { readRecord, type Audited, type AuditedRecord } from './records.js';
 import { checkVehicleWrites } from './registry-rules.js';
-import { checkCohortWrites, checkReceiptWrites, checkScoresWrites } from './secure-records.js';
+import { checkCohortWrites, checkReceiptWrites, checkScoresWrites, checkShownWrites } from './secure-records.js';
 
 /** A public write of a valid transaction with the value that it replaced. */
 export interface ReplacedValue {
@@ -68,7 +68,9 @@ export class DomainReplay {
     checkReceiptWrites(this.state, transaction, ofType(writes, 'receipt'));
     checkCohortWrites(this.state, transaction, ofType(writes, 'cohort'));
     checkScoresWrites(this.state, transaction, ofType(writes, 'scores'));
-    checkRoundWrites(this.state, transaction, ofType(writes, 'round'));
+    const rounds = ofType(writes, 'round');
+    checkRoundWrites(this.state, transaction, rounds);
+    checkShownWrites(this.state, transaction, ofType(writes, 'shownSums'), rounds);
     checkModelWrites(this.state, transaction, ofType(writes, 'model'));
     const enrolled = vehicles.filter((write) => write.before === undefined).map((write) => write.record.vehicleId);
     const recorded = updates.map((write) => write.record.vehicleId);

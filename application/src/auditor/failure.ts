@@ -43,6 +43,7 @@ export const AUDIT_CODES = {
   STATEMENT_SIGNATURE: 'A statement of the secure protocol was not signed by the organisation that it names.',
   RECEIPT_INVALID: "A receipt was taken that is not an aggregator's for a recorded update.",
   NONCE_MISMATCH: 'Nonces or noise were shown that the opening did not commit to.',
+  ACCUSATION_INVALID: 'An abort accuses organisations of false noise that it cannot accuse.',
   SCORES_INVALID: 'The weights of a round do not follow from its cohort and from what aggregators answered.',
   SUMS_INVALID: 'The committed sums are not those that aggregators signed, or these contradict each other.',
   SUMS_TOO_CLOSE: 'Sums were, or could be, shown whose difference shows few vehicles.',

@@ -7,6 +7,8 @@ import {
   closeRound,
   cohortHash,
   finaliseRound,
+  heParties,
+  heTermsProblem,
   parameterCount,
   proposalHash,
   secureTermsProblem,
@@ -28,7 +30,9 @@ import {
   type DomainTransaction,
   type RecordWrite,
 } from './domain-context.js';
+import { checkHeEnd, checkHeOpening, checkHeStep } from './he-rules.js';
 import type { Audited } from './records.js';
+import { isAccusationPossible, secureAfterAbort } from './secure-abort-rules.js';
 import { checkSecureOpening } from './secure-opening-rules.js';
 import { checkSecureEnd, checkSecureStep, SECURE_STEPS } from './secure-rules.js';
 
@@ -53,12 +57,13 @@ export function checkTaskWrites(
     if (parameterCount(task.model.layers) !== task.model.parameters) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} counts its parameters wrongly`);
     }
-    const broken = secureTermsProblem(task);
+    const broken = secureTermsProblem(task) ?? heTermsProblem(task);
     if (broken !== undefined) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId}: ${broken.path}: ${broken.problem}`);
     }
     const { organisations } = consortiumOf(state, transaction);
-    const stranger = task.secure?.aggregators.find((mspId) => !organisations.some((o) => o.mspId === mspId));
+    const parties = task.he === undefined ? (task.secure?.aggregators ?? []) : heParties(task.he);
+    const stranger = parties.find((mspId) => !organisations.some((o) => o.mspId === mspId));
     if (stranger !== undefined) {
       throw recordError(transaction, 'RECORD_UNKNOWN', `aggregator ${stranger} of task ${task.taskId}`);
     }
@@ -215,9 +220,10 @@ function checkStep(
   }
   const mode = record.privacy === 'plain' ? 'plain' : 'secure';
   const step = taken === LAST_STEP[mode] ? checkFinalised : STEPS[taken];
+  const checkModeStep = record.he === undefined ? checkSecureStep : checkHeStep;
   if (before !== undefined && step !== undefined) {
     step(state, transaction, record, before);
-  } else if (before === undefined || !checkSecureStep(taken, { state, transaction, record, before })) {
+  } else if (before === undefined || !checkModeStep(taken, { state, transaction, record, before })) {
     const how = `from ${before?.state ?? 'nothing'} to ${record.state} by ${transaction.name}`;
     throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(record)} went ${how}`);
   }
@@ -237,8 +243,11 @@ function checkKept(transaction: DomainTransaction, record: Round, before: Round 
     throw recordError(transaction, 'RECORD_OVERWRITTEN', `round ${attemptKey(record)} changed when it was closed`);
   }
   const isSecureStep = SECURE_STEPS.has(transaction.name);
-  const progress = ({ secure, stateSinceMs }: Round): string => canonicalJson([secure ?? null, stateSinceMs ?? null]);
-  if (!isSecureStep && progress(before) !== progress(record)) {
+  const isAbort = transaction.name === 'learning:AbortRound';
+  const kept = isAbort ? secureAfterAbort(before, abortRound.parse(transaction.argument)) : before.secure;
+  const progress = (secure: Round['secure'], { he, stateSinceMs }: Round): string =>
+    canonicalJson([secure ?? null, he ?? null, stateSinceMs ?? null]);
+  if (!isSecureStep && progress(kept, before) !== progress(record.secure, record)) {
     const detail = `round ${attemptKey(record)} changed what its secure steps came to`;
     throw recordError(transaction, 'RECORD_OVERWRITTEN', detail);
   }
@@ -276,6 +285,7 @@ function checkOpened(
   }
   const previous = state.rounds.get(roundKey({ taskId: record.taskId, round: record.round - 1 }));
   checkSecureOpening({ state, transaction, record, before, previous, task });
+  checkHeOpening({ state, transaction, record, before, previous, task });
   const base = record.round === 1 ? task.model.initialModelHash : modelOf(previous);
   if (base !== record.baseModelHash) {
     const expected = base ?? 'not finalised';
@@ -306,13 +316,19 @@ function checkClosed(state: DomainState, transaction: DomainTransaction, record:
 }
 
 function checkAborted(state: DomainState, transaction: DomainTransaction, record: Round, before: Round): void {
-  const { statements, reason } = abortRound.parse(transaction.argument);
+  const asked = abortRound.parse(transaction.argument);
+  const { statements, reason, accused } = asked;
   const { taskId, round, attempt } = record;
   if (record.abortReason !== reason) {
     const detail = `round ${attemptKey(record)} was aborted for another reason than was asked for`;
     throw recordError(transaction, 'RECORD_MALFORMED', detail);
   }
-  if (transaction.timestampMs <= aloneAfterMs(before, taskOf(state, transaction, taskId))) {
+  if (!isAccusationPossible(before, asked)) {
+    const names = accused?.join(', ') ?? 'nobody';
+    throw recordError(transaction, 'ACCUSATION_INVALID', `round ${attemptKey(record)}: ${names}, for ${reason}`);
+  }
+  const mayBeAlone = accused === undefined;
+  if (!mayBeAlone || transaction.timestampMs <= aloneAfterMs(before, taskOf(state, transaction, taskId))) {
     requireMajority(state, transaction, statements, (mspId): AbortStatement => ({
       type: 'sev/abort-round/v1',
       consortium: consortiumOf(state, transaction).bootstrapHash,
@@ -320,6 +336,7 @@ function checkAborted(state: DomainState, transaction: DomainTransaction, record
       round,
       attempt,
       reason,
+      ...(accused === undefined ? {} : { accused }),
       mspId,
     }));
   }
@@ -342,7 +359,8 @@ function checkFinalised(state: DomainState, transaction: DomainTransaction, reco
   const task = taskOf(state, transaction, taskId);
   const updates = [...recordedUpdates(state, record).values()];
   const scores = before.secure && checkSecureEnd({ state, transaction, record, before });
-  if (scores === undefined) {
+  const cohort = before.he && checkHeEnd({ state, transaction, record, before });
+  if (record.privacy === 'plain') {
     checkCovered(transaction, task, proposal, updates);
   }
   const hash = proposalHash(proposal);
@@ -355,7 +373,7 @@ function checkFinalised(state: DomainState, transaction: DomainTransaction, reco
     proposalHash: hash,
     mspId,
   }));
-  state.finalised.push({ task, record, updates, ...(scores === undefined ? {} : { scores }) });
+  state.finalised.push({ task, record, updates, ...(scores && { scores }), ...(cohort && { cohort }) });
   state.counts.rounds += 1;
 }
 

@@ -78,10 +78,11 @@ export function requireDistance(
   if (secure.shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
     throw stepError(audit, 'SUMS_TOO_CLOSE', 'sums of two attempts were shown');
   }
-  for (const attempt of secure.shownAttempts) {
-    const remaining = fewestRemaining(shownOf(attemptKey({ ...record, attempt })), next);
+  for (const shown of secure.shownAttempts) {
+    const attempt = attemptKey({ ...record, ...shown });
+    const remaining = fewestRemaining(shownOf(attempt), next);
     if (remaining > 0 && remaining < task.cohort.minimum) {
-      const detail = `${String(remaining)} vehicles tell its sums from those of attempt ${String(attempt)}`;
+      const detail = `${String(remaining)} vehicles tell its sums from those of attempt ${attempt}`;
       throw stepError(audit, 'SUMS_TOO_CLOSE', detail);
     }
   }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  answersIn,
   canonicalJson,
   componentHolders,
+  heardOf,
   openDispute,
   settleDispute,
   unverifiedComponents,
   type Dispute,
   type OpenDispute,
+  type Said,
   type SecureRound,
   type VerdictStatement,
 } from '@sev/chaincode/api';
@@ -14,7 +17,10 @@ import { requireSigned } from './domain-context.js';
 import { stepError, type SecureAudit } from './secure-step.js';
 import { projectionAnswers, seedOf, sumAnswers } from './secure-sum-rules.js';
 
-/** A component is released where aggregators contradict each other about it, or only one answers; never the last one. */
+/**
+ * A component is released where aggregators contradict each other about it, or only one answers, with what they said; never
+ * the last one.
+ */
 export function disputeOpened(audit: SecureAudit): SecureRound {
   const { transaction, terms, secure } = audit;
   const asked = openDispute.parse(transaction.argument);
@@ -23,28 +29,24 @@ export function disputeOpened(audit: SecureAudit): SecureRound {
   const released = new Set([...secure.disputes.map((dispute) => dispute.component), component]);
   const isNew = disputeOf(secure, asked) === undefined;
   const maySettle = secure.opening.arbiter !== undefined;
-  if (!isNew || !maySettle || component >= components || released.size >= components || !hasGrounds(audit, asked)) {
+  const grounds = groundsOf(audit, asked);
+  const mayOpen = isNew && maySettle && component < components && released.size < components;
+  if (!mayOpen || grounds === undefined) {
     throw stepError(audit, 'DISPUTE_INVALID', `component ${String(component)} was released without need, or arbiter`);
   }
-  const dispute: Dispute = { component, phase, openedAtMs: transaction.timestampMs };
+  const dispute: Dispute = { component, phase, openedAtMs: transaction.timestampMs, ...grounds };
   return { ...secure, disputes: [...secure.disputes, dispute] };
 }
 
-/** The arbiter's verdict, once a dispute, on holders of the component. */
+/** The arbiter's verdict, once a dispute, on those who said something of the component. */
 export function disputeSettled(audit: SecureAudit): SecureRound {
-  const { state, transaction, terms, secure, ref } = audit;
+  const { state, transaction, secure, ref } = audit;
   const asked = settleDispute.parse(transaction.argument);
   const { component, phase, faulty, signature } = asked;
   const dispute = disputeOf(secure, asked);
-  const holders = componentHolders(terms)[component] ?? [];
-  const areHolders = faulty.every((mspId) => holders.includes(mspId));
-  const inOrder = canonicalJson(faulty) === canonicalJson([...new Set(faulty)].sort());
-  if (dispute === undefined || dispute.faulty !== undefined || !areHolders || !inOrder) {
-    throw stepError(
-      audit,
-      'DISPUTE_INVALID',
-      `there was no such dispute about component ${String(component)} to settle`,
-    );
+  if (dispute === undefined || dispute.faulty !== undefined || !isPossible(dispute, faulty)) {
+    const detail = `there was no such dispute about component ${String(component)} to settle, or not in this way`;
+    throw stepError(audit, 'DISPUTE_INVALID', detail);
   }
   const statement: VerdictStatement = {
     type: 'sev/verdict/v1',
@@ -63,23 +65,51 @@ function disputeOf({ disputes }: SecureRound, { component, phase }: Pick<Dispute
   return disputes.find((dispute) => dispute.component === component && dispute.phase === phase);
 }
 
-function hasGrounds(audit: SecureAudit, asked: OpenDispute): boolean {
+/** What was said of the component; undefined where that is no reason to release it. */
+function groundsOf(audit: SecureAudit, asked: OpenDispute): Pick<Dispute, 'said' | 'seed'> | undefined {
   const { secure, terms, before } = audit;
   const { component } = asked;
   switch (asked.phase) {
     case 'projections': {
+      if (terms.projections === 0) {
+        return undefined;
+      }
       const seed = secure.seed ?? seedOf(audit, asked.nonces ?? []);
-      return terms.projections > 0 && isContradicted(projectionAnswers(audit, asked.projections, seed)[component]);
+      const answers = [...(projectionAnswers(audit, asked.projections, seed)[component] ?? [])];
+      const said = answers.map(([mspId, hash]): Said => ({ mspId, about: 'projections', hashes: [hash] }));
+      return differ(said) ? { said: byMsp(said), seed } : undefined;
     }
-    case 'sums':
-      return secure.scoresHash !== undefined && isContradicted(sumAnswers(audit, asked.sums)[component]);
+    case 'sums': {
+      const answers = secure.scoresHash === undefined ? [] : [...(sumAnswers(audit, asked.sums)[component] ?? [])];
+      const said = answers.map(([mspId, hashes]): Said => ({ mspId, about: 'sums', hashes }));
+      return differ(said) ? { said: byMsp(said) } : undefined;
+    }
     case 'audit': {
-      const answering = secure.answeredBy?.[component] ?? [];
-      return before.state === 'aggregated' && answering.filter((m) => !secure.faulty.includes(m)).length === 1;
+      const answers = answersIn(secure).filter((answer) => answer.component === component);
+      const heard = answers.map(({ by, ...answer }) => ({ ...answer, by: heardOf(secure, by) }));
+      const fewest = Math.min(...heard.map(({ by }) => by.length));
+      const said = heard.flatMap(({ by, about, hashes }) => byMsp(by.map((mspId): Said => ({ mspId, about, hashes }))));
+      return before.state === 'aggregated' && fewest === 1 ? { said } : undefined;
     }
   }
 }
 
-function isContradicted(answers: ReadonlyMap<string, unknown> | undefined): boolean {
-  return new Set([...(answers?.values() ?? [])].map(canonicalJson)).size > 1;
+/** A verdict names, in order, some of those who said something; what the others said must agree. */
+function isPossible({ said }: Dispute, faulty: readonly string[]): boolean {
+  const inOrder = canonicalJson(faulty) === canonicalJson([...new Set(faulty)].sort());
+  const right = said.filter(({ mspId }) => !faulty.includes(mspId));
+  return (
+    inOrder &&
+    faulty.every((mspId) => said.some((one) => one.mspId === mspId)) &&
+    !differ(right.filter(({ about }) => about === 'projections')) &&
+    !differ(right.filter(({ about }) => about === 'sums'))
+  );
+}
+
+function differ(said: readonly Said[]): boolean {
+  return new Set(said.map(({ hashes }) => canonicalJson(hashes))).size > 1;
+}
+
+function byMsp(said: readonly Said[]): readonly Said[] {
+  return [...said].sort((a, b) => (a.mspId < b.mspId ? -1 : 1));
 }

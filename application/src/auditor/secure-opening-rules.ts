@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  barredAggregators,
   canonicalJson,
   componentsOf,
   MAX_SHOWN_ATTEMPTS,
@@ -18,6 +19,7 @@ import {
 } from '@sev/chaincode/api';
 import {
   attemptKey,
+  baseKey,
   consortiumOf,
   recordError,
   requireSigned,
@@ -55,7 +57,8 @@ export function checkSecureOpening(step: OpeningStep): void {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: no opening was asked for`);
   }
   const { organisations } = consortiumOf(step.state, transaction);
-  const problem = openingProblem(terms, opening) ?? arbiterProblem(terms, opening, organisations);
+  const accused = step.before?.secure?.accused ?? [];
+  const problem = openingProblem(terms, opening, accused) ?? arbiterProblem(terms, opening, organisations);
   if (problem !== undefined) {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: ${problem}`);
   }
@@ -71,17 +74,18 @@ export function checkSecureOpening(step: OpeningStep): void {
   requirePrivacyBudget(step, BigInt(expected.chargedMicroRho) + sumsMicroRho(task));
 }
 
-/** Budgets go on from the attempt before, or else from the round before. */
-function openedWith({ before, previous }: OpeningStep, opening: RoundOpening): SecureRound {
+/** Budgets go on from the attempt before, or else from the round before; what was shown belongs to the base. */
+function openedWith({ state, record, before, previous }: OpeningStep, opening: RoundOpening): SecureRound {
   const carried = (before ?? previous)?.secure;
   return {
     opening,
     openingHash: openingHash(opening),
     openedProjections: carried?.openedProjections ?? 0,
     chargedMicroRho: carried?.chargedMicroRho ?? 0,
-    shownAttempts: before?.secure?.shownAttempts ?? [],
+    shownAttempts: state.shownSums.get(baseKey(record))?.attempts ?? [],
     disputes: [],
     faulty: [],
+    accused: before?.secure?.accused ?? [],
   };
 }
 
@@ -125,8 +129,16 @@ export function requirePrivacyBudget(
   }
 }
 
-function openingProblem(terms: SecureTerms, { aggregators }: RoundOpening): string | undefined {
+function openingProblem(
+  terms: SecureTerms,
+  { aggregators }: RoundOpening,
+  accused: readonly string[],
+): string | undefined {
   const names = aggregators.map(({ mspId }) => mspId);
+  const barred = barredAggregators(terms, accused);
+  if (names.some((mspId) => barred.includes(mspId))) {
+    return 'an attempt before was aborted for the noise of one of its aggregators';
+  }
   if (canonicalJson(names) !== canonicalJson([...new Set(names)].sort())) {
     return 'its aggregators are not sorted, or one occurs twice';
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ReceiptStatement } from '@sev/chaincode/api';
+import { canonicalJson, heReceivers, type ReceiptStatement } from '@sev/chaincode/api';
 import {
   attemptKey,
+  baseKey,
   consortiumOf,
   isSigned,
   recordError,
@@ -33,7 +34,7 @@ export function checkReceiptWrites(
     }
     const current = roundIn(state, record, ['open', 'closed']);
     const update = state.updates.get(attemptKey(record))?.get(vehicleId);
-    const isAggregator = current?.secure?.opening.aggregators.some((a) => a.mspId === mspId) === true;
+    const isAggregator = receiversOf(state, current).includes(mspId);
     const { bootstrapHash: consortium } = consortiumOf(state, transaction);
     const statement: ReceiptStatement = {
       type: 'sev/share-receipt/v1',
@@ -73,6 +74,30 @@ export function checkScoresWrites(
   }
 }
 
+/** What is shown on a base is written with every step that lets sums be shown, and only then. */
+export function checkShownWrites(
+  state: DomainState,
+  transaction: DomainTransaction,
+  writes: readonly RecordWrite<Audited<'shownSums'>>[],
+  rounds: readonly RecordWrite<Round>[],
+): void {
+  const committed = transaction.name === 'learning:CommitSums' ? rounds.map(({ record }) => record) : [];
+  const expected = committed.map(({ taskId, baseModelHash, secure }) => {
+    return { taskId, baseModelHash, attempts: secure?.shownAttempts ?? [] };
+  });
+  const written = writes.map(({ record: { taskId, baseModelHash, attempts } }) => ({
+    taskId,
+    baseModelHash,
+    attempts,
+  }));
+  if (canonicalJson(written) !== canonicalJson(expected)) {
+    throw recordError(transaction, 'RECORD_MALFORMED', 'what was shown on a base is not what its round says');
+  }
+  for (const { record } of writes) {
+    state.shownSums.set(baseKey(record), record);
+  }
+}
+
 interface Occasion {
   readonly isNew: boolean;
   readonly from: Round['state'];
@@ -88,9 +113,15 @@ function checkOnce(
   if (!isNew) {
     throw recordError(transaction, 'RECORD_OVERWRITTEN', `what ${name} wrote in round ${attemptKey(ref)}`);
   }
-  if (transaction.name !== name || roundIn(state, ref, [from])?.secure === undefined) {
+  if (transaction.name !== name || roundIn(state, ref, [from])?.privacy === 'plain') {
     throw recordError(transaction, 'ROUND_TRANSITION', `round ${attemptKey(ref)} was not ${from} for ${name}`);
   }
+}
+
+/** Who gives receipts in a round. */
+function receiversOf({ tasks }: DomainState, round: Round | undefined): readonly string[] {
+  const { he } = (round && tasks.get(round.taskId)) ?? {};
+  return he === undefined ? (round?.secure?.opening.aggregators.map(({ mspId }) => mspId) ?? []) : heReceivers(he);
 }
 
 function roundIn(state: DomainState, ref: AttemptRef, states: readonly Round['state'][]): Round | undefined {

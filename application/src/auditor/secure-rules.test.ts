@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
 import type { AuditCode } from './failure.js';
-import { codeOf, HASH, NOW } from './testing/scenario.js';
+import { BASE, codeOf, HASH, NOW } from './testing/scenario.js';
 import { dpTask, SecureScenario, secureTask } from './testing/secure-scenario.js';
 
 // Component 0 is held by BMSP and CMSP, 1 by AMSP and CMSP, 2 by AMSP and BMSP; DMSP is the arbiter.
@@ -47,6 +47,18 @@ describe('audit rules of secure rounds', () => {
       .fix({ holders: ['AMSP', 'CMSP'], signers: ['AMSP', 'BMSP', 'DMSP'] })
       .score();
     scenario.commit({ answering: ['AMSP', 'CMSP'] });
+    expect(scenario.secure).to.deep.include({
+      unverified: [0, 2],
+      projectedBy: [['CMSP'], ['AMSP', 'CMSP'], ['AMSP']],
+    });
+    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []).finaliseSecurely();
+    expect(scenario.secure.unverified).to.deep.equal([2]);
+  });
+
+  it('accept an audit of projections that one aggregator answers for, whose sums two agree about', () => {
+    const scenario = fixed()
+      .score({ answering: ['AMSP', 'CMSP'] })
+      .commit();
     expect(scenario.secure.unverified).to.deep.equal([0, 2]);
     scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []).finaliseSecurely();
     expect(scenario.secure.unverified).to.deep.equal([2]);
@@ -62,7 +74,15 @@ describe('audit rules of secure rounds', () => {
 
   it('accept a second attempt after an abort, over the same vehicles', () => {
     const scenario = summed().abortSecurely().closedRound().fix().score().commit().finaliseSecurely();
-    expect(scenario.secure).to.deep.include({ shownAttempts: [1, 2], openedProjections: 4 });
+    const shownAttempts = [1, 2].map((attempt) => ({ round: 1, attempt }));
+    expect(scenario.secure).to.deep.include({ shownAttempts, openedProjections: 4 });
+  });
+
+  it('accept an abort that names whose noise was false, and the attempt without them that follows', () => {
+    const scenario = fixed(dpTask()).abortSecurely({ accused: ['BMSP'] });
+    const opening = scenario.nextOpening(['AMSP', 'CMSP']);
+    scenario.openSecurely({ opening });
+    expect(scenario.secure.accused).to.deep.equal(['BMSP']);
   });
 
   const forgeries: readonly (readonly [string, AuditCode, () => unknown])[] = [
@@ -147,6 +167,50 @@ describe('audit rules of secure rounds', () => {
         fixed(secureTask({ projections: 64, openedShareMilli: 6 }))
           .abortSecurely()
           .openSecurely(),
+    ],
+    [
+      'an attempt that takes back whom the one before was aborted for',
+      'OPENING_INVALID',
+      () =>
+        fixed(dpTask())
+          .abortSecurely({ accused: ['BMSP'] })
+          .openSecurely(),
+    ],
+    [
+      'an attempt that forgets whom the one before was aborted for',
+      'RECORD_MALFORMED',
+      () => {
+        const scenario = fixed(dpTask()).abortSecurely({ accused: ['BMSP'] });
+        return scenario.openSecurely({ opening: scenario.nextOpening(['AMSP', 'CMSP']), secure: { accused: [] } });
+      },
+    ],
+    [
+      'an accusation that no majority signed, whenever it was',
+      'STATEMENTS_INSUFFICIENT',
+      () => fixed(dpTask()).abortSecurely({ accused: ['BMSP'], signers: ['AMSP'], at: NOW + 100_000_000 }),
+    ],
+    [
+      'an accusation of an organisation that made no noise',
+      'ACCUSATION_INVALID',
+      () => fixed(dpTask()).abortSecurely({ accused: ['DMSP'] }),
+    ],
+    [
+      'an accusation before any noise was shown',
+      'ACCUSATION_INVALID',
+      () => closed(dpTask()).abortSecurely({ accused: ['BMSP'] }),
+    ],
+    [
+      'an accusation that its round does not keep',
+      'RECORD_OVERWRITTEN',
+      () => fixed(dpTask()).abortSecurely({ accused: ['BMSP'], secure: { accused: [] } }),
+    ],
+    [
+      'sums that the record of their base does not count',
+      'RECORD_MALFORMED',
+      () => {
+        const record = { docType: 'shownSums', schemaVersion: 1, taskId: 'price-1', baseModelHash: BASE, attempts: [] };
+        return scored().commit({ writes: { [`shownSums/${BASE}`]: record } });
+      },
     ],
     [
       'a third attempt after two whose sums were shown',
@@ -324,6 +388,16 @@ describe('audit rules of secure rounds', () => {
         return scenario.score({ weights: [0, 0, scenario.classWeight()], reasons });
       },
     ],
+    [
+      'weights attested over other numbers than the ledger shows',
+      'STATEMENTS_INSUFFICIENT',
+      () => {
+        const scenario = fixed();
+        const lie = { '2': LIE };
+        const attested = scenario.projections(['AMSP', 'BMSP', 'CMSP'], { AMSP: lie, BMSP: lie });
+        return scenario.score({ attested });
+      },
+    ],
     ['weights attested by two of four', 'STATEMENTS_INSUFFICIENT', () => fixed().score({ signers: ['AMSP', 'BMSP'] })],
     [
       'scores on the ledger that nobody asked for',
@@ -361,6 +435,29 @@ describe('audit rules of secure rounds', () => {
       () => scored(dpTask()).commit({ secure: { chargedMicroRho: 0 } }),
     ],
     ['a state that is dated back', 'RECORD_MALFORMED', () => scored().commit({ record: { stateSinceMs: NOW - 1 } })],
+    [
+      'projections that pass for the word of more aggregators than opened them',
+      'RECORD_MALFORMED',
+      () => {
+        const projectedBy = [['CMSP'], ['AMSP', 'CMSP'], ['AMSP', 'BMSP']];
+        return fixed().score({ answering: ['AMSP', 'CMSP'], secure: { projectedBy } });
+      },
+    ],
+    [
+      'a dispute in which nobody said what the ledger shows',
+      'RECORD_MALFORMED',
+      () => {
+        const scenario = fixed();
+        const projections = scenario.projections(['AMSP', 'BMSP'], { BMSP: { '2': LIE } });
+        const said = ['AMSP', 'BMSP'].map((mspId) => ({ mspId, about: 'projections' as const, hashes: [LIE] }));
+        return scenario.dispute('cohort', 2, 'projections', { projections, nonces: scenario.nonces() }, { said });
+      },
+    ],
+    [
+      'a verdict that finds two right who contradict each other',
+      'DISPUTE_INVALID',
+      () => disputed().settle('cohort', 2, 'projections', []),
+    ],
     [
       'a component released without a contradiction',
       'DISPUTE_INVALID',

@@ -8,7 +8,9 @@ import { requireUnrefuted, roundScored, sumsCommitted } from './secure-sum-rules
 
 /** Transactions that change what a secure round carries. */
 export const SECURE_STEPS: ReadonlySet<string> = new Set(
-  ['OpenRound', 'FixCohort', 'ScoreRound', 'CommitSums', 'OpenDispute', 'SettleDispute'].map((t) => `learning:${t}`),
+  ['OpenRound', 'FixCohort', 'ScoreRound', 'CommitSums', 'CommitHeSum', 'OpenDispute', 'SettleDispute'].map(
+    (t) => `learning:${t}`,
+  ),
 );
 
 /** What a step must come to, computed from what was asked for and what was on the ledger. */

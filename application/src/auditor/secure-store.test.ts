@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
-import { sha256Hex } from '@sev/chaincode/api';
-import { parametersFromBytes, parametersToBytes } from '@sev/fl';
+import { ringBitsOfTerms, sha256Hex, type Task } from '@sev/chaincode/api';
+import {
+  parametersFromBytes,
+  parametersToBytes,
+  ringBytes,
+  ringFromBytes,
+  ringZeros,
+  subtractFrom,
+  type RingVector,
+} from '@sev/fl';
 import { expect } from 'chai';
 import { objectMissing } from '../store/object-store.js';
 import { AuditError, type AuditFailure } from './failure.js';
 import { checkStore } from './store-check.js';
 import { BASE, HASH, INITIAL_MODEL, TASK } from './testing/scenario.js';
-import { SecureScenario } from './testing/secure-scenario.js';
+import { SecureScenario, secureTask } from './testing/secure-scenario.js';
 
 const D = TASK.model.parameters;
 const LENGTH = D + 1;
@@ -20,21 +28,34 @@ interface Finalised {
   readonly modelHash: string;
 }
 
-/** Three components that add up to a total in [−2^20, 2^20), and the model that they make; or another one. */
-function finalised({ model, length = LENGTH }: { model?: Uint8Array; length?: number } = {}): Finalised {
+/** Two random components and the one that makes them a total within half of the ring, and the model; or another one. */
+function finalised({
+  model,
+  length = LENGTH,
+  task,
+}: { model?: Uint8Array; length?: number; task?: Task } = {}): Finalised {
   const objects = new Map<string, Uint8Array>([[BASE, INITIAL_MODEL]]);
   const put = (bytes: Uint8Array): string => {
     const hash = sha256Hex(bytes);
     objects.set(hash, bytes);
     return hash;
   };
-  const total = Array.from({ length }, (_, i) => ((i * 7_919) % 2 ** 21) - 2 ** 20);
-  const [a, b] = [randomBytes(4 * length), randomBytes(4 * length)];
-  const c = Buffer.alloc(4 * length);
-  total.forEach((value, i) => c.writeUInt32LE((value - a.readUInt32LE(4 * i) - b.readUInt32LE(4 * i)) >>> 0, 4 * i));
-  const sums = [a, b, c].map(put);
-  const scenario = new SecureScenario().begin().closedRound().fix().score().commit({ sums });
-  const divisor = 3 * scenario.classWeight() * 2 ** 11;
+  const scenario = new SecureScenario(task).begin().closedRound().fix().score();
+  const { fractionBits } = scenario.terms;
+  const bits = ringBitsOfTerms(scenario.terms);
+  const edge = 2 ** (bits - 12);
+  const total = Array.from({ length }, (_, i) => ((i * 7_919) % (2 * edge)) - edge);
+  const [a, b] = [0, 1].map(() => ringFromBytes(randomBytes((length * bits) / 8), length, bits)) as [
+    RingVector,
+    RingVector,
+  ];
+  const c = ringZeros(length, bits);
+  c.set(total);
+  subtractFrom(c, a);
+  subtractFrom(c, b);
+  const sums = [a, b, c].map((component) => put(ringBytes(component)));
+  scenario.commit({ sums });
+  const divisor = 3 * scenario.classWeight() * 2 ** fractionBits;
   const base = parametersFromBytes(INITIAL_MODEL, D);
   const modelHash = put(model ?? parametersToBytes(base.map((value, i) => value + total[i]! / divisor)));
   scenario.finaliseSecurely({ proposal: { modelHash } });
@@ -60,6 +81,13 @@ describe('audit of the store after a secure round', () => {
     const round = finalised();
     expect(await check(round)).to.equal(undefined);
     expect(round.scenario.replay.state.counts).to.include({ aggregations: 1, objects: 5 });
+  });
+
+  it('finds the model that sums of 16 bits give, and names one of 32', async () => {
+    const narrow = { ringBits: 16, projections: 0, rule: 'uniform', fractionBits: 3, shardSize: 3 } as const;
+    expect(await check(finalised({ task: secureTask(narrow) }))).to.equal(undefined);
+    const wide = finalised({ task: secureTask(narrow), length: 2 * LENGTH });
+    expect(await check(wide)).to.include({ code: 'OBJECT_MALFORMED' });
   });
 
   it('names a sum that is missing, and one that was changed', async () => {

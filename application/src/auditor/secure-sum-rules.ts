@@ -5,6 +5,8 @@ import {
   componentHolders,
   nonceLeaf,
   openedCandidate,
+  projectionsHash,
+  refutedComponents,
   roundSeed,
   scoreRound,
   scoresHash,
@@ -26,30 +28,33 @@ import { attemptKey, requireMajority, requireSigned, type DomainState } from './
 import type { AuditCode } from './failure.js';
 import { requireDistance } from './secure-cohort-rules.js';
 import { requirePrivacyBudget } from './secure-opening-rules.js';
-import { requireSettled, scoresOf, stepError, type SecureAudit } from './secure-step.js';
+import { requireSettled, stepError, type SecureAudit } from './secure-step.js';
 
 /** Scored by weights that a majority attests, after the nonces that the opening committed to were shown. */
 export function roundScored(audit: SecureAudit): SecureRound {
   const { state, transaction, record, secure, terms, ref } = audit;
-  const { nonces, noiseSeeds, projections, scores } = scoreRound.parse(transaction.argument);
+  const asked = scoreRound.parse(transaction.argument);
+  const { nonces, noiseSeeds, projections, scores } = asked;
   requireSettled(audit, 'projections');
   const seed = seedOf(audit, nonces);
   checkNoise(audit, seed, noiseSeeds ?? []);
-  if (terms.projections > 0) {
-    agreedAnswers(audit, projectionAnswers(audit, projections, seed), 'SCORES_INVALID');
-  }
+  const projected =
+    terms.projections === 0 ? [] : agreedAnswers(audit, projectionAnswers(audit, projections, seed), 'SCORES_INVALID');
   checkWeights(audit, scores, seed);
   const written = state.scores.get(attemptKey(record));
-  const asked = [scores, projections, noiseSeeds ?? null];
-  if (canonicalJson([written?.scores, written?.projections, written?.noiseSeeds ?? null]) !== canonicalJson(asked)) {
+  const content = [scores, projections, noiseSeeds ?? null];
+  if (canonicalJson([written?.scores, written?.projections, written?.noiseSeeds ?? null]) !== canonicalJson(content)) {
     throw stepError(audit, 'SCORES_INVALID', 'the scores on the ledger are not those that were asked for');
   }
-  const hash = scoresHash(scores);
+  const hashes = { scoresHash: scoresHash(scores), projectionsHash: projectionsHash(asked) };
   requireMajority(state, transaction, written?.attestations ?? [], (mspId): ScoresStatement => ({
-    type: 'sev/attest-scores/v1',
-    ...{ ...ref, scoresHash: hash, mspId },
+    type: 'sev/attest-scores/v2',
+    ...{ ...ref, ...hashes, mspId },
   }));
-  return { ...secure, seed, scoresHash: hash };
+  const scored = { ...secure, seed, scoresHash: hashes.scoresHash };
+  return terms.projections === 0
+    ? scored
+    : { ...scored, projections: projected.map(({ content: one }) => one), projectedBy: projected.map(({ by }) => by) };
 }
 
 /** Sums that aggregators signed and agree about, charged before they are shown. */
@@ -58,7 +63,6 @@ export function sumsCommitted(audit: SecureAudit): SecureRound {
   const { sums } = commitSums.parse(transaction.argument);
   requireSettled(audit, 'projections', 'sums');
   const answers = agreedAnswers(audit, sumAnswers(audit, sums), 'SUMS_INVALID');
-  requireUnrefuted(audit);
   requireDistance(audit, (attempt) => weightedCohort(state, attempt), weightedCohort(state, attemptKey(record)));
   const charged = BigInt(secure.chargedMicroRho) + sumsMicroRho(task);
   requirePrivacyBudget(audit, charged);
@@ -67,27 +71,18 @@ export function sumsCommitted(audit: SecureAudit): SecureRound {
     sums: answers.map(({ content }) => content),
     answeredBy: answers.map(({ by }) => by),
     chargedMicroRho: Number(charged),
-    shownAttempts: [...secure.shownAttempts, record.attempt],
+    shownAttempts: [...secure.shownAttempts, { round: record.round, attempt: record.attempt }],
   };
+  requireUnrefuted(audit, committed);
   return { ...committed, unverified: unverifiedComponents(committed) };
 }
 
-/** @throws AuditError DISPUTE_INVALID where verdicts leave nobody who answered for some component. */
-export function requireUnrefuted(audit: SecureAudit): void {
-  const { secure, terms } = audit;
-  const { projections } = scoresOf(audit);
-  const isRefuted = (by: readonly string[]): boolean => by.every((mspId) => secure.faulty.includes(mspId));
-  const refuted = componentHolders(terms).findIndex((_, component) => {
-    const opened = projections.filter((answer) => String(component) in answer.components).map(({ mspId }) => mspId);
-    const summed = secure.answeredBy?.[component];
-    return (terms.projections > 0 && isRefuted(opened)) || (summed !== undefined && isRefuted(summed));
-  });
-  if (refuted >= 0) {
-    throw stepError(
-      audit,
-      'DISPUTE_INVALID',
-      `a verdict went against all that is known of component ${String(refuted)}`,
-    );
+/** @throws AuditError DISPUTE_INVALID where verdicts went against what is known of some component. */
+export function requireUnrefuted(audit: SecureAudit, secure: SecureRound = audit.secure): void {
+  const refuted = refutedComponents(secure);
+  if (refuted.length > 0) {
+    const detail = `a verdict went against all that is known of component ${refuted.join(', ')}`;
+    throw stepError(audit, 'DISPUTE_INVALID', detail);
   }
 }
 

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, sha256Hex, type Proposal, type Scores } from '@sev/chaincode/api';
+import {
+  canonicalJson,
+  ringBitsOfTerms,
+  sha256Hex,
+  type CohortRecord,
+  type Proposal,
+  type Scores,
+} from '@sev/chaincode/api';
 import { hasCode } from '../errors.js';
+import { heModel } from '../homomorphic/he-outcome.js';
 import { computeOutcome } from '../services/round-outcome.js';
 import { secureModel } from '../services/secure-outcome.js';
+import { secureTermsOf } from '../services/secure-scores.js';
 import { objectMissing } from '../store/object-store.js';
 import { attemptKey, type DomainState, type FinalisedRound } from './domain-context.js';
 import { AuditError, type AuditCode, type AuditKind } from './failure.js';
@@ -58,7 +67,7 @@ async function checkOtherUpdates(
 ): Promise<void> {
   const finalised = new Set(state.finalised.map(({ record }) => attemptKey(record)));
   for (const [attempt, updates] of state.updates) {
-    const isPlain = ({ taskId }: { readonly taskId: string }): boolean => state.tasks.get(taskId)?.secure === undefined;
+    const isPlain = ({ taskId }: { readonly taskId: string }): boolean => state.tasks.get(taskId)?.privacy === 'plain';
     const others = finalised.has(attempt) ? [] : [...updates.values()].filter((u) => isAsked(u) && isPlain(u));
     for (const { vehicleId, updateHash } of others) {
       await reader.ifPresent(updateHash, `update of ${vehicleId} in round ${attempt}`);
@@ -67,7 +76,7 @@ async function checkOtherUpdates(
 }
 
 async function checkRound(state: DomainState, reader: CheckedReader, finalised: FinalisedRound): Promise<void> {
-  const { task, record, scores } = finalised;
+  const { task, record, scores, cohort } = finalised;
   const round = `round ${attemptKey(record)}`;
   const { proposal } = record;
   if (proposal === undefined) {
@@ -76,9 +85,11 @@ async function checkRound(state: DomainState, reader: CheckedReader, finalised: 
   await reader.parameters(record.baseModelHash, task.model.parameters, `base model of ${round}`);
   await reader.parameters(proposal.modelHash, task.model.parameters, `model of ${round}`);
   const found =
-    scores === undefined
-      ? await averagedAgain(reader, finalised, proposal)
-      : await summedAgain(reader, finalised, scores.scores);
+    cohort !== undefined
+      ? await openedAgain(reader, finalised, cohort.members)
+      : scores !== undefined
+        ? await summedAgain(reader, finalised, scores.scores)
+        : await averagedAgain(reader, finalised, proposal);
   if (found === undefined || canonicalJson(found) !== canonicalJson(proposal)) {
     const detail = `the record names model ${proposal.modelHash}, its updates give ${found?.modelHash ?? 'none'}`;
     throw failure('model', round, 'AGGREGATION_MISMATCH', detail);
@@ -112,13 +123,33 @@ async function averagedAgain(
 
 async function summedAgain(reader: CheckedReader, { task, record }: FinalisedRound, scores: Scores): Promise<Proposal> {
   const round = `round ${attemptKey(record)}`;
-  const length = task.model.parameters + (task.secure?.metrics.length ?? 0);
+  const terms = secureTermsOf(task);
+  const vector = { length: task.model.parameters + terms.metrics.length, bits: ringBitsOfTerms(terms) };
   for (const [component, hashes] of (record.secure?.sums ?? []).entries()) {
     for (const hash of hashes) {
-      await reader.parameters(hash, length, `sum of component ${String(component)} in ${round}`);
+      await reader.values(hash, vector, `sum of component ${String(component)} in ${round}`);
     }
   }
   return (await secureModel(task, record, scores, (hash) => reader.bytes(hash, round))).proposal;
+}
+
+/** The sum's ciphertexts are there too, though only the key holder could decrypt them. */
+async function openedAgain(
+  reader: CheckedReader,
+  { task, record }: FinalisedRound,
+  members: CohortRecord['members'],
+): Promise<Proposal> {
+  const round = `round ${attemptKey(record)}`;
+  await reader.bytes(record.he?.sumHash ?? '', `sum of ciphertexts in ${round}`);
+  await reader.bytes(record.he?.opening.publicKeyHash ?? '', `public key of ${round}`);
+  try {
+    return (await heModel(task, record, members, (hash) => reader.bytes(hash, round))).proposal;
+  } catch (error) {
+    if (hasCode(error, 'SUM_INVALID')) {
+      throw failure('model', round, 'AGGREGATION_MISMATCH', error.message);
+    }
+    throw error;
+  }
 }
 
 /** Reads each object once and checks it against its name, however the store answers. */
@@ -167,10 +198,15 @@ class CheckedReader {
     }
   }
 
-  async parameters(hash: string, count: number, what: string): Promise<void> {
+  parameters(hash: string, length: number, what: string): Promise<void> {
+    return this.values(hash, { length, bits: 32 }, what);
+  }
+
+  async values(hash: string, { length, bits }: { length: number; bits: 16 | 32 }, what: string): Promise<void> {
     const bytes = await this.bytes(hash, what);
-    if (bytes.length !== 4 * count) {
-      const detail = `it has ${String(bytes.length)} bytes, ${String(count)} values need ${String(4 * count)}`;
+    const needed = (length * bits) / 8;
+    if (bytes.length !== needed) {
+      const detail = `it has ${String(bytes.length)} bytes, ${String(length)} values need ${String(needed)}`;
       throw failure('object', `object ${hash} (${what})`, 'OBJECT_MALFORMED', detail);
     }
   }

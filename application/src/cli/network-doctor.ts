@@ -88,6 +88,7 @@ interface SystemdOptions extends DoctorCommandOptions {
   readonly storePort: number;
   readonly coordinatorPort: number;
   readonly attesterPort: number;
+  readonly batcherPort: number;
   readonly attester?: Readonly<Record<string, string>>;
   readonly textfiles?: string;
 }
@@ -95,7 +96,7 @@ interface SystemdOptions extends DoctorCommandOptions {
 function addSystemd(group: Command, run: Runner): void {
   addCommand<SystemdOptions>(group, run, {
     usage: 'systemd',
-    summary: "write an organisation's systemd units: network nodes, store, attester, coordinator",
+    summary: "write an organisation's systemd units: network nodes, store, attester, batcher, coordinator",
     examples: [
       'sev network systemd --organisation grid --out units',
       'sev network systemd --organisation grid --out units --user sev --store https://store.grid.example:8100 \\',
@@ -114,6 +115,7 @@ function addSystemd(group: Command, run: Runner): void {
       command.option('--store-port <n>', 'port of the store', PORT, 8_100);
       command.option('--coordinator-port <n>', 'port of the coordinator', PORT, 8_200);
       command.option('--attester-port <n>', 'port of the attester', PORT, 8_201);
+      command.option('--batcher-port <n>', 'port of the batcher', PORT, 8_202);
       command.option('--attester <org=url>', "another organisation's attester; may be repeated", pair);
       command.option('--textfiles <folder>', "folder that Prometheus's node exporter reads text files from");
     },
@@ -127,7 +129,12 @@ function addSystemd(group: Command, run: Runner): void {
           user,
           homes: homesFolder(options.homes),
           sev: fileURLToPath(new URL('../../bin/sev.js', import.meta.url)),
-          ports: { store: options.storePort, coordinator: options.coordinatorPort, attester: options.attesterPort },
+          ports: {
+            store: options.storePort,
+            coordinator: options.coordinatorPort,
+            attester: options.attesterPort,
+            batcher: options.batcherPort,
+          },
           ...(store === undefined ? {} : { storeUrl: store }),
           ...(attester === undefined ? {} : { attesters: attester }),
           ...(textfiles === undefined ? {} : { textfiles: resolve(textfiles) }),

@@ -45,6 +45,7 @@ const COMMANDS = [
   'audit export',
   'store run',
   'coordinator run',
+  'batcher run',
   'aggregator run',
   'attester run',
 ];

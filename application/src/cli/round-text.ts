@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { componentsOf, type RoundRecord, type SecureRound, type Task, type UpdateRecord } from '@sev/chaincode/api';
+import { heRoundLines } from '../homomorphic/lines.js';
 import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
 
 /** A round for people: what came of it, who could see what, and its recorded updates. */
@@ -22,6 +23,7 @@ export function roundText(task: Task, record: RoundRecord, updates: readonly Upd
     'who could see what',
     ...visibilityRows(task, record).map(([who, what]) => `  ${who.padEnd(WHO_WIDTH)} ${what}`),
     ...courseLines(record),
+    ...heRoundLines(record),
     '',
     renderTable(['vehicle', 'update', 'class', 'recorded', 'excluded'], rows, new Set([2])),
   ].join('\n');
@@ -31,11 +33,22 @@ const WHO_WIDTH = 24;
 
 /** Who could see what of the vehicles' updates, in plain words. */
 function visibilityRows(task: Task, { secure }: RoundRecord): [who: string, what: string][] {
+  const { he } = task;
   const vehicle: [string, string] = ['the vehicle', 'its own data, which never left it, and its own update'];
   const ledger: [string, string] = [
     'members of the channel',
     'who took part and when, weight classes, hashes, the model',
   ];
+  if (he !== undefined) {
+    return [
+      vehicle,
+      [`${he.keyHolder} (key)`, 'the masked sum, once; no ciphertext of a single update'],
+      [`${he.summer} (sum)`, 'the ciphertext of each update, and no key to open it'],
+      [`${he.maskHolder} (masks)`, 'the mask of each update, which says nothing of it'],
+      ['organisations', 'one weighted sum over the cohort'],
+      ledger,
+    ];
+  }
   if (secure === undefined || task.secure === undefined) {
     return [
       vehicle,
@@ -88,10 +101,10 @@ function courseLines({ secure, privacy }: RoundRecord): string[] {
   if (secure === undefined) {
     return [];
   }
-  const { opening, holders, contradicted = [], faulty, unverified, disputes } = secure;
+  const { opening, holders, contradicted = [], faulty, accused, unverified, disputes } = secure;
   const all = opening.aggregators.map(({ mspId }) => mspId);
   const away = holders === undefined ? [] : all.filter((mspId) => !holders.includes(mspId));
-  const named = [...new Set([...contradicted, ...faulty])];
+  const named = [...new Set([...contradicted, ...faulty, ...accused])].sort();
   return [
     ...(away.length === 0 ? [] : [`not there any more when the cohort was fixed: ${away.join(', ')}`]),
     ...(named.length === 0 ? [] : [`said what was not so: ${named.join(', ')}`]),

@@ -34,6 +34,7 @@ interface RunOptions {
   readonly minimum?: number;
   readonly privacy: PrivacyMode;
   readonly epsilon?: number;
+  readonly ring: '16' | '32';
   readonly resume?: string;
   readonly homes?: string;
   readonly runs: string;
@@ -89,6 +90,11 @@ function addRun(group: Command, run: Runner): void {
         new Option('--privacy <mode>', 'who may see an update').choices(PRIVACY_MODES).default('secure'),
       );
       command.option('--epsilon <x>', 'privacy of mode dp for all rounds together, at δ = 1e-5 (default 8)', positive);
+      command.addOption(
+        new Option('--ring <bits>', 'in mode secure: 16 halves the upload, opens sums only, weighs all vehicles alike')
+          .choices(['16', '32'])
+          .default('32'),
+      );
       command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
       command.option('--resume <task>', 'go on with an interrupted run');
       command.option('--homes <folder>', "folder of the programs' homes (default .sev)");
@@ -124,6 +130,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
       exitCode: EXIT.usage,
     });
   }
+  insistOnRing(options);
   const { data, vehicles, rounds, split, seed, privacy } = options;
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
@@ -138,7 +145,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     rounds,
     minimumCohort: minimumCohort(privacy, vehicles, options.minimum),
     privacy,
-    ...(privacy === 'dp' ? { epsilon: options.epsilon ?? DEFAULT_EPSILON } : {}),
+    ...variantOf(options, DEFAULT_EPSILON),
     vehicleIds: earlier?.vehicleIds ?? [],
     startedAt: earlier?.startedAt ?? new Date().toISOString(),
   };
@@ -146,6 +153,26 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     assertSamePlan(earlier, plan);
   }
   return plan;
+}
+
+/** What a mode has beside its name. */
+function variantOf(
+  { ring, privacy, epsilon: asked }: RunOptions,
+  defaultEpsilon: number,
+): Pick<RunPlan, 'ringBits' | 'epsilon'> {
+  return {
+    ...(ring === '16' ? { ringBits: 16 } : {}),
+    ...(privacy === 'dp' ? { epsilon: asked ?? defaultEpsilon } : {}),
+  };
+}
+
+function insistOnRing(options: RunOptions): void {
+  if (options.ring === '16' && options.privacy !== 'secure') {
+    throw new SevError('RING_TOO_NARROW', `mode ${options.privacy} does not run in the ring of 16 bits`, {
+      hint: 'It goes with --privacy secure.',
+      exitCode: EXIT.usage,
+    });
+  }
 }
 
 /** Shows a run while it goes on. */

@@ -24,6 +24,10 @@ interface AggregatorOptions extends AttesterOptions {
   readonly name?: readonly string[];
   readonly retention?: number;
 }
+interface BatcherOptions extends ListenOptions {
+  readonly org: string;
+  readonly maxWaiting?: number;
+}
 interface CoordinatorOptions extends AttesterOptions {
   readonly task: string;
   readonly rounds?: number;
@@ -34,7 +38,7 @@ interface CoordinatorOptions extends AttesterOptions {
 interface VehicleOptions {
   readonly home?: string;
   readonly store: string;
-  readonly coordinator: readonly string[];
+  readonly batcher: Readonly<Record<string, string>>;
   readonly aggregator?: Readonly<Record<string, string>>;
   readonly task?: string;
   readonly data?: string;
@@ -62,6 +66,7 @@ function listenOptions(command: Command, home: string): void {
 export function serviceCommands(program: Command, run: Runner): void {
   addStore(addGroup(program, 'store', 'the content-addressed store of models and updates'), run);
   addCoordinator(addGroup(program, 'coordinator', 'the program that drives rounds'), run);
+  addBatcher(addGroup(program, 'batcher', "the program that collects vehicles' envelopes and has them recorded"), run);
   addAggregator(addGroup(program, 'aggregator', 'the program that holds shares of updates in secure rounds'), run);
   addAttester(addGroup(program, 'attester', 'the program that recomputes and attests rounds'), run);
 }
@@ -109,6 +114,37 @@ function addAttester(group: Command, run: Runner): void {
       const log = await newLog('attester', name);
       const service = await runAttester({ profile, organisation: name, home, storeUrl, host, port, log });
       await serve(context, 'attester', home, service, log);
+      return undefined;
+    },
+  });
+}
+
+function addBatcher(group: Command, run: Runner): void {
+  addCommand<BatcherOptions>(group, run, {
+    usage: 'run',
+    summary: "collect vehicles' envelopes and have them recorded in batches",
+    examples: ['sev batcher run --org maker --port 8250'],
+    notes:
+      `${SERVICE_NOTES}\nIt may be killed at any point: envelopes that it took are in <home>/batcher until their round closes.\n` +
+      "Vehicles name it with --batcher; any organisation's takes the envelopes of all.",
+    options: (command) => {
+      command.requiredOption('--org <name>', 'organisation that it works for');
+      command.option(
+        '--max-waiting <n>',
+        'envelopes that may wait for the ledger (default 10000)',
+        wholeNumber(1, 1_000_000),
+      );
+      listenOptions(command, '.sev/<organisation>');
+    },
+    work: async (context, options) => {
+      const profile = await readConnectionProfile();
+      const { name } = organisationNamed(profile, options.org);
+      const home = homeOf(name, options.home);
+      const { host, port, maxWaiting } = options;
+      const { runBatcher } = await import('../services/run-batcher.js');
+      const log = await newLog('batcher', name);
+      const service = await runBatcher({ profile, organisation: name, home, maxWaiting, host, port, log });
+      await serve(context, 'batcher', inHome.batcher(home), service, log);
       return undefined;
     },
   });
@@ -190,14 +226,18 @@ export function addVehicleRun(group: Command, run: Runner): void {
     usage: 'run',
     summary: 'let the vehicles of a home take part in rounds',
     examples: [
-      'sev vehicle run --home car-7 --client 7/20 --data cars.csv --store http://127.0.0.1:8100 --coordinator http://127.0.0.1:8200',
-      'sev vehicle run --pool --client 0/20 --generate 4000 --store … --coordinator …',
+      'sev vehicle run --home car-7 --client 7/20 --data cars.csv --store http://127.0.0.1:8100 --batcher maker=http://127.0.0.1:8250',
+      'sev vehicle run --pool --client 0/20 --generate 4000 --store … --batcher maker=… --batcher city=…',
     ],
     notes: `${SERVICE_NOTES}\nWithout --pool one vehicle runs; with it all of the home, or those named by --vehicle, in worker threads.`,
     options: (command) => {
       command.option('--home <folder>', 'home of the vehicle or pool (default .sev/fleet)');
       command.requiredOption('--store <url>', 'address of the store');
-      command.requiredOption('--coordinator <url...>', 'addresses of coordinators, tried in this order');
+      command.requiredOption(
+        '--batcher <org=url>',
+        "update batcher; may be repeated, the vehicle's own is tried first",
+        pair,
+      );
       command.option('--aggregator <org=url>', 'aggregator, for tasks in a secure mode; may be repeated', pair);
       command.requiredOption(
         '--client <i/K>',
@@ -226,7 +266,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         profile,
         home,
         storeUrl: options.store,
-        coordinatorUrls: options.coordinator,
+        batchers: addressesOf(options.batcher),
         aggregators: addressesOf(options.aggregator),
         data:
           options.data === undefined

@@ -3,6 +3,7 @@ import type { PrivacyMode, Task, TaskRecord } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import { epsilonOf } from '@sev/fl';
 import { organisationNamed } from '../config/index.js';
+import { heTaskLines } from '../homomorphic/lines.js';
 import { PRIVACY_MODES, PRIVACY_NOTE, privacyNotes, renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Runner } from './command.js';
 import { withSession } from './homes.js';
@@ -172,6 +173,7 @@ function taskText(task: Task): string {
     `weights    ${aggregation.rule}, ${classes}`,
     `cohort     at least ${String(cohort.minimum)}, closes at once with ${String(cohort.target)}`,
     ...secureLines(task),
+    ...heTaskLines(task),
     `deadlines  grace ${String(deadlines.graceMs / 1000)} s, round ${String(deadlines.roundMs / 1000)} s`,
   ].join('\n');
 }
@@ -180,14 +182,25 @@ function secureLines({ secure }: Task): string[] {
   if (secure === undefined) {
     return [];
   }
-  const { aggregators, threshold, clipMilli, fractionBits, projections, rule, openedShareMilli, metrics, dp } = secure;
+  const {
+    aggregators,
+    threshold,
+    clipMilli,
+    fractionBits,
+    ringBits = 32,
+    projections,
+    rule,
+    openedShareMilli,
+    metrics,
+    dp,
+  } = secure;
   const opened =
     projections === 0
       ? 'nothing but sums'
       : `${String(projections)} random projections of each update a round, up to ${String(openedShareMilli / 10)} % of its dimension in all`;
   return [
     `aggregated ${aggregators.join(', ')}: no ${String(threshold)} of them learn an update, ${String(threshold + 1)} could`,
-    `encoding   norm at most ${String(clipMilli / 1_000)}, ${String(fractionBits)} fraction bits, weights by ${rule}`,
+    `encoding   norm at most ${String(clipMilli / 1_000)}, ${String(fractionBits)} fraction bits of ${String(ringBits)}, weights by ${rule}`,
     `opened     ${opened}${metrics.length === 0 ? '' : `; summed with the updates: ${metrics.join(', ')}`}`,
     ...(dp === undefined
       ? []

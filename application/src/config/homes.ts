@@ -28,5 +28,7 @@ export const inHome = {
   arbiterKeys: (home: string) => join(home, 'arbiter-keys'),
   /** Keys, shares and server certificate of the organisation's aggregator. */
   aggregator: (home: string) => join(home, 'aggregator'),
+  /** Envelopes that the organisation's update batcher took and that may not be on the ledger yet. */
+  batcher: (home: string) => join(home, 'batcher'),
   service: (home: string) => join(home, 'service.json'),
 } as const;

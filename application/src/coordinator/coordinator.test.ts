@@ -45,43 +45,30 @@ function newCoordinator(
     store: federation.store,
     taskId: federation.task.taskId,
     sources: [new OwnStatementSource(federation.signer(mspId)), ...attesters(federation, others)],
-    batch: { lingerMs: 5 },
     pollMs: 20,
     log: silentLog,
     ...options,
   });
 }
 
-/** Vehicles that send their envelope for every open round until the ledger has it, to whatever coordinator there is. */
+/** Vehicles whose envelopes are recorded, in one batch, as soon as a round is open. */
 async function driveVehicles(
   federation: Federation,
-  coordinators: () => readonly Coordinator[],
   isOver: () => boolean,
   vehicleIds = federation.vehicleIds,
 ): Promise<void> {
-  const sendUntilRecorded = async (round: RoundRecord, vehicleId: string): Promise<void> => {
-    const envelope = await federation.envelope(round, vehicleId);
-    const isRecorded = (): boolean => federation.ledger.updates(round).some((update) => update.vehicleId === vehicleId);
-    const isOpen = (): boolean => federation.ledger.rounds.get(round.round) === round;
-    while (!isOver() && isOpen() && !isRecorded()) {
-      for (const coordinator of coordinators()) {
-        await coordinator.submitEnvelope(round, envelope).catch(() => undefined);
-      }
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  };
   const served = new Set<RoundRecord>();
-  const sending: Promise<void>[] = [];
   while (!isOver()) {
     for (const round of federation.ledger.rounds.values()) {
       if (round.state === 'open' && !served.has(round)) {
         served.add(round);
-        sending.push(...vehicleIds.map((id) => sendUntilRecorded(round, id)));
+        const envelopes = await Promise.all(vehicleIds.map((id) => federation.envelope(round, id)));
+        // A round that was ended meanwhile takes none.
+        await federation.recordBatch(round, envelopes).catch(() => undefined);
       }
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await Promise.all(sending);
 }
 
 function expectWholeRun(federation: Federation, rounds: number): void {
@@ -102,16 +89,11 @@ describe('Coordinator', () => {
     const federation = new Federation({ vehicles: 20 });
     const timings: RoundTiming[] = [];
     const coordinator = newCoordinator(federation, {
-      batch: {},
       pollMs: 2_000,
       onTiming: (timing) => timings.push(timing),
     });
     let over = false;
-    const vehicles = driveVehicles(
-      federation,
-      () => [coordinator],
-      () => over,
-    );
+    const vehicles = driveVehicles(federation, () => over);
     await coordinator.run();
     over = true;
     await vehicles;
@@ -132,15 +114,10 @@ describe('Coordinator', () => {
         fc.integer({ min: 1, max: 6 }),
         async (crashes, vehicles) => {
           const federation = new Federation({ vehicles });
-          let current: Coordinator | undefined;
           let over = false;
-          const driving = driveVehicles(
-            federation,
-            () => (current === undefined ? [] : [current]),
-            () => over,
-          );
+          const driving = driveVehicles(federation, () => over);
           for (const crash of [...crashes, undefined]) {
-            await runUntilCrash(federation, crash, (coordinator) => (current = coordinator));
+            await runUntilCrash(federation, crash);
           }
           over = true;
           await driving;
@@ -156,11 +133,7 @@ describe('Coordinator', () => {
     const federation = new Federation({ vehicles: 6 });
     const both = [newCoordinator(federation), newCoordinator(federation, {}, 'CityMSP')];
     let over = false;
-    const driving = driveVehicles(
-      federation,
-      () => both,
-      () => over,
-    );
+    const driving = driveVehicles(federation, () => over);
     await Promise.all(both.map((coordinator) => coordinator.run()));
     over = true;
     await driving;
@@ -171,12 +144,7 @@ describe('Coordinator', () => {
     const federation = new Federation({ vehicles: 4, minimum: 2, target: 4, graceMs: 60 });
     const coordinator = newCoordinator(federation, { lastRound: 1 });
     let over = false;
-    const driving = driveVehicles(
-      federation,
-      () => [coordinator],
-      () => over,
-      federation.vehicleIds.slice(0, 3),
-    );
+    const driving = driveVehicles(federation, () => over, federation.vehicleIds.slice(0, 3));
     await coordinator.run();
     over = true;
     await driving;
@@ -210,12 +178,31 @@ describe('Coordinator', () => {
     const round = federation.ledger.rounds.get(1)!;
     const nan = new Uint8Array(4 * federation.task.model.parameters).fill(0xff);
     const [first, second] = federation.vehicleIds as [string, string];
-    await Promise.all([
-      coordinator.submitEnvelope(round, await federation.envelope(round, first)),
-      coordinator.submitEnvelope(round, await federation.envelope(round, second, nan)),
+    await federation.recordBatch(round, [
+      await federation.envelope(round, first),
+      await federation.envelope(round, second, nan),
     ]);
     expect(await running).to.have.property('code', 'ROUND_GIVEN_UP');
     expect(federation.ledger.rounds.get(1)!.abortReason).to.equal('COHORT_TOO_SMALL');
+  });
+
+  it('ends with what to do where the ledger opens no further attempt, and does not try again', async () => {
+    for (const code of ['BASE_BURNED', 'PRIVACY_BUDGET_EXCEEDED', 'PROJECTION_BUDGET_EXCEEDED']) {
+      const federation = new Federation({ vehicles: 2 });
+      let asked = 0;
+      const hooks: Hooks = {
+        before: () => {
+          asked++;
+          throw new LedgerError(code, 'spent');
+        },
+      };
+      const error = await newCoordinator(federation, {}, 'GridMSP', hooks)
+        .run()
+        .catch((e: unknown) => e);
+      expect(error).to.include({ code: 'ROUND_CANNOT_OPEN', message: `${code}: spent` });
+      expect(error).to.have.property('hint').that.is.a('string');
+      expect(asked).to.equal(1);
+    }
   });
 
   it('goes on with a majority when an attester is dead', async () => {
@@ -235,11 +222,7 @@ describe('Coordinator', () => {
     ];
     const coordinator = newCoordinator(federation, { sources });
     let over = false;
-    const driving = driveVehicles(
-      federation,
-      () => [coordinator],
-      () => over,
-    );
+    const driving = driveVehicles(federation, () => over);
     await coordinator.run();
     over = true;
     await driving;
@@ -256,7 +239,7 @@ describe('Coordinator', () => {
         abort: async (ref, reason) => ({ ...(await wrong.abort(ref, reason)), mspId }),
         attest: async (proposal) => ({ ...(await wrong.attest(proposal)), mspId }),
         cohort: async (request) => ({ ...(await wrong.cohort(request.ref, request)), mspId }),
-        scores: async ({ scores }) => ({ ...(await wrong.scores(scores)), mspId }),
+        scores: async (request) => ({ ...(await wrong.scores(request)), mspId }),
       };
     });
     let asked = 0;
@@ -271,11 +254,7 @@ describe('Coordinator', () => {
       sources: [new OwnStatementSource(federation.signer('GridMSP')), ...counted],
     });
     let over = false;
-    const driving = driveVehicles(
-      federation,
-      () => [coordinator],
-      () => over,
-    );
+    const driving = driveVehicles(federation, () => over);
     const running = coordinator.run();
     await until(() => asked >= 6, 'the coordinator asking again');
     coordinator.end();
@@ -308,11 +287,7 @@ describe('Coordinator', () => {
     };
     const coordinator = newCoordinator(federation, { session });
     let over = false;
-    const driving = driveVehicles(
-      federation,
-      () => [coordinator],
-      () => over,
-    );
+    const driving = driveVehicles(federation, () => over);
     await coordinator.run();
     over = true;
     await driving;
@@ -338,17 +313,12 @@ describe('Coordinator', () => {
     };
     const coordinator = newCoordinator(federation, { session, lastRound: 1 });
     let over = false;
-    const driving = driveVehicles(
-      federation,
-      () => [coordinator],
-      () => over,
-    );
+    const driving = driveVehicles(federation, () => over);
     await coordinator.run();
     over = true;
     await driving;
     expectWholeRun(federation, 1);
-    // Twice for the members, once for the network's name.
-    expect(asked).to.equal(3);
+    expect(asked).to.equal(2);
   });
 
   it('does not abort a closed round past its deadline because the ledger was down', async () => {
@@ -367,11 +337,7 @@ describe('Coordinator', () => {
     };
     const coordinator = newCoordinator(federation, { lastRound: 1 }, 'GridMSP', hooks);
     let over = false;
-    const driving = driveVehicles(
-      federation,
-      () => [coordinator],
-      () => over,
-    );
+    const driving = driveVehicles(federation, () => over);
     await coordinator.run();
     over = true;
     await driving;
@@ -400,7 +366,7 @@ describe('Coordinator', () => {
     await until(() => coordinator.status().state === 'open');
     const round = ledger.rounds.get(1)!;
     const envelopes = await Promise.all(federation.vehicleIds.map((id) => federation.envelope(round, id)));
-    await Promise.all(envelopes.map((envelope) => coordinator.submitEnvelope(round, envelope)));
+    await federation.recordBatch(round, envelopes);
     await running;
     const { state, proposal } = ledger.rounds.get(1)!;
     expect(state).to.equal('finalised');
@@ -411,11 +377,7 @@ describe('Coordinator', () => {
     const federation = new Federation({ vehicles: 2 });
     const coordinator = newCoordinator(federation, { lastRound: 9 });
     let over = false;
-    const driving = driveVehicles(
-      federation,
-      () => [coordinator],
-      () => over,
-    );
+    const driving = driveVehicles(federation, () => over);
     await coordinator.run();
     over = true;
     await driving;
@@ -437,84 +399,13 @@ describe('Coordinator', () => {
       federation.envelope(round, attacker, huge),
       ...honest.map((id) => federation.envelope(round, id)),
     ]);
-    await Promise.all(envelopes.map((envelope) => coordinator.submitEnvelope(round, envelope)));
+    await federation.recordBatch(round, envelopes);
     await running;
     const { state, proposal } = ledger.rounds.get(1)!;
     expect(state).to.equal('finalised');
     expect(proposal!.excluded).to.deep.equal([{ vehicleId: attacker, reason: 'UPDATE_OUT_OF_RANGE' }]);
     const model = parametersFromBytes(await store.get(proposal!.modelHash), task.model.parameters);
     expect(model.every((value) => Math.abs(value) <= task.aggregation.maxAbsolute)).to.equal(true);
-  });
-
-  it('refuses envelopes of another task, of an old round and from another base model', async () => {
-    const federation = new Federation({ vehicles: 2 });
-    const coordinator = newCoordinator(federation);
-    const running = coordinator.run();
-    await until(() => coordinator.status().state === 'open');
-    const round = federation.ledger.rounds.get(1)!;
-    const envelope = await federation.envelope(round, federation.vehicleIds[0]!);
-    const codeOf = async (change: object): Promise<unknown> =>
-      coordinator.submitEnvelope({ ...round, ...change }, envelope).catch((e: unknown) => (e as LedgerError).code);
-    expect(await codeOf({ taskId: 'other' })).to.equal('TASK_UNKNOWN');
-    expect(await codeOf({ baseModelHash: 'f'.repeat(64) })).to.equal('ROUND_STALE');
-    expect(await codeOf({ attempt: 0 })).to.equal('ROUND_STALE');
-    coordinator.end();
-    await running;
-  });
-
-  it('spends no transaction on forged envelopes and does not wait for them', async () => {
-    const federation = new Federation({ vehicles: 2 });
-    const coordinator = newCoordinator(federation, { lastRound: 1, batch: {}, pollMs: 2_000 });
-    const running = coordinator.run();
-    await until(() => coordinator.status().state === 'open');
-    const round = federation.ledger.rounds.get(1)!;
-    const [a, b] = await Promise.all(federation.vehicleIds.map((id) => federation.envelope(round, id)));
-    const forged = Array.from({ length: 300 }, (_, i) => ({ ...a!, updateHash: i.toString(16).padStart(64, '0') }));
-    const unknown = { ...a!, vehicleId: 'v-0000000000000000000000' };
-    const refused = await Promise.all([...forged, unknown].map((e) => coordinator.submitEnvelope(round, e)));
-    expect(new Set(refused.map(({ code }) => code))).to.deep.equal(new Set(['SIGNATURE_INVALID', 'VEHICLE_UNKNOWN']));
-    expect(coordinator.status().waiting).to.equal(0);
-    expect(federation.ledger.transactions).to.deep.equal(['OpenRound']);
-    await Promise.all([a!, b!].map((envelope) => coordinator.submitEnvelope(round, envelope)));
-    await running;
-    expect(federation.ledger.transactions).to.deep.equal(['OpenRound', 'RecordUpdates', 'CloseRound', 'FinaliseRound']);
-  });
-
-  it('asks the ledger about a vehicle that it knows, and again when the ledger refused it', async () => {
-    const federation = new Federation({ vehicles: 2 });
-    const coordinator = newCoordinator(federation);
-    const running = coordinator.run();
-    await until(() => coordinator.status().state === 'open');
-    const round = federation.ledger.rounds.get(1)!;
-    const [first] = federation.vehicleIds as [string];
-    const submit = async () => coordinator.submitEnvelope(round, await federation.envelope(round, first));
-    expect(await submit()).to.include({ accepted: true });
-    federation.ledger.statuses.set(first, 'suspended');
-    expect(await submit()).to.include({ accepted: false, code: 'VEHICLE_NOT_ACTIVE' });
-    const transactions = federation.ledger.transactions.length;
-    expect(await submit()).to.include({ accepted: false, code: 'VEHICLE_NOT_ACTIVE' });
-    expect(federation.ledger.transactions).to.have.length(transactions);
-    coordinator.end();
-    await running;
-  });
-
-  it('leaves a badly signed envelope out and records the rest of its batch', async () => {
-    const federation = new Federation({ vehicles: 3, target: 2 });
-    const coordinator = newCoordinator(federation, { lastRound: 1 });
-    const running = coordinator.run();
-    await until(() => coordinator.status().state === 'open');
-    const round = federation.ledger.rounds.get(1)!;
-    const [a, b, c] = await Promise.all(federation.vehicleIds.map((id) => federation.envelope(round, id)));
-    const results = await Promise.all(
-      [
-        coordinator.submitEnvelope(round, { ...a!, signature: b!.signature }),
-        coordinator.submitEnvelope(round, b!),
-        coordinator.submitEnvelope(round, c!),
-      ].map((result) => result.catch((e: unknown) => ({ accepted: false, code: (e as LedgerError).code }))),
-    );
-    expect(results[0]).to.include({ accepted: false, code: 'SIGNATURE_INVALID' });
-    await running;
-    expect(federation.ledger.rounds.get(1)!.state).to.equal('finalised');
   });
 });
 
@@ -525,11 +416,7 @@ interface Crash {
 }
 
 /** Runs a coordinator until it is done or dies at the given transaction; a dead one answers nobody any more. */
-async function runUntilCrash(
-  federation: Federation,
-  crash: Crash | undefined,
-  onStart: (coordinator: Coordinator) => void,
-): Promise<void> {
+async function runUntilCrash(federation: Federation, crash: Crash | undefined): Promise<void> {
   let left = crash?.afterSubmits ?? Infinity;
   let isDead = false;
   const die = (): void => {
@@ -541,6 +428,5 @@ async function runUntilCrash(
   };
   const hooks: Hooks = crash?.committed === true ? { after: die } : { before: die };
   const coordinator = newCoordinator(federation, {}, 'GridMSP', hooks);
-  onStart(coordinator);
   await coordinator.run();
 }

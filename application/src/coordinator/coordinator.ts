@@ -1,25 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AbortReason, Envelope, ItemResult, RoundState, Task } from '@sev/chaincode/api';
+import type { ConsortiumRecord, OpenRound, RoundState, Task } from '@sev/chaincode/api';
+import { SecureError } from '@sev/fl';
 import type { AggregatorClient } from '../aggregator/aggregator-client.js';
 import type { ArbiterClient } from '../arbiter/arbiter-client.js';
 import { SevError, hasCode } from '../errors.js';
+import { computeHeOutcome } from '../homomorphic/he-outcome.js';
+import { HeSteps } from '../homomorphic/he-steps.js';
+import type { HePartyClient } from '../homomorphic/party-client.js';
 import { governance, learning } from '../ledger/contracts.js';
+import { AbortCause, type AbortEvidence } from '../services/abort-evidence.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { faultKind } from '../services/ledger-faults.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { followRounds } from '../services/round-events.js';
 import { computeOutcome, type RoundOutcome } from '../services/round-outcome.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
+import { updateBytesOf } from '../services/update-bytes.js';
 import { updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
-import type { BatchOptions, CurrentAttempt, TooEarly } from './current-attempt.js';
-import { EnvelopeGate } from './envelope-gate.js';
+import type { Patience } from './aggregator-panel.js';
+import type { CurrentAttempt, TooEarly } from './current-attempt.js';
 import { RoundClock, type RoundTiming } from './round-clock.js';
 import { RoundTracker } from './round-tracker.js';
 import { StatementGatherer, StatementsError, type StatementSource } from './statements.js';
-import { DisputeError, SecureSteps, type SecureAttempt } from './secure-steps.js';
-import { nextAction, type CoordinatorAction, type RoundView, type SecureStep } from './step.js';
+import type { SecureAttempt } from './secure-attempt.js';
+import { DisputeError } from './secure-disputes.js';
+import { SecureSteps } from './secure-steps.js';
+import { nextAction, type CoordinatorAction, type RoundView, type SecureAction } from './step.js';
+import { HOPELESS, STEP_FAILED, openingFailure } from './troubles.js';
 
 export interface CoordinatorOptions {
   readonly session: ServiceSession;
@@ -32,9 +41,12 @@ export interface CoordinatorOptions {
   readonly sources: readonly StatementSource[];
   /** Aggregators of tasks in a secure mode. */
   readonly aggregators?: readonly AggregatorClient[];
+  /** How long they are waited for. */
+  readonly patience?: Patience;
+  /** Organisations with a part in tasks of mode `he`. */
+  readonly parties?: readonly HePartyClient[];
   /** Settles disputes between aggregators. */
   readonly arbiter?: ArbiterClient;
-  readonly batch?: BatchOptions;
   /** How often the ledger is looked at while nothing is heard; default 2 s. */
   readonly pollMs?: number;
   /** Told of every round that this coordinator finalised. */
@@ -51,7 +63,6 @@ export interface CoordinatorStatus {
   readonly state?: RoundState;
   readonly baseModelHash?: string;
   readonly recorded?: number;
-  readonly waiting?: number;
 }
 
 /**
@@ -63,8 +74,8 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #learning: LearningContract;
   readonly #tracker: RoundTracker;
-  readonly #gate: EnvelopeGate;
   readonly #secure: SecureSteps;
+  readonly #he: HeSteps;
   readonly #wakeUp = new WakeUp();
   readonly #ending = new AbortController();
   #task: Task | undefined;
@@ -73,19 +84,20 @@ export class Coordinator {
   constructor(options: CoordinatorOptions) {
     this.#options = options;
     this.#learning = learning(options.session);
-    this.#gate = new EnvelopeGate(options.session);
-    const { aggregators = [], arbiter, log } = options;
+    const { aggregators = [], arbiter, patience, store, log } = options;
     this.#secure = new SecureSteps({
       learning: this.#learning,
+      store,
       aggregators,
       ...(arbiter === undefined ? {} : { arbiter }),
+      ...(patience === undefined ? {} : { patience }),
       log,
     });
+    this.#he = new HeSteps({ learning: this.#learning, parties: options.parties ?? [], log });
     this.#tracker = new RoundTracker({
       taskId: options.taskId,
       learning: this.#learning,
       store: options.store,
-      batch: options.batch ?? {},
       onNews: () => {
         this.#wakeUp.notify();
       },
@@ -95,12 +107,12 @@ export class Coordinator {
   /**
    * Runs until the last round is final or {@link end} is called.
    *
-   * @throws LedgerError for a refusal that waiting does not mend, SevError ROUND_GIVEN_UP.
+   * @throws LedgerError for a refusal that waiting does not mend, SevError ROUND_GIVEN_UP, ROUND_CANNOT_OPEN.
    */
   async run(): Promise<void> {
     const { session, log } = this.#options;
-    const events = followRounds(session, this.#ending.signal, log, (event, transactionId) => {
-      this.#tracker.hear(event, transactionId);
+    const events = followRounds(session, this.#ending.signal, log, (event, place) => {
+      this.#tracker.hear(event, place);
     });
     try {
       let done = false;
@@ -121,31 +133,7 @@ export class Coordinator {
   /** Ends the run after what is under way; the ledger keeps the round as it stands. */
   end(): void {
     this.#ending.abort();
-    this.#tracker.current?.close(new SevError('SERVICE_CLOSING', 'the coordinator is shutting down'));
     this.#wakeUp.notify();
-  }
-
-  /**
-   * Has a vehicle's envelope recorded, unless the {@link EnvelopeGate} turns it away.
-   *
-   * @returns the ledger's result, once it is committed; or a refusal with the code that the ledger would give.
-   * @throws SevError TASK_UNKNOWN, ROUND_STALE, ROUND_STATE, SERVICE_BUSY, SERVICE_CLOSING; LedgerError.
-   */
-  async submitEnvelope(ref: AttemptRef & { readonly baseModelHash: string }, envelope: Envelope): Promise<ItemResult> {
-    if (ref.taskId !== this.#options.taskId) {
-      throw new SevError('TASK_UNKNOWN', `this coordinator drives task ${this.#options.taskId}`);
-    }
-    const attempt = await this.#tracker.attemptFor(ref, this.#ending.signal);
-    const refusal = await this.#gate.refusalOf(attempt.record, envelope);
-    if (refusal !== undefined) {
-      return refusal;
-    }
-    const result = await attempt.add(envelope);
-    if (!result.accepted) {
-      // What is known of the vehicle may have been overtaken.
-      this.#gate.forget(envelope.vehicleId);
-    }
-    return result;
   }
 
   status(): CoordinatorStatus {
@@ -156,8 +144,7 @@ export class Coordinator {
       return { taskId, lastRound };
     }
     const { round, attempt, state, baseModelHash } = current.record;
-    const { recorded, waiting } = current;
-    return { taskId, lastRound, round, attempt, state, baseModelHash, recorded, waiting };
+    return { taskId, lastRound, round, attempt, state, baseModelHash, recorded: current.recorded };
   }
 
   /** @returns true when there is nothing left to do. */
@@ -182,7 +169,6 @@ export class Coordinator {
       maxAttempts: this.#options.maxAttempts ?? 5,
       round: current?.record,
       recorded: current?.recorded ?? 0,
-      waiting: current?.waiting ?? 0,
       openSeenAtMs: current?.seenAtMs ?? 0,
       ...(current === undefined ? {} : troublesOf(current)),
       nowMs: Date.now(),
@@ -196,7 +182,7 @@ export class Coordinator {
   async #perform(action: CoordinatorAction, task: Task, gatherer: StatementGatherer): Promise<void> {
     switch (action.kind) {
       case 'open':
-        await this.#open(action, task);
+        await this.#open(action, task, gatherer);
         return;
       case 'wait':
         if (action.belowMinimum === true) {
@@ -214,15 +200,24 @@ export class Coordinator {
       case 'abort':
         await this.#transition(async (current) => {
           const { ref } = current;
-          const asked = action.alone ? [] : gatherer.abort(ref, action.reason);
-          const statements = await whenDue(current, 'abort', asked);
-          return this.#learning.abortRound({ ...ref, reason: action.reason, statements: [...statements] });
+          const { reason } = action;
+          const evidence = await this.#abortEvidence(task, current, gatherer);
+          const accused = reason === 'NOISE_FALSE' ? evidence.accused : undefined;
+          // Nobody is accused on one organisation's word.
+          const isAlone = action.alone && accused === undefined;
+          const statements = await whenDue(current, 'abort', isAlone ? [] : gatherer.abort(ref, reason, evidence));
+          const why = { reason, ...(accused === undefined ? {} : { accused }) };
+          return this.#learning.abortRound({ ...ref, ...why, statements: [...statements] });
         }, task);
         return;
       case 'fix-cohort':
       case 'score':
       case 'commit-sums':
-        await this.#secureStep(action.kind, task, gatherer);
+      case 'audit':
+      case 'settle':
+        await (task.he === undefined
+          ? this.#secureStep(action, task, gatherer)
+          : this.#heStep(action.kind, task, gatherer));
         return;
       case 'finalise':
         await this.#finalise(task, gatherer);
@@ -236,13 +231,19 @@ export class Coordinator {
     }
   }
 
-  async #open(action: Extract<CoordinatorAction, { kind: 'open' }>, task: Task): Promise<void> {
+  async #open(
+    action: Extract<CoordinatorAction, { kind: 'open' }>,
+    task: Task,
+    { consortium }: StatementGatherer,
+  ): Promise<void> {
     const startedAt = performance.now();
     const startedAtMs = Date.now();
     const { round, attempt, baseModelHash } = action;
     const ref = { taskId: task.taskId, round, attempt };
-    const secure = task.secure === undefined ? {} : await this.#secure.opening(task, ref, baseModelHash);
-    const submitted = await this.#learning.openRound({ ...ref, baseModelHash, ...secure });
+    const opening = await this.#opening(task, ref, baseModelHash, consortium);
+    const submitted = await this.#learning
+      .openRound({ ...ref, baseModelHash, ...opening })
+      .catch((error: unknown) => Promise.reject(openingFailure(error) as Error));
     const clock = new RoundClock(false, startedAt);
     clock.opened(submitted, startedAt);
     this.#tracker.adopt(submitted.result, task, clock);
@@ -276,42 +277,110 @@ export class Coordinator {
     });
     current.clock.transition(submitted, ledgerAt);
     this.#tracker.adopt(submitted.result, task);
-    const timing = current.clock.finish(model.proposal, 4 * task.model.parameters);
+    const timing = current.clock.finish(model.proposal, updateBytesOf(task));
     this.#options.log.info({ round: timing.round, cohort: timing.cohort, ms: timing.ms }, 'round final');
     this.#options.onTiming?.(timing);
+  }
+
+  async #opening(
+    task: Task,
+    ref: AttemptRef,
+    baseModelHash: string,
+    consortium: ConsortiumRecord,
+  ): Promise<Pick<OpenRound, 'opening' | 'he' | 'statements'>> {
+    if (task.he !== undefined) {
+      return this.#he.opening(task, ref, baseModelHash);
+    }
+    if (task.secure === undefined) {
+      return {};
+    }
+    const before = this.#tracker.current?.record;
+    const accused = before?.round === ref.round ? before.secure?.accused : undefined;
+    return this.#secure.opening({ consortium, task, ref, baseModelHash, accused: accused ?? [] });
   }
 
   async #outcome(task: Task, current: CurrentAttempt, gatherer: StatementGatherer): Promise<RoundOutcome> {
     if (task.secure !== undefined) {
       await this.#secure.publish(this.#secureAttempt(task, current, gatherer));
-      return computeSecureOutcome(task, current.record, this.#learning, (hash) => this.#options.store.get(hash));
+      try {
+        return await computeSecureOutcome(task, current.record, this.#learning, (hash) =>
+          this.#options.store.get(hash),
+        );
+      } catch (error) {
+        // The ledger names a sum that is none of this task: no model follows from it, now or later.
+        throw error instanceof SecureError ? new SevError('SUMS_UNUSABLE', error.message, { cause: error }) : error;
+      }
+    }
+    if (task.he !== undefined) {
+      const { record: round } = current;
+      await this.#he.publish({ task, round, gatherer });
+      return computeHeOutcome(task, round, await this.#he.members(round), (hash) => this.#options.store.get(hash));
     }
     const updates = await updatesOf(this.#learning, current.ref);
     return computeOutcome(task, current.record, updates, (hash) => current.fetch(hash));
   }
 
   /** A step between closing and finalising; where aggregators contradict each other, the arbiter is asked first. */
-  async #secureStep(step: SecureStep, task: Task, gatherer: StatementGatherer): Promise<void> {
+  async #secureStep(action: SecureAction, task: Task, gatherer: StatementGatherer): Promise<void> {
+    const { current } = this.#tracker;
+    if (current === undefined) {
+      return;
+    }
+    const attempt = this.#secureAttempt(task, current, gatherer);
     try {
-      await this.#transition(async (current) => {
-        const attempt = this.#secureAttempt(task, current, gatherer);
-        switch (step) {
-          case 'fix-cohort':
-            return this.#learning.fixCohort(await whenDue(current, 'close', this.#secure.cohort(attempt)));
-          case 'score':
-            return this.#learning.scoreRound(await this.#secure.scores(attempt));
-          case 'commit-sums':
-            return this.#learning.commitSums(await this.#secure.sums(attempt));
+      switch (action.kind) {
+        case 'fix-cohort': {
+          const cohort = this.#secure.cohort(attempt, action.alone);
+          await this.#transition(
+            async () => this.#learning.fixCohort(await whenDue(current, action.kind, cohort)),
+            task,
+          );
+          return;
         }
-      }, task);
+        case 'score':
+          await this.#transition(async () => this.#learning.scoreRound(await this.#secure.scores(attempt)), task);
+          return;
+        case 'commit-sums':
+          await this.#transition(async () => this.#learning.commitSums(await this.#secure.sums(attempt)), task);
+          return;
+        case 'settle':
+          this.#tracker.adopt(await this.#secure.settle(attempt), task);
+          return;
+        case 'audit': {
+          const audited = await this.#secure.audit(attempt, action.component);
+          if (audited === undefined) {
+            current.notAudited.add(action.component);
+          } else {
+            this.#tracker.adopt(audited, task);
+          }
+        }
+      }
     } catch (error) {
-      const { current } = this.#tracker;
-      if (!(error instanceof DisputeError) || current === undefined) {
+      if (!(error instanceof DisputeError)) {
         throw error;
       }
       this.#options.log.warn(failureFields(error), 'asking the arbiter');
-      this.#tracker.adopt(await this.#secure.settle(this.#secureAttempt(task, current, gatherer), error), task);
+      this.#tracker.adopt(await this.#secure.openDispute(attempt, error), task);
     }
+  }
+
+  /** What the failed step left, or else what aggregators say again that they hold. */
+  async #abortEvidence(task: Task, current: CurrentAttempt, gatherer: StatementGatherer): Promise<AbortEvidence> {
+    const isSecure = current.record.secure !== undefined && current.record.state === 'closed';
+    return (
+      current.evidence ??
+      (isSecure ? { holdings: await this.#secure.holdings(this.#secureAttempt(task, current, gatherer)) } : {})
+    );
+  }
+
+  /** A step of mode `he`, which has no scores. */
+  async #heStep(step: SecureAction['kind'], task: Task, gatherer: StatementGatherer): Promise<void> {
+    await this.#transition(async (current) => {
+      const attempt = { task, round: current.record, gatherer };
+      return step === 'fix-cohort'
+        ? this.#learning.fixCohort(await whenDue(current, 'close', this.#he.cohort(attempt)))
+        : this.#learning.commitHeSum(await this.#he.sums(attempt));
+    }, task);
   }
 
   #secureAttempt(task: Task, current: CurrentAttempt, gatherer: StatementGatherer): SecureAttempt {
@@ -362,28 +431,27 @@ export class Coordinator {
     if (this.#ended()) {
       return;
     }
-    if (faultKind(error) === 'fatal') {
+    // Signatures are checked before they are sent: once it may be that a key was changed by vote meanwhile.
+    const areKeysOld = errorCode(error) === 'SIGNATURE_INVALID' && failures === 0;
+    if (faultKind(error) === 'fatal' && !areKeysOld) {
       throw error;
     }
     const { current } = this.#tracker;
-    const task = this.#task;
-    if (error instanceof StatementsError && error.retryAfterMs !== undefined && current?.record.state === 'open') {
+    if (current !== undefined && isTooEarly(error, current)) {
       // Clocks differ a little; the next step waits for the time left.
       this.#options.log.debug(failureFields(error), 'too early for the attesters');
       return;
     }
     this.#options.log.warn(failureFields(error), 'looking at the ledger again');
-    if (hasCode(error, 'STATEMENTS_INSUFFICIENT')) {
+    if (areKeysOld || hasCode(error, 'STATEMENTS_INSUFFICIENT', 'AGGREGATORS_MISSING', 'DISPUTE_UNSETTLED')) {
       // Members, and with them the majority and the statement keys, may have changed by vote.
       this.#gatherer = undefined;
     }
     if (current !== undefined && current.record.state !== 'open') {
       // What the store holds may have changed since; the attesters look again too.
       current.reconsider();
-      // A ledger or store that was down says nothing about the model, and must not end the attempt.
-      const code = errorCode(error) ?? '';
-      current.stepFailed ??= STEP_FAILED[code];
-      current.hopeless ??= task?.secure === undefined ? undefined : HOPELESS[code];
+      current.stepFailures++;
+      rememberFailure(current, error);
     }
     this.#tracker.distrust();
     await pause(backoffMs(failures, 20, 2_000), this.#ending.signal);
@@ -395,8 +463,11 @@ export class Coordinator {
 }
 
 /** What stands in an attempt's way, as far as it is known. */
-function troublesOf({ outcome, stepFailed, hopeless, tooEarly }: CurrentAttempt): Partial<RoundView> {
+function troublesOf(current: CurrentAttempt): Partial<RoundView> {
+  const { outcome, stepFailed, stepFailures, hopeless, tooEarly, notAudited } = current;
   return {
+    notAudited,
+    stepFailures,
     ...(outcome === undefined ? {} : { usable: outcome.usable }),
     ...(stepFailed === undefined ? {} : { stepFailed }),
     ...(hopeless === undefined ? {} : { hopeless }),
@@ -404,31 +475,34 @@ function troublesOf({ outcome, stepFailed, hopeless, tooEarly }: CurrentAttempt)
   };
 }
 
-/** Failures of a step after closing that end the attempt when the time of a round has gone by. */
-const STEP_FAILED: Readonly<Record<string, AbortReason>> = {
-  STATEMENTS_INSUFFICIENT: 'NO_MAJORITY',
-  AGGREGATORS_MISSING: 'AGGREGATORS_MISSING',
-  VERDICT_AGAINST: 'AGGREGATORS_MISSING',
-  ARBITER_MISSING: 'DISPUTE_UNSETTLED',
-  DISPUTE_OPEN: 'DISPUTE_UNSETTLED',
-  DISPUTE_REFUSED: 'DISPUTE_UNSETTLED',
-};
+/** A ledger or store that was down says nothing about the model, and must not end the attempt. */
+function rememberFailure(current: CurrentAttempt, error: unknown): void {
+  const code = errorCode(error) ?? '';
+  current.evidence ??= error instanceof AbortCause ? error.evidence : undefined;
+  current.stepFailed ??= STEP_FAILED[code];
+  if (current.record.privacy !== 'plain') {
+    current.hopeless ??= HOPELESS[code];
+  }
+}
 
-/** Refusals of a cohort that no further try mends. */
-const HOPELESS: Readonly<Record<string, AbortReason>> = {
-  COHORT_TOO_SMALL: 'COHORT_TOO_SMALL',
-  COHORT_TOO_CLOSE: 'COHORT_TOO_CLOSE',
-  COHORT_TOO_LARGE: 'COHORT_TOO_LARGE',
-  BASE_BURNED: 'COHORT_TOO_CLOSE',
-};
+/** True where the next step waits until attesters agree. */
+function isTooEarly(error: unknown, { record, hopeless, tooEarly }: CurrentAttempt): boolean {
+  const { state } = record;
+  const isWaitedFor = state === 'open' || state === 'closed' || hopeless !== undefined || tooEarly?.action === 'abort';
+  return isWaitedFor && error instanceof StatementsError && error.retryAfterMs !== undefined;
+}
+
+/** How long after a refusal of an abort, for whatever reason, attesters are asked for it again. */
+const ABORT_AGAIN_MS = 5_000;
 
 /** Passes statements on; where attesters find it too early for them, the attempt remembers until when. */
 async function whenDue<T>(current: CurrentAttempt, action: TooEarly['action'], statements: T | Promise<T>): Promise<T> {
   try {
     return await statements;
   } catch (error) {
-    if (error instanceof StatementsError && error.retryAfterMs !== undefined) {
-      current.tooEarly = { action, untilMs: Date.now() + error.retryAfterMs };
+    const isAskedAgain = error instanceof StatementsError && (error.retryAfterMs !== undefined || action === 'abort');
+    if (isAskedAgain) {
+      current.tooEarly = { action, untilMs: Date.now() + (error.retryAfterMs ?? ABORT_AGAIN_MS) };
     }
     throw error;
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { learning } from '../ledger/contracts.js';
 import { Federation } from '../testing/federation.js';
 import { CurrentAttempt } from './current-attempt.js';
 import { RoundClock } from './round-clock.js';
@@ -11,45 +10,46 @@ describe('CurrentAttempt', () => {
   let reads: string[];
   beforeEach(async () => {
     federation = new Federation({ vehicles: 2 });
-    const contract = learning(federation.ledger.session('GridMSP'));
     const { task } = federation;
-    const ref = { taskId: task.taskId, round: 1, attempt: 1 };
-    const { result } = await contract.openRound({ ...ref, baseModelHash: task.model.initialModelHash });
     reads = [];
     attempt = new CurrentAttempt({
       task,
-      record: result,
-      learning: contract,
+      record: await federation.openRound(),
       fetch: (hash) => {
         reads.push(hash);
         return federation.store.get(hash);
       },
       clock: new RoundClock(false),
-      batch: { maxBatch: 1 },
       seenAtMs: Date.now(),
-      onRecorded: () => undefined,
     });
   });
 
-  it('reads the update of a recorded envelope once', async () => {
+  it('reads each recorded update once, however often the ledger lists it', async () => {
     const envelope = await federation.envelope(attempt.record, federation.vehicleIds[0]!);
-    expect(await attempt.add(envelope)).to.include({ accepted: true });
+    await federation.recordBatch(attempt.record, [envelope]);
+    const listed = federation.ledger.updates(attempt.ref);
+    attempt.seeRecorded(listed);
+    attempt.seeRecorded(listed);
     await attempt.fetch(envelope.updateHash);
     expect(reads).to.deep.equal([envelope.updateHash]);
+    expect(attempt.recorded).to.equal(1);
   });
 
-  it('keeps nothing of an envelope that the ledger refused', async () => {
-    const [first, second] = federation.vehicleIds as [string, string];
-    const envelope = await federation.envelope(attempt.record, first);
-    expect(await attempt.add({ ...envelope, vehicleId: second })).to.include({ accepted: false });
-    await attempt.fetch(envelope.updateHash);
-    expect(reads).to.have.length(2);
+  it('reads an update again that the store did not have', async () => {
+    const envelope = await federation.envelope(attempt.record, federation.vehicleIds[0]!);
+    const bytes = federation.store.objects.get(envelope.updateHash)!;
+    await federation.recordBatch(attempt.record, [envelope]);
+    federation.store.objects.delete(envelope.updateHash);
+    attempt.seeRecorded(federation.ledger.updates(attempt.ref));
+    const missing = await attempt.fetch(envelope.updateHash).catch((error: unknown) => error);
+    expect(missing).to.have.property('code', 'OBJECT_MISSING');
+    federation.store.objects.set(envelope.updateHash, bytes);
+    expect(await attempt.fetch(envelope.updateHash)).to.deep.equal(bytes);
   });
 
   it('keeps no bytes of an update that has another length than the model', async () => {
     const tooLong = new Uint8Array(1_000_000);
     const envelope = await federation.envelope(attempt.record, federation.vehicleIds[0]!, tooLong);
-    await attempt.add(envelope);
     expect(await attempt.fetch(envelope.updateHash)).to.have.length(0);
   });
 });

@@ -1,46 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  canonicalJson,
-  MAX_ENVELOPES,
-  type AbortReason,
-  type Envelope,
-  type ItemResult,
-  type RoundRecord,
-  type Task,
-} from '@sev/chaincode/api';
-import { SevError } from '../errors.js';
+import type { AbortReason, RoundRecord, Task, UpdateRecord } from '@sev/chaincode/api';
+import type { AbortEvidence } from '../services/abort-evidence.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import type { FetchObject, RoundOutcome } from '../services/round-outcome.js';
-import type { LearningContract } from '../services/rounds.js';
-import { EnvelopeBatcher } from './batcher.js';
 import type { RoundClock } from './round-clock.js';
-
-export interface BatchOptions {
-  /** How long a batch waits for one more envelope; default 1 s. */
-  readonly lingerMs?: number;
-  /** How long the first envelope of a batch is held, however many follow; default 5 s. */
-  readonly maxHoldMs?: number;
-  /** Envelopes in one transaction; default and maximum 100. */
-  readonly maxBatch?: number;
-  /** Envelopes waiting for the ledger, at the most; default 10,000. */
-  readonly maxWaiting?: number;
-}
 
 export interface CurrentAttemptOptions {
   readonly task: Task;
   readonly record: RoundRecord;
-  readonly learning: LearningContract;
   readonly fetch: FetchObject;
   readonly clock: RoundClock;
-  readonly batch: BatchOptions;
   readonly seenAtMs: number;
-  /** Told when updates were recorded. */
-  readonly onRecorded: () => void;
 }
 
 /** Attesters said that it is too early for this transition; asking again before `untilMs` is of no use. */
 export interface TooEarly {
-  readonly action: 'close' | 'abort';
+  readonly action: 'close' | 'fix-cohort' | 'abort';
   readonly untilMs: number;
 }
 
@@ -54,13 +29,16 @@ export class CurrentAttempt {
   outcome: RoundOutcome | undefined;
   /** Why the step that the attempt waits for failed last; see `RoundView`. */
   stepFailed: AbortReason | undefined;
+  stepFailures = 0;
   hopeless: AbortReason | undefined;
   tooEarly: TooEarly | undefined;
+  /** By which attesters find true at once why the attempt is hopeless. */
+  evidence: AbortEvidence | undefined;
+  /** Components that the contract does not release to be audited. */
+  readonly notAudited = new Set<number>();
   /** It was logged that the round waits for more vehicles. */
   hasToldOfWaiting = false;
   readonly #options: CurrentAttemptOptions;
-  readonly #batcher: EnvelopeBatcher;
-  readonly #ownTransactions = new Set<string>();
   readonly #objects = new Map<string, Promise<Uint8Array>>();
   readonly #recorded = new Set<string>();
 
@@ -70,18 +48,6 @@ export class CurrentAttempt {
     this.ref = attemptOf(options.record);
     this.clock = options.clock;
     this.seenAtMs = options.seenAtMs;
-    this.#batcher = new EnvelopeBatcher({
-      record: (envelopes) => this.#recordBatch(envelopes),
-      onRecorded: (results) => {
-        this.seeRecorded(results.filter((result) => result.accepted).map((result) => result.id));
-        options.onRecorded();
-      },
-      missing: () => options.task.cohort.target - this.#recorded.size,
-      maxBatch: Math.min(options.batch.maxBatch ?? MAX_ENVELOPES, MAX_ENVELOPES),
-      lingerMs: options.batch.lingerMs ?? 1_000,
-      maxHoldMs: options.batch.maxHoldMs ?? 5_000,
-      maxWaiting: options.batch.maxWaiting ?? 10_000,
-    });
   }
 
   /** Vehicles whose update is known to be on the ledger. */
@@ -89,33 +55,15 @@ export class CurrentAttempt {
     return this.#recorded.size;
   }
 
-  /** Envelopes without a result. */
-  get waiting(): number {
-    return this.#batcher.waiting;
-  }
-
-  isOwn(transactionId: string): boolean {
-    return this.#ownTransactions.has(transactionId);
-  }
-
-  /** Takes over what the ledger lists. */
-  seeRecorded(vehicleIds: readonly string[]): void {
-    vehicleIds.forEach((id) => this.#recorded.add(id));
-  }
-
-  /**
-   * Has an envelope recorded with its batch. The update is fetched from the store meanwhile, so that the aggregation
-   * finds it here.
-   */
-  add(envelope: Envelope): Promise<ItemResult> {
-    if (this.record.state !== 'open') {
-      throw new SevError('ROUND_STATE', `the round is ${this.record.state}`);
+  /** Takes over what the ledger lists. New updates are fetched from the store, so that the aggregation finds them here. */
+  seeRecorded(updates: readonly UpdateRecord[]): void {
+    for (const update of updates.filter(({ vehicleId }) => !this.#recorded.has(vehicleId))) {
+      this.#recorded.add(update.vehicleId);
+      this.clock.saw(update);
+      if (this.#options.task.privacy === 'plain') {
+        this.fetch(update.updateHash).catch(() => undefined);
+      }
     }
-    this.clock.arrived(Buffer.byteLength(canonicalJson(envelope)));
-    if (this.#options.task.secure === undefined) {
-      this.fetch(envelope.updateHash).catch(() => undefined);
-    }
-    return this.#batcher.add(envelope);
   }
 
   /** Reads a model or update once; a failed read is tried again by the next caller. */
@@ -130,31 +78,22 @@ export class CurrentAttempt {
     return reading;
   }
 
+  /** Takes over what the ledger shows; what stood in the way of the state before is over with it. */
+  see(record: RoundRecord): void {
+    if (record.state !== this.record.state) {
+      this.stepFailed = undefined;
+      this.stepFailures = 0;
+      this.hopeless = undefined;
+      this.tooEarly = undefined;
+      this.evidence = undefined;
+    }
+    this.record = record;
+  }
+
   /** Forgets the outcome and what it was computed from, so that both are read and computed again. */
   reconsider(): void {
     this.outcome = undefined;
     this.#objects.clear();
-  }
-
-  /** Refuses envelopes from now on. */
-  close(error: Error): void {
-    this.#batcher.close(error);
-    this.#objects.clear();
-  }
-
-  async #recordBatch(envelopes: readonly Envelope[]): Promise<readonly ItemResult[]> {
-    const { baseModelHash } = this.record;
-    const submitted = await this.#options.learning.recordUpdates({ ...this.ref, baseModelHash, envelopes });
-    this.#ownTransactions.add(submitted.transactionId);
-    this.clock.recorded(submitted);
-    const { results } = submitted.result;
-    envelopes.forEach(({ updateHash }, index) => {
-      if (results[index]?.accepted !== true) {
-        // Anybody may send an envelope; what nobody enrolled stands behind is not kept.
-        this.#objects.delete(updateHash);
-      }
-    });
-    return results;
   }
 
   /** What has another length than the model is excluded whatever it holds, so its bytes are not kept. */

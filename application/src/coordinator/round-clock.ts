@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Proposal } from '@sev/chaincode/api';
+import { canonicalJson, type Proposal, type UpdateRecord } from '@sev/chaincode/api';
 import type { Submitted } from '../ledger/session.js';
+import type { EventPlace } from '../services/round-events.js';
 import { writeJson } from '../store/files.js';
 
 /** What one finalised round cost, as its coordinator saw it. All times in milliseconds. */
@@ -17,15 +18,18 @@ export interface RoundTiming {
   readonly modelHash: string;
   /** True where the coordinator came to the round after it was opened: times and counts then miss its beginning. */
   readonly resumed: boolean;
-  /** Transactions that this coordinator had committed for the round, and the distinct blocks that hold them. */
+  /** Transactions of the round, whoever submitted them, and the distinct blocks that hold them. */
   readonly transactions: number;
   readonly commits: number;
   /** Bytes that a vehicle sends: its update, and its envelope (mean). */
   readonly uploadBytesPerVehicle: number;
   readonly ms: {
-    /** From the opened round to the last envelope's arrival: download, training and upload of all vehicles. */
+    /**
+     * From the opened round until the last batch was sent to the ledger, by the batcher's clock: download, training and
+     * upload of all vehicles, and what the batch waited for others.
+     */
     readonly train: number;
-    /** From the last envelope's arrival until its batch is committed. */
+    /** From then until the coordinator heard that it is committed. */
     readonly record: number;
     /** Fetching and averaging the updates, storing the model, attestation by a majority. */
     readonly aggregate: number;
@@ -54,7 +58,8 @@ export class RoundClock {
   readonly #transactions = new Set<string>();
   readonly #blocks = new Set<bigint>();
   #openedAt: number;
-  #lastArrivalAt: number | undefined;
+  #openedAtMs = Date.now();
+  #sentAtMs = 0;
   #recordedAt: number | undefined;
   #envelopes = 0;
   #envelopeBytes = 0;
@@ -69,19 +74,21 @@ export class RoundClock {
 
   opened(submitted: Submitted, sinceMs: number): void {
     this.#openedAt = performance.now();
+    this.#openedAtMs = Date.now();
     this.transition(submitted, sinceMs);
   }
 
-  /** An envelope of this many bytes has arrived. */
-  arrived(bytes: number): void {
-    this.#lastArrivalAt = performance.now();
-    this.#envelopes++;
-    this.#envelopeBytes += bytes;
+  /** A transaction has recorded updates. */
+  recorded(place: EventPlace): void {
+    this.#recordedAt = performance.now();
+    this.#count(place);
   }
 
-  recorded(submitted: Submitted): void {
-    this.#recordedAt = performance.now();
-    this.#count(submitted);
+  /** The ledger lists an update that was not known before. */
+  saw({ vehicleId, updateHash, weightClass, signature, recordedAtMs }: UpdateRecord): void {
+    this.#envelopes++;
+    this.#envelopeBytes += Buffer.byteLength(canonicalJson({ vehicleId, updateHash, weightClass, signature }));
+    this.#sentAtMs = Math.max(this.#sentAtMs, recordedAtMs);
   }
 
   /** A transition of the round is committed; the work for it began at `sinceMs`. */
@@ -96,7 +103,9 @@ export class RoundClock {
 
   /** The timing once the round is final. @param updateBytes bytes of one update. */
   finish(proposal: Proposal, updateBytes: number): RoundTiming {
-    const lastArrivalAt = this.#lastArrivalAt ?? this.#openedAt;
+    const recordedAfter = (this.#recordedAt ?? this.#openedAt) - this.#openedAt;
+    // The batcher's clock may be another machine's.
+    const sentAfter = Math.min(Math.max(0, this.#sentAtMs - this.#openedAtMs), recordedAfter);
     const envelope = this.#envelopes === 0 ? 0 : this.#envelopeBytes / this.#envelopes;
     return {
       schemaVersion: 1,
@@ -111,8 +120,8 @@ export class RoundClock {
       commits: this.#blocks.size,
       uploadBytesPerVehicle: Math.round(updateBytes + envelope),
       ms: {
-        train: tenths(lastArrivalAt - this.#openedAt),
-        record: tenths(Math.max(0, (this.#recordedAt ?? lastArrivalAt) - lastArrivalAt)),
+        train: tenths(sentAfter),
+        record: tenths(recordedAfter - sentAfter),
         aggregate: tenths(this.#aggregateMs),
         ledger: tenths(this.#ledgerMs),
         total: tenths(performance.now() - this.#startedAt),
@@ -120,9 +129,9 @@ export class RoundClock {
     };
   }
 
-  #count(submitted: Submitted): void {
-    this.#transactions.add(submitted.transactionId);
-    this.#blocks.add(submitted.blockNumber);
+  #count({ transactionId, blockNumber }: EventPlace): void {
+    this.#transactions.add(transactionId);
+    this.#blocks.add(blockNumber);
   }
 }
 

@@ -1,30 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundRecord, RoundState, Task } from '@sev/chaincode/api';
-import { SevError } from '../errors.js';
 import { attemptKey, isLater, type AttemptRef } from '../services/attempt.js';
-import type { RoundEvent } from '../services/round-events.js';
+import type { EventPlace, RoundEvent } from '../services/round-events.js';
 import { latestRound, roundIfAny, updatesOf, type LearningContract } from '../services/rounds.js';
-import { pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { CurrentAttempt, type BatchOptions } from './current-attempt.js';
+import { CurrentAttempt } from './current-attempt.js';
 import { RoundClock } from './round-clock.js';
 
 export interface RoundTrackerOptions {
   readonly taskId: string;
   readonly learning: LearningContract;
   readonly store: Pick<ObjectStore, 'get'>;
-  readonly batch: BatchOptions;
   /** Told when there is something to look at. */
   readonly onNews: () => void;
 }
 
 interface HeardEvent {
   readonly event: RoundEvent;
-  readonly transactionId: string;
+  readonly place: EventPlace;
 }
 
-/** How long an envelope waits for its round where the vehicle heard of the opening first. */
-const AHEAD_MS = 2_000;
 const RANK: Readonly<Record<RoundState, number>> = {
   open: 0,
   closed: 1,
@@ -50,8 +45,9 @@ export class RoundTracker {
   readonly #options: RoundTrackerOptions;
   #current: CurrentAttempt | undefined;
   #isStale = true;
+  /** Updates were recorded that have not been looked up. */
+  #hasNewUpdates = false;
   #heard: HeardEvent[] = [];
-  readonly #aheadWaiters = new Set<() => void>();
 
   constructor(options: RoundTrackerOptions) {
     this.#options = options;
@@ -67,9 +63,9 @@ export class RoundTracker {
     this.#isStale = true;
   }
 
-  hear(event: RoundEvent, transactionId: string): void {
+  hear(event: RoundEvent, place: EventPlace): void {
     if (event.taskId === this.#options.taskId) {
-      this.#heard.push({ event, transactionId });
+      this.#heard.push({ event, place });
       this.#options.onNews();
     }
   }
@@ -77,18 +73,17 @@ export class RoundTracker {
   /** Looks at the ledger where something may have happened there that is not known. @throws LedgerError */
   async refresh(task: Task): Promise<void> {
     this.#listen();
-    if (!this.#isStale) {
+    if (!this.#isStale && !this.#hasNewUpdates) {
       return;
     }
+    const isStale = this.#isStale;
     this.#isStale = false;
+    this.#hasNewUpdates = false;
     try {
-      const { learning } = this.#options;
-      const known = this.#current?.ref;
-      const record = await (known === undefined ? latestRound(learning, task.taskId) : newestSince(learning, known));
-      if (record !== undefined) {
-        this.adopt(record, task);
-        await this.#lookForUpdates();
+      if (isStale) {
+        await this.#lookForRound(task);
       }
+      await this.#lookForUpdates();
     } catch (error) {
       this.#isStale = true;
       throw error;
@@ -100,94 +95,55 @@ export class RoundTracker {
     const current = this.#current;
     if (current !== undefined && attemptKey(current.ref) === attemptKey(record)) {
       if (RANK[record.state] >= RANK[current.record.state]) {
-        current.record = record;
+        current.see(record);
       }
       return;
     }
     if (current !== undefined && !isLater(record, current.ref)) {
       return;
     }
-    current?.close(new SevError('ROUND_STALE', `attempt ${attemptKey(current.ref)} is over`));
-    const { learning, store, batch, onNews } = this.#options;
+    const { store } = this.#options;
     this.#current = new CurrentAttempt({
       task,
       record,
-      learning,
       fetch: (hash) => store.get(hash),
       clock: clock ?? new RoundClock(true),
-      batch,
       seenAtMs: Date.now(),
-      onRecorded: onNews,
-    });
-    this.#aheadWaiters.forEach((wake) => {
-      wake();
     });
   }
 
-  /**
-   * The attempt that an envelope is for. A vehicle may hear of an opening before the coordinator that asked for it has
-   * its answer, so an attempt ahead of the known one is waited for.
-   *
-   * @throws SevError ROUND_STALE, SERVICE_CLOSING.
-   */
-  async attemptFor(ref: AttemptRef & { readonly baseModelHash: string }, ending: AbortSignal): Promise<CurrentAttempt> {
-    const giveUpAt = Date.now() + AHEAD_MS;
-    while (Date.now() < giveUpAt && (this.#current === undefined || isLater(ref, this.#current.ref))) {
-      if (ending.aborted) {
-        throw new SevError('SERVICE_CLOSING', 'the coordinator is shutting down');
-      }
-      await this.#adoption(giveUpAt - Date.now(), ending);
+  async #lookForRound(task: Task): Promise<void> {
+    const { learning } = this.#options;
+    const known = this.#current?.ref;
+    const record = await (known === undefined ? latestRound(learning, task.taskId) : newestSince(learning, known));
+    if (record !== undefined) {
+      this.adopt(record, task);
     }
-    const current = this.#current;
-    if (
-      current === undefined ||
-      attemptKey(current.ref) !== attemptKey(ref) ||
-      current.record.baseModelHash !== ref.baseModelHash
-    ) {
-      throw new SevError('ROUND_STALE', `attempt ${attemptKey(ref)} from this base model is not the present one`);
-    }
-    return current;
   }
 
-  /** Waits until another attempt is adopted, or the time is over. */
-  async #adoption(timeoutMs: number, ending: AbortSignal): Promise<void> {
-    let wake = (): void => undefined;
-    const adopted = new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-    this.#aheadWaiters.add(wake);
-    await Promise.race([adopted, pause(timeoutMs, ending)]);
-    this.#aheadWaiters.delete(wake);
-  }
-
-  /** Reads which updates the ledger holds of an open attempt; others than this coordinator may have recorded some. */
+  /** Reads which updates the ledger holds of an open attempt. */
   async #lookForUpdates(): Promise<void> {
     const current = this.#current;
     if (current?.record.state === 'open') {
-      const updates = await updatesOf(this.#options.learning, current.ref);
-      current.seeRecorded(updates.map((update) => update.vehicleId));
-      this.#options.onNews();
+      current.seeRecorded(await updatesOf(this.#options.learning, current.ref));
     }
   }
 
-  /**
-   * Goes through the events that came in. Most are echoes of this coordinator's own transactions, and an echo may come
-   * before the transaction's own answer, so an unknown recording is put aside while a batch is on its way.
-   */
+  /** Goes through the events that came in. Of recorded updates only the list is read again, once for all that were heard. */
   #listen(): void {
     const current = this.#current;
-    const later: HeardEvent[] = [];
-    for (const heard of this.#heard) {
-      if (current !== undefined && isEcho(heard, current)) {
-        continue;
-      }
-      if (heard.event.type === 'UpdatesRecorded' && (current?.waiting ?? 0) > 0) {
-        later.push(heard);
-      } else {
+    for (const { event, place } of this.#heard.splice(0)) {
+      if (current === undefined || isLater(event, current.ref)) {
+        this.#isStale = true;
+      } else if (attemptKey(event) !== attemptKey(current.ref)) {
+        continue; // An attempt that is over.
+      } else if (event.type === 'UpdatesRecorded') {
+        current.clock.recorded(place);
+        this.#hasNewUpdates = true;
+      } else if (!isEcho(event, current)) {
         this.#isStale = true;
       }
     }
-    this.#heard = later;
   }
 }
 
@@ -204,22 +160,15 @@ async function newestSince(learning: LearningContract, known: AttemptRef): Promi
   return newest;
 }
 
-/** True for an event that tells nothing new about this attempt. */
-function isEcho({ event, transactionId }: HeardEvent, current: CurrentAttempt): boolean {
-  if (isLater(event, current.ref)) {
-    return false;
-  }
-  if (attemptKey(event) !== attemptKey(current.ref)) {
-    return true;
-  }
-  switch (event.type) {
+/** True for an event of the present attempt that tells nothing new: this coordinator made the transition itself. */
+function isEcho({ type }: RoundEvent, current: CurrentAttempt): boolean {
+  switch (type) {
     case 'UpdatesRecorded':
-      return current.isOwn(transactionId);
     case 'ReceiptsShown':
     case 'DisputeOpened':
     case 'DisputeSettled':
       return false;
     default:
-      return RANK[STATE_OF[event.type]] <= RANK[current.record.state];
+      return RANK[STATE_OF[type]] <= RANK[current.record.state];
   }
 }

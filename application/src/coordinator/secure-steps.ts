@@ -1,221 +1,288 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   cohortHash,
-  coveredUpdates,
   decodeBitmap,
-  openingHash,
+  differenceProblem,
+  roundSeed,
+  sizeProblem,
   type CohortRecord,
   type CommitSums,
   type FixCohort,
-  type OpenRound,
-  type RoundOpening,
   type RoundRecord,
   type ScoreRound,
   type SecureRound,
-  type SignedBy,
-  type Task,
+  type UpdateRecord,
+  type WeightedCohort,
 } from '@sev/chaincode/api';
 import type { AggregatorClient, Nonces } from '../aggregator/aggregator-client.js';
+import { gatherNoiseSeeds } from '../aggregator/noise.js';
+import { gatherNonces } from '../aggregator/nonces.js';
 import type { ArbiterClient } from '../arbiter/arbiter-client.js';
 import { SevError } from '../errors.js';
-import { attemptOf, type AttemptRef } from '../services/attempt.js';
-import { failureFields, type ServiceLog } from '../services/log.js';
+import { AbortCause } from '../services/abort-evidence.js';
+import { attemptOf } from '../services/attempt.js';
+import type { ServiceLog } from '../services/log.js';
+import { checkOpenedNoise } from '../services/opened-noise.js';
 import { collect, updatesOf, type LearningContract } from '../services/rounds.js';
 import { computeScores, secureTermsOf } from '../services/secure-scores.js';
-import {
-  AggregatorPanel,
-  contradictionIn,
-  noncesOf,
-  numbersOf,
-  seedOf,
-  type Contradiction,
-} from './secure-evidence.js';
-import type { StatementGatherer } from './statements.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { AggregatorPanel, PATIENCE, type Patience } from './aggregator-panel.js';
+import { AnswerChecks } from './answer-checks.js';
+import { secureOf, type SecureAttempt } from './secure-attempt.js';
+import { Disputes, insistOnAgreement, openDisputeOf, type DisputeError } from './secure-disputes.js';
+import { heldCohort, numbersOf } from './secure-evidence.js';
+import { agreeOnOpening, type OpeningContent, type SignedOpening } from './secure-opening.js';
 
 export interface SecureStepsOptions {
   readonly learning: LearningContract;
+  readonly store: Pick<ObjectStore, 'has'>;
   readonly aggregators: readonly AggregatorClient[];
   /** The organisation that settles disputes; without it rounds that come to one are given up. */
   readonly arbiter?: ArbiterClient;
+  readonly patience?: Patience;
   readonly log: ServiceLog;
-}
-
-/** What one attempt needs while it is driven. */
-export interface SecureAttempt {
-  readonly consortium: string;
-  readonly task: Task;
-  readonly round: RoundRecord;
-  readonly gatherer: StatementGatherer;
-}
-
-/** Two aggregators contradict each other: nothing goes on before the arbiter has spoken. */
-export class DisputeError extends SevError {
-  readonly phase: 'projections' | 'sums';
-  readonly contradiction: Contradiction;
-
-  constructor(phase: 'projections' | 'sums', contradiction: Contradiction) {
-    const [a, b] = contradiction.mspIds;
-    super(
-      'AGGREGATORS_DISAGREE',
-      `${a} and ${b} signed different ${phase} of component ${String(contradiction.component)}`,
-    );
-    this.name = 'DisputeError';
-    this.phase = phase;
-    this.contradiction = contradiction;
-  }
 }
 
 /**
  * The steps of a round in a secure mode that need the aggregators: what each transaction is made of. It decides nothing
- * that the contract does not check, and keeps nothing: another coordinator gathers the same again.
+ * that the contract does not check, and keeps nothing but who was late: another coordinator gathers the same again.
  */
 export class SecureSteps {
   readonly #options: SecureStepsOptions;
   readonly #panel: AggregatorPanel;
+  readonly #disputes: Disputes;
 
   constructor(options: SecureStepsOptions) {
+    const { learning, aggregators, arbiter, patience = PATIENCE, log } = options;
     this.#options = options;
-    this.#panel = new AggregatorPanel(options.aggregators, options.log);
+    this.#panel = new AggregatorPanel(aggregators, log, patience);
+    this.#disputes = new Disputes({ learning, arbiter, log });
   }
 
   /**
-   * Has the aggregators commit themselves to an attempt. Those that do not answer are left out.
+   * Has the aggregators commit themselves to an attempt.
    *
-   * @throws SevError AGGREGATORS_MISSING where t or fewer answer.
+   * @throws SevError AGGREGATORS_MISSING where no t + 1 agree on an opening.
    */
-  async opening(
-    task: Task,
-    ref: AttemptRef,
-    baseModelHash: string,
-  ): Promise<Pick<OpenRound, 'opening' | 'statements'>> {
-    const terms = secureTermsOf(task);
-    const needed = terms.threshold + 1;
-    let panel = new AggregatorPanel(
-      this.#panel.clients.filter(({ mspId }) => terms.aggregators.includes(mspId)),
-      this.#options.log,
-    );
-    const prepared = await panel.ask('preparing a round', needed, (client) => client.prepare(ref, baseModelHash));
-    const parts = prepared.sort((a, b) => (a.part.mspId < b.part.mspId ? -1 : 1));
-    const aggregators = parts.map(({ part }) => part);
-    panel = panel.of({ aggregators });
-    const deals = (await panel.ask('dealing nonces', parts.length, (client) => client.deal(ref, parts))).flat();
-    const arbiter = await this.#arbiterKey(ref);
-    const opening: RoundOpening = { aggregators, ...(arbiter === undefined ? {} : { arbiter }) };
-    const statements = await panel.ask('signing an opening', parts.length, (client) =>
-      client.accept(
-        ref,
-        opening,
-        deals.filter(({ to }) => to === client.mspId),
-      ),
-    );
-    const byArbiter = arbiter === undefined ? [] : [await this.#signedByArbiter(ref, baseModelHash, opening)];
-    return { opening, statements: [...statements, ...byArbiter] };
+  opening(content: OpeningContent): Promise<SignedOpening> {
+    const { arbiter, log } = this.#options;
+    return agreeOnOpening(content, { panel: this.#panel, arbiter, log });
   }
 
-  /** Gathers holdings and, where vehicles or aggregators are left out, a majority's word for it. */
-  async cohort({ round, gatherer, task }: SecureAttempt): Promise<FixCohort> {
+  /**
+   * Gathers holdings and, where vehicles or aggregators are left out, a majority's word for it.
+   *
+   * @param alone the time for it has passed: nobody's word is needed.
+   */
+  async cohort(attempt: SecureAttempt, alone: boolean): Promise<FixCohort> {
+    const { consortium, round, gatherer, task } = attempt;
+    const { learning } = this.#options;
     const ref = attemptOf(round);
     const { opening } = secureOf(round);
-    const terms = secureTermsOf(task);
-    const holdings = await this.#panel
-      .of(opening)
-      .ask('signing holdings', terms.threshold + 1, (client) => client.holdings(ref));
-    const { learning } = this.#options;
+    const needed = secureTermsOf(task).threshold + 1;
     const updates = await updatesOf(learning, ref);
     updates.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
-    const said = holdings.map(({ mspId, held }) => ({ mspId, held: decodeBitmap(held, updates.length) ?? [] }));
-    const isComplete = holdings.length === opening.aggregators.length;
-    if (isComplete && coveredUpdates(updates, said, []).covered.length === updates.length) {
+    const checks = new AnswerChecks(consortium, task, ref);
+    const signed = await this.#panel.of(opening).ask(
+      'signing holdings',
+      needed,
+      (client) => client.holdings(ref),
+      (answer, mspId) => {
+        checks.holdings(answer, mspId, updates);
+      },
+    );
+    const said = signed.map(({ mspId, held }) => ({ mspId, held: decodeBitmap(held, updates.length) ?? [] }));
+    const isComplete = said.length === opening.aggregators.length && said.every(({ held }) => held.every(Boolean));
+    if (isComplete) {
+      return { ...ref, holdings: signed, statements: [] };
+    }
+    const receipts = await collect(learning.receipts(ref));
+    const mayBeSummed = await this.#mayBeSummed(attempt);
+    const { covered, holders } = heldCohort(updates, said, receipts, needed, mayBeSummed);
+    const holdings = signed.filter(({ mspId }) => holders.includes(mspId));
+    const isWhole = covered.length === updates.length && holders.length === opening.aggregators.length;
+    if (alone || isWhole) {
       return { ...ref, holdings, statements: [] };
     }
-    const { covered } = coveredUpdates(updates, said, await collect(learning.receipts(ref)));
-    const holders = holdings.map(({ mspId }) => mspId).sort();
     const content = { recordedHash: cohortHash(updates), cohortHash: cohortHash(covered), holders };
     return { ...ref, holdings, statements: [...(await gatherer.cohort({ ref, holdings, ...content }))] };
   }
 
-  /** Has the nonces shown, the projections opened, the weights computed and attested. @throws DisputeError */
-  async scores({ consortium, task, round, gatherer }: SecureAttempt): Promise<ScoreRound> {
+  /** What aggregators sign that they hold, of all that answer. */
+  async holdings({ consortium, round, task }: SecureAttempt): Promise<FixCohort['holdings']> {
+    const ref = attemptOf(round);
+    const updates = await updatesOf(this.#options.learning, ref);
+    updates.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
+    const checks = new AnswerChecks(consortium, task, ref);
+    const { answers } = await this.#panel.of(secureOf(round).opening).gather(
+      'signing holdings',
+      secureTermsOf(task).threshold + 1,
+      (client) => client.holdings(ref),
+      (answer, mspId) => {
+        checks.holdings(answer, mspId, updates);
+      },
+    );
+    return answers.map(({ value }) => value);
+  }
+
+  /**
+   * Has the nonces shown, the projections opened, the weights computed and attested.
+   *
+   * @throws DisputeError; AbortCause NOISE_FALSE.
+   */
+  async scores(attempt: SecureAttempt): Promise<ScoreRound> {
+    const { consortium, task, round, gatherer } = attempt;
     const ref = attemptOf(round);
     const secure = secureOf(round);
-    const terms = secureTermsOf(task);
-    const panel = this.#trusted(secure);
-    const needed = terms.threshold + 1;
-    const nonces = noncesOf(secure.opening, await panel.ask('showing nonces', needed, (client) => client.reveal(ref)));
-    const seed = seedOf(consortium, ref, secure, nonces);
+    const nonces = await this.#nonces(attempt);
+    const seed = roundSeed({ consortium: consortium.bootstrapHash, ...ref }, secure.cohortHash ?? '', nonces);
     const members = await this.#members(round);
-    const opened =
-      terms.projections === 0
-        ? []
-        : await panel.ask('opening projections', needed, (client) => client.projections(ref, nonces));
-    const signed = opened.map((one) => one.signed);
-    insistOnAgreement('projections', signed);
+    const opened = await this.#projections(attempt, nonces, seed);
+    const projections = opened.map(({ signed }) => signed);
+    insistOnAgreement('projections', { nonces: [...nonces], projections, sums: [] });
     const numbers = numbersOf(opened);
     const scores = computeScores({ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers });
-    const noiseSeeds = terms.dp === undefined ? undefined : await this.#noiseSeeds(secure.opening, ref, nonces);
-    const noise = noiseSeeds === undefined ? {} : { noiseSeeds };
-    const attestations = await gatherer.scores({ scores, nonces, ...noise, projections: signed, numbers });
-    return { nonces: [...nonces], ...noise, projections: signed, scores, attestations: [...attestations] };
+    const dp = secureTermsOf(task).dp;
+    const noise = dp === undefined ? {} : { noiseSeeds: await this.#noiseSeeds(attempt, nonces, seed) };
+    insistOnTrueNoise(attempt, { nonces, seed, noiseSeeds: noise.noiseSeeds ?? [] });
+    const attestations = await gatherer.scores({ scores, nonces, ...noise, projections, numbers });
+    return { nonces: [...nonces], ...noise, projections, scores, attestations: [...attestations] };
   }
 
   /** @throws DisputeError */
-  async sums({ task, round }: SecureAttempt): Promise<CommitSums> {
+  async sums(attempt: SecureAttempt): Promise<CommitSums> {
+    const { consortium, task, round } = attempt;
     const ref = attemptOf(round);
-    const needed = secureTermsOf(task).threshold + 1;
-    const sums = await this.#trusted(secureOf(round)).ask('signing sums', needed, (client) => client.sums(ref));
-    insistOnAgreement('sums', sums);
+    const secure = secureOf(round);
+    const checks = new AnswerChecks(consortium, task, ref);
+    const sums = await this.#heard(secure).ask(
+      'signing sums',
+      secureTermsOf(task).threshold + 1,
+      (client) => client.sums(ref),
+      (answer, mspId) => {
+        checks.sums(answer, mspId, secure);
+      },
+    );
+    insistOnAgreement('sums', { projections: [], sums });
     return { ...ref, sums };
   }
 
-  /** Has the aggregators put their sums into the store. */
+  /**
+   * Has the aggregators put their sums into the store. What counts is that the store holds what the ledger names, whoever
+   * put it there.
+   *
+   * @throws SevError AGGREGATORS_MISSING naming the components whose sums nobody published.
+   */
   async publish({ task, round }: SecureAttempt): Promise<void> {
-    const needed = secureTermsOf(task).threshold + 1;
-    await this.#trusted(secureOf(round)).ask('publishing sums', needed, (client) => client.publish(attemptOf(round)));
-  }
-
-  /** Shows a contradiction to the ledger, has the component released to the arbiter, and brings back its verdict. */
-  async settle({ consortium, round }: SecureAttempt, { phase, contradiction }: DisputeError): Promise<RoundRecord> {
-    const { learning, arbiter, log } = this.#options;
     const ref = attemptOf(round);
     const secure = secureOf(round);
-    const { component, mspIds } = contradiction;
-    const accused = new AggregatorPanel(
-      this.#panel.clients.filter(({ mspId }) => mspIds.includes(mspId)),
-      log,
-    );
-    let evidence: Pick<Parameters<LearningContract['openDispute']>[0], 'projections' | 'sums' | 'nonces'>;
-    if (phase === 'sums') {
-      evidence = { projections: [], sums: await accused.ask('signing sums', 2, (client) => client.sums(ref)) };
-    } else {
-      const nonces = noncesOf(
-        secure.opening,
-        await this.#trusted(secure).ask('showing nonces', 1, (client) => client.reveal(ref)),
+    if ((await this.#unpublished(secure)).length === 0) {
+      return;
+    }
+    const needed = secureTermsOf(task).threshold + 1;
+    await this.#heard(secure).gather('publishing sums', needed, (client) => client.publish(ref));
+    const missing = await this.#unpublished(secure);
+    if (missing.length > 0) {
+      const names = missing.map(
+        (component) => `${String(component)} (${secure.answeredBy?.[component]?.join() ?? ''})`,
       );
-      const opened = await accused.ask('opening projections', 2, (client) => client.projections(ref, nonces));
-      evidence = { nonces: [...nonces], projections: opened.map(({ signed }) => signed), sums: [] };
+      throw new SevError('AGGREGATORS_MISSING', `nobody publishes the sums of component ${names.join(', ')}`);
     }
-    await learning.openDispute({ ...ref, phase, component, ...evidence });
-    if (arbiter === undefined) {
-      throw new SevError('ARBITER_MISSING', `a dispute about component ${String(component)} waits for an arbiter`);
-    }
-    const releases = await accused.ask('releasing a component', 1, async (client) => ({
-      mspId: client.mspId,
-      release: await client.release(ref, component),
-    }));
-    const { nonces } = evidence;
-    const statements = phase === 'sums' ? evidence.sums : evidence.projections;
-    const request = { ref, phase, component, releases, statements, ...(nonces === undefined ? {} : { nonces }) };
-    const verdict = await arbiter.verdict(request);
-    log.warn({ ...ref, component, phase, faulty: verdict.faulty, consortium }, 'the arbiter has settled a dispute');
-    return (await learning.settleDispute({ ...ref, phase, component, ...verdict })).result;
   }
 
-  /** The aggregators of the opening whose word still counts. */
-  #trusted({ opening, faulty, holders }: SecureRound): AggregatorPanel {
-    const { clients } = this.#panel.of(opening);
-    const counts = ({ mspId }: AggregatorClient): boolean =>
-      !faulty.includes(mspId) && (holders === undefined || holders.includes(mspId));
-    return new AggregatorPanel(clients.filter(counts), this.#options.log);
+  /** See {@link Disputes.open}. */
+  openDispute(attempt: SecureAttempt, error: DisputeError): Promise<RoundRecord> {
+    return this.#disputes.open(attempt, error);
+  }
+
+  /** See {@link Disputes.audit}. */
+  audit(attempt: SecureAttempt, component: number): Promise<RoundRecord | undefined> {
+    return this.#disputes.audit(attempt, component);
+  }
+
+  /** Settles the dispute that the ledger shows to be open. @throws as {@link Disputes.settle}. */
+  async settle(attempt: SecureAttempt): Promise<RoundRecord> {
+    const secure = secureOf(attempt.round);
+    const dispute = openDisputeOf(secure);
+    return dispute === undefined ? attempt.round : this.#disputes.settle(attempt, dispute, this.#heard(secure));
+  }
+
+  /** As the contract decides about a cohort, beside those on the same base whose sums may have been shown. */
+  async #mayBeSummed({ task, round }: SecureAttempt): Promise<(covered: readonly UpdateRecord[]) => boolean> {
+    const { shownAttempts } = secureOf(round);
+    const { taskId } = round;
+    const equally = (members: readonly { readonly vehicleId: string }[]): WeightedCohort =>
+      new Map(members.map(({ vehicleId }) => [vehicleId, 1]));
+    const shown = await Promise.all(
+      shownAttempts.map(async (ref) => equally((await this.#options.learning.cohort({ taskId, ...ref })).members)),
+    );
+    return (covered) =>
+      sizeProblem(task, secureTermsOf(task), covered.length) === undefined &&
+      differenceProblem(shown, equally(covered), task.cohort.minimum) === undefined;
+  }
+
+  /** The aggregators whose holdings made the cohort, without those that a verdict named. */
+  #heard({ opening, faulty, holders }: SecureRound): AggregatorPanel {
+    const names = holders ?? opening.aggregators.map(({ mspId }) => mspId);
+    return this.#panel.only(names.filter((mspId) => !faulty.includes(mspId)));
+  }
+
+  /** Commitments show which component is right, so everybody of the opening is asked, and no one is needed. */
+  async #nonces(attempt: SecureAttempt): Promise<Nonces> {
+    const ref = attemptOf(attempt.round);
+    const { opening } = secureOf(attempt.round);
+    const shown = await this.#reveal('showing nonces', attempt);
+    const place = { consortium: attempt.consortium.bootstrapHash, ...ref };
+    const { nonces, missing, wrong } = gatherNonces(place, opening, shown);
+    if (wrong.length > 0) {
+      this.#options.log.warn({ ...ref, aggregators: wrong }, 'aggregators show nonces that were not committed to');
+    }
+    if (nonces === undefined) {
+      throw new SevError('AGGREGATORS_MISSING', `nobody shows all of the nonces of ${missing.join(', ')}`);
+    }
+    return nonces;
+  }
+
+  /** Mode `dp`. Of an aggregator that is gone, from the parts that others hold. */
+  async #noiseSeeds(attempt: SecureAttempt, nonces: Nonces, seed: string): Promise<string[]> {
+    const shown = await this.#reveal('showing noise seeds', attempt, nonces);
+    const { noiseSeeds, missing } = gatherNoiseSeeds(secureOf(attempt.round).opening, seed, shown);
+    if (noiseSeeds === undefined) {
+      throw new SevError('AGGREGATORS_MISSING', `nobody shows the seed of the noise of ${missing.join(', ')}`);
+    }
+    return [...noiseSeeds];
+  }
+
+  async #reveal(what: string, { consortium, task, round }: SecureAttempt, nonces?: Nonces) {
+    const ref = attemptOf(round);
+    const checks = new AnswerChecks(consortium, task, ref);
+    const { answers } = await this.#panel.of(secureOf(round).opening).gather(
+      what,
+      secureTermsOf(task).threshold + 1,
+      (client) => client.reveal(ref, nonces),
+      (answer, mspId) => {
+        checks.revealed(answer, mspId);
+      },
+    );
+    return answers.map(({ mspId, value }) => ({ mspId, revealed: value }));
+  }
+
+  #projections({ consortium, task, round }: SecureAttempt, nonces: Nonces, seed: string) {
+    const ref = attemptOf(round);
+    const secure = secureOf(round);
+    const terms = secureTermsOf(task);
+    if (terms.projections === 0) {
+      return [];
+    }
+    const checks = new AnswerChecks(consortium, task, ref);
+    return this.#heard(secure).ask(
+      'opening projections',
+      terms.threshold + 1,
+      (client) => client.projections(ref, nonces),
+      (answer, mspId) => {
+        checks.projections(answer, mspId, secure, seed);
+      },
+    );
   }
 
   async #members(round: RoundRecord): Promise<CohortRecord['members']> {
@@ -226,51 +293,37 @@ export class SecureSteps {
     return members;
   }
 
-  async #noiseSeeds(opening: RoundOpening, ref: AttemptRef, nonces: Nonces): Promise<string[]> {
-    const { clients } = this.#panel.of(opening);
-    return Promise.all(
-      opening.aggregators.map(async ({ mspId }) => {
-        const shown = await clients.find((client) => client.mspId === mspId)?.reveal(ref, nonces);
-        if (shown?.noiseSeed === undefined) {
-          throw new SevError('AGGREGATORS_MISSING', `${mspId} does not show the seed of its noise`);
-        }
-        return shown.noiseSeed;
-      }),
+  /** Components of which the store lacks a sum. */
+  async #unpublished({ sums = [] }: SecureRound): Promise<number[]> {
+    const has = (hash: string): Promise<boolean> => this.#options.store.has(hash);
+    const isThere = await Promise.all(
+      sums.map(async (byShard) => (await Promise.all(byShard.map(has))).every(Boolean)),
     );
-  }
-
-  async #arbiterKey(ref: AttemptRef): Promise<RoundOpening['arbiter']> {
-    try {
-      return await this.#options.arbiter?.prepare(ref);
-    } catch (error) {
-      this.#options.log.warn(failureFields(error), 'the round opens without an arbiter');
-      return undefined;
-    }
-  }
-
-  #signedByArbiter(ref: AttemptRef, baseModelHash: string, opening: RoundOpening): Promise<SignedBy> {
-    const { arbiter } = this.#options;
-    if (arbiter === undefined) {
-      throw new SevError('ARBITER_MISSING', openingHash(opening));
-    }
-    return arbiter.accept(ref, baseModelHash, opening);
+    return isThere.flatMap((there, component) => (there ? [] : [component]));
   }
 }
 
-/** @throws SevError MODE_NOT_SECURE. */
-export function secureOf({ taskId, secure }: RoundRecord): SecureRound {
-  if (secure === undefined) {
-    throw new SevError('MODE_NOT_SECURE', `the round of task ${taskId} has no opening`);
-  }
-  return secure;
+interface OpenedSeeds {
+  readonly nonces: Nonces;
+  readonly seed: string;
+  /** In the opening's order; none but in mode `dp`. */
+  readonly noiseSeeds: readonly string[];
 }
 
-function insistOnAgreement(
-  phase: 'projections' | 'sums',
-  statements: readonly { readonly mspId: string; readonly components: Readonly<Record<string, unknown>> }[],
+/** @throws AbortCause NOISE_FALSE where the opened noise is not what its seed gives: the noise in use may be no better. */
+function insistOnTrueNoise(
+  { consortium, task, round }: SecureAttempt,
+  { nonces, seed, noiseSeeds }: OpenedSeeds,
 ): void {
-  const contradiction = contradictionIn(statements);
-  if (contradiction !== undefined) {
-    throw new DisputeError(phase, contradiction);
+  const { opening } = secureOf(round);
+  if (noiseSeeds.length === 0) {
+    return;
+  }
+  const shown = Object.fromEntries(opening.aggregators.map(({ mspId }, index) => [mspId, noiseSeeds[index] ?? '']));
+  const place = { consortium: consortium.bootstrapHash, ...attemptOf(round), baseModelHash: round.baseModelHash };
+  const { false: accused } = checkOpenedNoise(place, task, opening, seed, shown);
+  if (accused.length > 0) {
+    const evidence = { accused: [...accused], nonces: [...nonces], noiseSeeds: shown };
+    throw new AbortCause('NOISE_FALSE', `the noise of ${accused.join(', ')} is not what its seed gives`, evidence);
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { signedBy, type AbortReason, type Proposal, type SignedBy } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
+import type { AbortEvidence } from '../services/abort-evidence.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { postJson, problemOf } from '../services/http-client.js';
 import type { StatementSigner } from '../services/statement-signer.js';
@@ -23,8 +24,8 @@ export class HttpStatementSource implements StatementSource {
     return this.#ask('close', ref);
   }
 
-  abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
-    return this.#ask('abort', { ...ref, reason });
+  abort(ref: AttemptRef, reason: AbortReason, evidence: AbortEvidence): Promise<SignedBy> {
+    return this.#ask('abort', { ...ref, reason, evidence });
   }
 
   attest(proposal: Proposal): Promise<SignedBy> {
@@ -70,19 +71,19 @@ export class OwnStatementSource implements StatementSource {
     return this.#signer.close(ref);
   }
 
-  abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
-    return this.#signer.abort(ref, reason);
+  abort(ref: AttemptRef, reason: AbortReason, { accused }: AbortEvidence): Promise<SignedBy> {
+    return this.#signer.abort(ref, reason, reason === 'NOISE_FALSE' ? accused : undefined);
   }
 
   attest(proposal: Proposal): Promise<SignedBy> {
     return this.#signer.attest(proposal);
   }
 
-  cohort({ ref, recordedHash, cohortHash, holders }: CohortRequest): Promise<SignedBy> {
-    return this.#signer.cohort(ref, { recordedHash, cohortHash, holders });
+  cohort(request: CohortRequest): Promise<SignedBy> {
+    return this.#signer.cohort(request.ref, request);
   }
 
-  scores({ scores }: ScoresRequest): Promise<SignedBy> {
-    return this.#signer.scores(scores);
+  scores(request: ScoresRequest): Promise<SignedBy> {
+    return this.#signer.scores(request);
   }
 }

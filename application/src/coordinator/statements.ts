@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   majorityOf,
+  projectionsHash,
   proposalHash,
   scoresHash,
   signedBy,
@@ -18,6 +19,7 @@ import {
   type SignedBy,
 } from '@sev/chaincode/api';
 import { SevError, messageOf } from '../errors.js';
+import type { AbortEvidence } from '../services/abort-evidence.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
 import { isSigned } from '../services/signed-statements.js';
@@ -42,7 +44,7 @@ export interface ScoresRequest extends Omit<ScoreRound, 'attestations'> {
 export interface StatementSource {
   readonly mspId: string;
   close(ref: AttemptRef): Promise<SignedBy>;
-  abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy>;
+  abort(ref: AttemptRef, reason: AbortReason, evidence: AbortEvidence): Promise<SignedBy>;
   attest(proposal: Proposal): Promise<SignedBy>;
   cohort(request: CohortRequest): Promise<SignedBy>;
   scores(request: ScoresRequest): Promise<SignedBy>;
@@ -97,9 +99,9 @@ export class StatementGatherer {
     this.#sources = sources;
   }
 
-  /** The network that statements are made for. */
-  get consortium(): string {
-    return this.#consortium.bootstrapHash;
+  /** The members, as they were when this was made. */
+  get consortium(): ConsortiumRecord {
+    return this.#consortium;
   }
 
   /** @throws StatementsError */
@@ -113,11 +115,13 @@ export class StatementGatherer {
   }
 
   /** @throws StatementsError */
-  abort(ref: AttemptRef, reason: AbortReason): Promise<readonly SignedBy[]> {
-    const content = { consortium: this.#consortium.bootstrapHash, ...ref, reason };
+  abort(ref: AttemptRef, reason: AbortReason, evidence: AbortEvidence = {}): Promise<readonly SignedBy[]> {
+    const accused = reason === 'NOISE_FALSE' ? evidence.accused : undefined;
+    const why = { reason, ...(accused === undefined ? {} : { accused }) };
+    const content = { consortium: this.#consortium.bootstrapHash, ...ref, ...why };
     return this.#majority(
       'the abort of the round',
-      (source) => source.abort(ref, reason),
+      (source) => source.abort(ref, reason, evidence),
       (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', ...content, mspId }),
     );
   }
@@ -149,11 +153,12 @@ export class StatementGatherer {
   scores(request: ScoresRequest): Promise<readonly SignedBy[]> {
     const { taskId, round, attempt } = request.scores;
     const { bootstrapHash: consortium } = this.#consortium;
-    const content = { consortium, taskId, round, attempt, scoresHash: scoresHash(request.scores) };
+    const hashes = { scoresHash: scoresHash(request.scores), projectionsHash: projectionsHash(request) };
+    const content = { consortium, taskId, round, attempt, ...hashes };
     return this.#majority(
       'the weights',
       (source) => source.scores(request),
-      (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v1', ...content, mspId }),
+      (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v2', ...content, mspId }),
     );
   }
 

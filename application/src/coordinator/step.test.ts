@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { TIME_MARGIN_MS, type RoundRecord } from '@sev/chaincode/api';
+import { TIME_MARGIN_MS, type Dispute, type RoundRecord, type SecureRound } from '@sev/chaincode/api';
 import { Federation } from '../testing/federation.js';
 import { ASK_LATER_MS, nextAction, type RoundView } from './step.js';
 
@@ -10,7 +10,7 @@ const MODEL = 'a'.repeat(64);
 
 const open: RoundRecord = {
   docType: 'round',
-  schemaVersion: 1,
+  schemaVersion: 2,
   taskId: task.taskId,
   round: 2,
   attempt: 1,
@@ -29,7 +29,6 @@ function view(changes: Partial<RoundView>): RoundView {
     maxAttempts: 2,
     round: open,
     recorded: 0,
-    waiting: 0,
     openSeenAtMs: NOW,
     nowMs: NOW,
     ...changes,
@@ -48,14 +47,13 @@ describe('nextAction', () => {
     expect(nextAction(view({ recorded: 3 }))).to.deep.equal({ kind: 'wait', untilMs: NOW + 1_000 });
   });
 
-  it('closes at once with the target cohort, also while further envelopes wait', () => {
-    expect(nextAction(view({ recorded: 4, waiting: 1 }))).to.deep.equal({ kind: 'close', alone: false });
+  it('closes at once with the target cohort', () => {
+    expect(nextAction(view({ recorded: 4 }))).to.deep.equal({ kind: 'close', alone: false });
   });
 
-  it('closes with the minimum cohort once the grace time is over and nothing waits', () => {
+  it('closes with the minimum cohort once the grace time is over', () => {
     const nowMs = NOW + 1_000;
     expect(nextAction(view({ recorded: 2, nowMs }))).to.deep.equal({ kind: 'close', alone: false });
-    expect(nextAction(view({ recorded: 2, waiting: 1, nowMs })).kind).to.equal('wait');
   });
 
   it('waits below the minimum cohort until a little after the deadline, then asks for the abort', () => {
@@ -77,7 +75,7 @@ describe('nextAction', () => {
   });
 
   it('needs nobody else after the deadline', () => {
-    expect(nextAction(view({ recorded: 2, waiting: 1, nowMs: AFTER_DEADLINE }))).to.include({
+    expect(nextAction(view({ recorded: 2, nowMs: AFTER_DEADLINE }))).to.include({
       kind: 'close',
       alone: true,
     });
@@ -126,5 +124,105 @@ describe('nextAction', () => {
     const round: RoundRecord = { ...open, state: 'aborted', abortReason: 'COHORT_TOO_SMALL' };
     expect(nextAction(view({ round }))).to.deep.equal({ kind: 'open', round: 2, attempt: 2, baseModelHash: MODEL });
     expect(nextAction(view({ round: { ...round, attempt: 2 } }))).to.have.property('kind', 'give-up');
+  });
+});
+
+describe('nextAction in a secure mode', () => {
+  const secureTask = new Federation({ vehicles: 4, minimum: 2, target: 4, secure: {} }).task;
+  const sealingKey = 'arbiter';
+  const secure: SecureRound = {
+    opening: { aggregators: [], arbiter: { mspId: 'RegulatorMSP', sealingKey } },
+    openingHash: MODEL,
+    openedProjections: 0,
+    chargedMicroRho: 0,
+    shownAttempts: [],
+    disputes: [],
+    faulty: [],
+    accused: [],
+  };
+  const sinceMs = open.deadlineMs;
+  const ALONE = sinceMs + secureTask.deadlines.roundMs + TIME_MARGIN_MS;
+  const actionIn = (
+    state: RoundRecord['state'],
+    change: Partial<SecureRound> = {},
+    changes: Partial<RoundView> = {},
+  ) => {
+    const closed = { closedAtMs: sinceMs, ...(state === 'closed' ? {} : { stateSinceMs: sinceMs }) };
+    const round: RoundRecord = { ...open, privacy: 'secure', state, ...closed, secure: { ...secure, ...change } };
+    return nextAction(view({ task: secureTask, round, nowMs: sinceMs, ...changes }));
+  };
+  const dispute: Dispute = { component: 1, phase: 'sums', openedAtMs: sinceMs, said: [] };
+
+  it('takes one step after the other', () => {
+    expect(actionIn('closed')).to.deep.equal({ kind: 'fix-cohort', alone: false });
+    expect(actionIn('cohort')).to.deep.equal({ kind: 'score' });
+    expect(actionIn('scored')).to.deep.equal({ kind: 'commit-sums' });
+    expect(actionIn('aggregated')).to.deep.equal({ kind: 'finalise' });
+  });
+
+  it('settles a dispute first, whoever opened it', () => {
+    for (const state of ['cohort', 'scored', 'aggregated'] as const) {
+      expect(actionIn(state, { disputes: [dispute] })).to.deep.equal({ kind: 'settle' });
+      expect(actionIn(state, { disputes: [{ ...dispute, faulty: ['GridMSP'] }] }).kind).not.to.equal('settle');
+    }
+  });
+
+  it('has audited what rests on one aggregator before it proposes a model, and goes on where that cannot be', () => {
+    const unverified = [1, 2];
+    expect(actionIn('aggregated', { unverified })).to.deep.equal({ kind: 'audit', component: 1 });
+    expect(actionIn('scored', { unverified })).to.deep.equal({ kind: 'commit-sums' });
+    const notAudited = new Set(unverified);
+    expect(actionIn('aggregated', { unverified }, { notAudited })).to.deep.equal({ kind: 'finalise' });
+  });
+
+  it('aborts at once where a verdict took the word of the only one that answered', () => {
+    const answeredBy = [['GridMSP'], ['CityMSP', 'GridMSP']];
+    const abort = { kind: 'abort', reason: 'AGGREGATORS_MISSING', alone: false };
+    expect(actionIn('aggregated', { answeredBy, faulty: ['GridMSP'] })).to.deep.equal(abort);
+  });
+
+  it('asks for the abort of what is refused for good, when attesters agree or nobody is needed', () => {
+    const hopeless = 'COHORT_TOO_CLOSE';
+    const abort = { kind: 'abort', reason: hopeless, alone: false };
+    expect(actionIn('closed', {}, { hopeless })).to.deep.equal(abort);
+    const tooEarly = { action: 'abort', untilMs: sinceMs + 40 } as const;
+    expect(actionIn('closed', {}, { hopeless, tooEarly })).to.deep.equal({ kind: 'wait', untilMs: sinceMs + 40 });
+    expect(actionIn('closed', {}, { hopeless, tooEarly, nowMs: ALONE })).to.deep.equal({ ...abort, alone: true });
+  });
+
+  it('ends without an accusation where no majority has come to it in all the time', () => {
+    const found = { hopeless: 'NOISE_FALSE', nowMs: ALONE } as const;
+    expect(actionIn('cohort', {}, found)).to.include({ reason: 'NOISE_FALSE' });
+    const refused = { ...found, stepFailed: 'NO_MAJORITY' } as const;
+    expect(actionIn('cohort', {}, refused)).to.deep.equal({ kind: 'abort', reason: 'NO_MAJORITY', alone: true });
+    expect(actionIn('cohort', {}, { ...refused, nowMs: sinceMs })).to.include({ reason: 'NOISE_FALSE' });
+  });
+
+  it('aborts a step that fails when the time for it has passed, for the reason that it failed for', () => {
+    const stepFailed = 'AGGREGATORS_MISSING';
+    expect(actionIn('scored', {}, { stepFailed })).to.deep.equal({ kind: 'commit-sums' });
+    const abort = { kind: 'abort', reason: stepFailed, alone: true };
+    expect(actionIn('scored', {}, { stepFailed, nowMs: ALONE })).to.deep.equal(abort);
+    const unsettled = { stepFailed: 'DISPUTE_UNSETTLED', nowMs: ALONE } as const;
+    expect(actionIn('scored', { disputes: [dispute] }, unsettled)).to.include({ reason: 'DISPUTE_UNSETTLED' });
+  });
+
+  it('asks for the abort of a step that failed often as soon as attesters agree, and tries it on until then', () => {
+    const stepFailed = 'AGGREGATORS_MISSING';
+    const failed = { stepFailed, stepFailures: 3 } as const;
+    const abort = { kind: 'abort', reason: stepFailed, alone: false };
+    expect(actionIn('scored', {}, { stepFailed, stepFailures: 2 })).to.deep.equal({ kind: 'commit-sums' });
+    expect(actionIn('scored', {}, failed)).to.deep.equal(abort);
+    const tooEarly = { action: 'abort', untilMs: sinceMs + 40 } as const;
+    expect(actionIn('scored', {}, { ...failed, tooEarly })).to.deep.equal({ kind: 'commit-sums' });
+    expect(actionIn('scored', {}, { ...failed, tooEarly, nowMs: sinceMs + 40 })).to.deep.equal(abort);
+    expect(actionIn('scored', {}, { ...failed, stepFailed: 'NO_MAJORITY' })).to.deep.equal({ kind: 'commit-sums' });
+  });
+
+  it('asks for the cohort when attesters agree, and fixes it alone when the time for it has passed', () => {
+    const tooEarly = { action: 'fix-cohort', untilMs: sinceMs + 40 } as const;
+    expect(actionIn('closed', {}, { tooEarly })).to.deep.equal({ kind: 'wait', untilMs: sinceMs + 40 });
+    const alone = { kind: 'fix-cohort', alone: true };
+    expect(actionIn('closed', {}, { nowMs: ALONE, stepFailed: 'NO_MAJORITY' })).to.deep.equal(alone);
   });
 });

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { aloneAfterMs, type AbortReason, type RoundRecord, type Task } from '@sev/chaincode/api';
+import { aloneAfterMs, refutedComponents, type AbortReason, type RoundRecord, type Task } from '@sev/chaincode/api';
+import { heAction } from '../homomorphic/he-action.js';
 import type { TooEarly } from './current-attempt.js';
+import { componentToAudit, openDisputeOf } from './secure-disputes.js';
 
-/** All that decides what a coordinator does next. Everything but the clock and the waiting envelopes is ledger state. */
+/** All that decides what a coordinator does next. Everything but the clock is ledger state. */
 export interface RoundView {
   readonly task: Task;
   /** The round after which the coordinator is done. */
@@ -13,18 +15,20 @@ export interface RoundView {
   readonly round: RoundRecord | undefined;
   /** Updates of the present attempt on the ledger. */
   readonly recorded: number;
-  /** Envelopes this coordinator holds or is recording. */
-  readonly waiting: number;
   /** When this coordinator first saw the attempt open, on its own clock. */
   readonly openSeenAtMs: number;
   /** Updates that can be averaged, once a closed attempt has been aggregated and found too small. */
   readonly usable?: number;
   /** Why the last try at the step that a closed attempt waits for failed, where that may end the attempt. */
   readonly stepFailed?: AbortReason;
+  /** How often it failed since the attempt is in its state. */
+  readonly stepFailures?: number;
   /** Why no further try can succeed. */
   readonly hopeless?: AbortReason;
   /** What attesters last found too early. */
   readonly tooEarly?: TooEarly;
+  /** Components that the contract does not release to be audited. */
+  readonly notAudited?: ReadonlySet<number>;
   readonly nowMs: number;
 }
 
@@ -34,12 +38,18 @@ export type CoordinatorAction =
   | { readonly kind: 'wait'; readonly untilMs: number; readonly belowMinimum?: true }
   | { readonly kind: 'close'; readonly alone: boolean }
   | { readonly kind: 'abort'; readonly reason: AbortReason; readonly alone: boolean }
-  | { readonly kind: SecureStep | 'finalise' }
+  | { readonly kind: 'fix-cohort'; readonly alone: boolean }
+  | { readonly kind: 'audit'; readonly component: number }
+  | { readonly kind: 'score' | 'commit-sums' | 'settle' }
+  | { readonly kind: 'finalise' }
   | { readonly kind: 'done' }
   | { readonly kind: 'give-up'; readonly reason: string };
 
 /** Steps that a round in a secure mode takes between closing and finalising. */
-export type SecureStep = 'fix-cohort' | 'score' | 'commit-sums';
+export type SecureAction = Extract<
+  CoordinatorAction,
+  { kind: 'fix-cohort' | 'score' | 'commit-sums' | 'settle' | 'audit' }
+>;
 
 const STEP_OF = {
   closed: 'fix-cohort',
@@ -47,9 +57,13 @@ const STEP_OF = {
   scored: 'commit-sums',
   aggregated: 'finalise',
 } as const;
+type NextStep = (typeof STEP_OF)[keyof typeof STEP_OF];
 
 /** Attesters see a round open a little after the ledger's time of it; asking them this much later spares a refusal. */
 export const ASK_LATER_MS = 250;
+
+/** Tries at a step before attesters are asked whether they still have patience. */
+const FAILURES_BEFORE_ABORT = 3;
 
 /**
  * The coordinator as a pure function of what the ledger shows: a coordinator that starts in the middle of a round, or
@@ -101,9 +115,6 @@ function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction
   if (!alone && view.nowMs < graceEndsMs) {
     return { kind: 'wait', untilMs: graceEndsMs };
   }
-  if (!alone && view.waiting > 0) {
-    return { kind: 'wait', untilMs: aloneAfter };
-  }
   if (view.recorded >= cohort.minimum) {
     const askAtMs = earliestMs(view, 'close', aloneAfter);
     return !alone && view.nowMs < askAtMs ? { kind: 'wait', untilMs: askAtMs } : { kind: 'close', alone };
@@ -132,17 +143,59 @@ function actionWhileClosed(view: RoundView, round: RoundRecord): CoordinatorActi
 }
 
 function actionAfterClosing(view: RoundView, round: RoundRecord, state: keyof typeof STEP_OF): CoordinatorAction {
+  if (view.task.he !== undefined && state !== 'scored') {
+    return heAction(view, round, state);
+  }
   return view.task.secure === undefined ? actionWhileClosed(view, round) : secureAction(view, round, STEP_OF[state]);
 }
 
 /** A step that was refused for good ends the attempt; one that cannot be taken in the time of a round does too. */
-function secureAction(view: RoundView, round: RoundRecord, kind: SecureStep | 'finalise'): CoordinatorAction {
-  const alone = view.nowMs >= aloneAfterMs(round, view.task);
-  if (view.hopeless !== undefined) {
-    const askAtMs = earliestMs(view, 'abort', aloneAfterMs(round, view.task));
-    return !alone && view.nowMs < askAtMs
-      ? { kind: 'wait', untilMs: askAtMs }
-      : { kind: 'abort', reason: view.hopeless, alone };
+function secureAction(view: RoundView, round: RoundRecord, kind: NextStep): CoordinatorAction {
+  const aloneAfter = aloneAfterMs(round, view.task);
+  const alone = view.nowMs >= aloneAfter;
+  const askedFrom = (action: TooEarly['action'], asked: CoordinatorAction): CoordinatorAction => {
+    const askAtMs = earliestMs(view, action, aloneAfter);
+    return !alone && view.nowMs < askAtMs ? { kind: 'wait', untilMs: askAtMs } : asked;
+  };
+  const hopeless = hopelessOf(view, round);
+  if (hopeless !== undefined) {
+    // An accusation needs a majority; where none has come to it in all the time, the attempt ends without one.
+    const reason = alone && hopeless === 'NOISE_FALSE' ? (view.stepFailed ?? hopeless) : hopeless;
+    return askedFrom('abort', { kind: 'abort', reason, alone });
   }
-  return alone && view.stepFailed !== undefined ? { kind: 'abort', reason: view.stepFailed, alone } : { kind };
+  // Without a majority's word a cohort that leaves some out can be fixed alone now.
+  const canGoOnAlone = kind === 'fix-cohort' && view.stepFailed === 'NO_MAJORITY';
+  if (alone && view.stepFailed !== undefined && !canGoOnAlone) {
+    return { kind: 'abort', reason: view.stepFailed, alone };
+  }
+  if (isGivenUp(view) && view.nowMs >= earliestMs(view, 'abort', aloneAfter)) {
+    return { kind: 'abort', reason: view.stepFailed ?? 'AGGREGATORS_MISSING', alone };
+  }
+  return kind === 'fix-cohort'
+    ? askedFrom('fix-cohort', { kind, alone })
+    : (arbitration(view, round, kind) ?? { kind });
+}
+
+/** A step is tried on while attesters have patience with it; who is missing may come back meanwhile. */
+function isGivenUp({ stepFailed, stepFailures = 0 }: RoundView): boolean {
+  const isOften = stepFailures >= FAILURES_BEFORE_ABORT;
+  return isOften && (stepFailed === 'AGGREGATORS_MISSING' || stepFailed === 'DISPUTE_UNSETTLED');
+}
+
+function hopelessOf({ hopeless }: RoundView, { secure }: RoundRecord): AbortReason | undefined {
+  return hopeless ?? (secure !== undefined && refutedComponents(secure).length > 0 ? 'AGGREGATORS_MISSING' : undefined);
+}
+
+/** What the arbiter has to do first: a model that rests on one aggregator's word is audited where it can be. */
+function arbitration(view: RoundView, { secure }: RoundRecord, kind: NextStep): CoordinatorAction | undefined {
+  const { secure: terms } = view.task;
+  if (secure === undefined) {
+    return undefined;
+  }
+  if (openDisputeOf(secure) !== undefined) {
+    return { kind: 'settle' };
+  }
+  const isLast = kind === 'finalise' && terms !== undefined;
+  const component = isLast ? componentToAudit(secure, terms, view.notAudited ?? new Set()) : undefined;
+  return component === undefined ? undefined : { kind: 'audit', component };
 }

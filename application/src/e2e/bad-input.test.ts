@@ -170,7 +170,7 @@ describe('bad input, through the command line', function () {
     });
 
     it('DATA_FILE_MISSING at a vehicle too', async () => {
-      const peers = ['--store', 'http://127.0.0.1:9', '--coordinator', 'http://127.0.0.1:9'];
+      const peers = ['--store', 'http://127.0.0.1:9', '--batcher', 'maker=http://127.0.0.1:9'];
       const args = ['vehicle', 'run', '--pool', '--client', `0/${VEHICLES}`, '--data', 'none.csv', ...peers];
       const fleet = ['--home', join(sandbox.homes, 'fleet')];
       await fails([...args, ...fleet], { code: 'DATA_FILE_MISSING', exitCode: 2, says: /none\.csv/ });
@@ -346,6 +346,8 @@ describe('bad input, through the command line', function () {
           ...attesters.flatMap(({ name, service }) => ['--attester', `${name}=${service.url}`]),
         ],
       ]);
+      const maker = ['--org', 'maker', '--home', join(sandbox.homes, 'maker')];
+      const batcher = await sandbox.service(['batcher', 'run', ...maker]);
       const ids = (await sandbox.json<{ vehicles: string[] }>(['vehicle', 'enroll', '--count', String(VEHICLES)]))
         .vehicles;
       const vehicles = await sandbox.service([
@@ -360,7 +362,8 @@ describe('bad input, through the command line', function () {
           '--client',
           `0/${VEHICLES}`,
         ],
-        ...['--vehicle', ...ids, '--generate', '300', '--store', towardsVehicles.url, '--coordinator', coordinator.url],
+        ...['--vehicle', ...ids, '--generate', '300', '--store', towardsVehicles.url],
+        ...['--batcher', `maker=${batcher.url}`],
       ]);
 
       await said(vehicles, /CONTENT_HASH_MISMATCH/);
@@ -375,7 +378,9 @@ describe('bad input, through the command line', function () {
       expect(ending.exitCode, ending.stderr).to.equal(0);
       expect((await shown(1)).state).to.equal('finalised');
 
-      await Promise.all([vehicles, store, ...attesters.map(({ service }) => service)].map((s) => sandbox.stop(s)));
+      await Promise.all(
+        [vehicles, store, batcher, ...attesters.map(({ service }) => service)].map((s) => sandbox.stop(s)),
+      );
       await Promise.all([towardsVehicles.close(), towardsAttesters.close()]);
     });
 

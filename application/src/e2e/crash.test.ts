@@ -23,11 +23,11 @@ const DATA = ['--generate', '800', '--data-seed', '3'];
 /** Kills of each kind. */
 const KILLS = FULL ? 10 : 2;
 /** One kill a round, from the second round on, and two rounds in peace at the end. */
-const ROUNDS = 2 * KILLS + 3;
+const ROUNDS = 3 * KILLS + 3;
 /** About as long as a round is: a kill falls into any phase of it. */
 const SPREAD_MS = 1_200;
 
-/** An envelope that the coordinator answered with "accepted". */
+/** An envelope that the batcher answered with "accepted". */
 interface Acknowledged {
   readonly ref: AttemptRef;
   readonly envelope: Envelope;
@@ -39,9 +39,9 @@ interface Change {
   readonly status: string;
 }
 
-type Victim = 'network' | 'coordinator';
+type Victim = 'network' | 'coordinator' | 'batcher';
 
-describe('a run whose network and coordinator are killed at random points', function () {
+describe('a run whose network, coordinator and batcher are killed at random points', function () {
   this.timeout(FULL ? 900_000 : 240_000);
 
   let sandbox: Sandbox;
@@ -50,6 +50,7 @@ describe('a run whose network and coordinator are killed at random points', func
   let registrar: LedgerSession;
   let relay: Relay;
   let coordinator: Service;
+  let batcher: Service;
   const acknowledged: Acknowledged[] = [];
   const changes: Change[] = [];
   const heights: { readonly before: bigint; readonly after: bigint }[] = [];
@@ -123,7 +124,7 @@ describe('a run whose network and coordinator are killed at random points', func
     ];
     await sandbox.json(['task', 'create', TASK, ...size, '--store', store]);
     const fleet = ['--pool', '--home', join(sandbox.homes, 'fleet'), ...vehicles.flatMap((id) => ['--vehicle', id])];
-    const peers = ['--store', store, '--coordinator', relay.url, '--task', TASK];
+    const peers = ['--store', store, '--batcher', `maker=${relay.url}`, '--task', TASK];
     await sandbox.service(['vehicle', 'run', ...fleet, ...peers, '--client', `0/${VEHICLES}`, ...DATA]);
 
     const startCoordinator = async (): Promise<void> => {
@@ -138,8 +139,12 @@ describe('a run whose network and coordinator are killed at random points', func
         store,
         ...attesters.flat(),
       ]);
-      relay.target = coordinator.url;
     };
+    const startBatcher = async (): Promise<void> => {
+      batcher = await sandbox.service(['batcher', 'run', '--org', 'maker', '--home', join(sandbox.homes, 'maker')]);
+      relay.target = batcher.url;
+    };
+    await startBatcher();
     await startCoordinator();
     const peace = new AbortController();
     const changing = changeStatus(peace.signal);
@@ -147,9 +152,12 @@ describe('a run whose network and coordinator are killed at random points', func
       await until(() => (newestRound >= index + 2 ? true : undefined), 120_000);
       await delay(random.below(SPREAD_MS));
       if (victim === 'coordinator') {
-        relay.target = undefined;
         await kill(coordinator.pid);
         await startCoordinator();
+      } else if (victim === 'batcher') {
+        relay.target = undefined;
+        await kill(batcher.pid);
+        await startBatcher();
       } else {
         const before = await session.height();
         await sandbox.killNetwork();
@@ -163,14 +171,14 @@ describe('a run whose network and coordinator are killed at random points', func
     expect(ending.exitCode, ending.stderr).to.equal(0);
   }
 
-  /** Both kinds equally often, in random order. */
+  /** All kinds equally often, in random order. */
   function victims(): Victim[] {
+    const left: Victim[] = (['network', 'coordinator', 'batcher'] as const).flatMap((kind) =>
+      Array.from({ length: KILLS }, () => kind),
+    );
     const order: Victim[] = [];
-    const left = { network: KILLS, coordinator: KILLS };
-    while (left.network + left.coordinator > 0) {
-      const victim = random.below(left.network + left.coordinator) < left.network ? 'network' : 'coordinator';
-      left[victim] -= 1;
-      order.push(victim);
+    while (left.length > 0) {
+      order.push(...left.splice(random.below(left.length), 1));
     }
     return order;
   }

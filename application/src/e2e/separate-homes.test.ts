@@ -146,11 +146,13 @@ describe('programs in separate homes that share nothing but the connection profi
       'plain',
     ];
     await machine('grid').json('task', 'create', 'price-apart', ...size, '--store', store);
-    const coordinator = await start(
+    await start(
       'grid',
       ...['coordinator', 'run', '--org', 'grid', '--task', 'price-apart', '--store', store, ...attesters],
     );
-    const peers = ['--store', store, '--coordinator', coordinator];
+    const own = ['--org', 'maker', '--home', machine('maker').home];
+    const batcher = await machine('maker').service('batcher', 'run', ...own);
+    const peers = ['--store', store, '--batcher', `maker=${batcher.url}`];
     await Promise.all(
       CARS.map((name, i) => start(name, 'vehicle', 'run', ...peers, '--client', `${i}/${CARS.length}`, ...DATA)),
     );

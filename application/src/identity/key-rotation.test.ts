@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import {
@@ -19,7 +18,14 @@ import { organisationNamed } from '../config/profile.js';
 import { governance, learning, registry } from '../ledger/contracts.js';
 import type { LedgerSession } from '../ledger/session.js';
 import { priceTask } from '../run/price-task.js';
-import { runAttester, runCoordinator, runStore, runVehicle, type RunningService } from '../services/index.js';
+import {
+  runAttester,
+  runBatcher,
+  runCoordinator,
+  runStore,
+  runVehicle,
+  type RunningService,
+} from '../services/index.js';
 import { collect } from '../services/rounds.js';
 import { HttpStore } from '../store/http-store.js';
 import { testNetwork, type TestNetwork } from '../testing/network.js';
@@ -315,13 +321,13 @@ describe('keys of vehicles', function () {
       const { task, initialModel } = priceTask({ taskId, vehicles: 4, rounds: 2, seed: 1, trainingRows: 400 });
       await new HttpStore(storeUrl).put(initialModel);
       await learning(await network.session('grid', 'operator')).createTask(task);
-      const port = await freePort();
-      const coordinatorUrls = [`http://127.0.0.1:${String(port)}`];
+      const maker = { organisation: 'maker', home: join(network.homes, 'maker') };
+      const batchers = [{ ...maker, url: kept(await runBatcher({ profile, ...maker })).url! }];
       const data = { source: 'generated', rows: 500, seed: 1 } as const;
-      kept(await runVehicle({ profile, home, storeUrl, coordinatorUrls, data, split: 'iid', clients: 4, taskId }));
+      kept(await runVehicle({ profile, home, storeUrl, batchers, data, split: 'iid', clients: 4, taskId }));
       await rotate(home, vehicleIds);
       const own = join(network.homes, 'grid');
-      const grid = { profile, organisation: 'grid', home: own, storeUrl, taskId, attesters, port };
+      const grid = { profile, organisation: 'grid', home: own, storeUrl, taskId, attesters };
       await kept(await runCoordinator(grid)).done;
       const rounds = await collect(learning(session).rounds(taskId));
       expect(rounds.map(({ state, proposal }) => [state, proposal?.cohortSize])).to.deep.equal([
@@ -333,14 +339,6 @@ describe('keys of vehicles', function () {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 function testTask(taskId: string): Task {
   return {

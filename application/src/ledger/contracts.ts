@@ -4,6 +4,7 @@ import type {
   Bootstrap,
   CloseRound,
   AbortRound,
+  CommitHeSum,
   CommitSums,
   CohortRecord,
   ConsortiumRecord,
@@ -129,6 +130,7 @@ export function learning(session: Session) {
     fixCohort: (argument: FixCohort) => submit<RoundRecord>('FixCohort', argument),
     scoreRound: (argument: ScoreRound) => submit<RoundRecord>('ScoreRound', argument),
     commitSums: (argument: CommitSums) => submit<RoundRecord>('CommitSums', argument),
+    commitHeSum: (argument: CommitHeSum) => submit<RoundRecord>('CommitHeSum', argument),
     openDispute: (argument: OpenDispute) => submit<RoundRecord>('OpenDispute', argument),
     settleDispute: (argument: SettleDispute) => submit<RoundRecord>('SettleDispute', argument),
     receipts: ({ taskId, round, attempt }: AttemptRef) =>

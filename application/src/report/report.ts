@@ -61,10 +61,11 @@ export const reportSchema = z
     seed: count,
     vehicles: count,
     aggregation: z
-      .enum(['plain', 'secure', 'dp'])
+      .enum(['plain', 'secure', 'dp', 'he'])
       .describe(
         'Privacy mode. plain: updates are visible to the store, the coordinator and the attesters. secure: no aggregator ' +
-          'by itself sees an update; a few random projections of each are opened. dp: none is, and sums carry noise.',
+          'by itself sees an update; a few random projections of each are opened. dp: none is, and sums carry noise. he: ' +
+          'updates are summed under encryption; not even two of the three organisations with a part see one.',
       ),
     privacy: z
       .strictObject({ epsilon: z.number(), delta: z.number(), chargedMicroRho: count, budgetMicroRho: count })

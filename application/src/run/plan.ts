@@ -28,6 +28,8 @@ const runPlan = z.strictObject({
   /** Runs that were started before there were other modes. */
   privacy: privacyMode.default('plain'),
   epsilon: z.number().positive().optional(),
+  /** Width of the ring that updates are shared in; absent: 32. */
+  ringBits: z.literal(16).optional(),
   /** Ids of the vehicles that take part; the position is the client of the split. */
   vehicleIds: z.array(z.string()),
   startedAt: z.iso.datetime(),
@@ -67,8 +69,12 @@ export async function findPlan(homes: string, taskId: string): Promise<RunPlan |
  * @throws SevError RUN_CONFLICT.
  */
 export function assertSamePlan(earlier: RunPlan, plan: RunPlan): void {
-  const decided = ({ kind, data, split, seed, vehicles, rounds, minimumCohort, privacy, epsilon }: RunPlan): string =>
-    canonicalJson({ kind, data, split, seed, vehicles, rounds, minimumCohort, privacy, ...(epsilon && { epsilon }) });
+  const decided = ({ kind, data, split, seed, vehicles, rounds, minimumCohort, privacy, epsilon, ringBits }: RunPlan) =>
+    canonicalJson({
+      ...{ kind, data, split, seed, vehicles, rounds, minimumCohort, privacy },
+      ...(epsilon && { epsilon }),
+      ...(ringBits && { ringBits }),
+    });
   if (decided(earlier) !== decided(plan)) {
     throw new SevError('RUN_CONFLICT', `A run of task ${plan.taskId} was started with other options`, {
       hint: `Go on with it by --resume ${plan.taskId}, or choose another --task-id.`,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parameterCount, sha256Hex, type PrivacyMode, type Task } from '@sev/chaincode/api';
 import { CAR_FEATURES, PRICE_LAYERS, PRICE_TRAINING, initialParameters, parametersToBytes } from '@sev/fl';
+import { newHeTerms } from '../homomorphic/he-terms.js';
 import { secureTerms, type DifferentialPrivacy } from './secure-terms.js';
 
 export interface PriceTaskOptions {
@@ -19,6 +20,8 @@ export interface PriceTaskOptions {
   readonly privacy?: PrivacyMode;
   /** In a secure mode: MSP ids of the aggregators. */
   readonly aggregators?: readonly string[];
+  /** In mode secure: width of the ring that updates are shared in; default 32. */
+  readonly ringBits?: 16;
   /** In mode dp. */
   readonly differentialPrivacy?: DifferentialPrivacy;
 }
@@ -55,7 +58,7 @@ export function priceTask(options: PriceTaskOptions): PreparedTask {
     },
     aggregation: {
       rule: 'fedavg',
-      weightClasses: weightClasses(trainingRows / vehicles, privacy),
+      weightClasses: weightClasses(trainingRows / vehicles, privacy, options.ringBits),
       maxAbsolute: options.maxAbsolute ?? MAX_ABSOLUTE,
     },
     privacy,
@@ -66,8 +69,14 @@ export function priceTask(options: PriceTaskOptions): PreparedTask {
   if (privacy === 'plain') {
     return { task, initialModel };
   }
-  const { aggregators = [], differentialPrivacy } = options;
-  const secure = secureTerms(task, aggregators, privacy === 'dp' ? differentialPrivacy : undefined);
+  const { aggregators = [], differentialPrivacy, ringBits } = options;
+  if (privacy === 'he') {
+    return { task: { ...task, he: newHeTerms(aggregators) }, initialModel };
+  }
+  const secure = secureTerms(task, aggregators, {
+    ...(ringBits === undefined ? {} : { ringBits }),
+    ...(privacy === 'dp' && differentialPrivacy !== undefined ? { privacy: differentialPrivacy } : {}),
+  });
   return { task: { ...task, secure }, initialModel };
 }
 
@@ -76,15 +85,22 @@ export function priceTask(options: PriceTaskOptions): PreparedTask {
  * alike. The class is the vehicle's own claim, and nobody can hold it against rows that never leave the vehicle: one
  * with a single row may claim the top class. The classes bound what a false claim gains; they do not prevent it.
  *
- * Where norms are estimated, weights are 4 or more, so that an honest vehicle whose norm is overestimated loses some
- * weight and not all of it. In mode dp all count alike: noise is in proportion to the largest weight.
+ * Where projections are opened, a vehicle with a single row takes no part: they would confirm a guess of it. Where norms
+ * are estimated, weights are 4 or more, so that an honest vehicle whose norm is overestimated loses some weight and not all
+ * of it. In mode dp all count alike: noise is in proportion to the largest weight. So they do in
+ * the ring of 16 bits, where a larger weight would leave fewer bits to an update.
  */
-export function weightClasses(meanRows: number, privacy: PrivacyMode = 'plain'): Task['aggregation']['weightClasses'] {
-  if (privacy === 'dp') {
+export function weightClasses(
+  meanRows: number,
+  privacy: PrivacyMode = 'plain',
+  ringBits: 16 | 32 = 32,
+): Task['aggregation']['weightClasses'] {
+  if (privacy === 'dp' || ringBits === 16) {
     return [{ minSamples: 1, weight: 1 }];
   }
-  const weights = privacy === 'plain' ? [1, 4, 16, 48] : [4, 6, 21, 64];
-  const from = [1, Math.ceil(meanRows / 8), Math.ceil(meanRows / 2), Math.ceil(meanRows * 2)];
+  const isScored = privacy === 'secure';
+  const weights = isScored ? [4, 6, 21, 64] : [1, 4, 16, 48];
+  const from = [isScored ? 2 : 1, Math.ceil(meanRows / 8), Math.ceil(meanRows / 2), Math.ceil(meanRows * 2)];
   const classes = from.map((minSamples, index) => ({ minSamples, weight: weights[index] ?? 1 }));
   return classes.filter(({ minSamples }, index) => index === 0 || minSamples > (classes[index - 1]?.minSamples ?? 0));
 }

@@ -4,6 +4,7 @@ import { evaluatePrice, parametersFromBytes, type Dataset } from '@sev/fl';
 import { timingPath, type RoundTiming } from '../coordinator/round-clock.js';
 import { learning, type LedgerSession } from '../ledger/index.js';
 import type { RoundReport } from '../report/report.js';
+import { updateBytesOf } from '../services/update-bytes.js';
 import { readJson } from '../store/files.js';
 import type { ObjectStore } from '../store/object-store.js';
 
@@ -138,7 +139,7 @@ async function timingOf(options: FollowOptions, record: RoundRecord): Promise<Co
   return {
     transactions: 0,
     commits: 0,
-    uploadBytesPerVehicle: 4 * options.task.model.parameters,
+    uploadBytesPerVehicle: updateBytesOf(options.task),
     ms: { train: 0, record: 0, aggregate: 0, ledger: 0, total },
     measured: 'none',
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createServer, type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
+import { heParties } from '@sev/chaincode/api';
 import { encodeCars, splitTable, type CarTable } from '@sev/fl';
 import { inHome, type ConnectionProfile } from '../config/index.js';
 import { SevError } from '../errors.js';
@@ -171,9 +171,10 @@ async function train(training: Training): Promise<Trained> {
     minimumCohort: plan.minimumCohort,
     privacy: plan.privacy,
     aggregators: defaultAggregators(profile),
+    ...(plan.ringBits === undefined ? {} : { ringBits: plan.ringBits }),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT },
   });
-  events.onStep(`starting store, attesters, ${task.secure === undefined ? '' : 'aggregators, '}vehicles`);
+  events.onStep(`starting store, attesters, ${task.privacy === 'plain' ? '' : 'aggregators, '}batcher, vehicles`);
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
   const objects = new HttpStore(store.url);
@@ -187,7 +188,8 @@ async function train(training: Training): Promise<Trained> {
     objects.put(initialModel).then(() => learning(operator).createTask(task)),
   ]);
 
-  const aggregating = profile.organisations.filter(({ mspId }) => task.secure?.aggregators.includes(mspId) === true);
+  const needed = task.he === undefined ? (task.secure?.aggregators ?? []) : heParties(task.he);
+  const aggregating = profile.organisations.filter(({ mspId }) => needed.includes(mspId));
   const aggregators = await Promise.all(
     aggregating.map(async ({ name }) => {
       const args = ['aggregator', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
@@ -200,12 +202,11 @@ async function train(training: Training): Promise<Trained> {
     task.secure === undefined || arbiter === undefined ? [] : ['--arbiter', `${arbiter.name}=${arbiter.url}`];
   const coordinatorHome = join(homes, COORDINATOR_ORG);
   const attesterArgs = attesters.flatMap(({ name, url }) => ['--attester', `${name}=${url}`]);
-  const port = await freePort();
-  const coordinatorUrl = `http://127.0.0.1:${String(port)}`;
+  const batchers = await startBatchers(programs, plan, homes, profile);
   // The vehicles are ready before the first round opens, so that it is as long as the others.
-  await programs.start('vehicles', [...vehicleArgs(plan, homes, store.url, coordinatorUrl), ...aggregatorArgs]);
+  await programs.start('vehicles', [...vehicleArgs(plan, homes, store.url), ...batchers, ...aggregatorArgs]);
   const startedAt = performance.now();
-  const common = ['--org', COORDINATOR_ORG, '--home', coordinatorHome, '--store', store.url, '--port', String(port)];
+  const common = ['--org', COORDINATOR_ORG, '--home', coordinatorHome, '--store', store.url];
   const rounds = ['--task', taskId, '--rounds', String(plan.rounds)];
   await programs.start('coordinator', [
     ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
@@ -229,14 +230,35 @@ async function train(training: Training): Promise<Trained> {
   return { rounds: reports, privacy: privacy && { privacy }, startedAt, endedAt };
 }
 
-function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string, coordinatorUrl: string): string[] {
+/** One batcher for each organisation that has vehicles in the run. @returns how the vehicles are told of them */
+async function startBatchers(
+  programs: Programs,
+  { vehicleIds }: RunPlan,
+  homes: string,
+  { organisations }: ConnectionProfile,
+): Promise<string[]> {
+  const wallet = await openWallet(inHome.wallet(fleetHome(homes)));
+  const enrolledBy = new Set((await Promise.all(vehicleIds.map((id) => wallet.get(id)))).map(({ mspId }) => mspId));
+  const args = await Promise.all(
+    organisations
+      .filter(({ mspId }) => enrolledBy.has(mspId))
+      .map(async ({ name }) => {
+        const home = ['--org', name, '--home', join(homes, name)];
+        const { url } = await programs.start(`batcher of ${name}`, ['batcher', 'run', ...home]);
+        return ['--batcher', `${name}=${url}`];
+      }),
+  );
+  return args.flat();
+}
+
+function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
   const { data } = plan;
   const source =
     data.source === 'file'
       ? ['--data', resolve(data.path)]
       : ['--generate', String(data.rows), '--data-seed', String(data.seed)];
   const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
-  const peers = ['--store', storeUrl, '--coordinator', coordinatorUrl, '--task', plan.taskId];
+  const peers = ['--store', storeUrl, '--task', plan.taskId];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
   return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...source, ...split, ...vehicles];
 }
@@ -312,15 +334,6 @@ function interruption({ signal, plan }: RunOptions): Promise<never> {
   // Whoever does not race against it any more need not handle it.
   interrupted.catch(() => undefined);
   return interrupted;
-}
-
-/** The vehicles are told the coordinator's address before it listens. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** Sessions of the organisations' staff, closed together. */

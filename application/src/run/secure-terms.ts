@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sumSensitivity, type PrivacyMode, type SecureTerms, type Task } from '@sev/chaincode/api';
-import { epsilonOf } from '@sev/fl';
+import { rhoWithin } from '@sev/fl';
 import type { ConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 
@@ -65,16 +65,25 @@ const THRESHOLD_OF: Readonly<Record<number, number>> = { 3: 1, 4: 1, 5: 2, 6: 2,
 const SPARE_ROUNDS = 1;
 const MILLION = 1_000_000;
 
+/** In the ring of 16 bits: vehicles in one sum at the most, so that an update keeps five fraction bits at C = 4. */
+const NARROW_SHARD = 127;
+
+/** How a task's terms depart from the defaults. */
+export interface TermsChoice {
+  readonly privacy?: DifferentialPrivacy;
+  readonly ringBits?: 16;
+}
+
 /**
  * Terms of secure aggregation for a task.
  *
  * @param aggregators MSP ids, three to seven.
- * @throws SevError AGGREGATORS_MISSING.
+ * @throws SevError AGGREGATORS_MISSING, EPSILON_TOO_SMALL.
  */
 export function secureTerms(
   task: Omit<Task, 'secure'>,
   aggregators: readonly string[],
-  privacy: DifferentialPrivacy | undefined,
+  { privacy, ringBits }: TermsChoice = {},
 ): SecureTerms {
   const threshold = THRESHOLD_OF[aggregators.length];
   if (threshold === undefined) {
@@ -85,30 +94,40 @@ export function secureTerms(
   }
   const { metrics, ...defaults } = DEFAULTS;
   const terms: SecureTerms = { ...defaults, metrics: [...metrics], threshold, aggregators: [...aggregators].sort() };
-  return privacy === undefined ? terms : withNoise(task, terms, privacy);
+  const inRing = ringBits === 16 ? inNarrowRing(task, terms) : terms;
+  return privacy === undefined ? inRing : withNoise(task, inRing, privacy);
+}
+
+/**
+ * Sums only, of as many fraction bits as 2^f · 2C · shard < 2^15 leaves. Metrics would be cut to as few bits and say
+ * nothing, so there are none.
+ */
+function inNarrowRing({ cohort }: Pick<Task, 'cohort'>, terms: SecureTerms): SecureTerms {
+  const shardSize = Math.min(NARROW_SHARD, cohort.target);
+  const room = (2 ** 15 - 1) / ((2 * terms.clipMilli * shardSize) / 1_000);
+  const fractionBits = Math.min(terms.fractionBits, Math.floor(Math.log2(room)));
+  return { ...terms, ringBits: 16, projections: 0, rule: 'uniform', metrics: [], shardSize, fractionBits };
 }
 
 /** Nothing is opened but sums, and they carry noise: the least that keeps within ε over all planned rounds. */
 function withNoise(task: Omit<Task, 'secure'>, terms: SecureTerms, privacy: DifferentialPrivacy): SecureTerms {
   const { epsilon, deltaExponent } = privacy;
-  const budget = rhoFor(epsilon, 10 ** -deltaExponent);
+  const budget = rhoWithin(epsilon, 10 ** -deltaExponent);
   const rounds = task.plannedRounds + SPARE_ROUNDS;
   const strict: SecureTerms = { ...terms, projections: 0, rule: 'uniform', metrics: [] };
   const sensitivity = Number(sumSensitivity({ ...task, secure: strict }, strict));
-  const noiseDeviation = Math.ceil(sensitivity / Math.sqrt((2 * budget) / rounds)) + 1;
-  return { ...strict, dp: { noiseDeviation, budgetMicroRho: Math.floor(budget * MILLION), deltaExponent } };
-}
-
-/** The largest ρ whose ε at δ is within the one asked for; bisection, ε grows with ρ. */
-function rhoFor(epsilon: number, delta: number): number {
-  let [low, high] = [0, epsilon];
-  for (let step = 0; step < 60; step++) {
-    const middle = (low + high) / 2;
-    if (epsilonOf(middle, delta) <= epsilon) {
-      low = middle;
-    } else {
-      high = middle;
-    }
+  // In whole millionths, as the contract charges every round, so that its rounding up does not cross the budget.
+  const perRound = Math.floor((budget * MILLION) / rounds) / MILLION;
+  if (perRound === 0) {
+    throw new SevError(
+      'EPSILON_TOO_SMALL',
+      `ε = ${String(epsilon)} leaves nothing to each of ${String(rounds)} rounds`,
+      {
+        hint: 'Plan fewer rounds, or a larger --epsilon.',
+        exitCode: EXIT.usage,
+      },
+    );
   }
-  return low;
+  const noiseDeviation = Math.ceil(sensitivity / Math.sqrt(2 * perRound));
+  return { ...strict, dp: { noiseDeviation, budgetMicroRho: Math.floor(budget * MILLION), deltaExponent } };
 }

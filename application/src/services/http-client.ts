@@ -58,13 +58,29 @@ export async function postJson(url: string, body: unknown, options: PostOptions)
   }
 }
 
-/** The `{code, detail}` of a refusal, as services answer it; `leftMs` where it was only too early. */
-export function problemOf(answer: JsonAnswer): { code: string; detail: string; leftMs?: number } {
+/** What a service answers where it refuses. */
+export interface Problem {
+  readonly code: string;
+  readonly detail: string;
+  /** Where it was only too early. */
+  readonly leftMs?: number;
+  /** MSP id of the organisation that is said to be the cause. */
+  readonly accused?: string;
+}
+
+/** The refusal in an answer. */
+export function problemOf(answer: JsonAnswer): Problem {
   const { body } = answer;
   if (typeof body === 'object' && body !== null && 'code' in body && typeof body.code === 'string') {
     const detail = 'detail' in body && typeof body.detail === 'string' ? body.detail : '';
     const leftMs = 'leftMs' in body && typeof body.leftMs === 'number' && body.leftMs >= 0 ? body.leftMs : undefined;
-    return { code: body.code, detail, ...(leftMs === undefined ? {} : { leftMs }) };
+    const accused = 'accused' in body && typeof body.accused === 'string' ? body.accused : undefined;
+    return {
+      code: body.code,
+      detail,
+      ...(leftMs === undefined ? {} : { leftMs }),
+      ...(accused === undefined ? {} : { accused }),
+    };
   }
   return { code: 'SERVICE_FAILED', detail: `HTTP status ${String(answer.status)}` };
 }

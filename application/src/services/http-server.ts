@@ -5,6 +5,7 @@ import express, { type Express, type NextFunction, type Request, type RequestHan
 import type { z } from 'zod';
 import { SevError, messageOf } from '../errors.js';
 import { closeServer, listen } from '../http/listen.js';
+import { AccusationError } from './accusation.js';
 import { failureFields, type ServiceLog } from './log.js';
 import { TooEarlyError } from './too-early.js';
 
@@ -75,6 +76,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       code: problem.code,
       detail: problem.detail,
       ...(error instanceof TooEarlyError ? { leftMs: error.leftMs } : {}),
+      ...(error instanceof AccusationError ? { accused: error.accused } : {}),
     });
   });
   const { tls } = options;

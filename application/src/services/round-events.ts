@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { LedgerEvent } from '@sev/chaincode/api';
+import type { LedgerEventEnvelope } from '../ledger/session.js';
 import { failureFields, type ServiceLog } from './log.js';
 import type { ServiceSession } from './rounds.js';
 import { backoffMs, pause } from './wake-up.js';
 
 /** Events that concern a round of some task. */
 export type RoundEvent = Extract<LedgerEvent, { readonly round: number }>;
+
+/** The transaction that an event comes from, and its block. */
+export type EventPlace = Pick<LedgerEventEnvelope, 'transactionId' | 'blockNumber'>;
 
 /**
  * Follows the rounds' events until the signal is aborted. The stream only makes services fast: each of them also looks
@@ -16,14 +20,14 @@ export async function followRounds(
   session: Pick<ServiceSession, 'events'>,
   signal: AbortSignal,
   log: ServiceLog,
-  onEvent: (event: RoundEvent, transactionId: string) => void,
+  onEvent: (event: RoundEvent, place: EventPlace) => void,
 ): Promise<void> {
   for (let failures = 0; !signal.aborted; failures++) {
     try {
-      for await (const { event, transactionId } of session.events({ signal })) {
+      for await (const { event, transactionId, blockNumber } of session.events({ signal })) {
         failures = 0;
         if ('round' in event) {
-          onEvent(event, transactionId);
+          onEvent(event, { transactionId, blockNumber });
         }
       }
     } catch (error) {

@@ -12,19 +12,28 @@ import { priceTask } from '../run/price-task.js';
 import { HttpStore } from '../store/http-store.js';
 import { testNetwork, type TestNetwork } from '../testing/network.js';
 import { eventually } from '../testing/temporary.js';
-import { runAttester, runCoordinator, runStore, runVehicle, timingPath, type RunningService } from './index.js';
+import {
+  runAttester,
+  runBatcher,
+  runCoordinator,
+  runStore,
+  runVehicle,
+  timingPath,
+  type RunningService,
+} from './index.js';
 import { collect } from './rounds.js';
 
 const VEHICLES = 8;
 const ROUNDS = 3;
 
-describe('Store, attesters, vehicles and coordinators on the embedded network', function () {
+describe('Store, attesters, batchers, vehicles and coordinators on the embedded network', function () {
   this.timeout(120_000);
   const services: RunningService[] = [];
   let network: TestNetwork;
   let fleet: string;
   let storeUrl: string;
   let attesters: { organisation: string; url: string }[];
+  let batchers: { organisation: string; url: string }[];
 
   const kept = (service: RunningService): RunningService => {
     services.push(service);
@@ -44,6 +53,13 @@ describe('Store, attesters, vehicles and coordinators on the embedded network', 
         return { organisation, url: service.url! };
       }),
     );
+    batchers = await Promise.all(
+      ['city', 'maker'].map(async (organisation) => {
+        const { profile } = network;
+        const service = kept(await runBatcher({ profile, organisation, home: homeOf(organisation) }));
+        return { organisation, url: service.url! };
+      }),
+    );
   });
 
   after(async () => {
@@ -57,14 +73,14 @@ describe('Store, attesters, vehicles and coordinators on the embedded network', 
     await learning(await network.session('grid', 'operator')).createTask(task);
   }
 
-  function startVehicles(taskId: string, coordinatorUrls: readonly string[]): Promise<RunningService> {
+  function startVehicles(taskId: string): Promise<RunningService> {
     const data = { source: 'generated', rows: 125 * VEHICLES, seed: 1 } as const;
     const { profile } = network;
     return runVehicle({
       profile,
       home: fleet,
       storeUrl,
-      coordinatorUrls,
+      batchers,
       data,
       split: 'iid',
       clients: VEHICLES,
@@ -95,7 +111,7 @@ describe('Store, attesters, vehicles and coordinators on the embedded network', 
     const taskId = 'price-whole';
     await createTask(taskId);
     const coordinator = kept(await startCoordinator(taskId));
-    const vehicles = await startVehicles(taskId, [coordinator.url!]);
+    const vehicles = await startVehicles(taskId);
     await coordinator.done;
     await vehicles.close();
     await expectWholeRun(taskId);
@@ -108,7 +124,7 @@ describe('Store, attesters, vehicles and coordinators on the embedded network', 
     await createTask(taskId);
     const first = kept(await startCoordinator(taskId));
     const second = kept(await startCoordinator(taskId, 'city'));
-    const vehicles = await startVehicles(taskId, [first.url!, second.url!]);
+    const vehicles = await startVehicles(taskId);
     const contract = learning(await network.session('maker', 'coordinator'));
     await eventually(async () => (await collect(contract.rounds(taskId))).length > 0);
     await first.close();
@@ -121,7 +137,7 @@ describe('Store, attesters, vehicles and coordinators on the embedded network', 
     const taskId = 'price-power-cut';
     await createTask(taskId);
     const coordinator = kept(await startCoordinator(taskId));
-    const vehicles = await startVehicles(taskId, [coordinator.url!]);
+    const vehicles = await startVehicles(taskId);
     const contract = learning(await network.session('maker', 'coordinator'));
     await eventually(async () => (await collect(contract.rounds(taskId))).length > 0);
     await network.kill();

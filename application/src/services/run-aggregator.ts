@@ -9,6 +9,7 @@ import { organisationNamed, readRegistrar } from '../config/profile.js';
 import { readPrivateKey } from '../identity/keys.js';
 import { ensureServerCertificate } from '../identity/server-certificate.js';
 import { identityOf, openWallet } from '../identity/wallet.js';
+import { HeParty } from '../homomorphic/party.js';
 import { governance } from '../ledger/contracts.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { HttpStore } from '../store/http-store.js';
@@ -56,21 +57,33 @@ export async function runAggregator(options: RunAggregatorOptions): Promise<Runn
       ...(retentionMs === undefined ? {} : { retentionMs }),
       log,
     });
+    const party = new HeParty({
+      session,
+      store: new HttpStore(options.storeUrl),
+      inbox: await Inbox.open(join(directory, 'he-inbox')),
+      signingKey,
+      ...(retentionMs === undefined ? {} : { retentionMs }),
+      log,
+    });
     const { organisations } = profile;
     const server = await startAggregatorServer({
       aggregator,
+      party,
       gate: new OrganisationGate({ organisations, consortium: () => governance(session).consortium() }),
       tls: { key, certificate, clientRoots: organisations.map(({ identityCaCert }) => identityCaCert) },
       ...listenAt(options),
       log,
     });
+    let ending: Promise<void> | undefined;
     return newService({
       server,
-      running: aggregator.run(),
+      running: Promise.all([aggregator.run(), party.run()]).then(() => undefined),
       end: () => {
         aggregator.end();
+        ending = party.end();
       },
-      release: () => {
+      release: async () => {
+        await ending;
         session.close();
       },
     });

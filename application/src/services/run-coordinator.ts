@@ -5,11 +5,11 @@ import { HttpArbiter } from '../arbiter/http-arbiter.js';
 import { inHome } from '../config/homes.js';
 import { organisationNamed } from '../config/profile.js';
 import { Coordinator } from '../coordinator/coordinator.js';
-import type { BatchOptions } from '../coordinator/current-attempt.js';
 import { writeTiming, type RoundTiming } from '../coordinator/round-clock.js';
 import { startCoordinatorServer } from '../coordinator/server.js';
 import { HttpStatementSource, OwnStatementSource } from '../coordinator/statement-sources.js';
 import type { StatementSource } from '../coordinator/statements.js';
+import { HttpHeParty } from '../homomorphic/http-party.js';
 import { readPrivateKey } from '../identity/keys.js';
 import { identityOf, openWallet } from '../identity/wallet.js';
 import { openSession } from '../ledger/gateway-session.js';
@@ -33,7 +33,6 @@ export interface RunCoordinatorOptions extends OrganisationServiceOptions {
   readonly aggregators?: readonly { readonly organisation: string; readonly url: string }[] | undefined;
   /** The organisation that settles disputes, and where its attester answers. */
   readonly arbiter?: { readonly organisation: string; readonly url: string } | undefined;
-  readonly batch?: BatchOptions | undefined;
   readonly maxAttempts?: number | undefined;
   /** Told of every round that this coordinator finalised. */
   readonly onTiming?: ((timing: RoundTiming) => void) | undefined;
@@ -46,17 +45,19 @@ export interface RunCoordinatorOptions extends OrganisationServiceOptions {
  * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE.
  */
 export async function runCoordinator(options: RunCoordinatorOptions): Promise<RunningService> {
-  const { profile, home, taskId, rounds, batch, maxAttempts, onTiming, log = silentLog } = options;
+  const { profile, home, taskId, rounds, maxAttempts, onTiming, log = silentLog } = options;
   const organisation = organisationNamed(profile, options.organisation);
   const { mspId } = organisation;
   const ownKey = await ownStatementKey(options, mspId);
   const wallet = await openWallet(inHome.wallet(home));
   const identity = await identityOf(organisation, wallet, 'coordinator');
   const session = await openSession({ profile, identity });
-  const aggregators = (options.aggregators ?? []).map(({ organisation: name, url }) => {
+  const places = (options.aggregators ?? []).map(({ organisation: name, url }) => {
     const { mspId: named, gateway } = organisationNamed(profile, name);
-    return new HttpAggregator({ mspId: named, url, tlsCaCert: gateway.tlsCaCert, identity });
+    return { mspId: named, url, tlsCaCert: gateway.tlsCaCert, identity };
   });
+  const aggregators = places.map((place) => new HttpAggregator(place));
+  const parties = places.map((place) => new HttpHeParty(place));
   let writing = Promise.resolve();
   try {
     const coordinator = new Coordinator({
@@ -65,10 +66,10 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
       taskId,
       sources: statementSources(options, ownKey && new StatementSigner(mspId, ownKey, networkName(session))),
       aggregators,
+      parties,
       ...arbiterOf(options),
       log,
       ...(rounds === undefined ? {} : { lastRound: rounds }),
-      ...(batch === undefined ? {} : { batch }),
       ...(maxAttempts === undefined ? {} : { maxAttempts }),
       onTiming: (timing) => {
         // Written beside the next round's work; a timing that cannot be written does not stop the learning.
@@ -89,8 +90,8 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
       },
       release: () => {
         session.close();
-        aggregators.forEach((aggregator) => {
-          aggregator.close();
+        [...aggregators, ...parties].forEach((client) => {
+          client.close();
         });
       },
     });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { vehicleId as vehicleIdSchema } from '@sev/chaincode/api';
 import { inHome } from '../config/homes.js';
-import type { ConnectionProfile } from '../config/profile.js';
+import { organisationNamed, type ConnectionProfile } from '../config/profile.js';
 import { EXIT, SevError } from '../errors.js';
 import { openWallet } from '../identity/wallet.js';
 import { openSession } from '../ledger/gateway-session.js';
@@ -19,8 +19,8 @@ export interface RunVehicleOptions {
   /** Home of the vehicle, or of a pool of vehicles. */
   readonly home: string;
   readonly storeUrl: string;
-  /** Coordinators to try, in this order. */
-  readonly coordinatorUrls: readonly string[];
+  /** Update batchers by organisation (name or MSP id): vehicles try their own organisation's first. */
+  readonly batchers: readonly { readonly organisation: string; readonly url: string }[];
   /** Aggregators of tasks in a secure mode, by organisation. */
   readonly aggregators?: readonly { readonly organisation: string; readonly url: string }[] | undefined;
   readonly data: DataSource;
@@ -37,7 +37,7 @@ export interface RunVehicleOptions {
   readonly taskId?: string | undefined;
   /** Worker threads; default: one for each core, and no more than there are vehicles. */
   readonly workers?: number | undefined;
-  /** How long coordinators are tried before a vehicle records its update itself; default 5 s. */
+  /** How long batchers are tried before a vehicle records its update itself; default 5 s. */
   readonly directAfterMs?: number | undefined;
   readonly onTakenPart?: FleetOptions['onTakenPart'] | undefined;
   readonly log?: ServiceLog | undefined;
@@ -46,7 +46,7 @@ export interface RunVehicleOptions {
 /**
  * Runs the vehicles of a home: they take part in every open round until the service is closed.
  *
- * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, or with the code of what is wrong with the data.
+ * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, ORGANISATION_UNKNOWN, or with the code of what is wrong with the data.
  */
 export async function runVehicle(options: RunVehicleOptions): Promise<RunningService> {
   const { profile, home, data, split, clients, minRows, workers, log = silentLog } = options;
@@ -66,7 +66,10 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
       session,
       store: new HttpStore(options.storeUrl),
       pool,
-      coordinators: options.coordinatorUrls.map((url) => url.replace(/\/+$/, '')),
+      batchers: options.batchers.map(({ organisation, url }) => ({
+        mspId: organisationNamed(profile, organisation).mspId,
+        url: url.replace(/\/+$/, ''),
+      })),
       postShare: sharePoster(options, session),
       log,
       ...(options.taskId === undefined ? {} : { taskId: options.taskId }),

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
 import { sha256Hex, type RoundOpening, type SecureTerms, type Task } from '@sev/chaincode/api';
-import { parametersFromBytes, parametersToBytes, ringBytes, subtractFrom } from '@sev/fl';
+import {
+  parametersFromBytes,
+  parametersToBytes,
+  ringBytes,
+  ringFromBytes,
+  ringZeros,
+  subtractFrom,
+  type RingBits,
+  type RingVector,
+} from '@sev/fl';
 import { expect } from 'chai';
 import { priceTask } from '../run/price-task.js';
 import { objectMissing } from '../store/object-store.js';
@@ -45,17 +54,18 @@ const fetch = (hash: string): Promise<Uint8Array> => {
 };
 
 /** A total as three components that look random. @returns their hashes. */
-function shared(total: Int32Array): string[] {
-  const random = (): Uint32Array => new Uint32Array(Uint8Array.from(randomBytes(4 * total.length)).buffer);
+function shared(total: Int32Array, bits: RingBits): string[] {
+  const random = (): RingVector => ringFromBytes(randomBytes((total.length * bits) / 8), total.length, bits);
   const [first, second] = [random(), random()];
-  const last = Uint32Array.from(total);
+  const last = ringZeros(total.length, bits);
+  last.set(total);
   subtractFrom(last, first);
   subtractFrom(last, second);
   return [first, second, last].map((component) => put(ringBytes(component)));
 }
 
-function roundOf(base: Float32Array, shards: readonly Int32Array[]): SummedRound {
-  const byShard = shards.map(shared);
+function roundOf(base: Float32Array, shards: readonly Int32Array[], bits: RingBits = 32): SummedRound {
+  const byShard = shards.map((total) => shared(total, bits));
   const sums = [0, 1, 2].map((component) => byShard.map((hashes) => hashes[component]!));
   return {
     taskId: 'price-1',
@@ -67,9 +77,10 @@ function roundOf(base: Float32Array, shards: readonly Int32Array[]): SummedRound
       openingHash: '',
       openedProjections: 0,
       chargedMicroRho: 0,
-      shownAttempts: [2],
+      shownAttempts: [{ round: 1, attempt: 2 }],
       disputes: [],
       faulty: [],
+      accused: [],
       cohortHash: COHORT,
       cohortSize: 3,
       sums,
@@ -98,6 +109,16 @@ describe('The model of a secure round', () => {
     });
     const again = await secureModel(TASK, roundOf(base, totals), SCORES, fetch);
     expect(again.proposal.modelHash).to.equal(proposal.modelHash);
+  });
+
+  it('is read from sums of 16 bits where the task shares so', async () => {
+    const terms: SecureTerms = { ...TERMS, ringBits: 16, fractionBits: 5, metrics: [] };
+    const narrow = totals.map((total) => total.slice(0, D).map((value) => value % 2 ** 15));
+    const round = roundOf(base, narrow, 16);
+    const { bytes } = await secureModel({ ...TASK, secure: terms }, round, SCORES, fetch);
+    expect(parametersFromBytes(bytes, D)).to.deep.equal(
+      base.map((value, i) => value + (narrow[0]![i]! + narrow[1]![i]!) / (7 * 32)),
+    );
   });
 
   it('adds totals whose sum leaves 32 bits', async () => {

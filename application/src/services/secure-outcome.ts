@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sha256Hex, type Proposal, type RoundRecord, type Scores, type Task } from '@sev/chaincode/api';
-import { decodeTotal, parametersFromBytes, parametersToBytes, ringFromBytes, totalOf } from '@sev/fl';
+import {
+  ringBitsOfTerms,
+  sha256Hex,
+  type Proposal,
+  type RoundRecord,
+  type Scores,
+  type Task,
+} from '@sev/chaincode/api';
+import { decodeTotal, parametersFromBytes, parametersToBytes, ringFromBytes, totalOf, type RingBits } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { mapConcurrently } from './concurrency.js';
 import type { FetchObject, RoundOutcome } from './round-outcome.js';
 import type { LearningContract } from './rounds.js';
-import { formatOf } from './secure-scores.js';
+import { formatOf, secureTermsOf } from './secure-scores.js';
 import { attemptOf } from './attempt.js';
 
 /** Component sums fetched at a time. */
@@ -27,7 +34,7 @@ export type SummedRound = Pick<RoundRecord, 'taskId' | 'round' | 'attempt' | 'ba
  * Computes the model of a secure round from its base model and the component sums whose hashes the ledger holds.
  * Coordinator, attesters and auditor run this one function.
  *
- * For each shard total = Σ components mod 2^32, read as two's complement; the shards' totals are added as integers, T.
+ * For each shard total = Σ components in the task's ring, read as two's complement; the shards' totals are added as integers, T.
  * With W the sum of the cohort's weights, model = base + T / (2^f · W), computed in double precision and rounded once to
  * float32; the metrics are the tail of T by the same scale.
  *
@@ -51,9 +58,10 @@ export async function secureModel(
     throw new SevError('SCORES_MISMATCH', `the scores are not those of the cohort ${cohortHash}`);
   }
   const { parameters } = task.model;
-  const length = parameters + (task.secure?.metrics.length ?? 0);
+  const terms = secureTermsOf(task);
+  const vector = { length: parameters + terms.metrics.length, bits: ringBitsOfTerms(terms) };
   const base = parametersFromBytes(await fetch(round.baseModelHash), parameters);
-  const total = await addedTotals(sums, length, fetch);
+  const total = await addedTotals(sums, vector, fetch);
   const weight = scores.weights.reduce((sum, w) => sum + w, 0);
   const divisor = weight * 2 ** format.fractionBits;
   const model = base.map((value, index) => value + (total[index] ?? 0) / divisor);
@@ -84,10 +92,10 @@ export async function computeSecureOutcome(
   return { usable, excluded: [], model: { proposal, bytes } };
 }
 
-/** @returns the sum of the shards' totals, length d + m; exact: each is below 2^31, and shards are few. */
+/** @returns the sum of the shards' totals, length d + m; exact: each is below half of the ring, and shards are few. */
 async function addedTotals(
   sums: readonly (readonly string[])[],
-  length: number,
+  { length, bits }: { readonly length: number; readonly bits: RingBits },
   fetch: FetchObject,
 ): Promise<Float64Array> {
   const added = new Float64Array(length);
@@ -95,7 +103,7 @@ async function addedTotals(
   for (let shard = 0; shard < shards; shard++) {
     const hashes = sums.map((byShard) => byShard[shard] ?? '');
     const components = await mapConcurrently(hashes, FETCHES_AT_A_TIME, async (hash) =>
-      ringFromBytes(await fetch(hash), length),
+      ringFromBytes(await fetch(hash), length, bits),
     );
     totalOf(components).forEach((value, index) => {
       added[index] = (added[index] ?? 0) + value;

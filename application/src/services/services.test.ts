@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
+import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArbiterKeys } from '../arbiter/arbiter-keys.js';
 import { Arbiter } from '../arbiter/arbiter.js';
+import { Batcher } from '../batcher/batcher.js';
+import { Outbox } from '../batcher/outbox.js';
+import { startBatcherServer } from '../batcher/server.js';
 import { startAttesterServer } from '../attester/server.js';
 import { Attester } from '../attester/attester.js';
 import { Coordinator } from '../coordinator/coordinator.js';
 import { startCoordinatorServer } from '../coordinator/server.js';
 import { HttpStatementSource, OwnStatementSource } from '../coordinator/statement-sources.js';
 import { Federation, until } from '../testing/federation.js';
+import { temporaryDirectory } from '../testing/temporary.js';
 import { attemptOf } from './attempt.js';
 import { postJson, problemOf } from './http-client.js';
 import { startHttpServer, type HttpServer } from './http-server.js';
@@ -18,6 +23,7 @@ import { silentLog } from './log.js';
 const TIMEOUT = { timeoutMs: 5_000 };
 
 describe('The services over HTTP', () => {
+  const directory = temporaryDirectory();
   const closers: (() => Promise<void>)[] = [];
 
   function kept(server: HttpServer): HttpServer {
@@ -40,6 +46,18 @@ describe('The services over HTTP', () => {
     return new HttpStatementSource(mspId, server.url);
   }
 
+  async function batcher(federation: Federation): Promise<string> {
+    const outbox = await Outbox.open(join(directory(), randomUUID()));
+    const one = new Batcher({ session: federation.ledger.session('CityMSP'), outbox, log: silentLog });
+    const running = one.run();
+    closers.push(async () => {
+      one.end();
+      await running;
+      await outbox.close();
+    });
+    return kept(await startBatcherServer({ batcher: one, log: silentLog })).url;
+  }
+
   async function coordinator(federation: Federation): Promise<{ url: string; coordinator: Coordinator }> {
     const sources = await Promise.all(['MakerMSP', 'CityMSP'].map((mspId) => attester(federation, mspId)));
     const one = new Coordinator({
@@ -60,6 +78,7 @@ describe('The services over HTTP', () => {
 
   it('take a round from open to final, and answer each envelope with its result', async () => {
     const federation = new Federation({ vehicles: 3 });
+    const batching = await batcher(federation);
     const { url, coordinator: one } = await coordinator(federation);
     const running = one.run();
     await until(() => one.status().state === 'open');
@@ -68,7 +87,7 @@ describe('The services over HTTP', () => {
     const answers = await Promise.all(
       federation.vehicleIds.map(async (id) => {
         const envelope = await federation.envelope(round, id);
-        return postJson(`${url}/envelopes`, { ...attemptOf(round), baseModelHash, envelope }, TIMEOUT);
+        return postJson(`${batching}/envelopes`, { ...attemptOf(round), baseModelHash, envelope }, TIMEOUT);
       }),
     );
     expect(answers.map(({ status, body }) => [status, (body as { accepted: boolean }).accepted])).to.deep.equal([
@@ -84,10 +103,8 @@ describe('The services over HTTP', () => {
 
   it('refuse malformed, stale and oversized envelopes with a code', async () => {
     const federation = new Federation({ vehicles: 1 });
-    const { url, coordinator: one } = await coordinator(federation);
-    const running = one.run();
-    await until(() => one.status().state === 'open');
-    const round = federation.ledger.rounds.get(1)!;
+    const url = await batcher(federation);
+    const round = await federation.openRound();
     const good = {
       ...attemptOf(round),
       baseModelHash: round.baseModelHash,
@@ -101,6 +118,7 @@ describe('The services over HTTP', () => {
       400,
       'ENVELOPE_MALFORMED',
     ]);
+    expect(await codeFor({ ...good, attempt: 0 })).to.deep.equal([400, 'ENVELOPE_MALFORMED']);
     expect(await codeFor({ ...good, taskId: 'other' })).to.deep.equal([404, 'TASK_UNKNOWN']);
     expect(await codeFor({ ...good, baseModelHash: 'b'.repeat(64) })).to.deep.equal([409, 'ROUND_STALE']);
     expect(await codeFor({ ...good, padding: 'x'.repeat(1_100_000) })).to.deep.equal([413, 'BODY_TOO_LARGE']);
@@ -110,8 +128,6 @@ describe('The services over HTTP', () => {
       body: '{',
     });
     expect(broken.status).to.equal(400);
-    one.end();
-    await running;
   });
 
   it('say with a code why an attester does not sign', async () => {

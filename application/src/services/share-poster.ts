@@ -46,8 +46,8 @@ export function sharePoster({ profile, aggregators = [] }: SharePosterOptions, s
     }
     return { ...place, signingKey };
   };
-  return async (mspId, submission, signal) => {
+  return async (mspId, submission, signal, path) => {
     const recipient = await recipientOf(mspId);
-    return postShare(recipient, await network(), submission, { signal });
+    return postShare(recipient, await network(), submission, { signal, path });
   };
 }

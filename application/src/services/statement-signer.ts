@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeyObject } from 'node:crypto';
 import {
+  projectionsHash,
   proposalHash,
   scoresHash,
   signStatement,
@@ -10,7 +11,7 @@ import {
   type CloseStatement,
   type CohortStatement,
   type Proposal,
-  type Scores,
+  type ScoreRound,
   type ScoresStatement,
   type SignedBy,
 } from '@sev/chaincode/api';
@@ -34,8 +35,10 @@ export class StatementSigner {
     return this.#sign({ type: 'sev/close-round/v1', consortium: await this.#network(), ...attemptOf(ref), mspId });
   }
 
-  async abort(ref: AttemptRef, reason: AbortReason): Promise<SignedBy> {
-    const content = { consortium: await this.#network(), ...attemptOf(ref), reason, mspId: this.mspId };
+  /** @param accused with `NOISE_FALSE`, sorted. */
+  async abort(ref: AttemptRef, reason: AbortReason, accused?: readonly string[]): Promise<SignedBy> {
+    const why = { reason, ...(accused === undefined ? {} : { accused }) };
+    const content = { consortium: await this.#network(), ...attemptOf(ref), ...why, mspId: this.mspId };
     return this.#sign({ type: 'sev/abort-round/v1', ...content });
   }
 
@@ -47,17 +50,19 @@ export class StatementSigner {
 
   async cohort(
     ref: AttemptRef,
-    content: Pick<CohortStatement, 'recordedHash' | 'cohortHash' | 'holders'>,
+    { recordedHash, cohortHash, holders }: Pick<CohortStatement, 'recordedHash' | 'cohortHash' | 'holders'>,
   ): Promise<SignedBy> {
     const { mspId } = this;
     const attempt = { consortium: await this.#network(), ...attemptOf(ref) };
-    return this.#sign({ type: 'sev/fix-cohort/v1', ...attempt, ...content, mspId });
+    return this.#sign({ type: 'sev/fix-cohort/v1', ...attempt, recordedHash, cohortHash, holders, mspId });
   }
 
-  async scores(scores: Scores): Promise<SignedBy> {
+  /** @param attested the weights, and what they follow from. */
+  async scores(attested: Omit<ScoreRound, 'attestations'>): Promise<SignedBy> {
     const { mspId } = this;
-    const attempt = { consortium: await this.#network(), ...attemptOf(scores) };
-    return this.#sign({ type: 'sev/attest-scores/v1', ...attempt, scoresHash: scoresHash(scores), mspId });
+    const attempt = { consortium: await this.#network(), ...attemptOf(attested.scores) };
+    const hashes = { scoresHash: scoresHash(attested.scores), projectionsHash: projectionsHash(attested) };
+    return this.#sign({ type: 'sev/attest-scores/v2', ...attempt, ...hashes, mspId });
   }
 
   #sign(

@@ -4,6 +4,7 @@ import {
   aloneAfterMs,
   cohortHash,
   hashOf,
+  heOpeningHash,
   openingHash,
   majorityOf,
   parsePublicKey,
@@ -20,11 +21,13 @@ import {
   type ConsortiumRecord,
   type Envelope,
   type FinaliseRound,
+  type HeRound,
   type ItemResult,
   type LedgerEvent,
   type OpenRound,
   type RecordUpdate,
   type RecordUpdates,
+  type ReceiptRecord,
   type RoundRecord,
   type ScoresRecord,
   type SecureRound,
@@ -74,6 +77,8 @@ export class FakeLedger {
   /** Cohorts and scores of secure rounds, by attempt; tests fix them. */
   readonly cohorts = new Map<string, CohortRecord>();
   readonly scores = new Map<string, ScoresRecord>();
+  /** Shown receipts. */
+  readonly receipts: ReceiptRecord[] = [];
   /** Of vehicles that are not active. */
   readonly statuses = new Map<string, VehicleStatus>();
   readonly #options: FakeLedgerOptions;
@@ -146,14 +151,23 @@ export class FakeLedger {
         return { items: [...this.rounds.values()], bookmark: '' };
       case 'ListUpdates':
         return { items: this.updates(argument), bookmark: '' };
-      case 'GetCohort':
-        return this.cohorts.get(attemptKey(argument)) ?? refuse('COHORT_UNKNOWN', attemptKey(argument));
-      case 'GetScores':
-        return this.scores.get(attemptKey(argument)) ?? refuse('SCORES_UNKNOWN', attemptKey(argument));
       case 'GetModel':
         return this.#models.has(argument.modelHash)
           ? { modelHash: argument.modelHash, taskId: task.taskId }
           : refuse('MODEL_UNKNOWN', argument.modelHash);
+      default:
+        return this.#evaluateSecure(transaction, argument);
+    }
+  }
+
+  #evaluateSecure(transaction: string, argument: AttemptRef): unknown {
+    switch (transaction) {
+      case 'GetCohort':
+        return this.cohorts.get(attemptKey(argument)) ?? refuse('COHORT_UNKNOWN', attemptKey(argument));
+      case 'ListReceipts':
+        return { items: this.receipts, bookmark: '' };
+      case 'GetScores':
+        return this.scores.get(attemptKey(argument)) ?? refuse('SCORES_UNKNOWN', attemptKey(argument));
       default:
         return refuse('ARGUMENT_INVALID', transaction);
     }
@@ -230,7 +244,7 @@ export class FakeLedger {
     const nowMs = this.#nowMs();
     return this.#save('RoundOpened', {
       docType: 'round',
-      schemaVersion: 1,
+      schemaVersion: 2,
       taskId: task.taskId,
       round: input.round,
       attempt: input.attempt,
@@ -240,7 +254,7 @@ export class FakeLedger {
       openedBy: mspId,
       openedAtMs: nowMs,
       deadlineMs: nowMs + task.deadlines.roundMs,
-      ...secureRound(task, input),
+      ...openedRound(task, input),
     });
   }
 
@@ -447,15 +461,25 @@ export class FakeLedger {
   }
 }
 
-function secureRound(task: Task, { opening }: OpenRound): { secure?: SecureRound } {
+function openedRound(task: Task, input: OpenRound): Pick<RoundRecord, 'secure' | 'he'> {
+  const { opening } = input;
+  if (task.he !== undefined) {
+    return heRound(input);
+  }
   if (task.privacy === 'plain') {
     return {};
   }
   if (opening === undefined) {
     return refuse('OPENING_INVALID', 'a secure round needs an opening');
   }
-  const none = { openedProjections: 0, chargedMicroRho: 0, shownAttempts: [], disputes: [], faulty: [] };
+  const none = { openedProjections: 0, chargedMicroRho: 0, shownAttempts: [], disputes: [], faulty: [], accused: [] };
   return { secure: { opening, openingHash: openingHash(opening), ...none } };
+}
+
+function heRound({ he: opening }: OpenRound): { he: HeRound } {
+  return opening === undefined
+    ? refuse('OPENING_INVALID', 'a round in mode he needs an opening')
+    : { he: { opening, openingHash: heOpeningHash(opening), shownAttempts: [] } };
 }
 
 function recordedEvent(round: RoundRecord, accepted: number, all: number): LedgerEvent {

@@ -5,7 +5,10 @@ import {
   publicKeyText,
   sha256Hex,
   signStatement,
+  type BatchResult,
   type Envelope,
+  type HeTaskTerms,
+  type ItemResult,
   type RoundRecord,
   type SecureTerms,
   type Task,
@@ -46,7 +49,21 @@ export interface FederationOptions {
   readonly now?: () => number;
   /** Runs the task in mode `secure`, or `dp` where the terms have it, with these terms in place of the usual ones. */
   readonly secure?: Partial<SecureTerms>;
+  /** Runs the task in mode `he`, with these terms in place of the usual ones. */
+  readonly he?: Partial<HeTaskTerms>;
 }
+
+/** Terms of mode `he` among three of the organisations. */
+const HE_TERMS: HeTaskTerms = {
+  keyHolder: 'CityMSP',
+  summer: 'GridMSP',
+  maskHolder: 'MakerMSP',
+  clipMilli: 4_000,
+  fractionBits: 11,
+  maxVehicles: 1_024,
+  metrics: ['loss', 'samples'],
+  receiptMs: 0,
+};
 
 /** Terms of secure aggregation among three of the organisations. */
 const SECURE_TERMS: SecureTerms = {
@@ -96,7 +113,7 @@ export class Federation {
         ],
         maxAbsolute: 1_000,
       },
-      ...privacyOf(options.secure),
+      ...(options.he === undefined ? privacyOf(options.secure) : { privacy: 'he', he: { ...HE_TERMS, ...options.he } }),
       cohort: { minimum: options.minimum ?? 1, target: options.target ?? count },
       deadlines: { graceMs: options.graceMs ?? 60_000, roundMs: options.roundMs ?? 600_000 },
       plannedRounds: 3,
@@ -128,6 +145,20 @@ export class Federation {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     this.#vehicleKeys.set(vehicleId, privateKey);
     this.#enrolledKeys.set(vehicleId, publicKey);
+  }
+
+  /** Opens the first attempt at the first round. */
+  async openRound(changes: object = {}): Promise<RoundRecord> {
+    const { taskId, model } = this.task;
+    const argument = { taskId, round: 1, attempt: 1, baseModelHash: model.initialModelHash, ...changes };
+    return (await this.ledger.session('GridMSP').submit('learning', 'OpenRound', argument)).result as RoundRecord;
+  }
+
+  /** Has envelopes recorded in one transaction, as an organisation's batcher does. @returns the ledger's results. */
+  async recordBatch(round: RoundRecord, envelopes: readonly Envelope[]): Promise<readonly ItemResult[]> {
+    const argument = { ...attemptOf(round), baseModelHash: round.baseModelHash, envelopes };
+    const { result } = await this.ledger.session('GridMSP').submit('learning', 'RecordUpdates', argument);
+    return (result as BatchResult).results;
   }
 
   signer(mspId: string): StatementSigner {

@@ -5,27 +5,41 @@ import { SevError } from '../errors.js';
 import { attemptOf } from '../services/attempt.js';
 import { faultKind } from '../services/ledger-faults.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
-import { postJson, problemOf } from '../services/http-client.js';
+import { postJson, problemOf, type JsonAnswer } from '../services/http-client.js';
 import { backoffMs, pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
-import type { OpenRoundRef, TrainedUpdate } from './messages.js';
+import type { OpenRoundRef, SharePath, TrainedUpdate } from './messages.js';
 import type { VehiclePool } from './pool.js';
 import type { RecordedUpdates } from './recorded-updates.js';
 
 /** Posts one share to the aggregator of an organisation. @returns the signed receipt. */
-export type PostShare = (mspId: string, submission: ShareSubmission, signal: AbortSignal) => Promise<SignedBy>;
+export type PostShare = (
+  mspId: string,
+  submission: ShareSubmission,
+  signal: AbortSignal,
+  path: SharePath,
+) => Promise<SignedBy>;
+
+/** Where the update batcher of an organisation answers. */
+export interface BatcherAddress {
+  readonly mspId: string;
+  /** `http://127.0.0.1:1234`. */
+  readonly url: string;
+}
 
 export interface CourierOptions {
   readonly store: ObjectStore;
-  readonly pool: Pick<VehiclePool, 'record'>;
-  /** Coordinators to try, in this order. */
-  readonly coordinators: readonly string[];
+  readonly pool: Pick<VehiclePool, 'record' | 'vehicles'>;
+  /** Update batchers: a vehicle's own organisation's is tried first, the others after it in this order. */
+  readonly batchers: readonly BatcherAddress[];
   /** Needed for tasks in a secure mode. */
   readonly postShare?: PostShare | undefined;
   readonly onReceipt?: (round: OpenRoundRef, receipt: ShowReceipts['receipts'][number]) => void;
-  /** How long coordinators are tried before a vehicle records its update itself; default 5 s. */
+  /** How long batchers are tried before a vehicle records its update itself; default 5 s. */
   readonly directAfterMs?: number;
-  /** How long one coordinator may take to answer; default 15 s. */
+  /** How long the ledger may lack an envelope that a batcher has queued before the same is done; default 20 s. */
+  readonly queuedMs?: number;
+  /** How long one batcher, or the aggregators together, may take to answer; default 15 s. */
   readonly timeoutMs?: number;
   readonly log: ServiceLog;
 }
@@ -33,18 +47,40 @@ export interface CourierOptions {
 /** How an update's way ended. */
 export type Delivery = 'recorded' | 'refused' | 'too-late';
 
-/** How long the vehicle's own gateway may lag behind the coordinator's before the coordinator is not believed. */
+/** A batcher's answer: the ledger's result, or that the envelope is on its disk. */
+type BatcherAnswer = ItemResult | 'queued';
+
+/** How long the last aggregators are waited for once enough have given a receipt, and those that were late before. */
+const LATE_MS = 3_000;
+const LATE_AGAIN_MS = 250;
+
+/** How long the vehicle's own gateway may lag behind the batcher's before the batcher is not believed. */
 const LOOKS = 6;
 
 /**
- * Brings updates to the store and their envelopes to the ledger: through a coordinator, which saves transactions, or
- * without one. A coordinator is not believed, the ledger is: an update counts as delivered when the ledger shows it.
+ * Brings updates to the store and their envelopes to the ledger: through a batcher, which saves transactions, or without
+ * one. A batcher is not believed, the ledger is: an update counts as delivered when the ledger shows it.
  */
 export class Courier {
   readonly #options: CourierOptions;
+  /** By organisation, its own first. */
+  readonly #batchers = new Map<string, readonly string[]>();
+  readonly #organisations: ReadonlyMap<string, string>;
+  /** Aggregators that were late with their last receipt. */
+  readonly #late = new Set<string>();
 
   constructor(options: CourierOptions) {
+    const { batchers, pool } = options;
     this.#options = options;
+    this.#organisations = new Map(pool.vehicles.map(({ vehicleId, mspId }) => [vehicleId, mspId]));
+    for (const mspId of new Set(this.#organisations.values())) {
+      const own = batchers.filter((batcher) => batcher.mspId === mspId);
+      const others = batchers.filter((batcher) => batcher.mspId !== mspId);
+      this.#batchers.set(
+        mspId,
+        [...own, ...others].map(({ url }) => url),
+      );
+    }
   }
 
   /** Goes on until the ledger shows the update, refuses it, or the signal says that the attempt is over. */
@@ -54,21 +90,28 @@ export class Courier {
     recorded: RecordedUpdates,
     signal: AbortSignal,
   ): Promise<Delivery> {
-    const directAt = Date.now() + (this.#options.directAfterMs ?? 5_000);
+    const { directAfterMs = 5_000, queuedMs = 20_000 } = this.#options;
+    let directAt = Date.now() + directAfterMs;
+    let queuedUntil: number | undefined;
     let isStored = false;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
         if (!isStored) {
-          await this.#options.store.put(update.bytes);
+          if (update.bytes.length > 0) {
+            await this.#options.store.put(update.bytes);
+          }
           await this.#share(round, update, signal);
           isStored = true;
         }
-        const result = await this.#post(round, update, failures, signal);
-        if (result?.accepted === true && (await this.#isShown(update, recorded, signal))) {
+        const answer = await this.#post(round, update, failures, signal);
+        if (answer === 'queued') {
+          directAt = queuedUntil ??= Math.max(directAt, Date.now() + queuedMs);
+        }
+        if (isPromise(answer) && (await this.#isShown(update, recorded, signal))) {
           return 'recorded';
         }
-        // Neither a refusal nor a promise that the ledger does not bear out is taken from a coordinator.
-        if (result !== undefined || Date.now() >= directAt) {
+        // Neither a refusal nor a promise that the ledger does not bear out is taken from a batcher.
+        if (typeof answer === 'object' || Date.now() >= directAt) {
           return await this.#record(round, update, recorded, signal);
         }
       } catch (error) {
@@ -98,49 +141,82 @@ export class Courier {
       return;
     }
     const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    const taken = await Promise.all(
-      Object.entries(shares.sealed).map(async ([mspId, sealed]) => {
-        try {
-          const content = { ...placeOf(round), envelope, sealed };
-          const receipt = await postShare?.(mspId, content, within);
-          if (receipt !== undefined) {
-            onReceipt?.(round, { vehicleId, mspId, signature: receipt.signature });
-          }
-          return receipt !== undefined;
-        } catch (error) {
-          log.debug({ vehicleId, aggregator: mspId, ...failureFields(error) }, 'an aggregator did not take the share');
-          return false;
+    const post = async (mspId: string, sealed: string): Promise<boolean> => {
+      try {
+        const content = { ...placeOf(round), envelope, sealed };
+        const receipt = await postShare?.(mspId, content, within, shares.path);
+        if (receipt !== undefined) {
+          onReceipt?.(round, { vehicleId, mspId, signature: receipt.signature });
         }
-      }),
-    );
-    const count = taken.filter(Boolean).length;
+        return receipt !== undefined;
+      } catch (error) {
+        log.debug({ vehicleId, aggregator: mspId, ...failureFields(error) }, 'an aggregator did not take the share');
+        return false;
+      }
+    };
+    const posts = new Map(Object.entries(shares.sealed).map(([mspId, sealed]) => [mspId, post(mspId, sealed)]));
+    const count = await this.#enough(posts, shares.needed);
     if (count < shares.needed) {
       const detail = `${String(count)} aggregators took the share; ${String(shares.needed)} are needed`;
       throw new SevError('SHARES_NOT_TAKEN', detail);
     }
   }
 
-  /** Asks one coordinator after the other; undefined where none has an answer about this envelope. */
+  /**
+   * Waits for all, but once there are enough for no one long: a share that is on its way goes on arriving. Who was late is
+   * hardly waited for until it is in time again.
+   *
+   * @returns how many have taken theirs.
+   */
+  async #enough(posts: ReadonlyMap<string, Promise<boolean>>, needed: number): Promise<number> {
+    const missing = new Set(posts.keys());
+    let count = 0;
+    await new Promise<void>((resolve) => {
+      for (const [mspId, post] of posts) {
+        void post.then((isTaken) => {
+          missing.delete(mspId);
+          count += isTaken ? 1 : 0;
+          if (missing.size === 0) {
+            resolve();
+          } else if (count >= needed) {
+            const isKnown = [...missing].every((other) => this.#late.has(other));
+            setTimeout(resolve, isKnown ? LATE_AGAIN_MS : LATE_MS);
+          }
+        });
+      }
+    });
+    for (const mspId of posts.keys()) {
+      if (missing.has(mspId)) {
+        this.#late.add(mspId);
+      } else {
+        this.#late.delete(mspId);
+      }
+    }
+    return count;
+  }
+
+  /** Asks one batcher after the other; undefined where one has no answer about this envelope. */
   async #post(
     round: OpenRoundRef,
     { envelope, vehicleId }: TrainedUpdate,
     failures: number,
     signal: AbortSignal,
-  ): Promise<ItemResult | undefined> {
-    const { coordinators, timeoutMs = 15_000, log } = this.#options;
-    const url = coordinators[failures % Math.max(1, coordinators.length)];
+  ): Promise<BatcherAnswer | undefined> {
+    const { timeoutMs = 15_000, log } = this.#options;
+    const batchers = this.#batchers.get(this.#organisations.get(vehicleId) ?? '') ?? [];
+    const url = batchers[failures % Math.max(1, batchers.length)];
     if (url === undefined) {
       return undefined;
     }
     try {
       const answer = await postJson(`${url}/envelopes`, { ...placeOf(round), envelope }, { timeoutMs, signal });
-      if (answer.status === 200) {
-        return itemResultOf(answer.body, vehicleId);
+      if (answer.status === 200 || answer.status === 202) {
+        return answerOf(answer, vehicleId);
       }
-      log.debug({ vehicleId, url, ...problemOf(answer) }, 'the coordinator did not take the envelope');
+      log.debug({ vehicleId, url, ...problemOf(answer) }, 'the batcher did not take the envelope');
     } catch (error) {
       if (!signal.aborted) {
-        log.debug({ vehicleId, url, ...failureFields(error) }, 'the coordinator did not answer');
+        log.debug({ vehicleId, url, ...failureFields(error) }, 'the batcher did not answer');
       }
     }
     return undefined;
@@ -168,7 +244,7 @@ export class Courier {
     }
     try {
       await this.#options.pool.record({ ...placeOf(round), envelope }, signal);
-      this.#options.log.debug({ vehicleId, round: round.round }, 'recorded without a coordinator');
+      this.#options.log.debug({ vehicleId, round: round.round }, 'recorded without a batcher');
       return 'recorded';
     } catch (error) {
       const kind = faultKind(error);
@@ -189,20 +265,24 @@ export class Courier {
 }
 
 /** What messages name an attempt by. */
-function placeOf(round: OpenRoundRef): Omit<OpenRoundRef, 'opening'> {
+function placeOf(round: OpenRoundRef): Omit<OpenRoundRef, 'opening' | 'he'> {
   return { ...attemptOf(round), baseModelHash: round.baseModelHash };
 }
 
-function itemResultOf(body: unknown, vehicleId: string): ItemResult {
-  if (
-    typeof body === 'object' &&
-    body !== null &&
-    'id' in body &&
-    body.id === vehicleId &&
-    'accepted' in body &&
-    typeof body.accepted === 'boolean'
-  ) {
-    return body as ItemResult;
+/** Whether the ledger has, or is to have, the envelope. */
+function isPromise(answer: BatcherAnswer | undefined): boolean {
+  return answer === 'queued' || answer?.accepted === true;
+}
+
+/** @throws SevError SERVICE_ANSWER_MALFORMED. */
+function answerOf({ status, body }: JsonAnswer, vehicleId: string): BatcherAnswer {
+  if (typeof body === 'object' && body !== null && 'id' in body && body.id === vehicleId) {
+    if (status === 202) {
+      return 'queued';
+    }
+    if ('accepted' in body && typeof body.accepted === 'boolean') {
+      return body as ItemResult;
+    }
   }
-  throw new SevError('SERVICE_ANSWER_MALFORMED', 'the coordinator did not answer with a result');
+  throw new SevError('SERVICE_ANSWER_MALFORMED', 'the batcher did not answer with a result');
 }

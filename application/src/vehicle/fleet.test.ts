@@ -7,13 +7,17 @@ import { SevError } from '../errors.js';
 import { attemptOf } from '../services/attempt.js';
 import { silentLog, type ServiceLog } from '../services/log.js';
 import { Federation, until } from '../testing/federation.js';
+import type { BatcherAddress } from './courier.js';
 import { Fleet, type FleetOptions } from './fleet.js';
 import type { VehiclePool } from './pool.js';
+
+/** Where nobody answers. */
+const NOBODY: BatcherAddress = { mspId: 'CityMSP', url: 'http://127.0.0.1:9' };
 
 /** A pool whose vehicles do not train but hand in some numbers, and record as themselves on the fake ledger. */
 function fakePool(federation: Federation, calls: { trained: number; direct: number }): VehiclePool {
   return {
-    vehicles: federation.vehicleIds.map((vehicleId) => ({ vehicleId, samples: 10 })),
+    vehicles: federation.vehicleIds.map((vehicleId) => ({ vehicleId, mspId: 'CityMSP', samples: 10 })),
     train: async (order, vehicleIds, listener) => {
       const round = federation.ledger.rounds.get(order.round.round)!;
       for (const vehicleId of vehicleIds) {
@@ -38,8 +42,8 @@ describe('A fleet of vehicles', () => {
   const servers: Server[] = [];
   const fleets: { fleet: Fleet; running: Promise<void> }[] = [];
 
-  /** A coordinator that answers envelopes in its own way. */
-  async function coordinator(answer: Answer): Promise<string> {
+  /** A batcher that answers envelopes in its own way. */
+  async function batcher(answer: Answer, mspId = 'CityMSP'): Promise<BatcherAddress> {
     const server = createServer((request, response) => {
       let text = '';
       request.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -51,7 +55,7 @@ describe('A fleet of vehicles', () => {
     });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+    return { mspId, url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}` };
   }
 
   function honest(federation: Federation): Answer {
@@ -69,7 +73,7 @@ describe('A fleet of vehicles', () => {
       session: federation.ledger.session('CityMSP'),
       store: federation.store,
       pool: fakePool(federation, calls),
-      coordinators: [],
+      batchers: [],
       pollMs: 20,
       directAfterMs: 40,
       log: silentLog,
@@ -102,7 +106,7 @@ describe('A fleet of vehicles', () => {
 
   it('takes part in a round that is opened while it listens', async () => {
     const federation = new Federation({ vehicles: 4 });
-    const calls = start(federation, { coordinators: [await coordinator(honest(federation))], directAfterMs: 10_000 });
+    const calls = start(federation, { batchers: [await batcher(honest(federation))], directAfterMs: 10_000 });
     await openRound(federation);
     await until(() => recordedIn(federation) === 4, 'the updates');
     expect(calls).to.deep.equal({ trained: 4, direct: 0 });
@@ -113,47 +117,80 @@ describe('A fleet of vehicles', () => {
     await openRound(federation);
     const done = await federation.envelope(federation.ledger.rounds.get(1)!, federation.vehicleIds[0]!);
     await honest(federation)(done);
-    const calls = start(federation, { coordinators: [await coordinator(honest(federation))] });
+    const calls = start(federation, { batchers: [await batcher(honest(federation))] });
     await until(() => recordedIn(federation) === 4, 'the updates');
     expect(calls.trained).to.equal(3);
   });
 
-  it('records by itself where no coordinator answers', async () => {
+  it('records by itself where no batcher answers', async () => {
     const federation = new Federation({ vehicles: 3 });
-    const calls = start(federation, { coordinators: ['http://127.0.0.1:9'] });
+    const calls = start(federation, { batchers: [NOBODY] });
     await openRound(federation);
     await until(() => recordedIn(federation) === 3, 'the updates');
     expect(calls.direct).to.equal(3);
   });
 
-  it('does not believe a coordinator that promises what the ledger does not show', async () => {
+  it("asks its own organisation's batcher first, and another's where that one is silent or busy", async () => {
+    const federation = new Federation({ vehicles: 3 });
+    const asked: string[] = [];
+    const busy = await batcher(() => {
+      asked.push('own');
+      return { status: 503, body: { code: 'SERVICE_BUSY', detail: '' } };
+    });
+    const other = await batcher((envelope) => {
+      asked.push('other');
+      return honest(federation)(envelope);
+    }, 'MakerMSP');
+    const calls = start(federation, { batchers: [other, busy], directAfterMs: 10_000 });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 3, 'the updates');
+    expect(asked.slice(0, 3)).to.deep.equal(['own', 'own', 'own']);
+    expect(calls.direct).to.equal(0);
+  });
+
+  it('waits for the ledger where a batcher has queued its update, and not without end', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const [first] = federation.vehicleIds;
+    const queued = await batcher((envelope) => {
+      if (envelope.vehicleId === first) {
+        void honest(federation)(envelope);
+      }
+      return { status: 202, body: { id: envelope.vehicleId, queued: true } };
+    });
+    const calls = start(federation, { batchers: [queued], directAfterMs: 0, queuedMs: 50 });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 2, 'the updates');
+    expect(calls.direct).to.equal(1);
+  });
+
+  it('does not believe a batcher that promises what the ledger does not show', async () => {
     const federation = new Federation({ vehicles: 1 });
-    const liar = await coordinator(({ vehicleId }) => ({ status: 200, body: { id: vehicleId, accepted: true } }));
-    const calls = start(federation, { coordinators: [liar] });
+    const liar = await batcher(({ vehicleId }) => ({ status: 200, body: { id: vehicleId, accepted: true } }));
+    const calls = start(federation, { batchers: [liar] });
     await openRound(federation);
     await until(() => recordedIn(federation) === 1, 'the update');
     expect(calls.direct).to.equal(1);
   });
 
-  it('does not believe a coordinator that refuses without reason', async () => {
+  it('does not believe a batcher that refuses without reason', async () => {
     const federation = new Federation({ vehicles: 1 });
     const body = { accepted: false, code: 'VEHICLE_NOT_ACTIVE' };
-    const liar = await coordinator(({ vehicleId }) => ({ status: 200, body: { id: vehicleId, ...body } }));
-    start(federation, { coordinators: [liar] });
+    const liar = await batcher(({ vehicleId }) => ({ status: 200, body: { id: vehicleId, ...body } }));
+    start(federation, { batchers: [liar] });
     await openRound(federation);
     await until(() => recordedIn(federation) === 1, 'the update');
   });
 
-  it('sends again, and is recorded once, where the answer of the coordinator is lost', async () => {
+  it('sends again, and is recorded once, where the answer of the batcher is lost', async () => {
     const federation = new Federation({ vehicles: 2 });
     let lost = 0;
-    const url = await coordinator(async (envelope) => {
+    const url = await batcher(async (envelope) => {
       const answer = await honest(federation)(envelope);
       return lost++ < 2 ? { status: 503, body: { code: 'SERVICE_BUSY', detail: '' } } : answer;
     });
     const parts: number[] = [];
     start(federation, {
-      coordinators: [url],
+      batchers: [url],
       directAfterMs: 10_000,
       onTakenPart: (_round, { recorded }) => parts.push(recorded),
     });
@@ -201,7 +238,7 @@ describe('A fleet of vehicles', () => {
 
   it('leaves a round that is over and goes on with the next attempt', async () => {
     const federation = new Federation({ vehicles: 2 });
-    start(federation, { coordinators: ['http://127.0.0.1:9'], directAfterMs: 60_000 });
+    start(federation, { batchers: [NOBODY], directAfterMs: 60_000 });
     await openRound(federation);
     const ref = attemptOf(federation.ledger.rounds.get(1)!);
     const reason = 'OPERATOR';
@@ -210,7 +247,7 @@ describe('A fleet of vehicles', () => {
     await grid.submit('learning', 'AbortRound', { ...ref, reason, statements });
     fleets.at(-1)?.fleet.end();
     await fleets.at(-1)?.running;
-    const calls = start(federation, { coordinators: [] });
+    const calls = start(federation, { batchers: [] });
     await openRound(federation, { attempt: 2 });
     await until(() => recordedIn(federation) === 2, 'the updates');
     expect(calls.direct).to.equal(2);
@@ -224,7 +261,7 @@ describe('A fleet of vehicles', () => {
       session: { ...session, evaluate: () => Promise.reject(new SevError('LEDGER_REFUSED', 'revoked')) },
       store: federation.store,
       pool: fakePool(federation, { trained: 0, direct: 0 }),
-      coordinators: [],
+      batchers: [],
       log: silentLog,
     });
     expect(await fleet.run().catch((e: unknown) => e)).to.have.property('code', 'LEDGER_REFUSED');

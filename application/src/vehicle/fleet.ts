@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sha256Hex, weightClassOf, type RoundOpening, type Task } from '@sev/chaincode/api';
+import { sha256Hex, weightClassOf, type Task } from '@sev/chaincode/api';
 import { parametersFromBytes } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
@@ -28,7 +28,8 @@ export interface FleetOptions {
   readonly session: ServiceSession;
   readonly store: ObjectStore;
   readonly pool: VehiclePool;
-  readonly coordinators: readonly string[];
+  /** See `CourierOptions`. */
+  readonly batchers: CourierOptions['batchers'];
   /** See `CourierOptions`. */
   readonly postShare?: CourierOptions['postShare'];
   /** Only this task; default: every task whose features the vehicles can compute. */
@@ -37,6 +38,7 @@ export interface FleetOptions {
   readonly pollMs?: number;
   /** See `CourierOptions`. */
   readonly directAfterMs?: number;
+  readonly queuedMs?: number;
   readonly timeoutMs?: number;
   /** Told when the pool's part in an attempt is over, with how many updates ended how. */
   readonly onTakenPart?: (round: OpenRoundRef, deliveries: Readonly<Record<Delivery, number>>) => void;
@@ -218,7 +220,7 @@ export class Fleet {
     const [consortium, task, bytes, updates] = await Promise.all([
       this.#network(),
       this.#task(round.taskId),
-      this.#fetchModel(round.baseModelHash),
+      this.#fetch(round.baseModelHash, 'model'),
       isNew ? [] : updatesOf(this.#learning, round),
       this.#insistOnModel(round),
     ]);
@@ -233,18 +235,24 @@ export class Fleet {
       ({ vehicleId, samples }) => !done.has(vehicleId) && weightClassOf(task, samples) !== undefined,
     );
     const parameters = parametersFromBytes(bytes, task.model.parameters);
-    const opening = task.secure === undefined ? {} : { opening: await this.#opening(round) };
-    const order = { consortium, task, round: { ...round, ...opening }, parameters };
+    const order = { consortium, task, round: { ...round, ...(await this.#openingOf(task, round)) }, parameters };
     return [order, vehicles.map(({ vehicleId }) => vehicleId)];
   }
 
-  /** Whom the ledger names as the attempt's aggregators. @throws SevError ROUND_STALE. */
-  async #opening(round: OpenRoundRef): Promise<RoundOpening> {
-    const record = await roundIfAny(this.#learning, round);
-    if (record?.attempt !== round.attempt || record.secure === undefined) {
-      throw new SevError('ROUND_STALE', `the ledger does not show the opening of ${attemptKey(round)}`);
+  /** What the ledger shows of the attempt beside its base: its aggregators, or its keys. @throws SevError ROUND_STALE. */
+  async #openingOf({ privacy }: Task, round: OpenRoundRef): Promise<Pick<OpenRoundRef, 'opening' | 'he'>> {
+    if (privacy === 'plain') {
+      return {};
     }
-    return record.secure.opening;
+    const record = await roundIfAny(this.#learning, round);
+    if (record?.attempt === round.attempt && record.secure !== undefined) {
+      return { opening: record.secure.opening };
+    }
+    if (record?.attempt === round.attempt && record.he !== undefined) {
+      const { opening } = record.he;
+      return { he: { opening, publicKey: await this.#fetch(opening.publicKeyHash, 'public key') } };
+    }
+    throw new SevError('ROUND_STALE', `the ledger does not show the opening of ${attemptKey(round)}`);
   }
 
   async #task(taskId: string): Promise<Task> {
@@ -266,11 +274,11 @@ export class Fleet {
     }
   }
 
-  async #fetchModel(hash: string): Promise<Uint8Array> {
+  async #fetch(hash: string, what: string): Promise<Uint8Array> {
     const bytes = await this.#options.store.get(hash);
     const actual = sha256Hex(bytes);
     if (actual !== hash) {
-      throw new SevError('CONTENT_HASH_MISMATCH', `the store gave bytes of ${actual} for model ${hash}`);
+      throw new SevError('CONTENT_HASH_MISMATCH', `the store gave bytes of ${actual} for ${what} ${hash}`);
     }
     return bytes;
   }

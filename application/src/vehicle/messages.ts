@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundOpening, Envelope, RecordUpdate, Task } from '@sev/chaincode/api';
 import type { ConnectionProfile } from '../config/profile.js';
+import type { HeKeys } from '../homomorphic/vehicle-report.js';
 import type { AttemptRef } from '../services/attempt.js';
 import type { DataPlan } from './data.js';
 
@@ -23,6 +24,8 @@ export interface OpenRoundRef extends AttemptRef {
   readonly baseModelHash: string;
   /** In a secure mode: whom shares are sealed to. */
   readonly opening?: RoundOpening;
+  /** In mode `he`: the keys of the attempt. */
+  readonly he?: HeKeys;
 }
 
 /** What vehicles train in an attempt, and what they sign for it. */
@@ -59,18 +62,21 @@ export interface WorkerFailure {
   readonly code: string;
   readonly message: string;
 }
+export type SharePath = '/shares' | '/he/shares';
 /** Shares of one vehicle's update. */
 export interface SealedShares {
-  /** Aggregators without whose receipts the update cannot be summed: t + 1. */
+  /** Where they go: `/shares` of aggregators, `/he/shares` in mode `he`. */
+  readonly path: SharePath;
+  /** Aggregators without whose receipts the update cannot be summed: t + 1, in mode `he` both. */
   readonly needed: number;
-  /** Base64 of the sealed share of each aggregator of the opening, by MSP id. */
+  /** Base64 of the sealed share of each aggregator of the opening, in mode `he` of the report's messages, by MSP id. */
   readonly sealed: Readonly<Record<string, string>>;
 }
 
 /** A trained vehicle's update, and the envelope that it signed. */
 export interface TrainedUpdate {
   readonly vehicleId: string;
-  /** For the store: 4·d bytes; in a secure mode the encrypted component of its shares. */
+  /** For the store: 4·d bytes; in a secure mode the encrypted component of its shares, in mode `he` nothing. */
   readonly bytes: Uint8Array;
   /** In a secure mode. */
   readonly shares?: SealedShares;
@@ -78,6 +84,8 @@ export interface TrainedUpdate {
 }
 export interface LoadedVehicle {
   readonly vehicleId: string;
+  /** Organisation that enrolled it. */
+  readonly mspId: string;
   readonly samples: number;
 }
 

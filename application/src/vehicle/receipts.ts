@@ -9,8 +9,12 @@ type Receipt = ShowReceipts['receipts'][number];
 
 /** Receipts in one transaction. */
 const AT_ONCE = 100;
-/** How long a closed round may wait for its cohort before its vehicles show what they were given. */
-const PATIENCE_MS = 500;
+/**
+ * How long a closed round may wait for its cohort before its vehicles show what they were given: a third of the time that
+ * attesters give to receipts. A busy machine needs more than half a second for a hundred vehicles, and showing receipts
+ * that nobody needs costs the round a commit.
+ */
+const PATIENCE_MS = 1_000;
 const REMEMBERED_ATTEMPTS = 100;
 
 /**

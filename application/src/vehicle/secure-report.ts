@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { componentsOf, reportContext, type RoundOpening, type SecureTerms, type Task } from '@sev/chaincode/api';
-import { createReport, encodeMetric, encodeUpdate, predict, systemRandom, type Dataset } from '@sev/fl';
+import {
+  componentsOf,
+  reportContext,
+  ringBitsOfTerms,
+  type RoundOpening,
+  type SecureTerms,
+  type Task,
+} from '@sev/chaincode/api';
+import { createReport, encodeMetric, encodeUpdate, predict, ringZeros, systemRandom, type Dataset } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { formatOf, secureTermsOf } from '../services/secure-scores.js';
 import type { OpenRoundRef } from './messages.js';
@@ -37,7 +44,7 @@ export async function secureReport(
   const { base, trained } = model;
   const format = formatOf(task);
   const update = trained.map((value, index) => value - (base[index] ?? 0));
-  const vector = new Uint32Array(base.length + terms.metrics.length);
+  const vector = ringZeros(base.length + terms.metrics.length, ringBitsOfTerms(terms));
   vector.set(encodeUpdate(update, format, systemRandom));
   const values = metricsOf(terms.metrics, base, task, data);
   values.forEach((value, index) => {
@@ -67,7 +74,7 @@ function indexOf({ aggregators }: SecureTerms, mspId: string): number {
 }
 
 /** Errors of the base model on the vehicle's rows, and their number: together they make the mean over the fleet. */
-function metricsOf(names: SecureTerms['metrics'], base: Float32Array, task: Task, data: Dataset): number[] {
+export function metricsOf(names: SecureTerms['metrics'], base: Float32Array, task: Task, data: Dataset): number[] {
   const predictions = predict(base, task.model.layers, data);
   let squared = 0;
   let absolute = 0;

@@ -11,6 +11,7 @@ import {
 import { parametersToBytes, trainLocal, type Dataset } from '@sev/fl';
 import { inHome } from '../config/homes.js';
 import { SevError } from '../errors.js';
+import { vehicleHeReport } from '../homomorphic/vehicle-report.js';
 import { openWallet, type IdentityWallet } from '../identity/wallet.js';
 import type { StoredIdentity } from '../identity/stored-identity.js';
 import { learning } from '../ledger/contracts.js';
@@ -22,6 +23,8 @@ import { secureReport } from './secure-report.js';
 /** One vehicle with its key and its data; lives in a worker and nothing of either leaves it but trained parameters. */
 export class Trainer {
   readonly vehicleId: string;
+  /** Organisation that enrolled the vehicle. */
+  readonly mspId: string;
   readonly #client: number;
   readonly #wallet: Pick<IdentityWallet, 'get'>;
   readonly #data: Dataset;
@@ -30,6 +33,7 @@ export class Trainer {
 
   constructor(identity: StoredIdentity, wallet: Pick<IdentityWallet, 'get'>, client: number, data: Dataset) {
     this.vehicleId = identity.label;
+    this.mspId = identity.mspId;
     this.#wallet = wallet;
     this.#client = client;
     this.#identity = identity;
@@ -53,7 +57,7 @@ export class Trainer {
 
   /**
    * Trains on the vehicle's rows from the base parameters and signs for the result. In plain mode the update is the full
-   * parameters, in a secure mode shares of their difference from the base.
+   * parameters, in a secure mode shares of their difference from the base, in mode `he` its masked ciphertexts.
    *
    * @throws SevError SAMPLES_TOO_FEW where the task has no weight class for so few rows; ModelError TRAINING_DIVERGED.
    */
@@ -69,20 +73,33 @@ export class Trainer {
       learningRate: learningRateMicro / 1_000_000,
       seed: trainingSeed(seed, round.round, this.#client),
     });
-    const { taskId, attempt, baseModelHash, opening } = round;
+    const { taskId, attempt, baseModelHash, opening, he } = round;
     const { vehicleId } = this;
     const sign = (updateHash: string): Envelope => {
       const content = { taskId, round: round.round, attempt, baseModelHash, vehicleId, updateHash, weightClass };
       const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
       return { vehicleId, updateHash, weightClass, signature: signStatement(statement, this.#key) };
     };
+    const model = { base: parameters, trained };
+    if (he !== undefined) {
+      const keyed = { ...round, he };
+      const { root, messages } = await vehicleHeReport(
+        consortium,
+        task,
+        keyed,
+        { vehicleId, weightClass },
+        model,
+        this.#data,
+      );
+      const shares = { path: '/he/shares', needed: Object.keys(messages).length, sealed: messages } as const;
+      return { vehicleId, bytes: new Uint8Array(), shares, envelope: sign(root) };
+    }
     if (opening === undefined) {
       const bytes = parametersToBytes(trained);
       return { vehicleId, bytes, envelope: sign(sha256Hex(bytes)) };
     }
-    const model = { base: parameters, trained };
     const report = await secureReport(consortium, task, { ...round, opening }, vehicleId, model, this.#data);
-    const shares = { needed: secureTermsOf(task).threshold + 1, sealed: report.shares };
+    const shares = { path: '/shares', needed: secureTermsOf(task).threshold + 1, sealed: report.shares } as const;
     return { vehicleId, bytes: report.ciphertext, shares, envelope: sign(report.root) };
   }
 

@@ -91,7 +91,7 @@ async function main(port: MessagePort): Promise<void> {
     port.on('message', (request: WorkerRequest) => {
       void worker.handle(request);
     });
-    const vehicles = [...trainers.values()].map(({ vehicleId, samples }) => ({ vehicleId, samples }));
+    const vehicles = [...trainers.values()].map(({ vehicleId, mspId, samples }) => ({ vehicleId, mspId, samples }));
     port.postMessage({ type: 'ready', vehicles } satisfies WorkerMessage);
   } catch (error) {
     port.postMessage({ type: 'failed', failure: failureOf(error) } satisfies WorkerMessage);

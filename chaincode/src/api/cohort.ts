@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { UpdateRecord } from './learning';
-import { componentsOf, type ReceiptRecord, type SecureRound, type SecureTerms } from './secure';
+import { componentsOf, type ReceiptRecord, type SecureTerms } from './secure';
 
 /** For each component of a task's sharing the MSP ids of the aggregators that hold it, sorted. */
 export function componentHolders(
@@ -9,6 +9,18 @@ export function componentHolders(
   const { aggregators, threshold } = terms;
   const nameOf = (index: number): string => aggregators[index] ?? '';
   return componentsOf(aggregators.length, threshold).map((holders) => holders.map(nameOf));
+}
+
+/**
+ * The aggregators that a further attempt at a round is opened without: those that attempts before were aborted for, as
+ * long as enough others remain.
+ */
+export function barredAggregators(
+  { aggregators, threshold }: Pick<SecureTerms, 'aggregators' | 'threshold'>,
+  accused: readonly string[],
+): readonly string[] {
+  const others = aggregators.filter((mspId) => !accused.includes(mspId));
+  return others.length > threshold ? accused : [];
 }
 
 /** What one aggregator says that it holds: one bit a recorded update, in the order of the vehicles' ids. */
@@ -45,20 +57,4 @@ export function coveredUpdates<T extends Pick<UpdateRecord, 'vehicleId'>>(
     return denied.length === missing.length;
   });
   return { covered, contradicted: [...contradicted].sort() };
-}
-
-/**
- * Components of committed sums that only one aggregator answers for whose word counts, and that the arbiter has not
- * recomputed: a verdict on projections says nothing of sums.
- */
-export function unverifiedComponents(
-  secure: Pick<SecureRound, 'answeredBy' | 'disputes' | 'faulty'>,
-): readonly number[] {
-  const recomputed = secure.disputes
-    .filter(({ phase, faulty }) => phase !== 'projections' && faulty !== undefined)
-    .map(({ component }) => component);
-  return (secure.answeredBy ?? []).flatMap((by, component) => {
-    const heard = by.filter((mspId) => !secure.faulty.includes(mspId)).length;
-    return heard === 0 || (heard === 1 && !recomputed.includes(component)) ? [component] : [];
-  });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Attempts on one base model whose sums may be shown: of two the difference is known to be wide, of three it is not. */
+/** Attempts on one base model, of whatever rounds, whose sums may be shown: of two the difference is known to be wide, of three it is not. */
 export const MAX_SHOWN_ATTEMPTS = 2;
 
 /** The vehicles of a sum with the integer weights that their reports have in it. */

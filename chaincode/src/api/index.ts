@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 export * from './canonical';
 export * from './cohort';
+export * from './cohort-limits';
 export * from './differencing';
 export * from './errors';
 export * from './events';
 export * from './governance';
+export * from './he';
+export * from './he-terms';
 export * from './learning';
 export * from './primitives';
 export * from './privacy';
@@ -14,3 +17,4 @@ export * from './secure';
 export * from './secure-terms';
 export * from './signed';
 export * from './signing';
+export * from './verification';

@@ -6,11 +6,13 @@ import {
   durationMs,
   hash,
   identifier,
+  mspId,
   pageSize,
   roundNumber,
   signature,
   vehicleId,
 } from './primitives';
+import { heOpening, heTerms, type HeRound } from './he';
 import { roundOpening, secureTerms, type SecureRound } from './secure';
 import { signedBy, type NetworkBound, type SignedBy } from './signed';
 
@@ -25,8 +27,9 @@ export const TIME_MARGIN_MS = 60_000;
  * - `plain`: the store, the coordinator and the attesters.
  * - `secure`: no t aggregators together; K random projections of it are opened.
  * - `dp`: the same without projections, and the sum carries noise of a stated privacy.
+ * - `he`: not even two of key holder, summer and mask holder together; nothing is opened but the sum.
  */
-export const privacyMode = z.enum(['plain', 'secure', 'dp']);
+export const privacyMode = z.enum(['plain', 'secure', 'dp', 'he']);
 export type PrivacyMode = z.infer<typeof privacyMode>;
 
 /**
@@ -68,6 +71,8 @@ export const task = z.strictObject({
   privacy: privacyMode,
   /** Present in the secure modes. */
   secure: secureTerms.optional(),
+  /** Present in mode `he`. */
+  he: heTerms.optional(),
   cohort: z.strictObject({
     /** Fewer updates than this and the round is aborted. */
     minimum: z.int().min(1).max(100_000),
@@ -105,6 +110,8 @@ export const openRound = z.strictObject({
   baseModelHash: hash,
   /** In a secure mode: what the aggregators committed themselves to, signed by each of them and by the arbiter. */
   opening: roundOpening.optional(),
+  /** In mode `he`: the keys of the attempt, signed by all three organisations. */
+  he: heOpening.optional(),
   statements: z.array(signedBy).max(8).optional(),
 });
 export type OpenRound = z.infer<typeof openRound>;
@@ -169,9 +176,13 @@ export interface UpdateRecord {
  * - `COHORT_TOO_SMALL`: open, with fewer updates than the minimum at the deadline; closed or scored, with fewer usable ones.
  * - `COHORT_TOO_CLOSE`: the cohort differs too little from that of an attempt whose sums were shown.
  * - `COHORT_TOO_LARGE`: closed, with more vehicles than the sums of this task can hold.
- * - `AGGREGATORS_MISSING`: too few aggregators, or none for some component, answered in the time of a round, or verdicts
- *   left too few whose word counts.
- * - `DISPUTE_UNSETTLED`: the arbiter gave no verdict in the time of a round, or its verdict would open the last component.
+ * - `AGGREGATORS_MISSING`: too few aggregators, or none for some component, answered in time, or verdicts left too few
+ *   whose word counts.
+ * - `DISPUTE_UNSETTLED`: the arbiter gave no verdict in time, or its verdict would open the last component.
+ * - `NOISE_FALSE`: the noise that the nonces opened is not what its seed gives; the abort names whose, by a majority.
+ * - `KEY_HOLDER_LOST`, `SUMMER_LOST`, `MASK_HOLDER_LOST`: mode `he`, that organisation did not answer in the time of a round,
+ *   or no longer has what it needs. Nothing was opened.
+ * - `SUM_INVALID`: mode `he`, the two openings do not fit together; their checksum fails.
  * - `NO_MAJORITY`: not finalised within the time of a round although everything else was there.
  * - `OPERATOR`: somebody decided it. No program signs it for an organisation.
  */
@@ -181,6 +192,11 @@ export const abortReason = z.enum([
   'COHORT_TOO_LARGE',
   'AGGREGATORS_MISSING',
   'DISPUTE_UNSETTLED',
+  'NOISE_FALSE',
+  'KEY_HOLDER_LOST',
+  'SUMMER_LOST',
+  'MASK_HOLDER_LOST',
+  'SUM_INVALID',
   'NO_MAJORITY',
   'OPERATOR',
 ]);
@@ -200,6 +216,8 @@ export interface AbortStatement extends NetworkBound {
   readonly round: number;
   readonly attempt: number;
   readonly reason: AbortReason;
+  /** With `NOISE_FALSE` only: whose it is, sorted. */
+  readonly accused?: readonly string[];
   readonly mspId: string;
 }
 /** What organisations sign after recomputing the aggregation. */
@@ -215,7 +233,13 @@ export interface AttestationStatement extends NetworkBound {
 /** learning:CloseRound, learning:AbortRound; statements may be empty after the deadline. */
 export const closeRound = z.strictObject({ ...roundRef, statements: z.array(signedBy).max(64) });
 export type CloseRound = z.infer<typeof closeRound>;
-export const abortRound = z.strictObject({ ...roundRef, reason: abortReason, statements: z.array(signedBy).max(64) });
+export const abortRound = z.strictObject({
+  ...roundRef,
+  reason: abortReason,
+  /** With `NOISE_FALSE`, and with nothing else. */
+  accused: z.array(mspId).min(1).max(7).optional(),
+  statements: z.array(signedBy).max(64),
+});
 export type AbortRound = z.infer<typeof abortRound>;
 
 /** Why a recorded update did not enter the model; recomputed by every attester. */
@@ -227,7 +251,7 @@ export type Exclusion = z.infer<typeof exclusion>;
  * The outcome of a round as the coordinator proposes it.
  * `cohortHash` = {@link cohortHash} over all recorded updates of the attempt, excluded ones too, and `cohortSize` is
  * their number; `cohortSize` less the excluded must reach the task's minimum. `excluded` is sorted by vehicleId.
- * In a secure mode hash and size are those of the cohort that was fixed, and `excluded` is empty.
+ * In a secure mode and in mode `he` hash and size are those of the cohort that was fixed, and `excluded` is empty.
  */
 export const proposal = z.strictObject({
   ...roundRef,
@@ -243,13 +267,13 @@ export type Proposal = z.infer<typeof proposal>;
 export const finaliseRound = z.strictObject({ proposal, attestations: z.array(signedBy).min(1).max(64) });
 export type FinaliseRound = z.infer<typeof finaliseRound>;
 
-/** `cohort`, `scored` and `aggregated` in the secure modes only. */
+/** `cohort`, `scored` and `aggregated` in the secure modes only; mode `he` has no `scored`. */
 export type RoundState = 'open' | 'closed' | 'cohort' | 'scored' | 'aggregated' | 'finalised' | 'aborted';
 
 /** One key a round; a further attempt after an abort overwrites it, and the ledger's history keeps what was. */
 export interface RoundRecord {
   readonly docType: 'round';
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 2;
   readonly taskId: string;
   readonly round: number;
   readonly attempt: number;
@@ -267,6 +291,8 @@ export interface RoundRecord {
   /** When the present state of a secure round began, after `closed`. */
   readonly stateSinceMs?: number;
   readonly secure?: SecureRound;
+  /** In mode `he`. */
+  readonly he?: HeRound;
   readonly proposal?: Proposal;
   readonly attestations?: readonly SignedBy[];
 }

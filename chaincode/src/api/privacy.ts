@@ -33,7 +33,10 @@ export function maxWeightOf(task: Pick<Task, 'aggregation'>): number {
 }
 
 /** ⌈2^f · C · factor⌉: the clipping bound in units of the quantised update. */
-export function quantisedClip({ fractionBits, clipMilli }: SecureTerms, factor = 1n): bigint {
+export function quantisedClip(
+  { fractionBits, clipMilli }: Pick<SecureTerms, 'fractionBits' | 'clipMilli'>,
+  factor = 1n,
+): bigint {
   const scaled = (1n << BigInt(fractionBits)) * BigInt(clipMilli) * factor;
   return (scaled + THOUSAND - 1n) / THOUSAND;
 }

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Task } from './learning';
+import type { ErrorCode } from './errors';
 import { ceilSqrt, maxWeightOf, projectionBudget, quantisedClip, sumsMicroRho } from './privacy';
-import type { SecureTerms } from './secure';
-
-/** Sums and projections are read as two's complement: what is opened stays below this in magnitude. */
-const RING_HALF = 1n << 31n;
+import { ringBitsOfTerms, type SecureTerms } from './secure';
 
 /** Deviations that the tail of the noise is taken to reach: beyond 12 σ lies a share of 10^−32. */
 const NOISE_TAIL = 12n;
+
+/** Projections of an update that a single record made let whoever guesses the record confirm it. */
+const MIN_PROJECTED_SAMPLES = 2;
+
+/** Weights are integers: from a smaller one, scaling down would round a vehicle that is a little too long to nothing. */
+const MIN_SCALED_WEIGHT = 4;
 
 /** Where a task's terms break a rule that their schema cannot express. */
 export interface TermsProblem {
   /** `secure.threshold` */
   readonly path: string;
   readonly problem: string;
+  readonly code: ErrorCode;
 }
 
-type Rule = readonly [holds: boolean, path: string, problem: string];
+type Rule = readonly [holds: boolean, path: string, problem: string, code?: ErrorCode];
 
 /**
  * Checks the terms of secure aggregation: present in the secure modes only, consistent, and such that nothing that is
@@ -28,22 +33,34 @@ export function secureTermsProblem(task: Task): TermsProblem | undefined {
   const { secure: terms, privacy } = task;
   const broken =
     terms === undefined
-      ? firstBroken([[privacy === 'plain', 'secure', `missing in mode ${privacy}`]])
+      ? firstBroken([[privacy === 'plain' || privacy === 'he', 'secure', `missing in mode ${privacy}`]])
       : (firstBroken([...modeRules(task, terms), ...aggregatorRules(terms), ...ringRules(task, terms)]) ??
         firstBroken(budgetRules(task, terms)));
-  return broken && { path: broken[1], problem: broken[2] };
+  return broken && { path: broken[1], problem: broken[2], code: broken[3] ?? 'ARGUMENT_INVALID' };
 }
 
 function firstBroken(rules: readonly Rule[]): Rule | undefined {
   return rules.find(([holds]) => !holds);
 }
 
-function modeRules({ privacy }: Task, { dp, projections, rule }: SecureTerms): Rule[] {
+function modeRules({ privacy, aggregation }: Task, { dp, projections, rule }: SecureTerms): Rule[] {
+  const lowest = Math.min(...aggregation.weightClasses.map(({ weight }) => weight));
+  const hasRoom = rule !== 'norm-scaling' || lowest >= MIN_SCALED_WEIGHT;
   return [
-    [privacy !== 'plain', 'secure', 'only in the modes secure and dp'],
+    [privacy === 'secure' || privacy === 'dp', 'secure', 'only in the modes secure and dp'],
     [(dp !== undefined) === (privacy === 'dp'), 'secure.dp', 'present in mode dp, and only there'],
     [projections === 0 || privacy !== 'dp', 'secure.projections', '0 in mode dp'],
     [projections > 0 || rule === 'uniform', 'secure.rule', 'without projections only uniform'],
+    [
+      projections === 0 || (aggregation.weightClasses[0]?.minSamples ?? 0) >= MIN_PROJECTED_SAMPLES,
+      'aggregation.weightClasses',
+      `a vehicle with a single record takes no part where projections are opened: from ${MIN_PROJECTED_SAMPLES} samples on`,
+    ],
+    [
+      hasRoom,
+      'aggregation.weightClasses',
+      `a weight of ${lowest} leaves norm-scaling no room; ${MIN_SCALED_WEIGHT} does`,
+    ],
   ];
 }
 
@@ -57,15 +74,23 @@ function aggregatorRules({ aggregators, threshold, metrics }: SecureTerms): Rule
   ];
 }
 
-/** 2^f · 2C · max(a) · shard + noise < 2^31 for sums; 2^f · 2C · ⌈√d⌉ < 2^31 for projections, whose vectors have norm √d. */
+/**
+ * 2^f · 2C · max(a) · shard + noise < 2^(w−1) for sums, which are read as two's complement; 2^f · 2C · ⌈√d⌉ < 2^(w−1) for
+ * projections, whose vectors have norm √d. In w = 16 bits neither projections nor noise have a place.
+ */
 function ringRules(task: Task, terms: SecureTerms): Rule[] {
   const value = quantisedClip(terms, 2n);
   const noise = BigInt(terms.aggregators.length) * BigInt(terms.dp?.noiseDeviation ?? 0) * NOISE_TAIL;
   const sum = value * BigInt(maxWeightOf(task)) * BigInt(terms.shardSize) + noise;
   const projection = terms.projections === 0 ? 0n : value * ceilSqrt(BigInt(task.model.parameters));
+  const bits = ringBitsOfTerms(terms);
+  const half = 1n << BigInt(bits - 1);
+  const isNarrow = bits === 16;
   return [
-    [sum < RING_HALF, 'secure.shardSize', `a sum could reach ${sum}, beyond the ring`],
-    [projection < RING_HALF, 'secure.fractionBits', `a projection could reach ${projection}, beyond the ring`],
+    [!isNarrow || terms.projections === 0, 'secure.ringBits', '16 leaves no room for projections', 'RING_TOO_NARROW'],
+    [!isNarrow || terms.dp === undefined, 'secure.ringBits', '16 leaves no room for noise', 'RING_TOO_NARROW'],
+    [sum < half, 'secure.shardSize', `a sum could reach ${sum}, beyond the ring`],
+    [projection < half, 'secure.fractionBits', `a projection could reach ${projection}, beyond the ring`],
   ];
 }
 

@@ -21,6 +21,8 @@ export const secureTerms = z.strictObject({
   clipMilli: z.int().min(1).max(1_000_000),
   /** f: an update is multiplied by 2^f and rounded. */
   fractionBits: z.int().min(1).max(24),
+  /** Width of the ring that updates are shared in; absent: 32. 16 only where nothing but sums is opened, without noise. */
+  ringBits: z.union([z.literal(16), z.literal(32)]).optional(),
   /** Vehicles whose reports are added in one sum, at the most. */
   shardSize: z.int().min(1).max(1_024),
   /** Values that each vehicle adds to its update, summed with the same weights; see fl `metrics`. */
@@ -45,6 +47,11 @@ export const secureTerms = z.strictObject({
     .optional(),
 });
 export type SecureTerms = z.infer<typeof secureTerms>;
+
+/** Width of the ring that a task's updates are shared in. */
+export function ringBitsOfTerms({ ringBits = 32 }: Pick<SecureTerms, 'ringBits'>): 16 | 32 {
+  return ringBits;
+}
 
 /**
  * Components of (n, t) replicated sharing: one for each set of t aggregators that do not hold it, in lexicographic order
@@ -153,9 +160,12 @@ export interface ProjectionsStatement extends RoundStatement {
   readonly components: Readonly<Record<string, string>>;
 }
 
+/** An attester's word that these weights follow from what these aggregators opened. */
 export interface ScoresStatement extends RoundStatement {
-  readonly type: 'sev/attest-scores/v1';
+  readonly type: 'sev/attest-scores/v2';
   readonly scoresHash: string;
+  /** {@link projectionsHash}: the same numbers as on the ledger, and not others that were shown to the attester alone. */
+  readonly projectionsHash: string;
 }
 
 /** Hashes of an aggregator's weighted sums, for each component that it holds one hash a shard. */
@@ -165,7 +175,7 @@ export interface SumsStatement extends RoundStatement {
   readonly components: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The arbiter's verdict on a component that it recomputed from the holders' releases. */
+/** The arbiter's verdict on what the ledger shows that aggregators said of a component, which it recomputed. */
 export interface VerdictStatement extends RoundStatement {
   readonly type: 'sev/verdict/v1';
   readonly component: number;
@@ -242,7 +252,7 @@ export type DisputePhase = z.infer<typeof disputePhase>;
 /**
  * learning:OpenDispute — while cohort, scored or aggregated: releases one component to the arbiter. Shows two
  * aggregators' signed statements that contradict each other about it; phase `audit` needs none and is for a component
- * whose sums, once they are committed, are one aggregator's word: the arbiter recomputes them and the projections.
+ * whose projections or sums, once sums are committed, are one aggregator's word: the arbiter recomputes both.
  * A component is released once; a further dispute about it, in another phase, releases nothing.
  */
 export const openDispute = z.strictObject({
@@ -266,10 +276,25 @@ export const settleDispute = z.strictObject({
 });
 export type SettleDispute = z.infer<typeof settleDispute>;
 
+/** What an aggregator signed of a disputed component. */
+export interface Said {
+  readonly mspId: string;
+  readonly about: 'projections' | 'sums';
+  /** One hash of the projections, or one of each shard's sum. */
+  readonly hashes: readonly string[];
+}
+
 export interface Dispute {
   readonly component: number;
   readonly phase: DisputePhase;
   readonly openedAtMs: number;
+  /**
+   * What the arbiter judges, and all that it judges: of the statements that were shown, or in phase `audit` of what the
+   * ledger took. Projections before sums, each sorted by MSP id.
+   */
+  readonly said: readonly Said[];
+  /** Phase `projections`: the seed of their vectors, which a round carries only once it is scored. */
+  readonly seed?: string;
   /** Absent until the verdict. */
   readonly faulty?: readonly string[];
 }
@@ -282,8 +307,8 @@ export interface SecureRound {
   readonly openedProjections: number;
   /** ρ charged in this task so far, aborted rounds too, in millionths. */
   readonly chargedMicroRho: number;
-  /** Attempts at this round whose sums may have been shown; their reports are burned. */
-  readonly shownAttempts: readonly number[];
+  /** Attempts on this base, of whatever round, whose sums may have been shown; their reports are burned. */
+  readonly shownAttempts: readonly ShownAttempt[];
   /** From the cohort on. Aggregators whose holdings counted. */
   readonly holders?: readonly string[];
   /** Aggregators that a receipt contradicted. */
@@ -292,15 +317,35 @@ export interface SecureRound {
   readonly cohortSize?: number;
   readonly seed?: string;
   readonly scoresHash?: string;
+  /** Hash of each component's projections; absent where the task opens none. */
+  readonly projections?: readonly string[];
+  /** Aggregators that answered for the projections of each component; those of {@link faulty} do not count. */
+  readonly projectedBy?: readonly (readonly string[])[];
   /** Hash of each shard's sum, by component. */
   readonly sums?: readonly (readonly string[])[];
   /** Aggregators that answered for the sums of each component; those of {@link faulty} do not count. */
   readonly answeredBy?: readonly (readonly string[])[];
-  /** Components that only one aggregator answers for and the arbiter has not audited; empty: verified. */
+  /** Components whose projections or sums only one aggregator answers for, and the arbiter does not; empty: verified. */
   readonly unverified?: readonly number[];
   readonly disputes: readonly Dispute[];
   /** Aggregators that a verdict named: their word no longer counts in this attempt. */
   readonly faulty: readonly string[];
+  /** Aggregators that this attempt, or one before it at this round, was aborted for, their noise being false; sorted. */
+  readonly accused: readonly string[];
+}
+
+export interface ShownAttempt {
+  readonly round: number;
+  readonly attempt: number;
+}
+
+/** Which sums on one base model may have been shown: a task that comes back to a base finds what it owes there. */
+export interface ShownSumsRecord {
+  readonly docType: 'shownSums';
+  readonly schemaVersion: 1;
+  readonly taskId: string;
+  readonly baseModelHash: string;
+  readonly attempts: readonly ShownAttempt[];
 }
 
 /** Written when the cohort is fixed: which vehicles, sorted, with their reports. */
@@ -353,6 +398,16 @@ export function partHash(part: AggregatorOpening): string {
 
 export function scoresHash(value: Scores): string {
   return hashOf(value);
+}
+
+/** Binds what weights follow from: who said what of its components, and what was shown to make the seed and the noise. */
+export function projectionsHash({
+  nonces,
+  noiseSeeds = [],
+  projections,
+}: Pick<ScoreRound, 'nonces' | 'noiseSeeds' | 'projections'>): string {
+  const said = projections.map(({ mspId, components }) => ({ mspId, components }));
+  return hashOf({ type: 'sev/score-evidence/v1', nonces, noiseSeeds, projections: said });
 }
 
 /** Bits, least significant first in each byte, base64url. */

@@ -103,8 +103,8 @@ describe('Every peer comes to the same write set', () => {
     const dispute = { ...ROUND_1, component: 2, phase: 'projections', projections, sums: [] };
     await coordinate('OpenDispute', { ...dispute, nonces: await driver.nonces() });
     await coordinate('SettleDispute', driver.verdict(2, 'projections', [GRID]));
-    const attestations = driver.attestScores(await driver.scores(), [...MSPS]);
-    await coordinate('ScoreRound', await driver.scoring(ROUND_1, { projections, attestations }));
+    const scoring = await driver.scoring(ROUND_1, { projections });
+    await coordinate('ScoreRound', { ...scoring, attestations: driver.attestScores(scoring, [...MSPS]) });
     await coordinate('CommitSums', { ...ROUND_1, sums: await driver.sums() });
     await coordinate('FinaliseRound', driver.attested(await driver.proposal(), MAJORITY));
   });

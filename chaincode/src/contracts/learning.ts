@@ -4,6 +4,7 @@ import {
   abortRound,
   canonicalJson,
   closeRound,
+  commitHeSum,
   commitSums,
   ContractError,
   finaliseRound,
@@ -26,6 +27,7 @@ import {
   task as taskSchema,
   vehicleUpdates,
   type BatchResult,
+  type HeRound,
   type LedgerEvent,
   type RoundRecord,
   type SecureRound,
@@ -35,6 +37,9 @@ import {
 import { encodeResult, parseArgument } from '../codec';
 import { tally } from '../domain/batch';
 import * as finalising from '../domain/finalise';
+import { checkPartiesAreMembers } from '../domain/he-opening';
+import { heAttempt } from '../domain/he-round';
+import { finaliseHeRound } from '../domain/he-sums';
 import * as rounds from '../domain/round';
 import * as disputing from '../domain/secure-disputes';
 import { secureAttempt } from '../domain/secure-round';
@@ -43,6 +48,7 @@ import { checkTask } from '../domain/task';
 import { checkAccepting } from '../domain/update';
 import { ConsortiumContract, LedgerContext, transitionFacts } from './context';
 import { recordEnvelope, recordEnvelopes } from './envelopes';
+import * as homomorphic from './he-rounds';
 import * as secure from './secure-rounds';
 
 type RoundEvent = Extract<LedgerEvent, { modelHash: string }>['type'];
@@ -67,8 +73,10 @@ export class LearningContract extends ConsortiumContract {
       }
       return encodeResult(existing);
     }
-    if (task.secure !== undefined) {
-      checkAggregatorsAreMembers(task, await ctx.governance.members());
+    if (task.secure !== undefined || task.he !== undefined) {
+      const members = await ctx.governance.members();
+      checkAggregatorsAreMembers(task, members);
+      checkPartiesAreMembers(task, members);
     }
     const record: TaskRecord = {
       docType: 'task',
@@ -95,12 +103,14 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async OpenRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(openRound, argument);
-    const [{ task }, current, previous] = await Promise.all([
+    const [{ task }, current, previous, shown] = await Promise.all([
       ctx.learning.task(input.taskId),
       ctx.learning.findRound(input.taskId, input.round),
       input.round > 1 ? ctx.learning.findRound(input.taskId, input.round - 1) : undefined,
+      input.opening === undefined ? undefined : ctx.learning.findShownSums(input.taskId, input.baseModelHash),
     ]);
-    const next = rounds.openRound(task, input, current, previous, await transitionFacts(ctx));
+    const facts = { ...(await transitionFacts(ctx)), shown: shown?.attempts };
+    const next = rounds.openRound(task, input, current, previous, facts);
     return this.#save(ctx, 'RoundOpened', current, next);
   }
 
@@ -158,7 +168,8 @@ export class LearningContract extends ConsortiumContract {
   async FixCohort(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(fixCohort, argument);
     const { task, round } = await taskAndRound(ctx, input);
-    return this.#saveSecure(ctx, 'CohortFixed', round, await secure.fixCohort(ctx, input, { task, round }));
+    const fixCohortOf = task.he === undefined ? secure.fixCohort : homomorphic.fixHeCohort;
+    return this.#saveSecure(ctx, 'CohortFixed', round, await fixCohortOf(ctx, input, { task, round }));
   }
 
   @Transaction()
@@ -173,6 +184,13 @@ export class LearningContract extends ConsortiumContract {
     const input = parseArgument(commitSums, argument);
     const { task, round } = await taskAndRound(ctx, input);
     return this.#saveSecure(ctx, 'SumsCommitted', round, await secure.commitSums(ctx, input, { task, round }));
+  }
+
+  @Transaction()
+  async CommitHeSum(ctx: LedgerContext, argument: string): Promise<string> {
+    const input = parseArgument(commitHeSum, argument);
+    const { task, round } = await taskAndRound(ctx, input);
+    return this.#saveSecure(ctx, 'SumsCommitted', round, await homomorphic.commitHeSum(ctx, input, { task, round }));
   }
 
   @Transaction()
@@ -213,12 +231,13 @@ export class LearningContract extends ConsortiumContract {
     }
     const facts = await transitionFacts(ctx);
     let next: RoundRecord;
-    if (round.secure === undefined) {
+    if (round.he !== undefined) {
+      next = finaliseHeRound(heAttempt(round, task, attempt), input, facts);
+    } else if (round.secure === undefined) {
       const updates = await ctx.learning.allUpdates(taskId, proposal.round, attempt);
       next = finalising.finaliseRound(round, task, input, updates, facts);
     } else {
-      const scores = await ctx.learning.scores(proposal);
-      next = finalising.finaliseSecureRound(secureAttempt(round, task, attempt), input, scores, facts);
+      next = finalising.finaliseSecureRound(secureAttempt(round, task, attempt), input, facts);
     }
     // A round may end with a model that the task has seen: its record tells where it came from first.
     if ((await ctx.learning.findModel(taskId, proposal.modelHash)) === undefined) {
@@ -312,10 +331,10 @@ export class LearningContract extends ConsortiumContract {
 
   /** The same for the steps of a secure round. */
   async #saveSecure(ctx: LedgerContext, type: SecureEvent, current: RoundRecord, next: RoundRecord): Promise<string> {
-    const { taskId, round, attempt, secure: state } = next;
-    if (next !== current && state !== undefined) {
+    const { taskId, round, attempt, secure: state, he } = next;
+    if (next !== current) {
       await ctx.learning.putRound(next);
-      const hash = hashFor(type, state);
+      const hash = state === undefined ? heHashFor(type, he) : hashFor(type, state);
       ctx.state.emit({ type, taskId, round, attempt, hash });
     }
     return encodeResult(next);
@@ -338,6 +357,10 @@ function hashFor(type: SecureEvent, { cohortHash, scoresHash, openingHash }: Sec
     case 'DisputeSettled':
       return openingHash;
   }
+}
+
+function heHashFor(type: SecureEvent, he: HeRound | undefined): string {
+  return (type === 'CohortFixed' ? he?.cohortHash : he?.sumHash) ?? '';
 }
 
 /** Read together: records that are read without waiting for each other cost one message to the peer. */

@@ -111,7 +111,7 @@ describe('learning:OpenRound', () => {
 
   it('opens round 1 on the initial model, says its mode and its deadline', async () => {
     expect(await driver.openFirst()).to.deep.equal({
-      ...{ docType: 'round', schemaVersion: 1, ...ROUND_1, state: 'open', privacy: 'plain' },
+      ...{ docType: 'round', schemaVersion: 2, ...ROUND_1, state: 'open', privacy: 'plain' },
       ...{ baseModelHash: INITIAL_MODEL, openedBy: GRID, openedAtMs: START_MS, deadlineMs: START_MS + ROUND_MS },
     });
   });

@@ -104,7 +104,7 @@ describe('Sums of a further attempt', () => {
     await shown(fleet.slice(0, 5));
     await driver.closed(fleet.slice(0, 5), attempt(2));
     const again = await driver.aggregated(attempt(2));
-    expect(again.secure).to.deep.include({ shownAttempts: [1, 2] });
+    expect(again.secure).to.deep.include({ shownAttempts: [1, 2].map((number) => ({ round: 1, attempt: number })) });
   });
 
   it('or differ in as many as a cohort has', async () => {
@@ -138,7 +138,25 @@ describe('Sums of a further attempt', () => {
     await driver.aggregated(attempt(2));
     await driver.abort(attempt(2));
     const refusal = await expectRefusal(driver.open(attempt(3)), 'BASE_BURNED');
-    expect(refusal.detail).to.include('1 and 2');
+    expect(refusal.detail).to.include('1/1 and 1/2');
+  });
+
+  it('are counted for the base, not for the round: a later round that comes back to it finds what was shown', async () => {
+    const vehicles = fleet.slice(0, 5);
+    const comeBack = async (ref: typeof ROUND_1): Promise<void> => {
+      await driver.closed(vehicles, ref);
+      await driver.aggregated(ref);
+      await driver.finalise({ ...(await driver.proposal(ref)), modelHash: INITIAL_MODEL }, MAJORITY);
+    };
+    await comeBack(attempt(1));
+    const second = attempt(1, 2);
+    await driver.closed(fleet.slice(0, 6), second);
+    expect((await driver.secure(second)).shownAttempts).to.deep.equal([{ round: 1, attempt: 1 }]);
+    await expectRefusal(driver.fix(second), 'COHORT_TOO_CLOSE');
+    await driver.abort(second);
+    await comeBack(attempt(2, 2));
+    const refusal = await expectRefusal(driver.open(attempt(1, 3)), 'BASE_BURNED');
+    expect(refusal.detail).to.include('1/1 and 2/2');
   });
 
   it('may come as often as none of them were shown', async () => {
@@ -149,6 +167,6 @@ describe('Sums of a further attempt', () => {
       await driver.abort(attempt(number));
     }
     await driver.closed(fleet, attempt(5), INITIAL_MODEL);
-    expect((await driver.aggregated(attempt(5))).secure?.shownAttempts).to.deep.equal([5]);
+    expect((await driver.aggregated(attempt(5))).secure?.shownAttempts).to.deep.equal([{ round: 1, attempt: 5 }]);
   });
 });

@@ -42,7 +42,16 @@ describe('A dispute about projections', () => {
     const nonces = await driver.nonces();
     await expectRefusal(driver.score(ROUND_1, { projections }), 'PROJECTIONS_DISAGREE');
     const opened = await dispute(2, 'projections', { projections, nonces });
-    expect(opened.secure?.disputes).to.deep.equal([{ component: 2, phase: 'projections', openedAtMs: START_MS }]);
+    const [city] = projections;
+    expect(opened.secure?.disputes, 'with what each of them said').to.deep.equal([
+      {
+        ...{ component: 2, phase: 'projections', openedAtMs: START_MS, seed: await driver.seed() },
+        said: [
+          { mspId: CITY, about: 'projections', hashes: [city!.components['2']] },
+          { mspId: GRID, about: 'projections', hashes: [LIE] },
+        ],
+      },
+    ]);
     expect(opened).to.include({ state: 'cohort' });
     await expectRefusal(driver.score(), 'DISPUTE_OPEN');
     const settled = await settle(driver.verdict(2, 'projections', [GRID]));
@@ -126,7 +135,12 @@ describe('A dispute about sums', () => {
     await expectRefusal(driver.commit(), 'DISPUTE_OPEN');
     await settle(driver.verdict(1, 'sums', [MAKER]));
     const committed = await driver.coordinate('CommitSums', { ...ROUND_1, sums });
-    expect(committed.secure, 'component 1 was recomputed').to.deep.include({ unverified: [0], faulty: [MAKER] });
+    expect(
+      committed.secure,
+      'the sums of component 1 were recomputed, its projections are CITY’s alone',
+    ).to.deep.include({
+      ...{ unverified: [0, 1], faulty: [MAKER] },
+    });
   });
 
   it('after the sums refutes those that only liars answered for', async () => {
@@ -135,7 +149,7 @@ describe('A dispute about sums', () => {
     await dispute(1, 'sums', { sums: [...(await driver.sums([CITY])), maker] });
     await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'DISPUTE_OPEN');
     const settled = await settle(driver.verdict(1, 'sums', [MAKER]));
-    expect(settled.secure?.unverified, 'what GRID alone answers for, too').to.deep.equal([0, 1, 2]);
+    expect(settled.secure?.unverified, 'what CITY or GRID alone answers for, too').to.deep.equal([0, 1, 2]);
     await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'VERDICT_AGAINST');
   });
 
@@ -145,7 +159,7 @@ describe('A dispute about sums', () => {
     const [, , maker] = await lyingSums(1, MAKER);
     await dispute(1, 'sums', { sums: [city, maker] });
     const settled = await settle(driver.verdict(1, 'sums', [MAKER]));
-    expect(settled.secure).to.deep.include({ faulty: [MAKER], unverified: [0] });
+    expect(settled.secure).to.deep.include({ faulty: [MAKER], unverified: [0, 1] });
     expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
   });
 
@@ -173,7 +187,13 @@ describe('An audit', () => {
     await driver.commit(ROUND_1, [CITY, MAKER]);
     expect((await driver.secure()).unverified).to.deep.equal([0, 2]);
     await expectRefusal(dispute(1, 'audit'), 'DISPUTE_REFUSED');
-    await dispute(0, 'audit');
+    const { projections, sums } = await driver.secure();
+    const opened = await dispute(0, 'audit');
+    expect(opened.secure?.disputes[0]?.said, 'all that the ledger took of the component').to.deep.equal([
+      { mspId: GRID, about: 'projections', hashes: [projections![0]] },
+      { mspId: MAKER, about: 'projections', hashes: [projections![0]] },
+      { mspId: MAKER, about: 'sums', hashes: sums![0] },
+    ]);
     await dispute(2, 'audit');
     await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'DISPUTE_OPEN');
     expect((await settle(driver.verdict(0, 'audit', []))).secure?.unverified).to.deep.equal([2]);
@@ -189,6 +209,32 @@ describe('An audit', () => {
     expect(settled.secure).to.deep.include({ faulty: [MAKER], unverified: [0, 1, 2] });
     await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'VERDICT_AGAINST');
     await expectRefusal(dispute(0, 'sums', { sums: await driver.sums() }), 'DISPUTE_REFUSED');
+  });
+
+  it('covers the projections that one aggregator answers for, whose sums two agree about', async () => {
+    await driver.abort();
+    const second = { ...ROUND_1, attempt: 2 };
+    await driver.closed(fleet, second);
+    await driver.fix(second);
+    const projections = await driver.projections([CITY, MAKER], {}, second);
+    const scored = await driver.score(second, { projections });
+    expect(scored.secure).to.deep.include({ projectedBy: [[MAKER], [CITY, MAKER], [CITY]] });
+    expect((await driver.commit(second)).secure).to.deep.include({
+      ...{ unverified: [0, 2], answeredBy: driver.holders, projections: scored.secure!.projections },
+    });
+    const audit = { ...second, component: 0, phase: 'audit', projections: [], sums: [] };
+    await driver.coordinate('OpenDispute', audit);
+    const settled = await settle(driver.verdict(0, 'audit', [], second));
+    expect(settled.secure?.unverified).to.deep.equal([2]);
+  });
+
+  it('that finds what two agreed about wrong ends the round, too', async () => {
+    await driver.commit(ROUND_1, [CITY, MAKER]);
+    await dispute(0, 'audit');
+    // Nobody but GRID is named, though MAKER said the same of the projections.
+    const settled = await settle(driver.verdict(0, 'audit', [GRID]));
+    expect(settled.secure).to.deep.include({ faulty: [GRID], unverified: [0, 2] });
+    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'VERDICT_AGAINST');
   });
 
   it('is refused where it would open the last component', async () => {
@@ -235,13 +281,18 @@ describe('A verdict', () => {
     await expectRefusal(settle(driver.verdict(2, 'projections', [GRID], { ...ROUND_1, attempt: 2 })), 'ROUND_STALE');
   });
 
-  it('names holders of the component, sorted', async () => {
+  it('names whoever said something of the component, sorted', async () => {
     for (const faulty of [[MAKER], [REGULATOR], [GRID, CITY], [GRID, GRID]]) {
       await expectRefusal(settle(driver.verdict(2, 'projections', faulty)), 'DISPUTE_REFUSED');
     }
     const settled = await settle(driver.verdict(2, 'projections', [CITY, GRID]), CITY, 'coordinator');
     expect(settled.secure?.faulty).to.deep.equal([CITY, GRID]);
     await expectRefusal(driver.score(), 'AGGREGATORS_MISSING');
+  });
+
+  it('does not find two right that contradict each other', async () => {
+    const refusal = await expectRefusal(settle(driver.verdict(2, 'projections', [])), 'DISPUTE_REFUSED');
+    expect(refusal.detail).to.include('contradict');
   });
 
   it('comes too late once the round is given up', async () => {

@@ -77,7 +77,7 @@ for (const task of [secureTask(), dpTask()]) {
       expect(secure).to.deep.include({
         ...{ holders: [...AGGREGATORS], contradicted: [], cohortSize: 4, seed: await driver.seed() },
         ...{ sums: [0, 1, 2].map((component) => [sha256Hex(`sum ${component} 0`)]), unverified: [], faulty: [] },
-        ...{ answeredBy: driver.holders, shownAttempts: [1], disputes: [] },
+        ...{ answeredBy: driver.holders, shownAttempts: [{ round: 1, attempt: 1 }], disputes: [], accused: [] },
       });
       const history = { taskId: 'price-1', round: 1, pageSize: 9, bookmark: '' };
       const page = await consortium.evaluate<Page<HistoryEntry<RoundRecord>>>('learning:RoundHistory', history);
@@ -418,7 +418,9 @@ describe('learning:ScoreRound', () => {
   });
 
   it('takes the answers of fewer aggregators as long as every component has one', async () => {
-    expect(await score({ projections: await driver.projections([CITY, MAKER]) })).to.include({ state: 'scored' });
+    const scored = await driver.score(ROUND_1, { projections: await driver.projections([CITY, MAKER]) });
+    expect(scored).to.include({ state: 'scored' });
+    expect(scored.secure).to.deep.include({ projectedBy: [[MAKER], [CITY, MAKER], [CITY]] });
   });
 
   it('refuses a component without an answer', async () => {
@@ -460,7 +462,7 @@ describe('learning:ScoreRound', () => {
     const lower = await driver.scores({ [first]: 0 });
     const wrong: [object, ErrorCode][] = [
       [{ weights: good.weights.slice(1) }, 'SCORES_INVALID'],
-      [{ weights: [2, ...good.weights.slice(1)] }, 'SCORES_INVALID'],
+      [{ weights: [5, ...good.weights.slice(1)] }, 'SCORES_INVALID'],
       [{ weights: lower.weights }, 'SCORES_INVALID'],
       [{ reasons: [{ vehicleId: first, reason }] }, 'SCORES_INVALID'],
       [{ ...lower, reasons: [{ vehicleId: second, reason }] }, 'SCORES_INVALID'],
@@ -479,17 +481,29 @@ describe('learning:ScoreRound', () => {
       ],
     ];
     for (const [change, code] of wrong) {
-      const scores = { ...good, ...change };
-      await expectRefusal(score({ scores, attestations: driver.attestScores(scores) }), code);
+      await expectRefusal(driver.score(ROUND_1, { scores: { ...good, ...change } }), code);
     }
   });
 
   it('needs the attestations of a majority, over these very weights', async () => {
-    const scores = await driver.scores();
-    const two = driver.attestScores(scores, [GRID, CITY]);
+    const input = await driver.scoring();
+    const two = driver.attestScores(input, [GRID, CITY]);
     await expectRefusal(score({ attestations: two }), 'STATEMENTS_INSUFFICIENT');
-    const others = driver.attestScores(await driver.scores({ [idsOf(fleet)[0]!]: 0 }));
+    const scores = await driver.scores({ [idsOf(fleet)[0]!]: 0 });
+    const others = driver.attestScores({ ...input, scores });
     await expectRefusal(score({ attestations: others }), 'STATEMENTS_INSUFFICIENT');
+  });
+
+  it('needs them over these very projections: weights that follow from other numbers are attested in vain', async () => {
+    const input = await driver.scoring();
+    const forged = randomHash();
+    const lie = { [GRID]: { '2': forged }, [CITY]: { '2': forged } };
+    const projections = await driver.projections(AGGREGATORS, lie);
+    const onOthers = driver.attestScores({ ...input, projections });
+    await expectRefusal(score({ attestations: onOthers }), 'STATEMENTS_INSUFFICIENT');
+    await expectRefusal(score({ projections, attestations: input.attestations }), 'STATEMENTS_INSUFFICIENT');
+    const fewer = driver.attestScores({ ...input, projections: input.projections.slice(1) });
+    await expectRefusal(score({ attestations: fewer }), 'STATEMENTS_INSUFFICIENT');
   });
 
   it('conflicts with other weights, and comes after the cohort', async () => {
@@ -640,6 +654,78 @@ describe('learning:AbortRound in the secure modes', () => {
       });
     });
   }
+});
+
+describe('An abort for false noise', () => {
+  beforeEach(async () => {
+    await fresh(dpTask());
+    await driver.closed(fleet);
+    await driver.fix();
+  });
+  const second = { ...ROUND_1, attempt: 2 };
+  const third = { ...ROUND_1, attempt: 3 };
+
+  it('names whose it was, and the next attempts are opened without them as long as enough others remain', async () => {
+    const aborted = await driver.accuse([GRID]);
+    expect(aborted).to.include({ state: 'aborted', abortReason: 'NOISE_FALSE' });
+    expect(aborted.secure).to.deep.include({ accused: [GRID] });
+    const refusal = await expectRefusal(driver.open(second), 'OPENING_INVALID');
+    expect(refusal.detail).to.include(GRID);
+    const opened = await driver.open(second, INITIAL_MODEL, [CITY, MAKER]);
+    expect(opened.secure).to.deep.include({ accused: [GRID] });
+    await driver.record(driver.envelopes(fleet, second), second);
+    await driver.close(MAJORITY, second);
+    await driver.fix(second, [CITY, MAKER]);
+    expect((await driver.accuse([CITY], second)).secure).to.deep.include({ accused: [CITY, GRID] });
+    const all = await driver.open(third);
+    expect(all.secure?.opening.aggregators, 'MAKER alone could open none').to.have.length(3);
+  });
+
+  it('is forgotten with the round', async () => {
+    await driver.accuse([GRID]);
+    await driver.open(second, INITIAL_MODEL, [CITY, MAKER]);
+    await driver.record(driver.envelopes(fleet, second), second);
+    await driver.close(MAJORITY, second);
+    await driver.fix(second, [CITY, MAKER]);
+    await driver.score(second);
+    await driver.commit(second, [CITY, MAKER]);
+    const proposal = await driver.proposal(second);
+    await driver.finalise(proposal, MAJORITY);
+    const next = await driver.open({ ...ROUND_1, round: 2 }, proposal.modelHash);
+    expect(next.secure).to.deep.include({ accused: [] });
+  });
+
+  it('is a majority’s at any time, never one organisation’s alone', async () => {
+    const alone = { ...ROUND_1, reason: 'NOISE_FALSE', accused: [GRID], statements: [] };
+    consortium.nowMs += 2 * A_ROUND;
+    await expectRefusal(driver.coordinate('AbortRound', alone), 'STATEMENTS_INSUFFICIENT');
+    const ofOther = driver.abortStatements(MAJORITY, 'NOISE_FALSE', ROUND_1, undefined, [CITY]);
+    const argument = { ...alone, statements: ofOther };
+    await expectRefusal(driver.coordinate('AbortRound', argument), 'STATEMENTS_INSUFFICIENT');
+    await expectRefusal(driver.accuse([GRID], ROUND_1, [GRID, CITY]), 'STATEMENTS_INSUFFICIENT');
+    expect(await driver.accuse([GRID])).to.include({ state: 'aborted' });
+  });
+
+  it('accuses aggregators of the opening, in order, and only of noise', async () => {
+    for (const accused of [[REGULATOR], [GRID, CITY], [GRID, GRID]]) {
+      await expectRefusal(driver.accuse(accused), 'ACCUSATION_INVALID');
+    }
+    const reason = 'AGGREGATORS_MISSING' as const;
+    const statements = driver.abortStatements(MAJORITY, reason, ROUND_1, undefined, [GRID]);
+    const otherReason = { ...ROUND_1, reason, accused: [GRID], statements };
+    await expectRefusal(driver.coordinate('AbortRound', otherReason), 'ACCUSATION_INVALID');
+    const nobody = { ...ROUND_1, reason: 'NOISE_FALSE', statements };
+    await expectRefusal(driver.coordinate('AbortRound', nobody), 'ACCUSATION_INVALID');
+    await driver.score();
+    await expectRefusal(driver.accuse([GRID]), 'ROUND_STATE');
+  });
+
+  it('is not for rounds without noise', async () => {
+    await fresh(secureTask());
+    await driver.closed(fleet);
+    await driver.fix();
+    await expectRefusal(driver.accuse([GRID]), 'ACCUSATION_INVALID');
+  });
 });
 
 describe('An organisation', () => {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { CommitSums, FixCohort, ReceiptRecord, RoundRecord, ScoreRound, ShowReceipts, Task } from '../api';
+import { heReceiptOf } from '../domain/he-cohort';
+import { heAttempt } from '../domain/he-round';
 import * as cohorts from '../domain/secure-cohort';
 import { isPast, secureAttempt, type SecureAttempt } from '../domain/secure-round';
 import * as scoring from '../domain/secure-scores';
@@ -17,7 +19,7 @@ export async function showReceipts(
   input: ShowReceipts,
   { task, round }: TaskAndRound,
 ): Promise<{ readonly receipts: readonly ReceiptRecord[]; readonly shown: number }> {
-  const attempt = secureAttempt(round, task, input.attempt);
+  const receiptOf = receiptRule(round, task, input.attempt);
   const facts = await transitionFacts(ctx);
   const known = await Promise.all(
     input.receipts.map(async (receipt) => {
@@ -32,7 +34,7 @@ export async function showReceipts(
   const added = new Map<string, ReceiptRecord>();
   const receipts = known.map(({ receipt, update, existing }) => {
     const name = `${receipt.vehicleId}/${receipt.mspId}`;
-    const record = existing ?? added.get(name) ?? cohorts.receiptOf(attempt, receipt, update, facts);
+    const record = existing ?? added.get(name) ?? receiptOf(receipt, update, facts);
     if (existing === undefined) {
       added.set(name, record);
     }
@@ -40,6 +42,19 @@ export async function showReceipts(
   });
   await Promise.all([...added.values()].map((record) => ctx.learning.putReceipt(record)));
   return { receipts, shown: added.size };
+}
+
+type ReceiptRule = (
+  ...of: Parameters<typeof cohorts.receiptOf> extends [unknown, ...infer R] ? R : never
+) => ReceiptRecord;
+
+function receiptRule(round: RoundRecord, task: Task, attempt: number): ReceiptRule {
+  if (task.he !== undefined) {
+    const he = heAttempt(round, task, attempt);
+    return (...of) => heReceiptOf(he, ...of);
+  }
+  const secure = secureAttempt(round, task, attempt);
+  return (...of) => cohorts.receiptOf(secure, ...of);
 }
 
 /** Scans the attempt's updates, which closing fixed, and its receipts, which this fixes. */
@@ -88,7 +103,13 @@ export async function commitSums(
     Promise.all(shownAttempts(attempt).map((ref) => scoredCohort(ctx, ref))),
     transitionFacts(ctx),
   ]);
-  return summing.commitSums(attempt, input, { ...facts, ...own, shown });
+  const committed = summing.commitSums(attempt, input, { ...facts, ...own, shown });
+  if (committed !== round && committed.secure !== undefined) {
+    const { taskId, baseModelHash } = committed;
+    const { shownAttempts: attempts } = committed.secure;
+    await ctx.learning.putShownSums({ docType: 'shownSums', schemaVersion: 1, taskId, baseModelHash, attempts });
+  }
+  return committed;
 }
 
 interface AttemptRef {
@@ -102,6 +123,6 @@ async function scoredCohort(ctx: LedgerContext, ref: AttemptRef): Promise<summin
   return { cohort, scores };
 }
 
-function shownAttempts({ round: { taskId, round }, secure }: SecureAttempt): readonly AttemptRef[] {
-  return secure.shownAttempts.map((attempt) => ({ taskId, round, attempt }));
+function shownAttempts({ round: { taskId }, secure }: SecureAttempt): readonly AttemptRef[] {
+  return secure.shownAttempts.map((shown) => ({ taskId, ...shown }));
 }

@@ -30,6 +30,11 @@ describe('learning:CreateTask in the secure modes', () => {
   const { secure: _none, ...withoutTerms } = secureTask();
   const { dp: _noDp, ...withoutDp } = dpTask().secure!;
   const dpWith = (change: Partial<SecureTerms>): Task => dpTask({}, { secure: { ...dpTask().secure!, ...change } });
+  const LIGHT = {
+    ...secureTask().aggregation,
+    weightClasses: [3, 4].map((weight, i) => ({ minSamples: i + 2, weight })),
+  };
+  const SINGLE = { ...LIGHT, weightClasses: [{ minSamples: 1, weight: 4 }] };
   const refusedTasks: [string, Task, string][] = [
     ['a secure mode without terms', withoutTerms, 'secure: missing'],
     ['terms in plain mode', taskOf({ secure: termsOf() }), 'secure: only'],
@@ -38,6 +43,12 @@ describe('learning:CreateTask in the secure modes', () => {
     ['projections in mode dp', dpWith({ projections: 2 }), 'secure.projections'],
     ['another rule than uniform in mode dp', dpWith({ rule: 'norm-scaling' }), 'secure.rule'],
     ['a rule that needs projections without any', secureTask({ projections: 0 }), 'secure.rule'],
+    ['weights that norm scaling cannot lower', secureTask({}, { aggregation: LIGHT }), 'aggregation.weightClasses'],
+    [
+      'projections of single records',
+      secureTask({}, { aggregation: SINGLE }),
+      'weightClasses: a vehicle with a single',
+    ],
     ['aggregators out of order', secureTask({ aggregators: [GRID, CITY, MAKER] }), 'secure.aggregators'],
     ['an aggregator twice', secureTask({ aggregators: [CITY, CITY, GRID] }), 'secure.aggregators'],
     ['fewer aggregators than 2t + 1', secureTask({ threshold: 2 }), 'secure.threshold'],
@@ -58,6 +69,39 @@ describe('learning:CreateTask in the secure modes', () => {
       expect(refusal.detail).to.include(path);
     });
   }
+
+  it('takes the ring of 16 bits where only sums are opened and fit it', async () => {
+    const narrow = (change: Partial<SecureTerms> = {}, weight = 1): Task => {
+      const terms = {
+        ringBits: 16,
+        projections: 0,
+        rule: 'uniform',
+        fractionBits: 5,
+        shardSize: 127,
+        ...change,
+      } as const;
+      const task = secureTask(terms);
+      return { ...task, aggregation: { ...task.aggregation, weightClasses: [{ minSamples: 2, weight }] } };
+    };
+    await create({ ...narrow(), taskId: 'narrow-1' });
+    // 2^5 · 2 · 4 · 128 = 2^15.
+    for (const task of [narrow({ shardSize: 128 }), narrow({}, 2), narrow({ fractionBits: 6 })]) {
+      const refusal = await expectRefusal(create({ ...task, taskId: 'narrow-2' }), 'ARGUMENT_INVALID');
+      expect(refusal.detail).to.include('secure.shardSize');
+    }
+    await create({ ...narrow({ ringBits: 32, shardSize: 128 }), taskId: 'narrow-3' });
+  });
+
+  it('refuses the ring of 16 bits with projections or noise', async () => {
+    const noisy = dpTask({ noiseDeviation: 1 });
+    const tasks = [
+      secureTask({ ringBits: 16, fractionBits: 1, shardSize: 1 }),
+      { ...noisy, secure: { ...noisy.secure!, ringBits: 16 as const, fractionBits: 1, shardSize: 4 } },
+    ];
+    for (const task of tasks) {
+      await expectRefusal(create({ ...task, taskId: 'narrow-4' }), 'RING_TOO_NARROW');
+    }
+  });
 
   it('takes noise up to where its tail would leave the ring, and none beyond', async () => {
     // 2^15 · 2 · 7 · 4 · 1024 for the updates: below 2^31 alone, and with 3 · 12 · 7,000,000, not with 10,000,000.

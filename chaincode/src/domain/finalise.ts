@@ -8,13 +8,12 @@ import {
   type ModelRecord,
   type Proposal,
   type RoundRecord,
-  type ScoresRecord,
   type Task,
   type UpdateRecord,
 } from '../api';
 import { requireAttempt, requireState, type TransitionFacts } from './round';
 import { requireSettled, type SecureAttempt } from './secure-round';
-import { requireUnrefutedScores, requireUnrefutedSums } from './secure-sums';
+import { requireUnrefuted } from './secure-sums';
 import { requireMajority, validStatements } from './statements';
 
 /**
@@ -31,7 +30,7 @@ export function isFinalisedWith(round: RoundRecord, proposal: Proposal): boolean
     }
     return true;
   }
-  requireState(round, round.secure === undefined ? 'closed' : 'aggregated');
+  requireState(round, round.privacy === 'plain' ? 'closed' : 'aggregated');
   if (proposal.baseModelHash !== round.baseModelHash) {
     throw new ContractError('BASE_MODEL_MISMATCH', `the base model of this round is ${round.baseModelHash}`);
   }
@@ -60,15 +59,9 @@ export function finaliseRound(
  * aggregated → finalised: the proposal covers the cohort that was fixed, no dispute is open, no verdict went against what
  * the model is made of, and a majority attests that it recomputed the same.
  *
- * @param scores - of this attempt.
  * @throws ContractError COHORT_MISMATCH, DISPUTE_OPEN, VERDICT_AGAINST, STATEMENTS_INSUFFICIENT
  */
-export function finaliseSecureRound(
-  attempt: SecureAttempt,
-  input: FinaliseRound,
-  scores: ScoresRecord,
-  facts: TransitionFacts,
-): RoundRecord {
+export function finaliseSecureRound(attempt: SecureAttempt, input: FinaliseRound, facts: TransitionFacts): RoundRecord {
   const { secure } = attempt;
   const { cohortHash: hash, cohortSize, excluded } = input.proposal;
   if (hash !== secure.cohortHash || cohortSize !== secure.cohortSize || excluded.length > 0) {
@@ -76,12 +69,12 @@ export function finaliseSecureRound(
     throw new ContractError('COHORT_MISMATCH', `the cohort is of ${fixed}, none excluded`);
   }
   requireSettled(secure);
-  requireUnrefutedScores(attempt, scores);
-  requireUnrefutedSums(attempt);
+  requireUnrefuted(secure);
   return attested(attempt.round, input, facts);
 }
 
-function attested(round: RoundRecord, input: FinaliseRound, facts: TransitionFacts): RoundRecord {
+/** The record of a round that ends with a proposal which a majority attests. @throws ContractError STATEMENTS_INSUFFICIENT */
+export function attested(round: RoundRecord, input: FinaliseRound, facts: TransitionFacts): RoundRecord {
   const { proposal } = input;
   const proposed = proposalHash(proposal);
   const attestations = validStatements(input.attestations, facts.organisations, (mspId): AttestationStatement => ({

@@ -10,10 +10,13 @@ import {
   type Organisation,
   type RoundRecord,
   type RoundState,
+  type SecureRound,
+  type ShownAttempt,
   type Signable,
   type SignedBy,
   type Task,
 } from '../api';
+import { heOpeningHashOf, openedHomomorphically } from './he-opening';
 import { openedSecurely, openingHashOf } from './secure-opening';
 import { requireMajority, validStatements } from './statements';
 
@@ -24,6 +27,11 @@ export interface TransitionFacts {
   readonly callerMspId: string;
   readonly nowMs: number;
   readonly organisations: readonly Organisation[];
+}
+
+export interface OpenFacts extends TransitionFacts {
+  /** Attempts on the base of the opening whose sums may have been shown; undefined where the ledger keeps none. */
+  readonly shown: readonly ShownAttempt[] | undefined;
 }
 
 /**
@@ -40,15 +48,10 @@ export function openRound(
   input: OpenRound,
   current: RoundRecord | undefined,
   previous: RoundRecord | undefined,
-  facts: TransitionFacts,
+  facts: OpenFacts,
 ): RoundRecord {
   if (current?.attempt === input.attempt) {
-    if (current.baseModelHash !== input.baseModelHash) {
-      throw new ContractError('ROUND_CONFLICT', `this attempt was opened on ${current.baseModelHash}`);
-    }
-    if (current.secure?.openingHash !== openingHashOf(input)) {
-      throw new ContractError('ROUND_CONFLICT', `opened before with the opening ${current.secure?.openingHash ?? ''}`);
-    }
+    checkSameOpening(current, input);
     return current;
   }
   const next = (current?.attempt ?? 0) + 1;
@@ -65,10 +68,9 @@ export function openRound(
   if (input.baseModelHash !== baseModelHash) {
     throw new ContractError('BASE_MODEL_MISMATCH', `the current model of the task is ${baseModelHash}`);
   }
-  const secure = openedSecurely(task, input, current, previous, facts);
   return {
     docType: 'round',
-    schemaVersion: 1,
+    schemaVersion: 2,
     taskId: task.taskId,
     round: input.round,
     attempt: input.attempt,
@@ -78,8 +80,33 @@ export function openRound(
     openedBy: facts.callerMspId,
     openedAtMs: facts.nowMs,
     deadlineMs: facts.nowMs + task.deadlines.roundMs,
-    ...(secure === undefined ? {} : { secure }),
+    ...openedInMode(task, input, { current, previous }, facts),
   };
+}
+
+function checkSameOpening(current: RoundRecord, input: OpenRound): void {
+  if (current.baseModelHash !== input.baseModelHash) {
+    throw new ContractError('ROUND_CONFLICT', `this attempt was opened on ${current.baseModelHash}`);
+  }
+  const openingHash = (current.secure ?? current.he)?.openingHash;
+  if (openingHash !== (openingHashOf(input) ?? heOpeningHashOf(input))) {
+    throw new ContractError('ROUND_CONFLICT', `opened before with the opening ${openingHash ?? ''}`);
+  }
+}
+
+/** What a new attempt carries beside the common fields. */
+function openedInMode(
+  task: Task,
+  input: OpenRound,
+  { current, previous }: { readonly current: RoundRecord | undefined; readonly previous: RoundRecord | undefined },
+  facts: OpenFacts,
+): Pick<RoundRecord, 'secure' | 'he'> {
+  const he = openedHomomorphically(task, input, current, facts);
+  if (he !== undefined) {
+    return { he };
+  }
+  const secure = openedSecurely(task, input, current, previous, facts);
+  return secure === undefined ? {} : { secure };
 }
 
 /**
@@ -107,9 +134,11 @@ export function closeRound(round: RoundRecord, task: Task, input: CloseRound, fa
 /**
  * Any state but the final ones → aborted: by a majority's statements at any time, by any single organisation after the
  * deadline and its margin, or, once it is closed, when as long as a round takes has gone by since the present state began.
- * So whoever closes late cannot take the others the time to attest. Budgets that were spent stay spent.
+ * So whoever closes late cannot take the others the time to attest. Budgets that were spent stay spent. An abort that
+ * accuses aggregators always needs a majority.
  *
- * @throws ContractError ROUND_STALE, ROUND_STATE, ROUND_CONFLICT, STATEMENTS_INSUFFICIENT, ROUND_DEADLINE_NOT_REACHED
+ * @throws ContractError ROUND_STALE, ROUND_STATE, ROUND_CONFLICT, ACCUSATION_INVALID, STATEMENTS_INSUFFICIENT,
+ *   ROUND_DEADLINE_NOT_REACHED
  */
 export function abortRound(round: RoundRecord, task: Task, input: AbortRound, facts: TransitionFacts): RoundRecord {
   requireAttempt(round, input.attempt);
@@ -120,16 +149,38 @@ export function abortRound(round: RoundRecord, task: Task, input: AbortRound, fa
     return round;
   }
   requireState(round, 'open', 'closed', 'cohort', 'scored', 'aggregated');
-  requireAuthority(round, task, input.statements, facts, (mspId): AbortStatement => ({
+  const { reason, accused, statements } = input;
+  const content = { reason, ...(accused === undefined ? {} : { accused }) };
+  const statementOf = (mspId: string): AbortStatement => ({
     type: 'sev/abort-round/v1',
     consortium: facts.consortium,
     taskId: round.taskId,
     round: round.round,
     attempt: round.attempt,
-    reason: input.reason,
+    ...content,
     mspId,
-  }));
-  return { ...round, state: 'aborted', abortedAtMs: facts.nowMs, abortReason: input.reason };
+  });
+  const aborted: RoundRecord = { ...round, state: 'aborted', abortedAtMs: facts.nowMs, abortReason: reason };
+  if (reason !== 'NOISE_FALSE' && accused === undefined) {
+    requireAuthority(round, task, statements, facts, statementOf);
+    return aborted;
+  }
+  const secure = secureWithAccused(round, input);
+  requireMajority(validStatements(statements, facts.organisations, statementOf), facts.organisations);
+  return { ...aborted, secure };
+}
+
+/** Noise is shown while the cohort is fixed and not scored. @throws ContractError ACCUSATION_INVALID, ROUND_STATE */
+function secureWithAccused(round: RoundRecord, { reason, accused = [] }: AbortRound): SecureRound {
+  const { secure } = round;
+  const names = secure?.opening.aggregators.flatMap(({ mspId, noise }) => (noise === undefined ? [] : [mspId])) ?? [];
+  const inOrder = accused.every((mspId, index) => index === 0 || (accused[index - 1] ?? '') < mspId);
+  const areNoisy = accused.length > 0 && accused.every((mspId) => names.includes(mspId));
+  if (secure === undefined || reason !== 'NOISE_FALSE' || !inOrder || !areNoisy) {
+    throw new ContractError('ACCUSATION_INVALID', `${accused.join(', ') || 'nobody'}; reason ${reason}`);
+  }
+  requireState(round, 'cohort');
+  return { ...secure, accused: [...new Set([...secure.accused, ...accused])].sort() };
 }
 
 /** @throws ContractError ROUND_STALE where the ledger is at another attempt. */

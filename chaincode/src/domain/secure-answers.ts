@@ -81,8 +81,3 @@ export function agreed<T>(answers: readonly Answers<T>[], disagree: ErrorCode): 
     return { content, by: [...byAggregator.keys()].sort() };
   });
 }
-
-/** Whether the answers of two aggregators to a component contradict each other. */
-export function isContradicted<T>(answers: Answers<T> | undefined): boolean {
-  return new Set([...(answers?.values() ?? [])].map(canonicalJson)).size > 1;
-}

@@ -4,6 +4,7 @@ import {
   ContractError,
   coveredUpdates,
   decodeBitmap,
+  sizeProblem,
   type CohortRecord,
   type CohortStatement,
   type FixCohort,
@@ -16,14 +17,11 @@ import {
   type UpdateRecord,
   type WeightedCohort,
 } from '../api';
-import { checkDifference } from './differencing';
+import { checkDifference, refuse } from './differencing';
 import { requireAuthority, requireState, type TransitionFacts } from './round';
 import { openedWithProjections } from './secure-opening';
 import { advanced, isPast, refOf, type SecureAttempt } from './secure-round';
 import { validStatements } from './statements';
-
-/** Shards that one transaction can name the sums of. */
-const MAX_SHARDS = 100;
 
 /**
  * Checks a receipt that is shown while a round is open or closed.
@@ -62,7 +60,7 @@ export interface CohortFacts extends TransitionFacts {
   /** All recorded updates of the attempt, sorted by vehicle. */
   readonly updates: readonly UpdateRecord[];
   readonly receipts: readonly ReceiptRecord[];
-  /** Cohorts of the round's attempts whose sums may have been shown. */
+  /** Cohorts of the attempts on this base whose sums may have been shown. */
   readonly shown: readonly CohortRecord[];
 }
 
@@ -101,7 +99,7 @@ export function fixCohort(
     }
     return { round, cohort };
   }
-  checkSize(attempt, covered.length);
+  refuse(sizeProblem(task, terms, covered.length));
   checkDifference(facts.shown.map(equallyWeighted), equallyWeighted(cohort), task.cohort.minimum);
   const openedProjections = openedWithProjections(task, terms, secure);
   if (covered.length < facts.updates.length || holders.length < secure.opening.aggregators.length) {
@@ -144,24 +142,6 @@ function validHoldings(
     return held === undefined ? [] : [{ mspId, held }];
   });
   return { holdings, equivocating };
-}
-
-function checkSize({ task, terms }: SecureAttempt, size: number): void {
-  const { minimum } = task.cohort;
-  if (size < minimum) {
-    throw new ContractError('COHORT_TOO_SMALL', `${size} vehicles; the task needs ${minimum}`);
-  }
-  // In mode dp the noise hides one sum only.
-  const shards = terms.dp === undefined ? MAX_SHARDS : 1;
-  const largest = shards * terms.shardSize;
-  if (size > largest) {
-    throw new ContractError('COHORT_TOO_LARGE', `${size} vehicles; at most ${largest} fit`);
-  }
-  const smallestShard = Math.floor(size / Math.ceil(size / terms.shardSize));
-  if (smallestShard < minimum) {
-    const detail = `${size} vehicles in shards of ${terms.shardSize} leave one of ${smallestShard}`;
-    throw new ContractError('COHORT_TOO_SMALL', `${detail}; the task needs ${minimum}`);
-  }
 }
 
 function cohortRecord({ taskId, round, attempt }: RoundRecord, updates: readonly UpdateRecord[]): CohortRecord {

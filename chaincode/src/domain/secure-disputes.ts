@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  answersIn,
+  canonicalJson,
   componentHolders,
   ContractError,
+  heardOf,
   unverifiedComponents,
   type Dispute,
   type OpenDispute,
   type RoundRecord,
+  type Said,
   type SecureRound,
   type SettleDispute,
   type VerdictStatement,
 } from '../api';
 import { requireState, type TransitionFacts } from './round';
-import { isContradicted } from './secure-answers';
-import { isHeard, refOf, type SecureAttempt } from './secure-round';
+import type { Answers } from './secure-answers';
+import { refOf, type SecureAttempt } from './secure-round';
 import { openedSeed, projectionAnswers } from './secure-scores';
 import { sumsAnswers } from './secure-sums';
 import { requireSigned } from './statements';
 
 /**
- * Releases a component to the arbiter: two aggregators contradict each other about it, or only one answers for it. One
- * component at least stays closed to the arbiter, so that it never learns an update.
+ * Releases a component to the arbiter: two aggregators contradict each other about it, or only one answers for it. What
+ * they said goes on the record, so that the arbiter judges nothing that a coordinator tells it. One component at least
+ * stays closed to the arbiter, so that it never learns an update.
  *
  * @returns the round, the same object where the dispute is open, or settled, already.
  * @throws ContractError ROUND_STALE, ROUND_STATE, DISPUTE_REFUSED, NONCE_INVALID, COMPONENT_NOT_HELD, SIGNATURE_INVALID,
@@ -35,10 +40,10 @@ export function openDispute(attempt: SecureAttempt, input: OpenDispute, facts: T
   insist(secure.opening.arbiter !== undefined, 'the opening names no arbiter');
   const components = componentHolders(terms).length;
   insist(component < components, `component ${component}; there are ${components}`);
-  checkGrounds(attempt, input, facts);
+  const grounds = groundsOf(attempt, input, facts);
   const released = new Set([...secure.disputes.map((dispute) => dispute.component), component]);
   insist(released.size < components, 'no component would stay closed to the arbiter');
-  const dispute: Dispute = { component, phase, openedAtMs: facts.nowMs };
+  const dispute: Dispute = { component, phase, openedAtMs: facts.nowMs, ...grounds };
   return { ...round, secure: { ...secure, disputes: [...secure.disputes, dispute] } };
 }
 
@@ -49,7 +54,7 @@ export function openDispute(attempt: SecureAttempt, input: OpenDispute, facts: T
  * @throws ContractError ROUND_STALE, ROUND_STATE, DISPUTE_UNKNOWN, DISPUTE_CONFLICT, DISPUTE_REFUSED, SIGNATURE_INVALID
  */
 export function settleDispute(attempt: SecureAttempt, input: SettleDispute, facts: TransitionFacts): RoundRecord {
-  const { round, secure, terms } = attempt;
+  const { round, secure } = attempt;
   const { component, phase, faulty, signature } = input;
   const dispute = findDispute(secure, input);
   const { arbiter } = secure.opening;
@@ -63,9 +68,7 @@ export function settleDispute(attempt: SecureAttempt, input: SettleDispute, fact
     return round;
   }
   requireState(round, 'cohort', 'scored', 'aggregated');
-  const holders = componentHolders(terms)[component] ?? [];
-  const inOrder = faulty.every((mspId, index) => index === 0 || (faulty[index - 1] ?? '') < mspId);
-  insist(inOrder && faulty.every((mspId) => holders.includes(mspId)), 'faulty: not holders of the component, sorted');
+  checkVerdict(dispute, faulty);
   const statement: VerdictStatement = {
     type: 'sev/verdict/v1',
     ...refOf(round, facts.consortium),
@@ -86,31 +89,73 @@ function findDispute({ disputes }: SecureRound, { component, phase }: Pick<Dispu
   return disputes.find((dispute) => dispute.component === component && dispute.phase === phase);
 }
 
-function checkGrounds(attempt: SecureAttempt, input: OpenDispute, facts: TransitionFacts): void {
+/** What aggregators said of the component, where that is reason enough to release it. */
+function groundsOf(attempt: SecureAttempt, input: OpenDispute, facts: TransitionFacts): Pick<Dispute, 'said' | 'seed'> {
   const { round, terms, secure } = attempt;
   const { component, phase } = input;
   switch (phase) {
     case 'projections': {
       insist(terms.projections > 0, 'this task opens no projections');
       const seed = secure.seed ?? openedSeed(attempt, input.nonces ?? [], facts.consortium);
-      const answers = projectionAnswers(attempt, input.projections, seed, facts);
-      insist(isContradicted(answers[component]), 'no two statements contradict each other about the component');
-      break;
+      const answers = projectionAnswers(attempt, input.projections, seed, facts)[component];
+      return { said: contradicting('projections', answers, (hash) => [hash]), seed };
     }
     case 'sums': {
       requireState(round, 'scored', 'aggregated');
-      const answers = sumsAnswers(attempt, input.sums, facts);
-      insist(isContradicted(answers[component]), 'no two statements contradict each other about the component');
-      break;
+      const answers = sumsAnswers(attempt, input.sums, facts)[component];
+      return { said: contradicting('sums', answers, (hashes) => hashes) };
     }
-    case 'audit': {
-      // Only then is all that the aggregator said of the component on the ledger.
+    case 'audit':
+      // Only then is all that aggregators said of the component on the ledger.
       requireState(round, 'aggregated');
-      const answering = (secure.answeredBy?.[component] ?? []).filter((mspId) => isHeard(secure, mspId));
-      insist(answering.length === 1, `${answering.length} aggregators answer for the component, not one`);
-      break;
-    }
+      return { said: answeredAlone(secure, component) };
   }
+}
+
+function contradicting<T>(
+  about: Said['about'],
+  answers: Answers<T> | undefined,
+  hashesOf: (content: T) => readonly string[],
+): readonly Said[] {
+  const said = [...(answers ?? [])].map(([mspId, content]): Said => ({ mspId, about, hashes: hashesOf(content) }));
+  insist(differ(said), 'no two statements contradict each other about the component');
+  return sorted(said);
+}
+
+/** All that the ledger took about a component, where some of it is one aggregator's word. */
+function answeredAlone(secure: SecureRound, component: number): readonly Said[] {
+  const answers = answersIn(secure).filter((answer) => answer.component === component);
+  const heard = answers.map(({ by, ...answer }) => ({ ...answer, by: heardOf(secure, by) }));
+  insist(
+    heard.every(({ by }) => by.length > 0),
+    'a verdict went against everybody who answered for the component',
+  );
+  insist(
+    heard.some(({ by }) => by.length === 1),
+    'more than one aggregator answers for the component',
+  );
+  return heard.flatMap(({ about, hashes, by }) => sorted(by.map((mspId): Said => ({ mspId, about, hashes }))));
+}
+
+/** A verdict is on those who said something, and whoever it does not name cannot have said different things. */
+function checkVerdict({ said }: Dispute, faulty: readonly string[]): void {
+  const inOrder = faulty.every((mspId, index) => index === 0 || (faulty[index - 1] ?? '') < mspId);
+  insist(
+    inOrder && faulty.every((mspId) => said.some((one) => one.mspId === mspId)),
+    'faulty: not aggregators that said something of the component, sorted',
+  );
+  const right = said.filter(({ mspId }) => !faulty.includes(mspId));
+  for (const about of ['projections', 'sums'] as const) {
+    insist(!differ(right.filter((one) => one.about === about)), `faulty: those who are left contradict each other`);
+  }
+}
+
+function differ(said: readonly Said[]): boolean {
+  return new Set(said.map(({ hashes }) => canonicalJson(hashes))).size > 1;
+}
+
+function sorted(said: readonly Said[]): readonly Said[] {
+  return [...said].sort((a, b) => (a.mspId < b.mspId ? -1 : 1));
 }
 
 function insist(holds: boolean, problem: string): void {

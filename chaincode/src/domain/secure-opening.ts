@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  barredAggregators,
   componentsOf,
   ContractError,
   MAX_SHOWN_ATTEMPTS,
@@ -15,6 +16,7 @@ import {
   type RoundRecord,
   type SecureRound,
   type SecureTerms,
+  type ShownAttempt,
   type Task,
 } from '../api';
 import { requireSigned } from './statements';
@@ -25,6 +27,8 @@ const ARBITER_ROLE = 'auditor';
 export interface OpeningFacts {
   readonly consortium: string;
   readonly organisations: readonly Organisation[];
+  /** Attempts on this base whose sums may have been shown; undefined where the ledger keeps none. */
+  readonly shown: readonly ShownAttempt[] | undefined;
 }
 
 /**
@@ -53,19 +57,35 @@ export function openedSecurely(
     throw new ContractError('OPENING_INVALID', `missing; task ${task.taskId} runs in mode ${task.privacy}`);
   }
   checkOpening(terms, opening, facts.organisations);
+  const secure = begun(opening, current?.secure, previous?.secure, facts.shown);
+  checkNobodyBarred(terms, secure);
   checkSignatures(input, opening, facts);
-  const before = (current ?? previous)?.secure;
-  const secure: SecureRound = {
-    opening,
-    openingHash: openingHash(opening),
-    openedProjections: before?.openedProjections ?? 0,
-    chargedMicroRho: before?.chargedMicroRho ?? 0,
-    shownAttempts: current?.secure?.shownAttempts ?? [],
-    disputes: [],
-    faulty: [],
-  };
   checkAffordable(task, terms, secure);
   return secure;
+}
+
+/**
+ * @param current - as the aborted attempt before left it, where there is one.
+ * @param previous - as the round before left it.
+ */
+function begun(
+  opening: RoundOpening,
+  current: SecureRound | undefined,
+  previous: SecureRound | undefined,
+  shown: OpeningFacts['shown'],
+): SecureRound {
+  const { openedProjections, chargedMicroRho } = current ?? previous ?? { openedProjections: 0, chargedMicroRho: 0 };
+  return {
+    opening,
+    openingHash: openingHash(opening),
+    openedProjections,
+    chargedMicroRho,
+    // Attempts before a record was kept for each base are only known to the round.
+    shownAttempts: shown ?? current?.shownAttempts ?? [],
+    disputes: [],
+    faulty: [],
+    accused: current?.accused ?? [],
+  };
 }
 
 /** What of an opening a repetition is compared by; undefined in plain mode. */
@@ -103,7 +123,8 @@ export function openedWithProjections(task: Task, terms: SecureTerms, secure: Se
 function checkAffordable(task: Task, terms: SecureTerms, secure: SecureRound): void {
   const { shownAttempts } = secure;
   if (shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
-    throw new ContractError('BASE_BURNED', `sums of the attempts ${shownAttempts.join(' and ')} were shown`);
+    const names = shownAttempts.map(({ round, attempt }) => `${round}/${attempt}`).join(' and ');
+    throw new ContractError('BASE_BURNED', `sums of the attempts ${names} on this base were shown`);
   }
   openedWithProjections(task, terms, secure);
   chargedWithSums(task, secure);
@@ -131,6 +152,13 @@ function checkOpening(terms: SecureTerms, opening: RoundOpening, organisations: 
     insist(roles.includes(ARBITER_ROLE), `arbiter: ${mspId} has not the role ${ARBITER_ROLE}`);
     insist(parsePublicKey(sealingKey) !== undefined, `arbiter: ${mspId} has no P-256 key`);
   }
+}
+
+/** An aggregator whose noise was found false does not come back at once. */
+function checkNobodyBarred(terms: SecureTerms, { opening, accused }: SecureRound): void {
+  const barred = barredAggregators(terms, accused);
+  const one = opening.aggregators.find(({ mspId }) => barred.includes(mspId));
+  insist(one === undefined, `aggregators: an attempt before was aborted for the noise of ${one?.mspId ?? ''}`);
 }
 
 function checkAggregator(aggregator: AggregatorOpening, components: number, noisy: boolean): void {

@@ -3,6 +3,7 @@ import {
   ContractError,
   nonceLeaf,
   openedCandidate,
+  projectionsHash,
   roundSeed,
   scoresHash,
   sha256Hex,
@@ -14,6 +15,7 @@ import {
   type Scores,
   type ScoresRecord,
   type ScoresStatement,
+  type SecureRound,
 } from '../api';
 import type { TransitionFacts } from './round';
 import { agreed, answersOf, type Answers } from './secure-answers';
@@ -39,6 +41,7 @@ export function scoreRound(
   const { consortium, organisations } = facts;
   const { scores, projections, noiseSeeds } = input;
   const hash = scoresHash(scores);
+  const evidence = projectionsHash(input);
   if (isPast(round, 'cohort')) {
     if (secure.scoresHash !== hash) {
       throw new ContractError('SCORES_CONFLICT', `scored before with hash ${secure.scoresHash ?? ''}`);
@@ -48,12 +51,13 @@ export function scoreRound(
   requireSettled(secure, 'projections');
   const seed = openedSeed(attempt, input.nonces, consortium);
   checkNoise(attempt, seed, noiseSeeds);
-  checkProjections(attempt, projections, seed, facts);
+  const projected = agreedProjections(attempt, projections, seed, facts);
   checkScores(attempt, scores, cohort, seed);
   const attestations = validStatements(input.attestations, organisations, (mspId): ScoresStatement => ({
-    type: 'sev/attest-scores/v1',
+    type: 'sev/attest-scores/v2',
     ...refOf(round, consortium),
     scoresHash: hash,
+    projectionsHash: evidence,
     mspId,
   }));
   requireMajority(attestations, organisations);
@@ -65,7 +69,7 @@ export function scoreRound(
     projections,
     ...(noiseSeeds === undefined ? {} : { noiseSeeds }),
   };
-  return { round: advanced(round, 'scored', facts.nowMs, { seed, scoresHash: hash }), record };
+  return { round: advanced(round, 'scored', facts.nowMs, { seed, scoresHash: hash, ...projected }), record };
 }
 
 /**
@@ -130,17 +134,19 @@ function checkNoise({ terms, secure }: SecureAttempt, seed: string, noiseSeeds: 
   });
 }
 
-function checkProjections(
+/** Each component's projections and who answers for them; nothing where the task opens none. */
+function agreedProjections(
   attempt: SecureAttempt,
   projections: ScoreRound['projections'],
   seed: string,
   facts: TransitionFacts,
-): void {
-  if (attempt.terms.projections > 0) {
-    agreed(projectionAnswers(attempt, projections, seed, facts), 'PROJECTIONS_DISAGREE');
-  } else if (projections.length > 0) {
-    throw new ContractError('SCORES_INVALID', 'projections: this task opens none');
+): Pick<SecureRound, 'projections' | 'projectedBy'> {
+  if (attempt.terms.projections === 0) {
+    insist(projections.length === 0, 'projections: this task opens none');
+    return {};
   }
+  const answers = agreed(projectionAnswers(attempt, projections, seed, facts), 'PROJECTIONS_DISAGREE');
+  return { projections: answers.map(({ content }) => content), projectedBy: answers.map(({ by }) => by) };
 }
 
 /** Weights are attested by recomputation; what follows from public facts alone is checked here. */

@@ -2,6 +2,7 @@
 import {
   canonicalJson,
   ContractError,
+  refutedComponents,
   unverifiedComponents,
   type CohortRecord,
   type CommitSums,
@@ -15,7 +16,7 @@ import { checkDifference } from './differencing';
 import type { TransitionFacts } from './round';
 import { agreed, answersOf, type Answers } from './secure-answers';
 import { chargedWithSums } from './secure-opening';
-import { advanced, isHeard, isPast, refOf, requireSettled, type SecureAttempt } from './secure-round';
+import { advanced, isPast, refOf, requireSettled, type SecureAttempt } from './secure-round';
 
 /** What an attempt's sums are made of. */
 export interface ScoredCohort {
@@ -24,7 +25,7 @@ export interface ScoredCohort {
 }
 
 export interface SumsFacts extends TransitionFacts, ScoredCohort {
-  /** Of the round's attempts whose sums may have been shown. */
+  /** Of the attempts on this base whose sums may have been shown. */
   readonly shown: readonly ScoredCohort[];
 }
 
@@ -49,15 +50,15 @@ export function commitSums(attempt: SecureAttempt, input: CommitSums, facts: Sum
     return round;
   }
   requireSettled(secure, 'projections', 'sums');
-  requireUnrefutedScores(attempt, facts.scores);
   checkDifference(facts.shown.map(weightedCohort), weightedCohort(facts), task.cohort.minimum);
   const committed: SecureRound = {
     ...secure,
     sums,
     answeredBy: answers.map(({ by }) => by),
     chargedMicroRho: chargedWithSums(task, secure),
-    shownAttempts: [...secure.shownAttempts, round.attempt],
+    shownAttempts: [...secure.shownAttempts, { round: round.round, attempt: round.attempt }],
   };
+  requireUnrefuted(committed);
   return advanced(round, 'aggregated', facts.nowMs, { ...committed, unverified: unverifiedComponents(committed) });
 }
 
@@ -83,28 +84,12 @@ export function sumsAnswers(
   }));
 }
 
-/** @throws ContractError VERDICT_AGAINST where everybody who answered for the sums of a component turned out wrong. */
-export function requireUnrefutedSums({ secure }: SecureAttempt): void {
-  (secure.answeredBy ?? []).forEach((by, component) => {
-    requireOneHeard(secure, by, `the sums of component ${component}`);
-  });
-}
-
-/** @throws ContractError VERDICT_AGAINST where everybody who opened a component's projections turned out wrong. */
-export function requireUnrefutedScores({ terms, secure }: SecureAttempt, { projections }: ScoresRecord): void {
-  if (terms.projections === 0) {
-    return;
-  }
-  const components = secure.opening.aggregators[0]?.nonceLeaves.length ?? 0;
-  for (let component = 0; component < components; component += 1) {
-    const by = projections.filter((answer) => String(component) in answer.components).map(({ mspId }) => mspId);
-    requireOneHeard(secure, by, `the projections of component ${component}`);
-  }
-}
-
-function requireOneHeard(secure: SecureRound, by: readonly string[], what: string): void {
-  if (!by.some((mspId) => isHeard(secure, mspId))) {
-    throw new ContractError('VERDICT_AGAINST', `${what} are the word of ${by.join(', ')} alone`);
+/** @throws ContractError VERDICT_AGAINST where verdicts leave nothing that a component's answer could rest on. */
+export function requireUnrefuted(secure: SecureRound): void {
+  const refuted = refutedComponents(secure);
+  if (refuted.length > 0) {
+    const detail = `what is known of component ${refuted.join(', ')} is wrong, or the word of ${secure.faulty.join(', ')} alone`;
+    throw new ContractError('VERDICT_AGAINST', detail);
   }
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ContractError, secureTermsProblem, type Organisation, type Task } from '../api';
 
-/** @throws ContractError ARGUMENT_INVALID, naming the path, where the terms of secure aggregation break a rule. */
+/** @throws ContractError ARGUMENT_INVALID or RING_TOO_NARROW, naming the path, where the terms of secure aggregation break a rule. */
 export function checkSecureTerms(task: Task): void {
   const broken = secureTermsProblem(task);
   if (broken !== undefined) {
-    throw new ContractError('ARGUMENT_INVALID', `${broken.path}: ${broken.problem}`);
+    throw new ContractError(broken.code, `${broken.path}: ${broken.problem}`);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ContractError, parameterCount, type Task } from '../api';
+import { checkHeTerms } from './he-opening';
 import { checkSecureTerms } from './secure-task';
 
 /**
@@ -26,4 +27,5 @@ export function checkTask(task: Task): void {
     before = minSamples;
   }
   checkSecureTerms(task);
+  checkHeTerms(task);
 }

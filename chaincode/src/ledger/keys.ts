@@ -10,6 +10,7 @@ import {
   type ReceiptRecord,
   type RoundRecord,
   type ScoresRecord,
+  type ShownSumsRecord,
   type TaskRecord,
   type UpdateRecord,
   type VehicleRecord,
@@ -97,6 +98,7 @@ export const keys = {
     key<CohortRecord>('cohort', taskId, padded(round), padded(attempt)),
   scores: (taskId: string, round: number, attempt: number) =>
     key<ScoresRecord>('scores', taskId, padded(round), padded(attempt)),
+  shownSums: (taskId: string, baseModelHash: string) => key<ShownSumsRecord>('shownSums', taskId, baseModelHash),
   model: (taskId: string, modelHash: string) => key<ModelRecord>('model', taskId, modelHash),
 };
 

@@ -9,6 +9,7 @@ import {
   type ReceiptRecord,
   type RoundRecord,
   type ScoresRecord,
+  type ShownSumsRecord,
   type Task,
   type TaskRecord,
   type UpdateRecord,
@@ -189,6 +190,14 @@ export class LearningRepository {
   putScores(record: ScoresRecord): Promise<void> {
     const { taskId, round, attempt } = record.scores;
     return this.#state.put(keys.scores(taskId, round, attempt), record);
+  }
+
+  findShownSums(taskId: string, baseModelHash: string): Promise<ShownSumsRecord | undefined> {
+    return this.#state.get(keys.shownSums(taskId, baseModelHash));
+  }
+
+  putShownSums(record: ShownSumsRecord): Promise<void> {
+    return this.#state.put(keys.shownSums(record.taskId, record.baseModelHash), record);
   }
 
   findModel(taskId: string, modelHash: string): Promise<ModelRecord | undefined> {

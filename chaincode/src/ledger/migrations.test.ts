@@ -22,6 +22,19 @@ describe('Records of earlier versions', () => {
     expect(states[0]).not.to.have.property('executed');
   });
 
+  it('keep what was shown in a secure round, and leave plain rounds as they are', () => {
+    const plain = { docType: 'round', schemaVersion: 1, round: 3 };
+    expect(upgraded(plain)).to.deep.equal({ ...plain, schemaVersion: 2 });
+    const secure = { shownAttempts: [1, 2], disputes: [{ component: 0, phase: 'audit', openedAtMs: 1 }], faulty: [] };
+    expect(upgraded({ ...plain, secure } as StoredRecord)).to.deep.include({
+      secure: {
+        shownAttempts: [1, 2].map((attempt) => ({ round: 3, attempt })),
+        disputes: [{ component: 0, phase: 'audit', openedAtMs: 1, said: [] }],
+        ...{ faulty: [], accused: [] },
+      },
+    });
+  });
+
   it('are refused where a newer version wrote them, or none', () => {
     expectThrown(() => upgraded({ docType: 'vehicle', schemaVersion: 3 }), 'STATE_NEWER');
     expectThrown(() => upgraded({ docType: 'task', schemaVersion: 2 }), 'STATE_NEWER');

@@ -24,8 +24,26 @@ const UPGRADES: Readonly<Record<string, readonly Upgrade[]>> = {
   ],
   organisation: [(record) => ({ ...record, admission: '' })],
   vote: [(record) => ({ ...record, admission: '' })],
+  round: [
+    (record) => (isDocument(record['secure']) ? { ...record, secure: secureFrom1(record, record['secure']) } : record),
+  ],
   proposal: [({ executed, ...record }) => ({ ...record, state: executed === true ? 'executed' : 'open' })],
 };
+
+/** What a secure round of version 1 did not carry: its disputes' statements, and bases beyond its own round. */
+function secureFrom1({ round }: Document, secure: Document): Document {
+  const { disputes, shownAttempts } = secure as { disputes: readonly Document[]; shownAttempts: readonly number[] };
+  return {
+    ...secure,
+    shownAttempts: shownAttempts.map((attempt) => ({ round, attempt })),
+    disputes: disputes.map((dispute) => ({ ...dispute, said: [] })),
+    accused: [],
+  };
+}
+
+function isDocument(value: unknown): value is Document {
+  return typeof value === 'object' && value !== null;
+}
 
 /** The version in which this version of the contracts writes a docType. */
 export function schemaVersionOf(docType: string): number {

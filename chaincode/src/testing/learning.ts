@@ -113,8 +113,9 @@ export class RoundDriver {
     reason: AbortReason,
     ref: RoundRef = ROUND_1,
     consortium = this.consortium.bootstrapHash,
+    accused?: readonly string[],
   ): SignedBy[] {
-    const content = { consortium, ...ref, reason };
+    const content = { consortium, ...ref, reason, ...(accused === undefined ? {} : { accused }) };
     return this.sign(mspIds, (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', ...content, mspId }));
   }
 

@@ -6,6 +6,7 @@ import {
   nonceLeaf,
   openedCandidate,
   openingHash,
+  projectionsHash,
   roundSeed,
   scoresHash,
   sha256Hex,
@@ -64,9 +65,13 @@ export function termsOf(change: Partial<SecureTerms> = {}): SecureTerms {
   };
 }
 
-/** A task in mode `secure`; of 19 parameters. */
+/** A task in mode `secure`; of 19 parameters, all vehicles of one class. */
 export function secureTask(terms: Partial<SecureTerms> = {}, change: Partial<Task> = {}): Task {
-  return taskOf({ privacy: 'secure', secure: termsOf(terms), ...change });
+  const aggregation: Task['aggregation'] = {
+    ...taskOf().aggregation,
+    weightClasses: [{ minSamples: 2, weight: 4 }],
+  };
+  return taskOf({ privacy: 'secure', secure: termsOf(terms), aggregation, ...change });
 }
 
 export const DP = { noiseDeviation: 100_000, budgetMicroRho: 10_000_000, deltaExponent: 6 };
@@ -289,23 +294,25 @@ export class SecureDriver extends RoundDriver {
     return { ...ref, cohortHash, weights, reasons };
   }
 
-  attestScores(scores: Scores, signers: readonly string[] = MAJORITY): SignedBy[] {
-    const { taskId, round, attempt } = scores;
-    const content = { ...this.#content({ taskId, round, attempt }), scoresHash: scoresHash(scores) };
-    return this.sign(signers, (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v1', ...content, mspId }));
+  /** @param input - the weights, and what they follow from. */
+  attestScores(input: Omit<ScoreRound, 'attestations'>, signers: readonly string[] = MAJORITY): SignedBy[] {
+    const { taskId, round, attempt } = input.scores;
+    const hashes = { scoresHash: scoresHash(input.scores), projectionsHash: projectionsHash(input) };
+    const content = { ...this.#content({ taskId, round, attempt }), ...hashes };
+    return this.sign(signers, (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v2', ...content, mspId }));
   }
 
+  /** What learning:ScoreRound takes, attested as it is but for the attestations in `change`. */
   async scoring(ref: RoundRef = ROUND_1, change: Partial<ScoreRound> = {}): Promise<ScoreRound> {
     const { holders = [] } = await this.secure(ref);
-    const scores = change.scores ?? (await this.scores({}, ref));
-    return {
+    const input = {
       nonces: await this.nonces(ref),
       ...(this.terms.dp === undefined ? {} : { noiseSeeds: await this.noiseSeeds(ref) }),
       projections: this.terms.projections === 0 ? [] : await this.projections(holders, {}, ref),
-      scores,
-      attestations: this.attestScores(scores),
       ...change,
+      scores: change.scores ?? (await this.scores({}, ref)),
     };
+    return { attestations: this.attestScores(input), ...input };
   }
 
   async score(ref: RoundRef = ROUND_1, change: Partial<ScoreRound> = {}): Promise<RoundRecord> {
@@ -347,6 +354,17 @@ export class SecureDriver extends RoundDriver {
     const { baseModelHash } = await this.round(ref);
     const { cohortHash = '', cohortSize = 0 } = await this.secure(ref);
     return { ...ref, baseModelHash, modelHash: randomHash(), cohortHash, cohortSize, excluded: [] };
+  }
+
+  /** Aborts because the noise of these was found false. */
+  accuse(
+    accused: readonly string[],
+    ref: RoundRef = ROUND_1,
+    signers: readonly string[] = MAJORITY,
+  ): Promise<RoundRecord> {
+    const reason = 'NOISE_FALSE';
+    const statements = this.abortStatements(signers, reason, ref, undefined, accused);
+    return this.coordinate('AbortRound', { ...ref, reason, accused, statements });
   }
 
   abort(ref: RoundRef = ROUND_1): Promise<RoundRecord> {

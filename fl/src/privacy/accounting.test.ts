@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { epsilonOf, rhoOf, simpleEpsilonOf } from './accounting.js';
+import { epsilonOf, rhoOf, rhoWithin, simpleEpsilonOf } from './accounting.js';
 import { PrivacyError } from './errors.js';
 
 /**
@@ -64,6 +64,14 @@ describe('The account of privacy', () => {
       }),
     );
     expect(epsilonOf(0, 1e-6)).to.equal(0);
+  });
+
+  it('knows the most that an ε allows: that much is within it, a millionth more is not', () => {
+    for (const epsilon of [0.1, 2, 8, 128]) {
+      const rho = rhoWithin(epsilon, 1e-5);
+      expect(epsilonOf(rho, 1e-5)).to.be.at.most(epsilon);
+      expect(epsilonOf(rho * (1 + 1e-6), 1e-5)).to.be.greaterThan(epsilon);
+    }
   });
 
   it('charges Δ²/2σ² for a release', () => {

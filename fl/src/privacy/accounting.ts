@@ -57,6 +57,27 @@ export function epsilonOf(rho: number, delta: number): number {
 }
 
 /**
+ * The largest ρ whose {@link epsilonOf} at δ is within ε: what all releases together may cost. Bisection, because ε grows
+ * with ρ; the lower end is taken.
+ *
+ * @param epsilon at least 0.
+ * @param delta in (0, 1).
+ * @throws PrivacyError PRIVACY_PARAMETER
+ */
+export function rhoWithin(epsilon: number, delta: number): number {
+  let [low, high] = [0, epsilon];
+  for (let step = 0; step < 60; step++) {
+    const middle = (low + high) / 2;
+    if (epsilonOf(middle, delta) <= epsilon) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+/**
  * The well-known simpler and looser bound ε = ρ + 2·√(ρ·ln(1/δ)) (Bun and Steinke 2016, proposition 1.3).
  *
  * @throws PrivacyError PRIVACY_PARAMETER

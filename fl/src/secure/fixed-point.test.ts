@@ -5,7 +5,7 @@ import { modelError, secureError } from '../testing/errors.js';
 import { clipTo, decodeTotal, encodeMetric, encodeUpdate, roundedBound, vectorBound } from './fixed-point.js';
 import { checkNoOverflow, type OverflowTerms } from './overflow.js';
 import { componentSum, totalOf } from './aggregate.js';
-import { toSigned } from './ring.js';
+import { ringZeros, toSigned, type RingBits } from './ring.js';
 import type { RandomSource } from './random.js';
 import { FULL, printedRandom, sourceFrom } from './testing/setup.js';
 
@@ -184,6 +184,19 @@ describe('The overflow check', () => {
     checkNoOverflow({ ...wide, projections: 0 });
   });
 
+  it('holds sums to half of the ring of 16 bits, and refuses it for projections and noise', () => {
+    const narrow = { ...defaults, maxWeight: 1, shardSize: 127, projections: 0, ringBits: 16 } as const;
+    const check = (change: Partial<OverflowTerms>) => () => {
+      checkNoOverflow({ ...narrow, format: { fractionBits: 5, clip: 4 }, ...change });
+    };
+    check({})();
+    // 2^5 · 2 · 4 · 128 = 2^15.
+    expect(secureError(check({ shardSize: 128 })).code).to.equal('OVERFLOW_POSSIBLE');
+    expect(secureError(check({ maxWeight: 2 })).code).to.equal('OVERFLOW_POSSIBLE');
+    expect(secureError(check({ projections: 1 })).code).to.equal('RING_TOO_NARROW');
+    expect(secureError(check({ noiseDeviation: 1 })).code).to.equal('RING_TOO_NARROW');
+  });
+
   it('refuses what are no terms', () => {
     const refused: Partial<OverflowTerms>[] = [
       { maxWeight: 0 },
@@ -210,17 +223,16 @@ describe('The overflow check', () => {
         fc.integer({ min: 1, max: 8_000 }),
         fc.integer({ min: 1, max: 64 }),
         fc.integer({ min: 1, max: 1_024 }),
-        (fractionBits, clipMilli, maxWeight, shardSize) => {
+        fc.constantFrom<RingBits>(16, 32),
+        (fractionBits, clipMilli, maxWeight, shardSize, ringBits) => {
           const format = { fractionBits, clip: clipMilli / 1_000 };
-          fc.pre(accepted({ format, maxWeight, shardSize, length: 16, projections: 8, noiseDeviation: 0 }));
+          const projections = ringBits === 32 ? 8 : 0;
+          fc.pre(accepted({ format, maxWeight, shardSize, length: 16, projections, noiseDeviation: 0, ringBits }));
           const edge = Math.floor(2 * format.clip * 2 ** fractionBits);
-          const values = Uint32Array.of(edge, -edge);
-          const total = totalOf([
-            componentSum(
-              Array.from({ length: shardSize }, () => ({ values, weight: maxWeight })),
-              2,
-            ),
-          ]);
+          const values = ringZeros(2, ringBits);
+          values.set([edge, -edge]);
+          const reports = Array.from({ length: shardSize }, () => ({ values, weight: maxWeight }));
+          const total = totalOf([componentSum(reports, 2, ringBits)]);
           expect([...total]).to.deep.equal([edge * maxWeight * shardSize, -edge * maxWeight * shardSize]);
         },
       ),

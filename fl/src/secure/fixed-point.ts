@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { checkParameters } from '../models/dense.js';
 import { SecureError } from './errors.js';
-import { ringFromBytes } from './ring.js';
+import { ringView } from './ring.js';
 import type { RandomSource } from './random.js';
 
 /** How real numbers become integers of the ring. */
@@ -24,8 +24,11 @@ const MAX_DRAWS = 200;
  * @throws ModelError MODEL_NOT_FINITE
  */
 export function clipTo(update: Float32Array, clip: number): Float32Array {
-  checkParameters(update, update.length);
   const norm = euclidean(update);
+  if (!Number.isFinite(norm)) {
+    // Squares of float32 and their sum stay within double precision: one of the values is none.
+    checkParameters(update, update.length);
+  }
   if (norm <= clip) {
     return update.slice();
   }
@@ -56,7 +59,7 @@ export function encodeUpdate(update: Float32Array, format: FixedPoint, random: R
   const bound = roundedBound(format, clipped.length) ** 2;
   const encoded = new Uint32Array(clipped.length);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const uniform = ringFromBytes(random.nextBytes(4 * clipped.length), clipped.length);
+    const uniform = ringView(random.nextBytes(4 * clipped.length), clipped.length);
     let squares = 0;
     for (let i = 0; i < encoded.length; i++) {
       const rounded = Math.floor((clipped[i] as number) * scale + (uniform[i] as number) * 2 ** -32);

@@ -46,6 +46,26 @@ describe('Projections', () => {
     );
   });
 
+  it('are inner products modulo 2^32, for any number of vectors and any length', () => {
+    const random = printedRandom('inner products');
+    const lengths = fc.tuple(fc.nat({ max: 20 }), fc.nat({ max: 23 }), fc.nat({ max: 3 }));
+    fc.assert(
+      fc.property(lengths, ([count, length, metrics]) => {
+        const component = Uint32Array.from({ length: length + metrics }, () => random.below(2 ** 32));
+        // The last is shorter than the others.
+        const vectors = projectionVectors(hexFrom(random), count, length).map((vector, k) =>
+          k + 1 === count ? vector.subarray(1) : vector,
+        );
+        const expected = vectors.map((vector) => {
+          const product = vector.reduce((sum, v, i) => sum + BigInt(v) * BigInt(component[i]!), 0n);
+          return Number(BigInt.asUintN(32, product));
+        });
+        expect([...project(component, vectors)]).to.deep.equal(expected);
+        expect([...project(component, vectors)]).to.deep.equal(expected);
+      }),
+    );
+  });
+
   it('estimate the norm: twice the mean square of a projection is the square of the norm', () => {
     const random = printedRandom('norm');
     const u = Uint32Array.from({ length: 512 }, () => random.below(2_000) - 1_000);
@@ -58,6 +78,7 @@ describe('Projections', () => {
   it('refuse vectors longer than the component, and numbers of vectors that are none', () => {
     const vectors = projectionVectors(contextOf(), 1, 9);
     expect(secureError(() => project(new Uint32Array(8), vectors)).code).to.equal('RING_LENGTH');
+    expect(secureError(() => project(new Uint16Array(9), vectors)).code).to.equal('RING_TOO_NARROW');
     [-1, 256, 0.5].forEach((count) => {
       expect(secureError(() => projectionVectors(contextOf(), count, 9)).code).to.equal('SECURE_OPTION_INVALID');
     });

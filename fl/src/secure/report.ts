@@ -2,6 +2,7 @@
 import { SecureError } from './errors.js';
 import { contextBytes } from './expand.js';
 import type { RandomSource } from './random.js';
+import type { RingVector } from './ring.js';
 import { seal, unseal } from './sealing.js';
 import { readShare, shareBytes, type HeldShare, type ShareTerms } from './share.js';
 import { shareVector, type Holders } from './sharing.js';
@@ -11,7 +12,7 @@ export interface Report {
   /** Root of the commitments; the vehicle signs it. */
   readonly root: string;
   readonly leaves: readonly string[];
-  /** The full component, encrypted, for the store: 4·length + 16 bytes. */
+  /** The full component, encrypted, for the store: 16 bytes more than its values. */
   readonly ciphertext: Uint8Array;
   /** SHA-256 of the ciphertext. */
   readonly ciphertextHash: string;
@@ -21,8 +22,8 @@ export interface Report {
 
 /** What a report is made of. */
 export interface ReportInput {
-  /** Encoded update and metrics, length d + m. */
-  readonly vector: Uint32Array;
+  /** Encoded update and metrics, length d + m, in the ring that it is to be shared in. */
+  readonly vector: RingVector;
   /** Hex SHA-256 that names consortium, task, round, attempt, base and reporter. */
   readonly context: string;
   readonly holders: Holders;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
 import { commitComponent } from './commitment.js';
-import { addTo, ringBytes, subtractFrom } from './ring.js';
+import { addTo, ringBitsOf, ringBytes, ringZeros, subtractFrom, type RingBits, type RingVector } from './ring.js';
 import { componentsHeldBy } from './share.js';
 import { componentValues, shareVector, type Holders } from './sharing.js';
 import { contextOf, hexFrom, holdersOf, printedRandom, sourceFrom, subsets } from './testing/setup.js';
@@ -11,10 +11,15 @@ const LENGTH = 16_384;
 const LIMIT = 420;
 
 /** Two updates as different as they can be: nothing learnt, and every coordinate at the edge of the range. */
-const NOTHING = new Uint32Array(LENGTH);
-const EXTREME = Uint32Array.from({ length: LENGTH }, (_, i) => (i % 2 === 0 ? 2 ** 20 : -(2 ** 20)));
+const nothing = (bits: RingBits): RingVector => ringZeros(LENGTH, bits);
+function extreme(bits: RingBits): RingVector {
+  const edge = bits === 32 ? 2 ** 20 : 2 ** 12;
+  const vector = ringZeros(LENGTH, bits);
+  vector.forEach((_, i) => (vector[i] = i % 2 === 0 ? edge : -edge));
+  return vector;
+}
 
-function histogram(values: Uint32Array, shift: number): Float64Array {
+function histogram(values: RingVector, shift: number): Float64Array {
   const bins = new Float64Array(256);
   values.forEach((value) => {
     bins[(value >>> shift) & 255]! += 1;
@@ -23,24 +28,26 @@ function histogram(values: Uint32Array, shift: number): Float64Array {
 }
 
 /** Pearson's χ² of the top and the bottom byte against uniform; the larger. */
-function farFromUniform(values: Uint32Array): number {
+function farFromUniform(values: RingVector): number {
+  const top = ringBitsOf(values) - 8;
   const expected = values.length / 256;
   const chi = (bins: Float64Array): number => bins.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-  return Math.max(chi(histogram(values, 24)), chi(histogram(values, 0)));
+  return Math.max(chi(histogram(values, top)), chi(histogram(values, 0)));
 }
 
 /** Pearson's χ² of homogeneity of two samples of the same size, by top byte and by bottom byte; the larger. */
-function farApart(a: Uint32Array, b: Uint32Array): number {
+function farApart(a: RingVector, b: RingVector): number {
+  const top = ringBitsOf(a) - 8;
   const chi = (x: Float64Array, y: Float64Array): number =>
     x.reduce((sum, count, i) => (count + y[i]! === 0 ? sum : sum + (count - y[i]!) ** 2 / (count + y[i]!)), 0);
-  return Math.max(chi(histogram(a, 24), histogram(b, 24)), chi(histogram(a, 0), histogram(b, 0)));
+  return Math.max(chi(histogram(a, top), histogram(b, top)), chi(histogram(a, 0), histogram(b, 0)));
 }
 
 /** All vectors that a set of aggregators can compute: each component that one of them holds, and their sum. */
-function viewOf(components: readonly Uint32Array[], holders: Holders, set: readonly number[]): Uint32Array[] {
+function viewOf(components: readonly RingVector[], holders: Holders, set: readonly number[]): RingVector[] {
   const held = [...new Set(set.flatMap((aggregator) => componentsHeldBy(aggregator, holders)))];
   const seen = held.map((component) => components[component]!);
-  const sum = new Uint32Array(LENGTH);
+  const sum = ringZeros(LENGTH, ringBitsOf(seen[0]!));
   seen.forEach((values) => {
     addTo(sum, values);
   });
@@ -53,9 +60,14 @@ interface Leak {
 }
 
 /** The greatest departure that any set of t aggregators sees, whatever way the vectors were shared. */
-function leakOf(n: number, t: number, share: (vector: Uint32Array, holders: Holders) => readonly Uint32Array[]): Leak {
+function leakOf<V extends RingVector>(
+  n: number,
+  t: number,
+  vectors: readonly [nothing: V, extreme: V],
+  share: (vector: V, holders: Holders) => readonly RingVector[],
+): Leak {
   const holders = holdersOf(n, t);
-  const [ofNothing, ofExtreme] = [share(NOTHING, holders), share(EXTREME, holders)];
+  const [ofNothing, ofExtreme] = [share(vectors[0], holders), share(vectors[1], holders)];
   let [uniform, apart] = [0, 0];
   for (const set of subsets(n, t)) {
     const [a, b] = [viewOf(ofNothing, holders, set), viewOf(ofExtreme, holders, set)];
@@ -72,22 +84,24 @@ describe('What t aggregators see', () => {
     [3, 1],
     [5, 2],
   ] as const) {
-    it(`with n = ${n}, t = ${t} is uniform and the same for very different updates`, () => {
-      const random = printedRandom(`n = ${n}, t = ${t}`);
-      const context = hexFrom(random);
-      const source = sourceFrom(random);
-      const leak = leakOf(n, t, (vector, holders) => {
-        const { components } = shareVector(vector, context, holders, source);
-        return components.map((one) => componentValues(one, holders.length, context, LENGTH));
+    for (const bits of [32, 16] as const) {
+      it(`with n = ${n}, t = ${t} in ${bits} bits is uniform and the same for very different updates`, () => {
+        const random = printedRandom(`n = ${n}, t = ${t}, ${bits} bits`);
+        const context = hexFrom(random);
+        const source = sourceFrom(random);
+        const leak = leakOf(n, t, [nothing(bits), extreme(bits)], (vector, holders) => {
+          const { components } = shareVector(vector, context, holders, source);
+          return components.map((one) => componentValues(one, holders.length, context, LENGTH, bits));
+        });
+        expect(leak.uniform).to.be.below(LIMIT);
+        expect(leak.apart).to.be.below(LIMIT);
       });
-      expect(leak.uniform).to.be.below(LIMIT);
-      expect(leak.apart).to.be.below(LIMIT);
-    });
+    }
 
     it(`with n = ${n}, t = ${t} is neither where the shares are floats that add up, which this check notices`, () => {
       const random = printedRandom(`floats, n = ${n}, t = ${t}`);
       // Shares uniform in ±100 but for the last, which is the value less their sum, as in scalar float secret sharing.
-      const leak = leakOf(n, t, (vector, holders) => {
+      const leak = leakOf(n, t, [nothing(32), extreme(32)], (vector, holders) => {
         const rest = Float32Array.from(new Int32Array(vector.buffer), (value) => value / 2 ** 11);
         const shares = holders.slice(1).map(() => {
           const share = Float32Array.from({ length: LENGTH }, () => (2 * random.uniform() - 1) * 100);
@@ -105,9 +119,9 @@ describe('What t aggregators see', () => {
     const random = printedRandom('t + 1');
     const context = hexFrom(random);
     const holders = holdersOf(3, 1);
-    const { components } = shareVector(EXTREME, context, holders, sourceFrom(random));
+    const { components } = shareVector(extreme(32), context, holders, sourceFrom(random));
     const values = components.map((one) => componentValues(one, 3, context, LENGTH));
-    expect(viewOf(values, holders, [0, 1]).at(-1)).to.deep.equal(EXTREME);
+    expect(viewOf(values, holders, [0, 1]).at(-1)).to.deep.equal(extreme(32));
   });
 });
 

@@ -3,6 +3,7 @@ import { ByteReader } from './bytes.js';
 import { SALT_BYTES, commitComponent, commitmentRoot } from './commitment.js';
 import { SecureError } from './errors.js';
 import { SEED_BYTES, contextBytes } from './expand.js';
+import { ringSize, type RingBits, type RingVector } from './ring.js';
 import { componentValues, decryptFull, type CommittedComponent, type Holders, type SharedVector } from './sharing.js';
 
 /** What one aggregator holds of a report, checked against the commitments. Secret. */
@@ -23,6 +24,8 @@ export interface ShareTerms {
   readonly holders: Holders;
   /** d + m. */
   readonly length: number;
+  /** Width of the ring; default 32. */
+  readonly ringBits?: RingBits;
   /** Bytes of the store by SHA-256; rejects where they are not to be had. */
   readonly fetch: (hash: string) => Promise<Uint8Array>;
 }
@@ -113,17 +116,24 @@ export function checkComponent(
 }
 
 /**
- * The values of a component that the share holds.
+ * The values of a component that the share holds, not to be changed.
  *
  * @param length d + m.
+ * @param bits width of the ring; default 32.
  * @throws SecureError SHARE_INCOMPLETE where it does not hold the component; RING_LENGTH
  */
-export function componentOf(share: HeldShare, component: number, context: string, length: number): Uint32Array {
+export function componentOf(
+  share: HeldShare,
+  component: number,
+  context: string,
+  length: number,
+  bits: RingBits = 32,
+): RingVector {
   const held = share.components.find((one) => one.component === component);
   if (held === undefined) {
     throw new SecureError('SHARE_INCOMPLETE', `component ${String(component)} is not held here`);
   }
-  return componentValues(held, share.leaves.length, context, length);
+  return componentValues(held, share.leaves.length, context, length, bits);
 }
 
 /**
@@ -211,5 +221,5 @@ async function fetchFull(secret: Extract<Secret, { kind: 'full' }>, terms: Share
   } catch (cause) {
     throw new SecureError('SHARE_INCOMPLETE', 'the full component is not to be had from the store', { cause });
   }
-  return decryptFull(secret, ciphertext, terms.context, terms.length);
+  return decryptFull(secret, ciphertext, terms.context, ringSize(terms.length, terms.ringBits ?? 32));
 }

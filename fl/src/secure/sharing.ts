@@ -4,7 +4,7 @@ import { SALT_BYTES, commitComponent, commitmentRoot } from './commitment.js';
 import { SecureError } from './errors.js';
 import { SEED_BYTES, contextBytes, expandSeed } from './expand.js';
 import type { RandomSource } from './random.js';
-import { ringBytes, ringFromBytes, subtractFrom } from './ring.js';
+import { ringBitsOf, ringBytes, ringView, subtractFrom, type RingBits, type RingVector } from './ring.js';
 
 /**
  * For each component of the sharing the indices of the aggregators that hold it, ascending: one component for each set
@@ -18,7 +18,7 @@ export interface CommittedComponent {
   readonly component: number;
   /** 32 bytes. */
   readonly salt: Uint8Array;
-  /** A 32-byte seed; of the last component its values, little-endian, 4·length bytes. */
+  /** A 32-byte seed; of the last component its values, little-endian, 4·length bytes (in the ring of 16 bits 2·length). */
   readonly content: Uint8Array;
 }
 
@@ -30,7 +30,7 @@ export interface SharedVector {
   readonly components: readonly CommittedComponent[];
   /** Encrypts the last component. 32 bytes. */
   readonly key: Uint8Array;
-  /** The last component, AES-256-GCM: 4·length + 16 bytes. */
+  /** The last component, AES-256-GCM: 16 bytes more than its values. */
   readonly ciphertext: Uint8Array;
   /** SHA-256 of the ciphertext, its address in the store. */
   readonly ciphertextHash: string;
@@ -42,9 +42,9 @@ const TAG_BYTES = 16;
 const NONCE = new Uint8Array(12);
 
 /**
- * Replicated (CNF) additive sharing in Z_2^32:
+ * Replicated (CNF) additive sharing in the vector's ring Z_2^w:
  *
- *   vector = Σ_{i < c−1} expand(seed_i) + full   mod 2^32,   c = number of components
+ *   vector = Σ_{i < c−1} expand(seed_i) + full   mod 2^w,   c = number of components
  *
  * Whoever lacks one component lacks a pseudo-random summand, so sees nothing of the vector. The full component is the last,
  * encrypted once for all its holders; upload about 1.0 × the vector whatever n.
@@ -56,13 +56,9 @@ const NONCE = new Uint8Array(12);
  * @param context hex SHA-256 that names the report's place.
  * @throws SecureError SECURE_OPTION_INVALID
  */
-export function shareVector(
-  vector: Uint32Array,
-  context: string,
-  holders: Holders,
-  random: RandomSource,
-): SharedVector {
+export function shareVector(vector: RingVector, context: string, holders: Holders, random: RandomSource): SharedVector {
   checkHolders(holders);
+  const bits = ringBitsOf(vector);
   const last = holders.length - 1;
   const full = vector.slice();
   const components = holders.map((_, component): CommittedComponent => {
@@ -71,7 +67,7 @@ export function shareVector(
     if (seed === undefined) {
       return { component, salt, content: ringBytes(full) };
     }
-    subtractFrom(full, expandSeed(seed, context, component, full.length));
+    subtractFrom(full, expandSeed(seed, context, component, full.length, bits));
     return { component, salt, content: seed };
   });
   const leaves = components.map(({ component, salt, content }) => commitComponent(context, component, salt, content));
@@ -81,10 +77,11 @@ export function shareVector(
 }
 
 /**
- * The values of a component from its content.
+ * The values of a component from its content; where they are the content itself, not to be changed.
  *
  * @param count number of components of the sharing.
  * @param length d + m.
+ * @param bits width of the ring; default 32.
  * @throws SecureError RING_LENGTH, SECURE_OPTION_INVALID
  */
 export function componentValues(
@@ -92,15 +89,18 @@ export function componentValues(
   count: number,
   context: string,
   length: number,
-): Uint32Array {
-  return component === count - 1 ? ringFromBytes(content, length) : expandSeed(content, context, component, length);
+  bits: RingBits = 32,
+): RingVector {
+  return component === count - 1
+    ? ringView(content, length, bits)
+    : expandSeed(content, context, component, length, bits);
 }
 
 /**
  * Opens the full component.
  *
  * @param ciphertext what the store gave for `ciphertextHash`.
- * @param length d + m.
+ * @param size bytes of its values.
  * @returns the values, little-endian.
  * @throws SecureError SHARE_INCOMPLETE where the store gave other bytes; SHARE_MISMATCH where the vehicle's key does not
  *   open its own ciphertext or that is of another length.
@@ -109,10 +109,10 @@ export function decryptFull(
   { key, ciphertextHash }: { readonly key: Uint8Array; readonly ciphertextHash: string },
   ciphertext: Uint8Array,
   context: string,
-  length: number,
+  size: number,
 ): Uint8Array {
   try {
-    return decrypt(key, ciphertext, context, length);
+    return decrypt(key, ciphertext, context, size);
   } catch (cause) {
     // Only now, because the tag already vouches for the bytes: hashing each vector again would cost more than opening.
     if (sha256(ciphertext) !== ciphertextHash) {
@@ -129,8 +129,7 @@ function encrypt(key: Uint8Array, plaintext: Uint8Array, context: string): Uint8
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-function decrypt(key: Uint8Array, ciphertext: Uint8Array, context: string, length: number): Uint8Array {
-  const size = length * Uint32Array.BYTES_PER_ELEMENT;
+function decrypt(key: Uint8Array, ciphertext: Uint8Array, context: string, size: number): Uint8Array {
   if (ciphertext.length !== size + TAG_BYTES) {
     throw new SecureError('RING_LENGTH', `${String(ciphertext.length)} bytes, not ${String(size + TAG_BYTES)}`);
   }

@@ -86,6 +86,20 @@ describe('The wire format', () => {
     });
   }
 
+  it('of a report in the ring of 16 bits is frozen', () => {
+    expect([...expandSeed(SEED, CONTEXT, 1, 4, 16)]).to.deep.equal([60505, 18557, 3417, 15269]);
+    const holders = holdersOf(3, 1);
+    const vector = Uint16Array.from([0, 1, -1, 2 ** 15, 12_345, -42]);
+    const shared = shareVector(vector, CONTEXT, holders, seededRandom(SEED));
+    expect(shared.root).to.equal('f045fbaa874c99ab7bcbc4a2659669b32bb65d6795983db121c77036b423fa97');
+    expect(hex(shared.ciphertext)).to.equal('6969dc496d386d90e76e0d0856f7112583e57b35dc744f06cf416b61');
+    expect(holders.map((_, aggregator) => sha256(shareBytes(shared, aggregator, holders)))).to.deep.equal([
+      'ceca889aca2c4fcc958376e801688e475847bb0e9953d11bad652a264dabb8a1',
+      '13f4b192833a8ea9f5bd906b3180be6bd1a1fd641a215bb725f583b51838e1dd',
+      '2affea8add57930bab431f42be91ac99f96166916c77ef2590cbd052e3367c16',
+    ]);
+  });
+
   it('of one share is frozen byte by byte, of a stored share by its hash', async () => {
     const holders = holdersOf(3, 1);
     const { publicKey, privateKey } = await newSealingKey();

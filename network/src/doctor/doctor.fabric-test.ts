@@ -314,7 +314,7 @@ doctorSuite('bft', (folder) => {
           user: 'sev',
           homes: join(options.home, 'homes'),
           sev: '/sev',
-          ports: { store: 1, coordinator: 2, attester: 3 },
+          ports: { store: 1, coordinator: 2, attester: 3, batcher: 4 },
         },
         options,
       );

@@ -19,7 +19,7 @@ const OPTIONS: UnitOptions = {
   supervisor: '/srv/sev/network/dist/supervisor/main.js',
   sev: '/srv/sev/application/bin/sev.js',
   path: unitPath(process.execPath, { peer: '/opt/fabric/bin/peer', orderer: '/opt/fabric/bin/orderer' }),
-  ports: { store: 8100, coordinator: 8200, attester: 8201 },
+  ports: { store: 8100, coordinator: 8200, attester: 8201, batcher: 8202 },
   attesters: { city: 'http://city.example:8201' },
   textfiles: '/var/lib/node_exporter/textfile',
 };
@@ -40,12 +40,13 @@ describe('systemd units', () => {
       'sev-network-grid.service',
       'sev-store-grid.service',
       'sev-attester-grid.service',
+      'sev-batcher-grid.service',
       'sev-coordinator-grid@.service',
       'sev-metrics-grid.service',
       'sev-metrics-grid.timer',
     ]);
     const { textfiles: _, ...without } = OPTIONS;
-    expect(Object.keys(renderUnits(without))).to.have.length(4);
+    expect(Object.keys(renderUnits(without))).to.have.length(5);
   });
 
   it('run the supervisor in the foreground, end it in order and start it again when it fails', () => {

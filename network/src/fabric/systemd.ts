@@ -21,7 +21,12 @@ export interface UnitOptions {
   readonly sev: string;
   /** Folders of Fabric's programs and of what else is to be on PATH. */
   readonly path: string;
-  readonly ports: { readonly store: number; readonly coordinator: number; readonly attester: number };
+  readonly ports: {
+    readonly store: number;
+    readonly coordinator: number;
+    readonly attester: number;
+    readonly batcher: number;
+  };
   /** Address of the store that coordinator and attester use; default: the organisation's own. */
   readonly storeUrl?: string;
   /** Addresses of other organisations' attesters, by organisation. */
@@ -183,7 +188,7 @@ function metricsUnits(options: UnitOptions, textfiles: string): Record<string, s
 }
 
 /**
- * The units of an organisation: its network nodes under their supervisor, its store, its attester, its coordinator (a
+ * The units of an organisation: its network nodes under their supervisor, its store, its attester, its update batcher, its coordinator (a
  * template: `sev-coordinator-grid@TASK`), and the figures for Prometheus.
  * @returns contents by file name
  */
@@ -193,20 +198,13 @@ export function renderUnits(options: UnitOptions): Readonly<Record<string, strin
   const own = join(homes, organisation);
   const storeHome = join(homes, `store-${organisation}`);
   const attesters = Object.entries(options.attesters ?? {}).flatMap(([name, url]) => ['--attester', `${name}=${url}`]);
-  const shared = (port: number): string[] => [
-    '--org',
-    organisation,
-    '--home',
-    own,
-    '--store',
-    store,
-    '--port',
-    port.toString(),
-  ];
+  const who = ['--org', organisation, '--home', own];
+  const shared = (port: number): string[] => [...who, '--store', store, '--port', port.toString()];
   const sev = (...args: readonly string[]): string => command(options.node, options.sev, ...args, '--json');
   const services = {
     store: sev('store', 'run', '--home', storeHome, '--port', ports.store.toString()),
     attester: sev('attester', 'run', ...shared(ports.attester)),
+    batcher: sev('batcher', 'run', ...who, '--port', ports.batcher.toString()),
     // The instance's name is the task: systemd puts it in place of %i.
     coordinator: `${sev('coordinator', 'run', ...shared(ports.coordinator), ...attesters)} --task "%i"`,
   };
@@ -219,6 +217,7 @@ export function renderUnits(options: UnitOptions): Readonly<Record<string, strin
       own,
       services.attester,
     ),
+    [`sev-batcher-${organisation}.service`]: serviceUnit(options, `batcher of ${organisation}`, own, services.batcher),
     [`sev-coordinator-${organisation}@.service`]: serviceUnit(
       options,
       `coordinator of ${organisation}, task %i`,

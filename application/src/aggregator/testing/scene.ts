@@ -4,6 +4,7 @@ import {
   cohortHash,
   componentsOf,
   reportContext,
+  ringBitsOfTerms,
   roundSeed,
   scoresHash,
   type RoundOpening,
@@ -11,7 +12,7 @@ import {
   type Scores,
   type UpdateRecord,
 } from '@sev/chaincode/api';
-import { createReport, systemRandom, type Report } from '@sev/fl';
+import { createReport, ringZeros, systemRandom, type Report, type RingVector } from '@sev/fl';
 import { attemptKey, attemptOf, type AttemptRef } from '../../services/attempt.js';
 import { silentLog } from '../../services/log.js';
 import { Federation, type FederationOptions } from '../../testing/federation.js';
@@ -28,7 +29,7 @@ export interface SceneOptions extends FederationOptions {
 
 /** What a vehicle would hand in. */
 export interface PreparedShare {
-  readonly vector: Uint32Array;
+  readonly vector: RingVector;
   readonly report: Report;
   readonly submissionFor: (mspId: string) => ShareSubmission;
 }
@@ -116,7 +117,8 @@ export class Scene {
     const { federation, ref, base, terms } = this;
     const holders = this.holders;
     const length = federation.task.model.parameters + terms.metrics.length;
-    const vector = Uint32Array.from({ length }, () => Math.floor(Math.random() * 2 ** 20));
+    const bits = ringBitsOfTerms(terms);
+    const vector = ringZeros(length, bits).map(() => Math.floor(Math.random() * 2 ** (bits - 12)));
     const { opening } = this.round.secure!;
     const index = (mspId: string): number => terms.aggregators.indexOf(mspId);
     const report = await createReport({

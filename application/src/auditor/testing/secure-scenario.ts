@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes, type KeyObject } from 'node:crypto';
 import {
+  answersIn,
   cohortHash,
   componentHolders,
   encodeBitmap,
   nonceLeaf,
   openedCandidate,
   openingHash,
+  projectionsHash,
   proposalHash,
   roundSeed,
   scoresHash,
@@ -14,17 +16,23 @@ import {
   signStatement,
   sumsMicroRho,
   unverifiedComponents,
+  type AbortReason,
+  type AbortStatement,
   type AggregatorOpening,
   type AttestationStatement,
   type CohortStatement,
+  type CommitSums,
   type DisputePhase,
   type HoldingsStatement,
+  type OpenDispute,
   type OpeningStatement,
   type ProjectionsStatement,
   type Proposal,
   type ReceiptStatement,
   type RoundOpening,
   type RoundState,
+  type Said,
+  type ScoreRound,
   type Scores,
   type ScoresStatement,
   type SecureRound,
@@ -59,7 +67,8 @@ export function termsOf(change: Partial<SecureTerms> = {}): SecureTerms {
 
 export function secureTask(terms: Partial<SecureTerms> = {}): Task {
   const cohort = { minimum: 2, target: 3 };
-  return { ...TASK, cohort, privacy: terms.dp === undefined ? 'secure' : 'dp', secure: termsOf(terms) };
+  const aggregation = { ...TASK.aggregation, weightClasses: [{ minSamples: 2, weight: 4 }] };
+  return { ...TASK, cohort, aggregation, privacy: terms.dp === undefined ? 'secure' : 'dp', secure: termsOf(terms) };
 }
 
 export function dpTask(dp: Partial<typeof DP> = {}): Task {
@@ -80,6 +89,9 @@ export interface Forgery {
   readonly signers?: readonly string[];
   readonly at?: number;
 }
+
+/** What an aggregator says of components instead of the truth. */
+type Lies<T> = Readonly<Record<string, Readonly<Record<string, T>>>>;
 
 interface Reporter {
   readonly vehicleId: string;
@@ -144,6 +156,14 @@ export class SecureScenario extends Scenario {
     };
   }
 
+  /** The opening of the next attempt with these aggregators, for {@link openSecurely}. */
+  nextOpening(aggregators: readonly string[]): RoundOpening {
+    this.attempt += 1;
+    const opening = this.opening(aggregators);
+    this.attempt -= 1;
+    return opening;
+  }
+
   openSecurely(forgery: Forgery & { readonly opening?: RoundOpening } = {}): this {
     this.attempt += 1;
     const opening = forgery.opening ?? this.opening();
@@ -154,8 +174,9 @@ export class SecureScenario extends Scenario {
       (mspId): OpeningStatement => ({ type: 'sev/round-opening/v1', ...content, mspId }),
       forgery.signers ?? names.map(({ mspId }) => mspId),
     );
-    const { openedProjections, chargedMicroRho, shownAttempts } = this.secure;
-    this.secure = { ...emptyRound(), opening, openingHash: hash, openedProjections, chargedMicroRho, shownAttempts };
+    const { openedProjections, chargedMicroRho, shownAttempts, accused } = this.secure;
+    const kept = { openedProjections, chargedMicroRho, shownAttempts, accused };
+    this.secure = { ...emptyRound(), opening, openingHash: hash, ...kept };
     this.#closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
     return this.#step('OpenRound', 'open', argument, {}, forgery, undefined);
@@ -230,8 +251,10 @@ export class SecureScenario extends Scenario {
 
   score(
     forgery: Forgery & {
-      readonly lies?: Readonly<Record<string, Record_>>;
+      readonly lies?: Lies<string>;
       readonly answering?: readonly string[];
+      /** The projections that attesters were shown. */
+      readonly attested?: ScoreRound['projections'];
       readonly weights?: readonly number[];
       readonly reasons?: Scores['reasons'];
     } = {},
@@ -252,13 +275,14 @@ export class SecureScenario extends Scenario {
       reasons: [...(forgery.reasons ?? [])],
     };
     this.scores = scores;
-    const attested = scoresHash(scores);
+    const noise = this.terms.dp === undefined ? {} : { noiseSeeds };
+    const evidence = { nonces, projections: forgery.attested ?? projections, ...noise };
+    const attested = { scoresHash: scoresHash(scores), projectionsHash: projectionsHash(evidence) };
     const attestations = this.sign(
-      (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v1', ...this.ref(), scoresHash: attested, mspId }),
+      (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v2', ...this.ref(), ...attested, mspId }),
       forgery.signers ?? MAJORITY,
     );
-    const noise = this.terms.dp === undefined ? {} : { noiseSeeds };
-    this.secure = { ...this.secure, seed, scoresHash: attested };
+    this.secure = { ...this.secure, seed, scoresHash: attested.scoresHash, ...this.#projected(projections) };
     const argument = { nonces, projections, scores, attestations, ...noise };
     const record = { docType: 'scores', schemaVersion: 1, scores, attestations, projections, ...noise };
     return this.#step('ScoreRound', 'scored', argument, { [`scores/${String(this.attempt)}`]: record }, forgery);
@@ -267,7 +291,7 @@ export class SecureScenario extends Scenario {
   commit(
     forgery: Forgery & {
       readonly answering?: readonly string[];
-      readonly lies?: Readonly<Record<string, Record_>>;
+      readonly lies?: Lies<string[]>;
       /** Hash of each component's sum, one shard. */
       readonly sums?: readonly string[];
     } = {},
@@ -281,15 +305,25 @@ export class SecureScenario extends Scenario {
         holders.filter((m) => answering.includes(m) && !this.secure.faulty.includes(m)),
       ),
       chargedMicroRho: this.secure.chargedMicroRho + Number(sumsMicroRho(this.roundTask)),
-      shownAttempts: [...this.secure.shownAttempts, this.attempt],
+      shownAttempts: [...this.secure.shownAttempts, { round: 1, attempt: this.attempt }],
     };
     this.secure = { ...committed, unverified: unverifiedComponents(committed) };
-    return this.#step('CommitSums', 'aggregated', { ...this.attemptRef(), sums: signed }, {}, forgery);
+    const shown = { docType: 'shownSums', schemaVersion: 1, taskId: this.roundTask.taskId, baseModelHash: BASE };
+    const writes = { [`shownSums/${BASE}`]: { ...shown, attempts: committed.shownAttempts } };
+    return this.#step('CommitSums', 'aggregated', { ...this.attemptRef(), sums: signed }, writes, forgery);
   }
 
-  dispute(state: RoundState, component: number, phase: DisputePhase, grounds: Record_, forgery: Forgery = {}): this {
+  dispute(
+    state: RoundState,
+    component: number,
+    phase: DisputePhase,
+    grounds: Partial<OpenDispute>,
+    forgery: Forgery & { readonly said?: readonly Said[] } = {},
+  ): this {
     const { disputes } = this.secure;
-    this.secure = { ...this.secure, disputes: [...disputes, { component, phase, openedAtMs: NOW }] };
+    const said = forgery.said ?? this.#said(component, phase, grounds);
+    const seed = phase === 'projections' ? { seed: this.seed() } : {};
+    this.secure = { ...this.secure, disputes: [...disputes, { component, phase, openedAtMs: NOW, said, ...seed }] };
     const argument = { ...this.attemptRef(), component, phase, projections: [], sums: [], ...grounds };
     return this.#step('OpenDispute', state, argument, {}, forgery);
   }
@@ -340,11 +374,18 @@ export class SecureScenario extends Scenario {
     return this.#step('FinaliseRound', 'finalised', argument, writes, { ...forgery, record });
   }
 
-  abortSecurely(forgery: Forgery = {}): this {
-    const reason = 'AGGREGATORS_MISSING';
-    const statements = this.sign((mspId) => ({ type: 'sev/abort-round/v1', ...this.ref(), reason, mspId }), MAJORITY);
+  /** @param forgery - with `accused`, for false noise. */
+  abortSecurely(forgery: Forgery & { readonly accused?: readonly string[] } = {}): this {
+    const { accused } = forgery;
+    const reason: AbortReason = accused === undefined ? 'AGGREGATORS_MISSING' : 'NOISE_FALSE';
+    const why = { reason, ...(accused === undefined ? {} : { accused }) };
+    const statements = this.sign(
+      (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', ...this.ref(), ...why, mspId }),
+      forgery.signers ?? MAJORITY,
+    );
+    this.secure = { ...this.secure, accused: [...new Set([...this.secure.accused, ...(accused ?? [])])].sort() };
     const record = { abortReason: reason, ...forgery.record };
-    const argument = { ...this.attemptRef(), reason, statements };
+    const argument = { ...this.attemptRef(), ...why, statements };
     return this.#step('AbortRound', 'aborted', argument, {}, { ...forgery, record });
   }
 
@@ -356,27 +397,27 @@ export class SecureScenario extends Scenario {
     return roundSeed(this.ref(), this.secure.cohortHash ?? '', this.nonces());
   }
 
-  projections(answering: readonly string[], lies: Readonly<Record<string, Record_>> = {}): Record_[] {
+  projections(answering: readonly string[], lies: Lies<string> = {}): ScoreRound['projections'] {
     const { cohortHash: hash = '' } = this.secure;
     const seed = this.seed();
     return answering.map((mspId) => {
       const components = { ...this.#held(mspId, (i) => sha256Hex(`projections ${String(i)}`)), ...lies[mspId] };
       const content = { ...this.ref(), mspId, cohortHash: hash, seed, components };
-      const statement = { type: 'sev/projections/v1', ...content } as ProjectionsStatement;
+      const statement: ProjectionsStatement = { type: 'sev/projections/v1', ...content };
       return { mspId, components, signature: this.signOne(mspId, statement) };
     });
   }
 
   sums(
     answering: readonly string[],
-    lies: Readonly<Record<string, Record_>> = {},
+    lies: Lies<string[]> = {},
     hashes: readonly string[] = this.holders.map((_, i) => sha256Hex(`sum ${String(i)}`)),
-  ): Record_[] {
+  ): CommitSums['sums'] {
     const { scoresHash: hash = '' } = this.secure;
     return answering.map((mspId) => {
       const components = { ...this.#held(mspId, (i) => [hashes[i] ?? '']), ...lies[mspId] };
       const content = { ...this.ref(), mspId, scoresHash: hash, components };
-      const statement = { type: 'sev/component-sums/v1', ...content } as SumsStatement;
+      const statement: SumsStatement = { type: 'sev/component-sums/v1', ...content };
       return { mspId, components, signature: this.signOne(mspId, statement) };
     });
   }
@@ -395,6 +436,33 @@ export class SecureScenario extends Scenario {
 
   signOne(mspId: string, statement: Signable): string {
     return this.sign(() => statement, [mspId])[0]?.signature ?? '';
+  }
+
+  #projected(projections: ScoreRound['projections']): Pick<SecureRound, 'projections' | 'projectedBy'> {
+    if (this.terms.projections === 0) {
+      return {};
+    }
+    const heard = projections.filter(({ mspId }) => !this.secure.faulty.includes(mspId));
+    const answers = this.holders.map((_, i) => heard.filter(({ components }) => String(i) in components));
+    return {
+      projections: answers.map(([first], i) => first?.components[String(i)] ?? HASH('0')),
+      projectedBy: answers.map((by) => by.map(({ mspId }) => mspId)),
+    };
+  }
+
+  #said(component: number, phase: DisputePhase, { projections = [], sums = [] }: Partial<OpenDispute>): Said[] {
+    const name = String(component);
+    const opened = projections.map(({ mspId, components }): Said => {
+      return { mspId, about: 'projections', hashes: [components[name] ?? ''] };
+    });
+    const summed = sums.map(({ mspId, components }): Said => {
+      return { mspId, about: 'sums', hashes: components[name] ?? [] };
+    });
+    const taken = answersIn(this.secure).filter((answer) => answer.component === component);
+    const onLedger = taken.flatMap(({ by, about, hashes }) => by.map((mspId): Said => ({ mspId, about, hashes })));
+    return { projections: opened, sums: summed, audit: onLedger }[phase].filter(
+      ({ hashes: [hash = ''] }) => hash !== '',
+    );
   }
 
   #held<T>(mspId: string, content: (component: number) => T): Readonly<Record<string, T>> {
@@ -436,6 +504,6 @@ function emptyRound(): SecureRound {
   const opening: RoundOpening = { aggregators: [] };
   return {
     ...{ opening, openingHash: '', openedProjections: 0, chargedMicroRho: 0 },
-    ...{ shownAttempts: [], disputes: [], faulty: [] },
+    ...{ shownAttempts: [], disputes: [], faulty: [], accused: [] },
   };
 }

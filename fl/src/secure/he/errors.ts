@@ -18,6 +18,7 @@ export const HE_ERROR_CODES = {
   CHECKSUM_FAILED: 'Sum and masks do not belong together: a wrong mask, cohort or ciphertext. Nothing was learned.',
   KEY_HOLDER_LOST: 'The key holder did not decrypt in time. Abort the round; nothing was opened.',
   MASK_HOLDER_LOST: 'The mask holder did not give its sum in time. Abort the round; nothing was opened.',
+  OPENING_MALFORMED: 'The bytes are not the slots of an opening of these parameters.',
   PARTY_CLOSED: 'The party has been closed and its keys destroyed.',
 } as const;
 export type HeErrorCode = keyof typeof HE_ERROR_CODES;

@@ -39,3 +39,4 @@ export { createHeReport, heReportRoot, type HeReport, type HeReportHeader, type 
 export { HeRuntime } from './runtime.js';
 export type { Slots } from './slots.js';
 export * from './summer.js';
+export * from './wire.js';

@@ -207,7 +207,8 @@ function hasForm(
   if (bytes.length !== head.length + 8 * coefficients || head.some((byte, index) => bytes[index] !== byte)) {
     return false;
   }
-  const words = new Uint32Array(bytes.slice(head.length).buffer);
+  // A copy, aligned; `slice` would be a view where a Buffer comes.
+  const words = new Uint32Array(new Uint8Array(bytes.subarray(head.length)).buffer);
   for (let start = 0; start < coefficients; start += polynomialDegree) {
     const prime = primes[(start / polynomialDegree) % primes.length] ?? 0n;
     if (!allBelow(words.subarray(2 * start, 2 * (start + polynomialDegree)), prime)) {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { newRandom, type Random } from '../../random.js';
 import type { RandomSource } from '../random.js';
 import { seededRandom } from '../random.js';
+import type { RingVector } from '../ring.js';
 import { newSealingKey, type SealingKey } from '../sealing.js';
 import type { Holders } from '../sharing.js';
 import type { ShareTerms } from '../share.js';
@@ -86,7 +87,7 @@ export async function newScene(n: number, t: number): Promise<Scene> {
 /** A report whose ciphertext is in the scene's store. */
 export async function reportIn(
   scene: Scene,
-  vector: Uint32Array,
+  vector: RingVector,
   context: string,
   random: RandomSource,
 ): Promise<Report> {

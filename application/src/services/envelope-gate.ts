@@ -11,10 +11,10 @@ import {
   type VehicleRecord,
 } from '@sev/chaincode/api';
 import { registry } from '../ledger/contracts.js';
-import { newLimiter } from '../services/concurrency.js';
-import { errorCode } from '../services/log.js';
-import { networkName, type NetworkName } from '../services/network-name.js';
-import type { ServiceSession } from '../services/rounds.js';
+import { newLimiter } from './concurrency.js';
+import { errorCode } from './log.js';
+import { networkName, type NetworkName } from './network-name.js';
+import type { ServiceSession } from './rounds.js';
 
 export interface EnvelopeGateOptions {
   /** Vehicles whose keys are kept, at the most; default 20,000. */

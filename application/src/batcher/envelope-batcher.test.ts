@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Envelope, ItemResult } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
 import { until, vehicleIdOf } from '../testing/federation.js';
-import { EnvelopeBatcher, type BatcherOptions } from './batcher.js';
+import { EnvelopeBatcher, type EnvelopeBatcherOptions } from './envelope-batcher.js';
 
 function envelopeOf(index: number): Envelope {
   return { vehicleId: vehicleIdOf(index), updateHash: '0'.repeat(64), weightClass: 0, signature: 'A'.repeat(86) };
@@ -15,19 +15,18 @@ function acceptAll(envelopes: readonly Envelope[]): ItemResult[] {
 }
 
 /** A batcher whose batches are kept; it never flushes by time unless asked to. */
-function newBatcher(options: Partial<BatcherOptions> = {}): { batcher: EnvelopeBatcher; batches: string[][] } {
+function newBatcher(options: Partial<EnvelopeBatcherOptions> = {}): { batcher: EnvelopeBatcher; batches: string[][] } {
   const batches: string[][] = [];
   const batcher = new EnvelopeBatcher({
     record: (envelopes) => {
       batches.push(envelopes.map((envelope) => envelope.vehicleId));
       return Promise.resolve(acceptAll(envelopes));
     },
-    onRecorded: () => undefined,
     missing: () => 1_000,
     maxBatch: 100,
     lingerMs: 60_000,
     maxHoldMs: 60_000,
-    maxWaiting: 10_000,
+    hurryMs: () => Infinity,
     ...options,
   });
   return { batcher, batches };
@@ -94,25 +93,22 @@ describe('EnvelopeBatcher', () => {
         const { batcher, batches } = newBatcher({
           maxBatch,
           missing: () => count - recorded,
-          onRecorded: (results) => (recorded += results.length),
           record: (envelopes) => {
             batches.push(envelopes.map((envelope) => envelope.vehicleId));
             return Promise.resolve(acceptAll(envelopes));
           },
         });
-        const results = await Promise.all(Array.from({ length: count }, (_, i) => batcher.add(envelopeOf(i))));
+        const add = async (i: number): Promise<ItemResult> => {
+          const result = await batcher.add(envelopeOf(i));
+          recorded++;
+          return result;
+        };
+        const results = await Promise.all(Array.from({ length: count }, (_, i) => add(i)));
         expect(results.map((result) => result.id)).to.deep.equal(results.map((_, i) => vehicleIdOf(i)));
         expect(batches).to.have.length(Math.ceil(count / maxBatch));
         expect(new Set(batches.flat()).size).to.equal(count);
       }),
     );
-  });
-
-  it('sends an envelope that comes twice once', async () => {
-    const { batcher, batches } = newBatcher({ lingerMs: 5 });
-    const results = await Promise.all([batcher.add(envelopeOf(0)), batcher.add({ ...envelopeOf(0) })]);
-    expect(results).to.have.length(2);
-    expect(batches.flat()).to.have.length(1);
   });
 
   it('passes the failure of a batch to each of its envelopes and to no other', async () => {
@@ -128,11 +124,36 @@ describe('EnvelopeBatcher', () => {
     expect(outcomes.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected', 'fulfilled', 'fulfilled']);
   });
 
-  it('refuses more envelopes than it may hold', async () => {
-    const { batcher } = newBatcher({ maxWaiting: 2 });
+  it('holds a batch no longer than the time left allows', async () => {
+    const { batcher, batches } = newBatcher({ hurryMs: () => 5 });
+    await batcher.add(envelopeOf(0));
+    expect(batches).to.have.length(1);
+  });
+
+  it('sends what it holds when it hears that others have brought what was missing', async () => {
+    let missing = 5;
+    const { batcher, batches } = newBatcher({ missing: () => missing });
+    const results = [0, 1].map((i) => batcher.add(envelopeOf(i)));
+    missing = 3;
+    batcher.reconsider();
+    expect(batches).to.have.length(0);
+    missing = 2;
+    batcher.reconsider();
+    await Promise.all(results);
+    expect(batches).to.have.length(1);
+  });
+
+  it('sends what it holds when it is told to', async () => {
+    const { batcher, batches } = newBatcher();
+    const result = batcher.add(envelopeOf(0));
+    batcher.flush();
+    expect(await result).to.include({ accepted: true });
+    expect(batches).to.have.length(1);
+  });
+
+  it('refuses what it holds when it is closed', async () => {
+    const { batcher } = newBatcher();
     const held = [0, 1].map((i) => batcher.add(envelopeOf(i)).catch((e: unknown) => e));
-    const error = await batcher.add(envelopeOf(2)).catch((e: unknown) => e);
-    expect(error).to.have.property('code', 'SERVICE_BUSY');
     batcher.close(new SevError('ROUND_STALE', 'over'));
     expect((await Promise.all(held)).map((e) => (e as SevError).code)).to.deep.equal(['ROUND_STALE', 'ROUND_STALE']);
   });

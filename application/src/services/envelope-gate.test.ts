@@ -2,7 +2,7 @@
 import type { Envelope, RoundRecord } from '@sev/chaincode/api';
 import { expect } from 'chai';
 import { LedgerError } from '../ledger/errors.js';
-import type { ServiceSession } from '../services/rounds.js';
+import type { ServiceSession } from './rounds.js';
 import { Federation, vehicleIdOf } from '../testing/federation.js';
 import { codeOf } from '../testing/temporary.js';
 import { EnvelopeGate } from './envelope-gate.js';

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import { newRandom } from '@sev/fl';
+import { SecureBed } from '../testing/secure-bed.js';
+import { crashAt } from './testing/crashes.js';
+import { Liar, wrongSums } from './testing/lies.js';
+import { expectSound, namedBy, plainModel, attemptsOf, indicesOf, runToEnd } from './testing/outcome.js';
+
+const VEHICLES = 4;
+
+/** The first component that these aggregators hold, and none of the others. */
+function heldBy(bed: SecureBed, holds: (holders: readonly string[]) => boolean): string {
+  const { aggregators, threshold } = bed.task.secure!;
+  const sets = subsets(aggregators, threshold).map((out) => aggregators.filter((mspId) => !out.includes(mspId)));
+  return String(sets.findIndex(holds));
+}
+
+function subsets(items: readonly string[], size: number): string[][] {
+  return size === 0
+    ? [[]]
+    : items.flatMap((first, index) => subsets(items.slice(index + 1), size - 1).map((rest) => [first, ...rest]));
+}
+
+describe('aggregators that crash while others lie', () => {
+  let bed: SecureBed;
+  afterEach(() => bed.stop());
+
+  function lies(mspId: string, component: string): void {
+    bed.around.set(mspId, wrongSums(component)(new Liar(bed, mspId, newRandom(1))));
+  }
+
+  it('of three, one crashed and one alone with its lie: found by the audit, named, and never final', async () => {
+    bed = await SecureBed.start({ vehicles: VEHICLES });
+    const [crashed, liar] = bed.aggregatorIds as [string, string];
+    lies(
+      liar,
+      heldBy(bed, (holders) => holders.includes(crashed) && holders.includes(liar)),
+    );
+    crashAt(bed, { mspId: crashed, call: 'sums', when: 'before' });
+    await runToEnd(bed, { maxAttempts: 2 });
+    const [first] = await attemptsOf(bed);
+    await expectSound(bed, [liar]);
+    expect(first!.round.state).to.equal('aborted');
+    expect(namedBy(first!.round)).to.deep.equal([liar]);
+  });
+
+  it('of three without an arbiter: what the liar alone answers for is marked unverified', async () => {
+    bed = await SecureBed.start({ vehicles: VEHICLES, arbiter: false });
+    const [crashed, liar] = bed.aggregatorIds as [string, string];
+    const component = heldBy(bed, (holders) => holders.includes(crashed) && holders.includes(liar));
+    lies(liar, component);
+    crashAt(bed, { mspId: crashed, call: 'sums', when: 'before' });
+    await runToEnd(bed, { maxAttempts: 1 });
+    const [first] = await attemptsOf(bed);
+    const { round } = first!;
+    const isRight =
+      round.state !== 'finalised' ||
+      round.proposal?.modelHash === (await plainModel(bed, round, indicesOf(bed, first!)));
+    expect(isRight || round.secure!.unverified!.includes(Number(component)), round.state).to.equal(true);
+  });
+
+  it('of five, one crashed and one liar: the liar is named and the sum is right', async () => {
+    bed = await SecureBed.start({ aggregators: 5, vehicles: VEHICLES });
+    const [crashed, liar] = bed.aggregatorIds as [string, string];
+    lies(
+      liar,
+      heldBy(bed, (holders) => holders.includes(crashed) && holders.includes(liar)),
+    );
+    crashAt(bed, { mspId: crashed, call: 'sums', when: 'before' });
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed, [liar]);
+    expect(round.state, round.abortReason).to.equal('finalised');
+    expect(round.secure!.faulty).to.deep.equal([liar]);
+    expect(round.secure!.unverified).to.deep.equal([]);
+  });
+
+  it('of five, two liars that lie alike about what one honest one holds too: both are named', async () => {
+    bed = await SecureBed.start({ aggregators: 5, vehicles: VEHICLES });
+    const [first, second] = bed.aggregatorIds as [string, string];
+    const component = heldBy(bed, (holders) => holders.includes(first) && holders.includes(second));
+    const random = newRandom(7);
+    const one = wrongSums(component, Buffer.alloc(4 * 32, 7));
+    [first, second].forEach((mspId) => {
+      bed.around.set(mspId, one(new Liar(bed, mspId, random)));
+    });
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed, [first, second]);
+    expect(round.state, round.abortReason).to.equal('finalised');
+    expect(round.secure!.faulty).to.deep.equal([first, second]);
+  });
+
+  it('of five, two liars about different components: both are named and the sum is right', async () => {
+    bed = await SecureBed.start({ aggregators: 5, vehicles: VEHICLES });
+    const [first, second] = bed.aggregatorIds as [string, string];
+    lies(
+      first,
+      heldBy(bed, (holders) => holders.includes(first) && !holders.includes(second)),
+    );
+    lies(
+      second,
+      heldBy(bed, (holders) => !holders.includes(first) && holders.includes(second)),
+    );
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed, [first, second]);
+    expect(round.state, round.abortReason).to.equal('finalised');
+    expect(round.secure!.faulty).to.deep.equal([first, second]);
+  });
+
+  it('in front of an arbiter that never answers: the attempt ends, and what is disputed stays closed', async () => {
+    bed = await SecureBed.start({ vehicles: VEHICLES });
+    const liar = bed.aggregatorIds[0]!;
+    lies(
+      liar,
+      heldBy(bed, (holders) => holders.includes(liar)),
+    );
+    bed.around.set('arbiter', ({ method, proceed }) =>
+      method === 'verdict' ? bed.clock.idleWith(new Promise(() => undefined)) : proceed(),
+    );
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed, [liar]);
+    expect([round.state, round.abortReason]).to.deep.equal(['aborted', 'DISPUTE_UNSETTLED']);
+    expect(namedBy(round), 'nobody has judged').to.deep.equal([]);
+    expect(round.secure!.sums, 'no sum was opened').to.equal(undefined);
+  });
+});

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from 'node:crypto';
+import {
+  cohortHash,
+  encodeBitmap,
+  roundSeed,
+  type HoldingsStatement,
+  type Proposal,
+  type SignedBy,
+} from '@sev/chaincode/api';
+import { newRandom } from '@sev/fl';
+import { expect } from 'chai';
+import type { OpenedProjections } from '../aggregator/aggregator-client.js';
+import type { ScoresRequest, StatementSource } from '../coordinator/statements.js';
+import { learning } from '../ledger/contracts.js';
+import { attemptOf } from '../services/attempt.js';
+import { computeScores } from '../services/secure-scores.js';
+import { updatesOf, type LearningContract } from '../services/rounds.js';
+import { intercepted } from '../testing/secure-bed-around.js';
+import { SecureBed } from '../testing/secure-bed.js';
+import { codeOf } from '../testing/temporary.js';
+import { Killed } from './testing/killed.js';
+import { Liar } from './testing/lies.js';
+import { expectSound } from './testing/outcome.js';
+
+const OWN = 'GridOperatorMSP';
+const VEHICLES = 4;
+
+/**
+ * A coordinator that leaves its program: it asks attesters for what it likes and submits what it gets. Its own
+ * organisation signs anything.
+ */
+describe('a lying coordinator', () => {
+  let bed: SecureBed;
+  let contract: LearningContract;
+  let asked: ScoresRequest | undefined;
+
+  beforeEach(async () => {
+    bed = await SecureBed.start({ vehicles: VEHICLES, terms: { rule: 'norm-scaling' } });
+    contract = learning(await bed.session(OWN, 'coordinator'));
+    asked = undefined;
+  });
+  afterEach(() => bed.stop());
+
+  /** Drives the round until this transaction would be sent; what attesters were asked about weights is kept. */
+  async function driveTo(transaction: string): Promise<void> {
+    const sources = bed.sources(OWN).map((source) =>
+      intercepted(source, ({ method, args, proceed }) => {
+        asked = method === 'scores' ? (args[0] as ScoresRequest) : asked;
+        return proceed();
+      }),
+    );
+    let isDead = false;
+    const die = (what: string): void => {
+      isDead ||= what === `before ${transaction}`;
+      if (isDead) {
+        throw new Killed(what);
+      }
+    };
+    await bed
+      .run({
+        sources,
+        interrupt: die,
+        read: () => {
+          die('a read');
+        },
+      })
+      .catch((error: unknown) => {
+        expect(error).to.be.instanceOf(Killed);
+      });
+  }
+
+  /** Whatever signatures the other organisations give. */
+  async function signatures(ask: (source: StatementSource) => Promise<SignedBy>): Promise<SignedBy[]> {
+    const others = bed.sources(OWN).filter(({ mspId }) => mspId !== OWN);
+    const given = await Promise.allSettled(others.map(ask));
+    return given.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  }
+
+  const place = async () => ({ consortium: bed.consortium.bootstrapHash, ...attemptOf(await bed.round()) });
+
+  /** Somebody honest takes over, and the round ends as if nothing had been tried. */
+  async function expectHonestEnd(): Promise<void> {
+    await bed.run({ mspId: 'ManufacturerMSP' });
+    const { round, members } = await expectSound(bed);
+    expect([round.state, round.attempt]).to.deep.equal(['finalised', 1]);
+    expect(members).to.have.length(VEHICLES);
+  }
+
+  it('gets no majority for another model', async () => {
+    await driveTo('FinaliseRound');
+    const round = await bed.round();
+    const proposal: Proposal = {
+      ...attemptOf(round),
+      baseModelHash: round.baseModelHash,
+      modelHash: bed.plant(randomBytes(4 * bed.task.model.parameters)),
+      cohortHash: round.secure!.cohortHash!,
+      cohortSize: VEHICLES,
+      excluded: [],
+    };
+    const given = await signatures((source) => source.attest(proposal));
+    expect(given).to.deep.equal([]);
+    const attestations = [await bed.signer(OWN).attest(proposal)];
+    expect(await codeOf(contract.finaliseRound({ proposal, attestations }))).to.equal('STATEMENTS_INSUFFICIENT');
+    await expectHonestEnd();
+  });
+
+  it('gets no majority for weights of its choice', async () => {
+    await driveTo('ScoreRound');
+    const weights = asked!.scores.weights.map((weight, index) => (index === 0 ? 0 : weight));
+    const request: ScoresRequest = { ...asked!, scores: { ...asked!.scores, weights } };
+    const given = await signatures((source) => source.scores(request));
+    expect(given).to.deep.equal([]);
+    const { numbers: _numbers, ...content } = request;
+    const attestations = [await bed.signer(OWN).scores(content)];
+    const submitted = contract.scoreRound({ ...content, attestations });
+    expect(await codeOf(submitted)).to.be.oneOf(['STATEMENTS_INSUFFICIENT', 'SCORES_INVALID']);
+    await expectHonestEnd();
+  });
+
+  it('gets no weights from projections that a colluding aggregator signed for the attesters alone', async () => {
+    await driveTo('ScoreRound');
+    const request = await collusion(asked!);
+    expect(request.scores.weights, 'the lie pays').to.not.deep.equal(asked!.scores.weights);
+    const given = await signatures((source) => source.scores(request));
+    const { nonces, projections } = asked!;
+    const content = { nonces, projections, scores: request.scores };
+    const attestations = [...given, await bed.signer(OWN).scores(content)];
+    const submitted = contract.scoreRound({ ...content, attestations });
+    expect(await codeOf(submitted)).to.equal('STATEMENTS_INSUFFICIENT');
+    await expectHonestEnd();
+  });
+
+  /** The liar signs the component that another holds too with other numbers, and that other's word is not shown. */
+  async function collusion(honest: ScoresRequest): Promise<ScoresRequest> {
+    const liar = new Liar(bed, bed.aggregatorIds[0]!, newRandom(1));
+    const silenced = bed.aggregatorIds[2]!;
+    const shown = honest.projections.filter(({ mspId }) => mspId !== silenced);
+    const spoken = shown.find(({ mspId }) => mspId !== liar.mspId)!;
+    const mine = honest.projections.find(({ mspId }) => mspId === liar.mspId)!;
+    const [alone] = Object.keys(mine.components).filter((component) => !(component in spoken.components));
+    const bytes = Buffer.from(honest.numbers[alone!]!, 'base64');
+    bytes.writeUInt32LE((bytes.readUInt32LE(0) + 2 ** 30) >>> 0, 0);
+    const numbers = { ...honest.numbers, [alone!]: bytes.toString('base64') };
+    const cohort = honest.scores.cohortHash;
+    const seed = roundSeed(await place(), cohort, honest.nonces);
+    const own: OpenedProjections['numbers'] = Object.fromEntries(
+      Object.keys(mine.components).map((component) => [component, numbers[component]!]),
+    );
+    const { signed } = liar.signProjections(honest.scores, cohort, { seed, numbers: own });
+    const projections = [signed, spoken];
+    const { members } = await bed.learning.cohort(attemptOf(honest.scores));
+    const scores = computeScores({ task: bed.task, ref: honest.scores, cohortHash: cohort, members, seed, numbers });
+    return { ...honest, projections, numbers, scores };
+  }
+
+  it('gets no cohort without a vehicle that everybody holds', async () => {
+    await driveTo('FixCohort');
+    const ref = attemptOf(await bed.round());
+    const updates = await updatesOf(contract, ref);
+    updates.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
+    const honest = await Promise.all(bed.aggregatorIds.map((mspId) => bed.client(mspId).holdings(ref)));
+    const held = encodeBitmap(updates.map((_, index) => index > 0));
+    const holdings = honest.map((one) => ({ ...one, held }));
+    const content = { recordedHash: cohortHash(updates), cohortHash: cohortHash(updates.slice(1)) };
+    const request = { ref, holdings, ...content, holders: [...bed.aggregatorIds] };
+    const given = await signatures((source) => source.cohort(request));
+    expect(given).to.deep.equal([]);
+    expect(await codeOf(contract.fixCohort({ ...ref, holdings, statements: [] }))).to.equal('AGGREGATORS_MISSING');
+    await expectHonestEnd();
+  });
+
+  it('cannot end an attempt before its time with an aggregator that denies all that it holds', async () => {
+    await driveTo('FixCohort');
+    const ref = attemptOf(await bed.round());
+    const [liar, honest] = bed.aggregatorIds as [string, string];
+    const updates = await updatesOf(contract, ref);
+    updates.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
+    const held = encodeBitmap(updates.map(() => false));
+    const own = new Liar(bed, liar, newRandom(1));
+    const statement: HoldingsStatement = {
+      type: 'sev/holdings/v1',
+      ...{ ...own.place(ref), recordedHash: cohortHash(updates), held },
+    };
+    const denial = { mspId: liar, held, signature: own.sign(statement) };
+    const holdings = [denial, await bed.client(honest).holdings(ref)];
+    const given = await signatures((source) => source.abort(ref, 'COHORT_TOO_SMALL', { holdings }));
+    expect(given).to.deep.equal([]);
+    await expectHonestEnd();
+  });
+
+  for (const transaction of ['CloseRound', 'FixCohort', 'ScoreRound', 'CommitSums', 'FinaliseRound']) {
+    it(`cannot end an attempt before its time: instead of ${transaction}`, async () => {
+      await driveTo(transaction);
+      const ref = attemptOf(await bed.round());
+      for (const reason of ['AGGREGATORS_MISSING', 'NO_MAJORITY', 'COHORT_TOO_SMALL', 'OPERATOR'] as const) {
+        const given = await signatures((source) => source.abort(ref, reason, {}));
+        expect(given, reason).to.deep.equal([]);
+        const own = await bed.signer(OWN).abort(ref, reason);
+        const code = await codeOf(contract.abortRound({ ...ref, reason, statements: [own] }));
+        expect(code).to.be.oneOf(['STATEMENTS_INSUFFICIENT', 'ROUND_DEADLINE_NOT_REACHED']);
+      }
+      await expectHonestEnd();
+    });
+  }
+});

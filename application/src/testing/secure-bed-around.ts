@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** A call on its way to somebody. */
+export interface Call {
+  readonly method: string;
+  readonly args: readonly unknown[];
+  /** Lets it through. */
+  readonly proceed: () => Promise<unknown>;
+}
+
+/** What stands between a caller and somebody; what it returns is the answer. */
+export type Around = (call: Call) => Promise<unknown>;
+
+/** The same object, every method of which goes through `around`. */
+export function intercepted<T extends object>(target: T, around: Around): T {
+  return new Proxy(target, {
+    get(object, name) {
+      const value: unknown = Reflect.get(object, name, object);
+      if (typeof value !== 'function' || typeof name !== 'string') {
+        return value;
+      }
+      const method = value as (...args: unknown[]) => unknown;
+      return (...args: unknown[]) =>
+        around({ method: name, args, proceed: async () => Promise.resolve(method.apply(object, args)) });
+    },
+  });
+}

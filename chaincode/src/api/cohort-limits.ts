@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import { fewestRemaining, MAX_SHOWN_ATTEMPTS, type WeightedCohort } from './differencing';
+import type { Task } from './learning';
+import type { SecureTerms } from './secure';
+
+/** Shards that one transaction can name the sums of. */
+const MAX_SHARDS = 100;
+
+/** Why sums over a cohort may not be shown. */
+export interface CohortProblem {
+  readonly code: 'COHORT_TOO_SMALL' | 'COHORT_TOO_LARGE' | 'COHORT_TOO_CLOSE' | 'BASE_BURNED';
+  readonly detail: string;
+}
+
+/** Whether a cohort, and each shard of it, has neither too few nor too many vehicles; undefined where it has not. */
+export function sizeProblem({ cohort }: Task, terms: SecureTerms, size: number): CohortProblem | undefined {
+  const { minimum } = cohort;
+  if (size < minimum) {
+    return { code: 'COHORT_TOO_SMALL', detail: `${size} vehicles; the task needs ${minimum}` };
+  }
+  // In mode dp the noise hides one sum only.
+  const shards = terms.dp === undefined ? MAX_SHARDS : 1;
+  const largest = shards * terms.shardSize;
+  if (size > largest) {
+    return { code: 'COHORT_TOO_LARGE', detail: `${size} vehicles; at most ${largest} fit` };
+  }
+  const smallestShard = Math.floor(size / Math.ceil(size / terms.shardSize));
+  if (smallestShard < minimum) {
+    const detail = `${size} vehicles in shards of ${terms.shardSize} leave one of ${smallestShard}`;
+    return { code: 'COHORT_TOO_SMALL', detail: `${detail}; the task needs ${minimum}` };
+  }
+  return undefined;
+}
+
+/**
+ * Whether a sum may be shown beside those on the same base that were: a vehicle that trains again from the same base
+ * reports the same update again, so that whoever has two sums can subtract a multiple of one from the other. What then
+ * remains must be nothing, or hold the reports of as many vehicles as a cohort at least.
+ *
+ * @param shown - the cohorts of the attempts whose sums may have been shown.
+ * @returns undefined where it may.
+ */
+export function differenceProblem(
+  shown: readonly WeightedCohort[],
+  next: WeightedCohort,
+  minimum: number,
+): CohortProblem | undefined {
+  if (shown.length >= MAX_SHOWN_ATTEMPTS) {
+    return { code: 'BASE_BURNED', detail: `sums of ${shown.length} attempts were shown` };
+  }
+  const fewest = shown.map((before) => fewestRemaining(before, next)).find((left) => left > 0 && left < minimum);
+  return fewest === undefined
+    ? undefined
+    : {
+        code: 'COHORT_TOO_CLOSE',
+        detail: `a difference of the sums would show ${fewest} vehicles; at least ${minimum} or none may remain`,
+      };
+}
