@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { createPrivateKey } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { RoundRecord, UpdateRecord } from '@sev/chaincode/api';
@@ -10,6 +11,8 @@ import { Sandbox, type Service, type Surroundings } from './testing/sandbox.js';
 import { filesIn, privateKeysIn, secretsWithin, type FoundKey } from './testing/secrets.js';
 
 const ORGANISATIONS = ['grid', 'maker', 'city', 'regulator'] as const;
+/** Organisations that aggregate, each on its own machine. */
+const AGGREGATORS = ['grid', 'maker', 'city'] as const;
 const CARS = ['car-0', 'car-1', 'car-2'] as const;
 const ROUNDS = 2;
 const DATA = ['--generate', '600', '--data-seed', '7'];
@@ -50,6 +53,7 @@ describe('programs in separate homes that share nothing but the connection profi
   const machine = (name: string): Machine => machines.get(name)!;
   const services = new Map<string, Service>();
   const cars: string[] = [];
+  const roundKeys: Buffer[] = [];
   let audit: AuditResult;
   let rounds: RoundRecord[];
 
@@ -133,26 +137,24 @@ describe('programs in separate homes that share nothing but the connection profi
         `${name}=${await start(name, 'attester', 'run', '--org', name, ...home, '--store', store)}`,
       );
     }
-    const size = [
-      '--vehicles',
-      String(CARS.length),
-      '--minimum',
-      '2',
-      '--rounds',
-      String(ROUNDS),
-      '--rows',
-      '500',
-      '--privacy',
-      'plain',
-    ];
+    const aggregators: string[] = [];
+    for (const name of AGGREGATORS) {
+      const args = ['--org', name, '--home', machine(name).home, '--store', store];
+      const service = await machine(name).service('aggregator', 'run', ...args);
+      services.set(`aggregator of ${name}`, service);
+      aggregators.push('--aggregator', `${name}=${service.url}`);
+    }
+    const size = ['--vehicles', String(CARS.length), '--rounds', String(ROUNDS), '--rows', '500'];
     await machine('grid').json('task', 'create', 'price-apart', ...size, '--store', store);
+    const arbiter = ['--arbiter', `regulator=${services.get('regulator')!.url}`];
     await start(
       'grid',
-      ...['coordinator', 'run', '--org', 'grid', '--task', 'price-apart', '--store', store, ...attesters],
+      ...['coordinator', 'run', '--org', 'grid', '--task', 'price-apart', '--store', store],
+      ...[...attesters, ...aggregators, ...arbiter],
     );
     const own = ['--org', 'maker', '--home', machine('maker').home];
     const batcher = await machine('maker').service('batcher', 'run', ...own);
-    const peers = ['--store', store, '--batcher', `maker=${batcher.url}`];
+    const peers = ['--store', store, '--batcher', `maker=${batcher.url}`, ...aggregators];
     await Promise.all(
       CARS.map((name, i) => start(name, 'vehicle', 'run', ...peers, '--client', `${i}/${CARS.length}`, ...DATA)),
     );
@@ -199,11 +201,23 @@ describe('programs in separate homes that share nothing but the connection profi
       expect(await holders(keys), name).to.have.members(files);
       const labels = (await readdir(join(home, 'wallet'))).map((file) => join(home, 'wallet', file));
       const makers = name === 'maker' ? ['maker-key.pem', 'provisioning-key.pem'] : [];
-      const own = [...labels, ...['signing-key.pem', ...makers].map((file) => join(home, file))];
+      const tls = isAggregator(name) ? [join('aggregator', 'tls-key.pem')] : [];
+      const own = [...labels, ...['signing-key.pem', ...makers, ...tls].map((file) => join(home, file))];
       expect(files, name).to.have.members(own);
       const { mspId } = profile.organisations.find((organisation) => organisation.name === name)!;
       for (const label of labels) {
         expect(JSON.parse(await readFile(label, 'utf8')), label).to.include({ mspId });
+      }
+    }
+  });
+
+  it("keep each aggregator's round keys in its own home, in no form anywhere else", async () => {
+    for (const name of AGGREGATORS) {
+      for (let round = 1; round <= ROUNDS; round++) {
+        const path = join(machine(name).home, 'aggregator', 'inbox', 'price-apart', `${round}-1`, 'secrets.json');
+        const secrets = await roundKeysIn(path);
+        expect(await filesWith(secrets), `${name}, round ${round}`).to.deep.equal([path]);
+        roundKeys.push(...secrets);
       }
     }
   });
@@ -222,7 +236,7 @@ describe('programs in separate homes that share nothing but the connection profi
 
   it('write no secret into what they print, their arguments or their logs', async () => {
     const keys = await privateKeysIn(join(sandbox.directory, 'machines'));
-    const secrets = keys.map(({ secret }) => secret);
+    const secrets = [...keys.map(({ secret }) => secret), ...roundKeys];
     expect(secrets.length).to.be.greaterThan(CARS.length + ORGANISATIONS.length * 5);
     for (const [name, service] of services) {
       const { stdout, stderr } = service.written();
@@ -257,3 +271,14 @@ describe('programs in separate homes that share nothing but the connection profi
     return JSON.parse(await readFile(join(folder, 'network', 'connection.json'), 'utf8')) as ConnectionProfile;
   }
 });
+
+function isAggregator(name: string): boolean {
+  return AGGREGATORS.some((aggregator) => aggregator === name);
+}
+
+/** The key that shares are sealed to in a round, and the one that they lie under on the disk. */
+async function roundKeysIn(path: string): Promise<Buffer[]> {
+  const { sealingKey, storageKey } = JSON.parse(await readFile(path, 'utf8')) as Record<string, string>;
+  const key = createPrivateKey({ key: Buffer.from(sealingKey!, 'base64'), format: 'der', type: 'pkcs8' });
+  return [Buffer.from(key.export({ format: 'jwk' }).d!, 'base64url'), Buffer.from(storageKey!, 'base64')];
+}
