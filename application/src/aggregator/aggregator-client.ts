@@ -25,11 +25,9 @@ export type Nonces = ScoreRound['nonces'];
 export interface Revealed {
   /** Nonce components that this aggregator holds, its own and those of others: by MSP id, then by component. */
   readonly nonces: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Mode `dp`, where all nonces were given: the seed of its own noise candidate that they open. */
-  readonly noiseSeed?: string;
   /**
-   * Mode `dp`, where all nonces were given: parts of the seeds of others' opened noise candidates that it holds, by MSP id,
-   * then by component; for an aggregator that is gone. See `gatherNoiseSeeds`.
+   * Mode `dp`, where all nonces were given: parts of the seeds of the noise candidates that they open, as far as it holds them,
+   * its own and those of others: by MSP id, then by component.
    */
   readonly noiseSeedParts?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
@@ -89,7 +87,7 @@ export interface AggregatorClient {
   /**
    * Shows nonce components. From `cohort` on.
    *
-   * @param nonces all of them; in mode `dp` it then shows the seed of its opened noise candidate too.
+   * @param nonces all of them; in mode `dp` it then shows seeds of the opened noise candidates too.
    * @throws SevError ATTEMPT_UNKNOWN, ROUND_STATE, NONCES_INVALID.
    */
   reveal(ref: AttemptRef, nonces?: Nonces): Promise<Revealed>;

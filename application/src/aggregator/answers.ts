@@ -19,10 +19,9 @@ export const holdings = fixCohort.shape.holdings.element;
 const byComponent = z.record(component, hash);
 const byHolder = z.record(mspIdText, byComponent);
 export const revealed = z
-  .strictObject({ nonces: byHolder, noiseSeed: hash.optional(), noiseSeedParts: byHolder.optional() })
-  .transform(({ nonces, noiseSeed, noiseSeedParts }) => ({
+  .strictObject({ nonces: byHolder, noiseSeedParts: byHolder.optional() })
+  .transform(({ nonces, noiseSeedParts }) => ({
     nonces,
-    ...(noiseSeed === undefined ? {} : { noiseSeed }),
     ...(noiseSeedParts === undefined ? {} : { noiseSeedParts }),
   }));
 export const projections = z.strictObject({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { open, readdir, rm } from 'node:fs/promises';
+import { open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EXIT, SevError, systemCode } from '../errors.js';
 import { attemptKey, type AttemptRef } from '../services/attempt.js';
@@ -115,6 +115,18 @@ export class AttemptFolder {
   /** How many openings of the attempt were accepted. */
   async countOpenings(): Promise<number> {
     return (await namesIn(join(this.#directory, OPENINGS))).length;
+  }
+
+  /** Forgets the opening that was accepted first. */
+  async dropOldestOpening(): Promise<void> {
+    const folder = join(this.#directory, OPENINGS);
+    const aged = await Promise.all(
+      (await namesIn(folder)).map(async (name) => ({ name, keptAtMs: (await stat(join(folder, name))).mtimeMs })),
+    );
+    const [oldest] = aged.sort((a, b) => a.keptAtMs - b.keptAtMs);
+    if (oldest !== undefined) {
+      await rm(join(folder, oldest.name), { force: true });
+    }
   }
 
   statement(name: string): Promise<unknown> {

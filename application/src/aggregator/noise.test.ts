@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { openedCandidate, sha256Hex } from '@sev/chaincode/api';
+import { noiseLeaf, openedCandidate } from '@sev/chaincode/api';
 import { noiseRoot, noiseVector, ringFromBytes, totalOf } from '@sev/fl';
-import { codeOf, eventually, temporaryDirectory } from '../testing/temporary.js';
+import { codeOf, eventually, rejection, temporaryDirectory } from '../testing/temporary.js';
+import { seedOfParts } from '../services/opened-noise.js';
+import type { AttemptSecrets } from './attempt-secrets.js';
 import { noiseReporter } from './cohort-work.js';
 import { gatherNoiseSeeds } from './noise.js';
 import { Scene, type PreparedShare } from './testing/scene.js';
@@ -30,29 +34,34 @@ describe('Noise of the aggregators', () => {
     const nonces = await scene.nonces();
     scene.score(nonces, [1, 1, 1, 1]);
     const { opening, seed } = scene.round.secure!;
-    const all = gatherNoiseSeeds(opening, seed!, await reveal(scene, ALL));
+    const all = gatherNoiseSeeds(placeOf(scene), opening, seed!, await reveal(scene, ALL));
     expect(all.missing).to.deep.equal([]);
+    expect(all.wrong).to.deep.equal([]);
     all.noiseSeeds!.forEach((shown, index) => {
       const { mspId, noise } = opening.aggregators[index]!;
       const which = openedCandidate(seed!, mspId);
-      const bytes = Buffer.from(shown, 'hex');
-      expect(sha256Hex(bytes)).to.equal(noise![which].seedHash);
-      expect(noiseRoot(bytes, termsOf(scene, mspId, which))).to.equal(noise![which].root);
+      const leaves = shown.map((part, component) => noiseLeaf(placeOf(scene), mspId, component, part));
+      expect(leaves).to.deep.equal(noise![which].seedLeaves);
+      expect(noiseRoot(seedOfParts(shown), termsOf(scene, mspId, which))).to.equal(noise![which].root);
     });
     for (const absent of ALL) {
       const others = ALL.filter((mspId) => mspId !== absent);
-      expect(gatherNoiseSeeds(opening, seed!, await reveal(scene, others))).to.deep.equal(all);
+      expect(gatherNoiseSeeds(placeOf(scene), opening, seed!, await reveal(scene, others))).to.deep.equal(all);
     }
   });
 
-  it('names the aggregator whose seed nobody can show as it was committed to', async () => {
+  it('names who shows a false part of a seed, and whose seed cannot be shown without it', async () => {
     const scene = await start();
     await scene.toCohort();
     scene.score(await scene.nonces(), [1, 1, 1, 1]);
     const { opening, seed } = scene.round.secure!;
     const [city, ...others] = await reveal(scene, [CITY, 'GridMSP']);
-    const lie = { mspId: CITY, revealed: { ...city!.revealed, noiseSeedParts: { MakerMSP: { 1: 'a'.repeat(64) } } } };
-    expect(gatherNoiseSeeds(opening, seed!, [...others, lie])).to.deep.equal({ missing: ['MakerMSP'] });
+    const parts = { ...city!.revealed.noiseSeedParts, MakerMSP: { 1: 'a'.repeat(64) } };
+    const lie = { mspId: CITY, revealed: { ...city!.revealed, noiseSeedParts: parts } };
+    expect(gatherNoiseSeeds(placeOf(scene), opening, seed!, [...others, lie])).to.deep.equal({
+      missing: ['MakerMSP'],
+      wrong: [CITY],
+    });
   });
 
   it('shows no seed before all nonces are known', async () => {
@@ -102,6 +111,31 @@ describe('Noise of the aggregators', () => {
     );
   });
 
+  it('is refused where what is dealt of its seed is not what was committed to', async () => {
+    const scene = await start();
+    for (const change of ['another value', 'a part fewer'] as const) {
+      const parts = await Promise.all(ALL.map((mspId) => scene.at(mspId).prepare(scene.ref, scene.base)));
+      await dealJunk(scene, 'GridMSP', change);
+      const deals = (await Promise.all(ALL.map((mspId) => scene.at(mspId).deal(scene.ref, parts)))).flat();
+      const opening = { aggregators: parts.map(({ part }) => part) };
+      const mine = deals.filter(({ to }) => to === CITY);
+      const refusal = await rejection(scene.at(CITY).accept(scene.ref, opening, mine));
+      expect(refusal, change).to.include({ code: 'DEAL_INVALID', accused: 'GridMSP' });
+    }
+  });
+
+  /** The second candidate's seed is cut into other parts on the liar's disk than it committed itself to. */
+  async function dealJunk(scene: Scene, mspId: string, change: 'another value' | 'a part fewer'): Promise<void> {
+    const { taskId, round, attempt } = scene.ref;
+    const path = join(scene.homeOf(mspId), taskId, `${String(round)}-${String(attempt)}`, 'secrets.json');
+    const secrets = JSON.parse(await readFile(path, 'utf8')) as AttemptSecrets;
+    const { seedParts } = secrets.noise![1];
+    secrets.noise![1].seedParts =
+      change === 'another value' ? [seedParts[0]!, seedParts[1]!, 'a'.repeat(64)] : seedParts.slice(0, 2);
+    await writeFile(path, JSON.stringify(secrets));
+    await scene.restart(mspId);
+  }
+
   it('is drawn ahead for the next attempt', async () => {
     const scene = await start();
     const city = scene.at(CITY);
@@ -114,6 +148,8 @@ describe('Noise of the aggregators', () => {
     city.end();
     await running;
   });
+
+  const placeOf = (scene: Scene) => ({ ...scene.ref, consortium: scene.federation.consortium });
 
   const codeOrDone = (promise: Promise<unknown>): Promise<string> =>
     promise.then(
@@ -154,9 +190,7 @@ describe('Noise of the aggregators', () => {
         const inbox = await Inbox.open(scene.homeOf(mspId));
         const { noise } = await readSecrets(inbox.attempt(scene.ref));
         const used = openedCandidate(seed!, mspId) === 0 ? 1 : 0;
-        const bytes = noise![used].seedParts.map((part) => Buffer.from(part, 'hex'));
-        const whole = Uint8Array.from({ length: 32 }, (_, i) => bytes.reduce((sum, part) => sum ^ part[i]!, 0));
-        return new Int32Array(noiseVector(whole, termsOf(scene, mspId, used)).buffer);
+        return new Int32Array(noiseVector(seedOfParts(noise![used].seedParts), termsOf(scene, mspId, used)).buffer);
       }),
     );
     const vectors = [...shares.values()].map(({ vector }) => vector);

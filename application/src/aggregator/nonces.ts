@@ -57,12 +57,39 @@ export function gatherNonces(
   opening: RoundOpening,
   shown: readonly { readonly mspId: string; readonly revealed: Pick<Revealed, 'nonces'> }[],
 ): GatheredNonces {
+  const { values, ...others } = gatherParts(
+    opening.aggregators.map(({ mspId, nonceLeaves }) => ({
+      owner: mspId,
+      leaves: nonceLeaves,
+      leafOf: (component, value) => leafOf(place, mspId, component, value),
+    })),
+    shown.map(({ mspId, revealed }) => ({ mspId, parts: revealed.nonces })),
+  );
+  return values === undefined ? others : { nonces: values, ...others };
+}
+
+/** A secret that was committed to part by part, as nonces and seeds of noise are. */
+interface CommittedSecret {
+  readonly owner: string;
+  readonly leaves: readonly string[];
+  readonly leafOf: (component: number, value: string) => string;
+}
+
+/**
+ * Puts secrets together from what several aggregators showed of them, by owner, then by component.
+ *
+ * @returns the parts of each secret, in their order, once all are there.
+ */
+export function gatherParts(
+  secrets: readonly CommittedSecret[],
+  shown: readonly { readonly mspId: string; readonly parts: Revealed['nonces'] }[],
+): { readonly values?: string[][] } & Pick<GatheredNonces, 'missing' | 'wrong'> {
   const wrong = new Set<string>();
-  const gathered = opening.aggregators.map((part) =>
-    part.nonceLeaves.map((_, component) => {
-      for (const { mspId, revealed } of shown) {
-        const value = revealed.nonces[part.mspId]?.[String(component)];
-        if (value !== undefined && isCommitted(place, opening, part.mspId, component, value)) {
+  const gathered = secrets.map(({ owner, leaves, leafOf: leaf }) =>
+    leaves.map((committed, component) => {
+      for (const { mspId, parts } of shown) {
+        const value = parts[owner]?.[String(component)];
+        if (value !== undefined && leaf(component, value) === committed) {
           return value;
         }
         if (value !== undefined) {
@@ -72,11 +99,9 @@ export function gatherNonces(
       return undefined;
     }),
   );
-  const complete = gathered.map((nonce) => nonce.flatMap((value) => (value === undefined ? [] : [value])));
-  const missing = opening.aggregators
-    .filter((part, index) => complete[index]?.length !== part.nonceLeaves.length)
-    .map(({ mspId }) => mspId);
-  return { ...(missing.length === 0 ? { nonces: complete } : {}), missing, wrong: [...wrong].sort() };
+  const values = gathered.map((parts) => parts.flatMap((value) => (value === undefined ? [] : [value])));
+  const missing = secrets.flatMap(({ owner, leaves }, i) => (values[i]?.length === leaves.length ? [] : [owner]));
+  return { ...(missing.length === 0 ? { values } : {}), missing, wrong: [...wrong].sort() };
 }
 
 function leafOf(place: NoncePlace, aggregator: string, component: number, value: string): string {

@@ -138,8 +138,8 @@ describe('Preparing a round', () => {
         {
           ...grid,
           noise: [
-            { root: scene.base, seedHash: scene.base },
-            { root: scene.base, seedHash: scene.base },
+            { root: scene.base, seedLeaves: grid.nonceLeaves },
+            { root: scene.base, seedLeaves: grid.nonceLeaves },
           ] as NonNullable<PreparedPart['part']['noise']>,
         },
         maker,
@@ -149,6 +149,17 @@ describe('Preparing a round', () => {
       expect(await codeOf(scene.at('CityMSP').accept(scene.ref, { aggregators }, mine)), name).to.equal(
         'OPENING_INVALID',
       );
+    }
+  });
+
+  it('signs one more opening however many were tried before', async () => {
+    const scene = await start();
+    const parts = await prepareAll(scene);
+    const mine = (await dealAll(scene, parts)).filter(({ to }) => to === 'CityMSP');
+    for (let tried = 0; tried <= 33; tried++) {
+      const arbiter = { mspId: 'RegulatorMSP', sealingKey: `made up ${String(tried)}` };
+      const signed = await scene.at('CityMSP').accept(scene.ref, { ...openingOf(parts), arbiter }, mine);
+      expect(signed.mspId).to.equal('CityMSP');
     }
   });
 

@@ -29,11 +29,11 @@ import { noiseName, noiseReporter } from './cohort-work.js';
 import { dealFor, dealInvalid, openDeal, sealDeal, type DealContent, type DealPlace } from './deals.js';
 import { HeldReports } from './held-reports.js';
 import type { SecureTask } from './ledger-view.js';
-import { newNoise, type NewNoise } from './noise.js';
+import { areSeedParts, newNoise, type NewNoise } from './noise.js';
 import { isCommitted, nonceLeavesOf } from './nonces.js';
 import type { AggregatorParts } from './parts.js';
 
-/** Openings of one attempt that are accepted, at the most: each takes room on the disk. */
+/** Accepted openings of one attempt that are kept, at the most: each takes room on the disk. */
 const MAX_OPENINGS = 32;
 
 /** How an aggregator takes part in opening a round: round key, nonce, and what others entrust to it. */
@@ -103,7 +103,8 @@ export class Preparation {
       insistOnOpening(opening, task, secrets.part);
       const dealt = await this.#openDeals(opening, deals, task, secrets, place);
       if ((await folder.countOpenings()) >= MAX_OPENINGS) {
-        throw new SevError('OPENING_INVALID', `${attemptKey(ref)} has been tried in ${String(MAX_OPENINGS)} ways`);
+        // The ledger shows none of them: a caller that filled the room must not keep others from opening the round.
+        await folder.dropOldestOpening();
       }
       await folder.keepOpening(hash, { opening, ...dealt });
     }
@@ -235,12 +236,13 @@ export class Preparation {
 
   /** Whoever signs an opening can add the noise of all its aggregators, and shows so by having checked both candidates. */
   async #keepNoise(
-    { mspId, noise: committed }: AggregatorOpening,
+    opened: AggregatorOpening,
     dealt: DealContent['noise'],
     task: SecureTask,
     secrets: AttemptSecrets,
     place: DealPlace,
   ): Promise<void> {
+    const { mspId, noise: committed } = opened;
     if ((committed === undefined) !== (dealt === undefined)) {
       throw dealInvalid(mspId, 'its noise is missing, or there should be none');
     }
@@ -248,9 +250,12 @@ export class Preparation {
     const reports = new HeldReports(inbox.attempt(place), secrets);
     for (const which of [0, 1] as const) {
       const root = committed?.[which].root;
-      const bytes = dealt?.[which].share;
-      if (root === undefined || bytes === undefined) {
+      const { share: bytes, seedParts } = dealt?.[which] ?? {};
+      if (root === undefined || bytes === undefined || seedParts === undefined) {
         return;
+      }
+      if (!areSeedParts(place, opened, which, seedParts, task.own)) {
+        throw dealInvalid(mspId, 'its parts of a seed of noise are not those that were committed to');
       }
       try {
         const reporter = noiseReporter(mspId, which);

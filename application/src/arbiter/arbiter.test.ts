@@ -62,6 +62,16 @@ describe('Arbiter', () => {
     (await scene.at(CITY).projections(scene.ref, nonces)).signed.components[String(COMPONENT)]!,
   ];
 
+  it('gives a key for the attempt that the ledger opens next, and for no other', async () => {
+    const { scene, arbiter } = await inCohort();
+    for (const change of [{}, { attempt: 2 }, { round: 2 }, { round: 9 }]) {
+      const answer = arbiter.prepare({ ...scene.ref, ...change });
+      expect(await codeOf(answer), JSON.stringify(change)).to.equal('ROUND_OUT_OF_ORDER');
+    }
+    scene.federation.ledger.advance(scene.ref, { state: 'aborted' });
+    expect(await arbiter.prepare({ ...scene.ref, attempt: 2 })).to.have.property('mspId', arbiter.mspId);
+  });
+
   it('names who said something else of the projections than the released shares give, and signs it', async () => {
     const { scene, arbiter, nonces, seed } = await inCohort();
     const right = await byProjections(scene, nonces);

@@ -32,7 +32,7 @@ import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
-import type { LearningContract, ServiceSession } from '../services/rounds.js';
+import { roundIfAny, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ArbiterClient, Verdict, VerdictRequest } from './arbiter-client.js';
 import type { ArbiterKeys } from './arbiter-keys.js';
@@ -67,11 +67,13 @@ export class Arbiter implements ArbiterClient {
   }
 
   async prepare(ref: AttemptRef): Promise<NonNullable<RoundOpening['arbiter']>> {
+    await this.#insistOnNext(ref);
     const { publicKey } = await this.#options.keys.keyOf(ref);
     return { mspId: this.mspId, sealingKey: publicKey };
   }
 
   async accept(ref: AttemptRef, baseModelHash: string, opening: RoundOpening): Promise<SignedBy> {
+    await this.#insistOnNext(ref);
     const { publicKey } = await this.#options.keys.keyOf(ref);
     const { arbiter, aggregators } = opening;
     if (arbiter?.mspId !== this.mspId || arbiter.sealingKey !== publicKey) {
@@ -106,6 +108,23 @@ export class Arbiter implements ArbiterClient {
     };
     this.#options.log.warn({ ...attemptOf(ref), component, phase, faulty }, 'gave a verdict');
     return { faulty, signature: signStatement(statement, this.#options.signingKey) };
+  }
+
+  /** A key is kept for ever, so there is one only for what the ledger opens next. @throws SevError ROUND_OUT_OF_ORDER */
+  async #insistOnNext(ref: AttemptRef): Promise<void> {
+    const { task } = await this.#learning.task(ref.taskId);
+    const [current, previous] = await Promise.all([
+      roundIfAny(this.#learning, ref),
+      ref.round === 1 ? undefined : roundIfAny(this.#learning, { taskId: ref.taskId, round: ref.round - 1 }),
+    ]);
+    const isNext =
+      ref.round <= task.plannedRounds &&
+      (ref.round === 1 || previous?.state === 'finalised') &&
+      (current === undefined || current.state === 'aborted') &&
+      ref.attempt === (current?.attempt ?? 0) + 1;
+    if (!isNext) {
+      throw new SevError('ROUND_OUT_OF_ORDER', `the ledger does not open ${attemptKey(ref)} next`);
+    }
   }
 
   /** The component as the first holder whose release is whole and fits the commitments gave it. */

@@ -2,6 +2,7 @@
 import {
   coveredUpdates,
   differenceProblem,
+  equallyWeighted,
   refutedComponents,
   roundSeed,
   sizeProblem,
@@ -9,11 +10,11 @@ import {
   type CohortProblem,
   type Holdings,
   type ReceiptRecord,
-  type ScoreRound,
   type UpdateRecord,
   type WeightedCohort,
 } from '@sev/chaincode/api';
 import type { AbortEvidence } from '../services/abort-evidence.js';
+import { isBeyondAudit, openDisputeOf } from '../services/audits.js';
 import { attemptOf } from '../services/attempt.js';
 import { checkOpenedNoise, noncesFit } from '../services/opened-noise.js';
 import { secureTermsOf } from '../services/secure-scores.js';
@@ -78,14 +79,26 @@ export function refuseScoredAbort(
     : undefined;
 }
 
-/** For a reason that shows in nothing but in that nothing comes, an attester has patience. */
+/**
+ * For a reason that shows in nothing but in that nothing comes, an attester has patience: once sums were committed, so that
+ * another attempt costs the base, the time of a whole round. Reasons that do not fit what its ledger shows it never signs.
+ */
 export function refuseSilence(view: SecureView, reason: AbortReason, nowMs: number): Refusal | undefined {
-  const { secure } = view;
-  if (reason === 'AGGREGATORS_MISSING' && refutedComponents(secure).length > 0) {
+  const { secure, task, round } = view;
+  const isInVain = refutedComponents(secure).length > 0 || isBeyondAudit(secure, secureTermsOf(task));
+  if (reason === 'AGGREGATORS_MISSING' && isInVain) {
     return undefined;
   }
-  const open = secure.disputes.filter(({ faulty }) => faulty === undefined).map(({ openedAtMs }) => openedAtMs);
-  return refuseImpatience(view, nowMs, reason === 'DISPUTE_UNSETTLED' ? Math.max(0, ...open) : 0);
+  const open = openDisputeOf(secure);
+  const mayBe =
+    reason === 'AGGREGATORS_MISSING' ||
+    (reason === 'DISPUTE_UNSETTLED' && (open !== undefined || (secure.unverified ?? []).length > 0)) ||
+    // Weights may leave fewer than the minimum.
+    (reason === 'COHORT_TOO_SMALL' && round.state === 'cohort');
+  if (!mayBe) {
+    return { code: 'REASON_NOT_CONFIRMED', detail: `nothing in a round that is ${round.state} speaks for ${reason}` };
+  }
+  return refuseImpatience(view, nowMs, reason === 'DISPUTE_UNSETTLED' ? open?.openedAtMs : undefined);
 }
 
 /** Noise is false where the seed that its aggregator committed itself to gives another. */
@@ -104,17 +117,10 @@ export function refuseAccusation(view: SecureView, evidence: AbortEvidence): Ref
     : { code: 'REASON_NOT_CONFIRMED', detail: `the shown seeds accuse ${found.false.join(', ') || 'nobody'}` };
 }
 
-/** Vehicles with their integer weights, as sums are told apart by. */
-export function weightedBy(
-  members: readonly { readonly vehicleId: string }[],
-  weights?: ScoreRound['scores']['weights'],
-): WeightedCohort {
-  return new Map(members.map(({ vehicleId }, index) => [vehicleId, weights === undefined ? 1 : (weights[index] ?? 0)]));
-}
-
 /** @param sinceMs - when the wait began, where that is later than the round's present state. */
 function refuseImpatience({ task, round }: SecureView, nowMs: number, sinceMs = 0): Refusal | undefined {
-  const patienceMs = Math.max(secureTermsOf(task).receiptMs, Math.ceil(task.deadlines.roundMs / PATIENCE_SHARE));
+  const share = round.state === 'aggregated' ? 1 : PATIENCE_SHARE;
+  const patienceMs = Math.max(secureTermsOf(task).receiptMs, Math.ceil(task.deadlines.roundMs / share));
   const since = Math.max(round.stateSinceMs ?? round.closedAtMs ?? nowMs, sinceMs);
   return refuseUntil('ROUND_DEADLINE_NOT_REACHED', since + patienceMs - nowMs);
 }
@@ -126,7 +132,7 @@ function problemOf(
   const { covered } = coveredUpdates(updates, signed, receipts);
   return (
     sizeProblem(task, secureTermsOf(task), covered.length) ??
-    differenceProblem(shown, weightedBy(covered), task.cohort.minimum)
+    differenceProblem(shown, equallyWeighted(covered), task.cohort.minimum)
   );
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   cohortHash,
+  equallyWeighted,
+  scoredWeights,
   sha256Hex,
   type AbortReason,
   type Proposal,
@@ -29,6 +31,7 @@ import {
   type LearningContract,
   type ServiceSession,
 } from '../services/rounds.js';
+import { secureTermsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
@@ -39,7 +42,6 @@ import {
   refuseCohortAbort,
   refuseScoredAbort,
   refuseSilence,
-  weightedBy,
   type CohortView,
 } from './abort-decisions.js';
 import {
@@ -48,6 +50,7 @@ import {
   refuseClose,
   refuseNoMajority,
   refuseOperator,
+  refuseOtherMode,
   refuseProposal,
   refuseState,
   refuseUnverified,
@@ -161,6 +164,7 @@ export class Attester {
     const { round, updates, task } = await this.#read(ref);
     const later = task.privacy === 'plain' ? [] : (['cohort', 'scored', 'aggregated'] as const);
     insist(refuseState(ref, round, ['open', 'closed', ...later]));
+    insist(refuseOtherMode(task, reason));
     if (reason === 'OPERATOR') {
       insist(refuseOperator());
     } else if (reason === 'NO_MAJORITY' || round === undefined) {
@@ -186,7 +190,7 @@ export class Attester {
   /**
    * Signs the proposal where recomputing the round gives the same, and the store holds the model.
    *
-   * @throws SevError ATTESTATION_REFUSED naming what differs, UNVERIFIED_WHILE_ARBITER, ROUND_STATE, ROUND_STALE, STORE_UNREACHABLE; LedgerError.
+   * @throws SevError ATTESTATION_REFUSED naming what differs, COMPONENTS_UNVERIFIED, ROUND_STATE, ROUND_STALE, STORE_UNREACHABLE; LedgerError.
    */
   async attest(proposal: Proposal): Promise<SignedBy> {
     const ahead = this.#ahead?.key === attemptKey(proposal) ? await this.#ahead.computation : undefined;
@@ -226,8 +230,8 @@ export class Attester {
     } else if (isCohortReason(reason) && state === 'closed') {
       insist(refuseCohortAbort(await this.#cohortView(view), reason, evidence, Date.now()));
     } else if (reason === 'COHORT_TOO_CLOSE' && state === 'scored') {
-      const shown = await Promise.all(this.#shownIn(view).map((other) => this.#weighted(other)));
-      insist(refuseScoredAbort(view, shown, await this.#weighted(ref)));
+      const shown = await Promise.all(this.#shownIn(view).map((other) => this.#weighted(other, view)));
+      insist(refuseScoredAbort(view, shown, await this.#weighted(ref, view)));
     } else {
       insist(refuseSilence(view, reason, Date.now()));
     }
@@ -238,7 +242,9 @@ export class Attester {
     const [updates, receipts, shown] = await Promise.all([
       updatesOf(this.#learning, ref),
       collect(this.#learning.receipts(ref)),
-      Promise.all(this.#shownIn(view).map(async (other) => weightedBy((await this.#learning.cohort(other)).members))),
+      Promise.all(
+        this.#shownIn(view).map(async (other) => equallyWeighted((await this.#learning.cohort(other)).members)),
+      ),
     ]);
     const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
     return { ...view, updates: sorted, receipts, shown };
@@ -248,9 +254,9 @@ export class Attester {
     return secure.shownAttempts.map((shown) => ({ taskId: round.taskId, ...shown }));
   }
 
-  async #weighted(ref: AttemptRef): Promise<WeightedCohort> {
-    const [{ members }, { scores }] = await Promise.all([this.#learning.cohort(ref), this.#learning.scores(ref)]);
-    return weightedBy(members, scores.weights);
+  async #weighted(ref: AttemptRef, { task }: SecureView): Promise<WeightedCohort> {
+    const [cohort, scores] = await Promise.all([this.#learning.cohort(ref), this.#learning.scores(ref)]);
+    return scoredWeights(cohort, scores, secureTermsOf(task).shardSize);
   }
 
   /** What a round that waits for its model comes to, in any mode. */

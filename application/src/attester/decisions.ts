@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, type Proposal, type RoundRecord, type Task } from '@sev/chaincode/api';
+import {
+  canonicalJson,
+  namesHeParty,
+  type AbortReason,
+  type Proposal,
+  type RoundRecord,
+  type Task,
+} from '@sev/chaincode/api';
 import type { AttemptRef } from '../services/attempt.js';
 import type { RoundOutcome } from '../services/round-outcome.js';
 
@@ -13,7 +20,7 @@ export interface Refusal {
     | 'COHORT_TOO_SMALL'
     | 'COHORT_REACHED'
     | 'REASON_NOT_CONFIRMED'
-    | 'UNVERIFIED_WHILE_ARBITER'
+    | 'COMPONENTS_UNVERIFIED'
     | 'ATTESTATION_REFUSED';
   readonly detail: string;
   /** Milliseconds after which the same request is welcome, where only time is wanting. */
@@ -89,15 +96,18 @@ export function refuseOperator(): Refusal {
   return { code: 'REASON_NOT_CONFIRMED', detail: 'an attester does not decide for its operator' };
 }
 
-/** What one aggregator alone answers for goes into no model while there is an arbiter to audit it. */
+/** A reason that only mode `he` knows ends no round of another. */
+export function refuseOtherMode({ he }: Task, reason: AbortReason): Refusal | undefined {
+  const isOfOther = he === undefined && (namesHeParty(reason) || reason === 'SUM_INVALID');
+  return isOfOther ? { code: 'REASON_NOT_CONFIRMED', detail: `${reason} is a reason of mode he` } : undefined;
+}
+
+/** What one aggregator alone answers for goes into no model before the arbiter has audited it. */
 export function refuseUnverified({ secure }: RoundRecord): Refusal | undefined {
   const unverified = secure?.unverified ?? [];
-  return unverified.length === 0 || secure?.opening.arbiter === undefined
+  return unverified.length === 0
     ? undefined
-    : {
-        code: 'UNVERIFIED_WHILE_ARBITER',
-        detail: `component ${unverified.join(', ')} is the word of one aggregator; the arbiter has to audit it first`,
-      };
+    : { code: 'COMPONENTS_UNVERIFIED', detail: `component ${unverified.join(', ')} is the word of one aggregator` };
 }
 
 /** Compares a proposal with what the attester has computed itself, and names what differs. */

@@ -10,11 +10,12 @@ import {
   sha256Hex,
   signStatement,
   verifyStatement,
+  type AbortReason,
   type AbortStatement,
+  type RoundState,
   type CohortStatement,
   type HoldingsStatement,
   type ScoresStatement,
-  type SecureRound,
   type SignedBy,
   type UpdateRecord,
 } from '@sev/chaincode/api';
@@ -156,28 +157,33 @@ describe('Attester of secure rounds', () => {
   });
 
   describe('asked for a model that rests on one aggregator’s word', () => {
-    const secureWith = (change: Partial<SecureRound>): Partial<SecureRound> => ({ unverified: [1], ...change });
+    for (const [story, arbiter] of [
+      ['with an arbiter', 'the arbiter’s key'],
+      ['without one', undefined],
+    ] as const) {
+      it(`signs none before it was audited, ${story}`, async () => {
+        const [scene, attester] = await start();
+        await scene.open(ALL, arbiter);
+        scene.federation.ledger.advance(scene.ref, { state: 'aggregated' }, { unverified: [1] });
+        const proposal = { ...scene.ref, baseModelHash: scene.base, modelHash: scene.base, excluded: [] };
+        const asked = { ...proposal, cohortHash: scene.base, cohortSize: 4 };
+        expect(await codeOf(attester.attest(asked))).to.equal('COMPONENTS_UNVERIFIED');
+      });
+    }
 
-    it('wants it audited first where the opening names an arbiter', async () => {
-      const [scene, attester] = await start();
-      await scene.open(ALL, 'the arbiter’s key');
-      scene.federation.ledger.advance(scene.ref, { state: 'aggregated' }, secureWith({}));
-      const proposal = { ...scene.ref, baseModelHash: scene.base, modelHash: scene.base, excluded: [] };
-      const asked = { ...proposal, cohortHash: scene.base, cohortSize: 4 };
-      expect(await codeOf(attester.attest(asked))).to.equal('UNVERIFIED_WHILE_ARBITER');
-    });
-
-    it('looks at the model itself where there is none', async () => {
-      const [scene, attester] = await start();
-      const nonces = (await scene.toCohort(), await scene.nonces());
-      scene.score(nonces, [1, 1, 1, 1]);
-      await scene.commit();
-      await Promise.all(ALL.map((mspId) => scene.at(mspId).publish(scene.ref)));
-      scene.federation.ledger.advance(scene.ref, {}, secureWith({}));
-      const asked = { ...scene.ref, baseModelHash: scene.base, modelHash: scene.base, excluded: [] };
-      const error = await rejection(attester.attest({ ...asked, cohortHash: scene.base, cohortSize: 4 }));
-      expect(error).to.include({ code: 'ATTESTATION_REFUSED' });
-      expect(error).to.have.property('message').that.includes('modelHash');
+    it('agrees at once to give the round up where nobody can audit it, and else not', async () => {
+      for (const arbiter of ['the arbiter’s key', undefined]) {
+        const [scene, attester] = await start();
+        await scene.open(ALL, arbiter);
+        const now = { state: 'aggregated', stateSinceMs: Date.now() } as const;
+        scene.federation.ledger.advance(scene.ref, now, { unverified: [1] });
+        const answer = attester.abort(scene.ref, 'AGGREGATORS_MISSING');
+        if (arbiter === undefined) {
+          expect(await answer).to.have.property('mspId', 'RegulatorMSP');
+        } else {
+          expect(await codeOf(answer)).to.equal('ROUND_DEADLINE_NOT_REACHED');
+        }
+      }
     });
   });
 
@@ -247,6 +253,29 @@ describe('Attester of secure rounds', () => {
       expect(early).to.have.property('leftMs').that.is.within(40_000, 50_000);
     });
 
+    it('signs no reason that its ledger does not bear out, however late', async () => {
+      const [scene, attester] = await closed(HOUR);
+      const asked = async (reason: AbortReason, state: RoundState): Promise<unknown> => {
+        scene.federation.ledger.advance(scene.ref, { state, stateSinceMs: Date.now() - HOUR });
+        return codeOf(attester.abort(scene.ref, reason));
+      };
+      for (const state of ['cohort', 'scored', 'aggregated'] as const) {
+        for (const reason of ['DISPUTE_UNSETTLED', 'COHORT_TOO_LARGE', 'KEY_HOLDER_LOST', 'SUM_INVALID'] as const) {
+          expect(await asked(reason, state), `${reason} ${state}`).to.equal('REASON_NOT_CONFIRMED');
+        }
+      }
+      expect(await asked('COHORT_TOO_SMALL', 'aggregated')).to.equal('REASON_NOT_CONFIRMED');
+    });
+
+    it('has the patience of a whole round once sums were committed', async () => {
+      const [scene, attester] = await closed(0, { roundMs: 400_000 });
+      scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - 101_000, state: 'aggregated' });
+      const early = await rejection(attester.abort(scene.ref, 'AGGREGATORS_MISSING'));
+      expect(early).to.have.property('leftMs').that.is.within(290_000, 300_000);
+      scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - 401_000 });
+      expect(await attester.abort(scene.ref, 'AGGREGATORS_MISSING')).to.have.property('mspId', 'RegulatorMSP');
+    });
+
     it('agrees at once where verdicts left nothing for a model to rest on', async () => {
       const [scene, attester] = await closed(0);
       const answeredBy = [[GRID], [CITY], [CITY, GRID]];
@@ -260,7 +289,7 @@ describe('Attester of secure rounds', () => {
   });
 
   describe('asked to accuse aggregators of false noise', () => {
-    async function opened(): Promise<[Scene, Attester, { nonces: string[][]; noiseSeeds: Record<string, string> }]> {
+    async function opened(): Promise<[Scene, Attester, { nonces: string[][]; noiseSeeds: Record<string, string[]> }]> {
       const [scene, attester] = await start({ secure: { dp: DP, projections: 0 } });
       await scene.toCohort();
       const nonces = await scene.nonces();
@@ -268,7 +297,8 @@ describe('Attester of secure rounds', () => {
         ALL.map(async (mspId) => ({ mspId, revealed: await scene.at(mspId).reveal(scene.ref, nonces) })),
       );
       const { opening } = scene.round.secure!;
-      const seeds = gatherNoiseSeeds(opening, seedOf(scene, nonces), shown).noiseSeeds!;
+      const place = { ...scene.ref, consortium: scene.federation.consortium };
+      const seeds = gatherNoiseSeeds(place, opening, seedOf(scene, nonces), shown).noiseSeeds!;
       return [scene, attester, { nonces, noiseSeeds: Object.fromEntries(ALL.map((name, i) => [name, seeds[i]!])) }];
     }
     const seedOf = (scene: Scene, nonces: string[][]): string =>
@@ -301,7 +331,7 @@ describe('Attester of secure rounds', () => {
       const accuse = (accused: string[], change: object = {}) =>
         codeOf(attester.abort(scene.ref, 'NOISE_FALSE', { accused, ...evidence, ...change }));
       expect(await accuse([GRID])).to.equal('REASON_NOT_CONFIRMED');
-      const made = { noiseSeeds: { ...evidence.noiseSeeds, [GRID]: 'c'.repeat(64) } };
+      const made = { noiseSeeds: { ...evidence.noiseSeeds, [GRID]: ['c', 'd', 'e'].map((digit) => digit.repeat(64)) } };
       expect(await accuse([GRID], made)).to.equal('REASON_NOT_CONFIRMED');
       commitFalsely(scene, GRID, evidence.nonces);
       expect(await accuse([CITY, GRID])).to.equal('REASON_NOT_CONFIRMED');

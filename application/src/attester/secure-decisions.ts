@@ -146,7 +146,7 @@ function refuseNoise(
   }
   const place = { consortium: consortium.bootstrapHash, ...attemptOf(round), baseModelHash: round.baseModelHash };
   const shown = Object.fromEntries(
-    secure.opening.aggregators.map(({ mspId }, index) => [mspId, noiseSeeds?.[index] ?? '']),
+    secure.opening.aggregators.map(({ mspId }, index) => [mspId, noiseSeeds?.[index] ?? []]),
   );
   const found = checkOpenedNoise(place, task, secure.opening, seed, shown);
   if (found.unshown.length > 0) {

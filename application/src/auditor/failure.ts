@@ -45,7 +45,8 @@ export const AUDIT_CODES = {
   NONCE_MISMATCH: 'Nonces or noise were shown that the opening did not commit to.',
   ACCUSATION_INVALID: 'An abort accuses organisations of false noise that it cannot accuse.',
   SCORES_INVALID: 'The weights of a round do not follow from its cohort and from what aggregators answered.',
-  SUMS_INVALID: 'The committed sums are not those that aggregators signed, or these contradict each other.',
+  SUMS_INVALID:
+    'The committed sums are not those that aggregators signed, these contradict each other, or one aggregator alone answers.',
   SUMS_TOO_CLOSE: 'Sums were, or could be, shown whose difference shows few vehicles.',
   BUDGET_EXCEEDED: 'A round was opened, or went on, beyond a budget of its task.',
   DISPUTE_INVALID: 'A dispute was opened, settled or passed over against the rules.',

@@ -34,7 +34,7 @@ describe('audit rules of rounds in mode he', () => {
 
   it('accept a second attempt over the same vehicles, with fresh keys', () => {
     const scenario = summed().abortHe().closed().fix().commit().finaliseHe();
-    expect(scenario.he.shownAttempts).to.deep.equal([1, 2]);
+    expect(scenario.he.shownAttempts).to.deep.equal([1, 2].map((attempt) => ({ round: 1, attempt })));
   });
 
   const forgeries: readonly (readonly [string, AuditCode, () => unknown])[] = [
@@ -53,15 +53,11 @@ describe('audit rules of rounds in mode he', () => {
       'a record that forgets what was shown',
       'RECORD_MALFORMED',
       () =>
-        summed()
+        fixed()
           .abortHe()
           .openHe({ he: { shownAttempts: [] } }),
     ],
-    [
-      'a third attempt on a burned base',
-      'SUMS_TOO_CLOSE',
-      () => summed().abortHe().closed().fix().commit().abortHe().openHe(),
-    ],
+    ['a third attempt on a burned base', 'SUMS_TOO_CLOSE', () => fixed().abortHe().closed().fix().abortHe().openHe()],
     [
       'a receipt of the key holder, which takes no reports',
       'RECEIPT_INVALID',
@@ -98,7 +94,7 @@ describe('audit rules of rounds in mode he', () => {
       'a cohort of nearly the vehicles whose sum was shown',
       'SUMS_TOO_CLOSE',
       () => {
-        const scenario = summed().abortHe().closed();
+        const scenario = fixed().abortHe().closed();
         return scenario.fix({
           ...{ lacking: { [SUMMER]: [0] }, cohort: scenario.reporters.slice(1), signers: MAJORITY },
         });
@@ -121,7 +117,8 @@ describe('audit rules of rounds in mode he', () => {
       () => fixed().commit({ by: { [KEY_HOLDER]: SUMMER } }),
     ],
     ['other hashes than those asked for', 'RECORD_MALFORMED', () => fixed().commit({ he: { sumHash: HASH('5') } })],
-    ['sums that burn nothing', 'RECORD_MALFORMED', () => fixed().commit({ he: { shownAttempts: [] } })],
+    ['a cohort that burns nothing', 'RECORD_MALFORMED', () => closed().fix({ he: { shownAttempts: [] } })],
+    ['a base that forgets a cohort', 'RECORD_MALFORMED', () => closed().fix({ shown: { attempts: [] } })],
     ['sums before there is a cohort', 'ROUND_TRANSITION', () => closed().commit()],
     ['a model before the sums', 'ROUND_TRANSITION', () => fixed().finaliseHe()],
     ['a model over another cohort', 'COHORT_MISMATCH', () => summed().finaliseHe({ proposal: { cohortSize: 2 } })],

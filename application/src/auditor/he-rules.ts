@@ -6,14 +6,16 @@ import {
   commitHeSum,
   coveredUpdates,
   decodeBitmap,
-  fewestRemaining,
+  differenceProblem,
   fixCohort,
+  heCohort,
   heOpeningHash,
   heParties,
   heReceivers,
   MAX_SHOWN_ATTEMPTS,
   openRound,
   parsePublicKey,
+  weightedBy,
   type CohortStatement,
   type HeMaskedStatement,
   type HeMasksStatement,
@@ -26,7 +28,15 @@ import {
   type Task,
   type WeightedCohort,
 } from '@sev/chaincode/api';
-import { attemptKey, consortiumOf, isSigned, recordError, requireMajority, requireSigned } from './domain-context.js';
+import {
+  attemptKey,
+  baseKey,
+  consortiumOf,
+  isSigned,
+  recordError,
+  requireMajority,
+  requireSigned,
+} from './domain-context.js';
 import type { Audited } from './records.js';
 import type { OpeningStep } from './secure-opening-rules.js';
 import { stepError, type SecureStep } from './secure-step.js';
@@ -53,7 +63,7 @@ const RULES: Readonly<Record<string, (audit: HeAudit) => HeRound>> = {
 
 /** An attempt in mode `he` begins with keys that all three organisations signed for. */
 export function checkHeOpening(step: OpeningStep): void {
-  const { state, transaction, record, before, task } = step;
+  const { state, transaction, record, task } = step;
   const { he: terms } = task;
   const where = `round ${attemptKey(record)}`;
   if ((terms === undefined) !== (record.he === undefined)) {
@@ -67,7 +77,11 @@ export function checkHeOpening(step: OpeningStep): void {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: no keys were asked for, or no good ones`);
   }
   const openingHash = heOpeningHash(opening);
-  const expected: HeRound = { opening, openingHash, shownAttempts: before?.he?.shownAttempts ?? [] };
+  const expected: HeRound = {
+    opening,
+    openingHash,
+    shownAttempts: state.shownSums.get(baseKey(record))?.attempts ?? [],
+  };
   if (canonicalJson(record.he) !== canonicalJson(expected) || record.stateSinceMs !== undefined) {
     throw recordError(transaction, 'RECORD_MALFORMED', `${where} is not what was opened, or forgets what was shown`);
   }
@@ -136,11 +150,11 @@ function cohortFixed(audit: HeAudit): HeRound {
     }
     return { mspId, held };
   });
-  const { covered } = coveredUpdates(updates, signed, []);
+  const covered = heCohort(terms, updates, signed);
   const { contradicted } = coveredUpdates(updates, signed, state.receipts.get(attemptKey(record)) ?? []);
   const members = covered.map(({ vehicleId, updateHash, weightClass }) => ({ vehicleId, updateHash, weightClass }));
   const cohort = state.cohorts.get(attemptKey(record));
-  const isFit = members.length >= task.cohort.minimum && members.length <= terms.maxVehicles;
+  const isFit = members.length >= task.cohort.minimum;
   if (!isFit || canonicalJson(cohort?.members ?? null) !== canonicalJson(members)) {
     throw stepError(audit, 'COHORT_MISMATCH', `${String(members.length)} vehicles are held by both`);
   }
@@ -153,12 +167,14 @@ function cohortFixed(audit: HeAudit): HeRound {
     }));
   }
   requireDistance(audit, cohort);
-  return { ...he, contradicted, cohortHash: hash, cohortSize: members.length };
+  const { round, attempt } = record;
+  const shownAttempts = [...he.shownAttempts, { round, attempt }];
+  return { ...he, contradicted, cohortHash: hash, cohortSize: members.length, shownAttempts };
 }
 
 /** All three hashes are signed by their parties before anything may be shown. */
 function sumCommitted(audit: HeAudit): HeRound {
-  const { state, transaction, record, terms, he } = audit;
+  const { state, transaction, terms, he } = audit;
   const { sum, masks, masked } = commitHeSum.parse(transaction.argument);
   const ref = { ...audit.ref, cohortHash: he.cohortHash ?? '' };
   const [{ sumHash }, { masksHash }, { maskedHash }] = [sum, masks, masked];
@@ -169,28 +185,26 @@ function sumCommitted(audit: HeAudit): HeRound {
   requireSigned(state, transaction, bySummer, sum.signature);
   requireSigned(state, transaction, byMaskHolder, masks.signature);
   requireSigned(state, transaction, byKeyHolder, masked.signature);
-  return { ...he, sumHash, masksHash, maskedHash, shownAttempts: [...he.shownAttempts, record.attempt] };
+  return { ...he, sumHash, masksHash, maskedHash };
 }
 
 /** @throws AuditError SUMS_TOO_CLOSE */
 function requireDistance(audit: HeAudit, cohort: Audited<'cohort'> | undefined): void {
   const { state, record, task, he } = audit;
-  for (const attempt of he.shownAttempts) {
-    const shown = state.cohorts.get(attemptKey({ ...record, attempt }));
-    const remaining = fewestRemaining(weightsOf(task, shown), weightsOf(task, cohort));
-    if (remaining > 0 && remaining < task.cohort.minimum) {
-      const detail = `${String(remaining)} vehicles tell its sum from that of attempt ${String(attempt)}`;
-      throw stepError(audit, 'SUMS_TOO_CLOSE', detail);
-    }
+  const shown = he.shownAttempts.map(({ round, attempt }) =>
+    weightsOf(task, state.cohorts.get(attemptKey({ ...record, round, attempt }))),
+  );
+  const problem = differenceProblem(shown, weightsOf(task, cohort), task.cohort.minimum);
+  if (problem !== undefined) {
+    throw stepError(audit, 'SUMS_TOO_CLOSE', problem.detail);
   }
 }
 
 function weightsOf({ aggregation }: Task, cohort: Audited<'cohort'> | undefined): WeightedCohort {
-  return new Map(
-    cohort?.members.map(({ vehicleId, weightClass }) => [
-      vehicleId,
-      aggregation.weightClasses[weightClass]?.weight ?? 0,
-    ]),
+  const members = cohort?.members ?? [];
+  return weightedBy(
+    members,
+    members.map(({ weightClass }) => aggregation.weightClasses[weightClass]?.weight ?? 0),
   );
 }
 

@@ -13,6 +13,7 @@ import {
   proposalHash,
   secureTermsProblem,
   task as taskSchema,
+  namesHeParty,
   type AbortStatement,
   type AttestationStatement,
   type CloseStatement,
@@ -327,7 +328,7 @@ function checkAborted(state: DomainState, transaction: DomainTransaction, record
     const names = accused?.join(', ') ?? 'nobody';
     throw recordError(transaction, 'ACCUSATION_INVALID', `round ${attemptKey(record)}: ${names}, for ${reason}`);
   }
-  const mayBeAlone = accused === undefined;
+  const mayBeAlone = accused === undefined && !namesHeParty(reason);
   if (!mayBeAlone || transaction.timestampMs <= aloneAfterMs(before, taskOf(state, transaction, taskId))) {
     requireMajority(state, transaction, statements, (mspId): AbortStatement => ({
       type: 'sev/abort-round/v1',

@@ -64,7 +64,7 @@ const secureRound = z.object({
 const heRound = z.object({
   opening: heOpening,
   openingHash: hash,
-  shownAttempts: z.array(integer),
+  shownAttempts,
   contradicted: aggregators.exactOptional(),
   cohortHash: hash.exactOptional(),
   cohortSize: integer.exactOptional(),
@@ -154,7 +154,8 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     scores,
     attestations: z.array(signedBy),
     projections: scoreRound.shape.projections,
-    noiseSeeds: z.array(hash).optional(),
+    noiseSeeds: scoreRound.shape.noiseSeeds,
+    seed: hash.exactOptional(),
   }),
   z.object({
     docType: z.literal('shownSums'),

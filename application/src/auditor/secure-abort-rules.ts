@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, type AbortRound } from '@sev/chaincode/api';
+import { canonicalJson, namesHeParty, type AbortRound } from '@sev/chaincode/api';
 import type { Audited } from './records.js';
 
 type Round = Audited<'round'>;
 
-/** Whether an abort may accuse whom it does: aggregators whose noise is shown now, for this reason and no other. */
-export function isAccusationPossible({ state, secure }: Round, { reason, accused }: AbortRound): boolean {
+/**
+ * Whether an abort may accuse whom it does: aggregators whose noise is shown now, for this reason and no other; parties of
+ * mode `he` in that mode.
+ */
+export function isAccusationPossible({ state, secure, he }: Round, { reason, accused }: AbortRound): boolean {
   if (reason !== 'NOISE_FALSE') {
-    return accused === undefined;
+    return accused === undefined && (he !== undefined || !namesHeParty(reason));
   }
   const noisy = secure?.opening.aggregators.flatMap(({ mspId, noise }) => (noise === undefined ? [] : [mspId])) ?? [];
   const names = accused ?? [];

@@ -5,9 +5,9 @@ import {
   cohortHash,
   coveredUpdates,
   decodeBitmap,
-  fewestRemaining,
+  differenceProblem,
+  equallyWeighted,
   fixCohort,
-  MAX_SHOWN_ATTEMPTS,
   type CohortStatement,
   type FixCohort,
   type Holdings,
@@ -16,7 +16,6 @@ import {
   type WeightedCohort,
 } from '@sev/chaincode/api';
 import { attemptKey, isSigned, requireMajority } from './domain-context.js';
-import type { Audited } from './records.js';
 import { requireProjectionBudget } from './secure-opening-rules.js';
 import { stepError, type SecureAudit } from './secure-step.js';
 
@@ -50,7 +49,11 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
       ...{ ...audit.ref, mspId, recordedHash, cohortHash: hash, holders },
     }));
   }
-  requireDistance(audit, (attempt) => vehiclesOf(state.cohorts.get(attempt)), vehiclesOf(cohort));
+  requireDistance(
+    audit,
+    (attempt) => equallyWeighted(state.cohorts.get(attempt)?.members ?? []),
+    equallyWeighted(members),
+  );
   const openedProjections = secure.openedProjections + terms.projections;
   requireProjectionBudget(audit, terms, openedProjections);
   return {
@@ -75,16 +78,10 @@ export function requireDistance(
   next: WeightedCohort,
 ): void {
   const { record, task, secure } = audit;
-  if (secure.shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
-    throw stepError(audit, 'SUMS_TOO_CLOSE', 'sums of two attempts were shown');
-  }
-  for (const shown of secure.shownAttempts) {
-    const attempt = attemptKey({ ...record, ...shown });
-    const remaining = fewestRemaining(shownOf(attempt), next);
-    if (remaining > 0 && remaining < task.cohort.minimum) {
-      const detail = `${String(remaining)} vehicles tell its sums from those of attempt ${attempt}`;
-      throw stepError(audit, 'SUMS_TOO_CLOSE', detail);
-    }
+  const shown = secure.shownAttempts.map((attempt) => shownOf(attemptKey({ ...record, ...attempt })));
+  const problem = differenceProblem(shown, next, task.cohort.minimum);
+  if (problem !== undefined) {
+    throw stepError(audit, 'SUMS_TOO_CLOSE', problem.detail);
   }
 }
 
@@ -121,10 +118,6 @@ function checkSize(audit: SecureAudit, size: number): void {
   if (terms.dp !== undefined && shards > 1) {
     throw stepError(audit, 'COHORT_MISMATCH', 'the noise of mode dp hides one sum, there are more');
   }
-}
-
-function vehiclesOf(cohort: Audited<'cohort'> | undefined): WeightedCohort {
-  return new Map(cohort?.members.map(({ vehicleId }) => [vehicleId, 1]));
 }
 
 function byVehicle(a: { readonly vehicleId: string }, b: { readonly vehicleId: string }): number {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  accusedSoFar,
+  areTwoCandidates,
   barredAggregators,
   canonicalJson,
   componentsOf,
@@ -57,7 +59,7 @@ export function checkSecureOpening(step: OpeningStep): void {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: no opening was asked for`);
   }
   const { organisations } = consortiumOf(step.state, transaction);
-  const accused = step.before?.secure?.accused ?? [];
+  const accused = accusedSoFar(step.before?.secure);
   const problem = openingProblem(terms, opening, accused) ?? arbiterProblem(terms, opening, organisations);
   if (problem !== undefined) {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: ${problem}`);
@@ -85,7 +87,7 @@ function openedWith({ state, record, before, previous }: OpeningStep, opening: R
     shownAttempts: state.shownSums.get(baseKey(record))?.attempts ?? [],
     disputes: [],
     faulty: [],
-    accused: before?.secure?.accused ?? [],
+    accused: accusedSoFar(before?.secure),
   };
 }
 
@@ -137,7 +139,7 @@ function openingProblem(
   const names = aggregators.map(({ mspId }) => mspId);
   const barred = barredAggregators(terms, accused);
   if (names.some((mspId) => barred.includes(mspId))) {
-    return 'an attempt before was aborted for the noise of one of its aggregators';
+    return 'one of its aggregators was wrong in an attempt before';
   }
   if (canonicalJson(names) !== canonicalJson([...new Set(names)].sort())) {
     return 'its aggregators are not sorted, or one occurs twice';
@@ -151,7 +153,7 @@ function openingProblem(
       parsePublicKey(sealingKey) === undefined ||
       nonceLeaves.length !== components ||
       (noise !== undefined) !== (terms.dp !== undefined) ||
-      (noise !== undefined && (noise[0].root === noise[1].root || noise[0].seedHash === noise[1].seedHash)),
+      (noise !== undefined && !areTwoCandidates(noise, components)),
   );
   return incomplete && `what ${incomplete.mspId} commits itself to is not complete`;
 }

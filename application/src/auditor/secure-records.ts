@@ -74,6 +74,11 @@ export function checkScoresWrites(
   }
 }
 
+/** A step that lets sums be shown: in mode `he` two parties can open one as soon as it is made. */
+function showsSums({ name }: DomainTransaction, { record: { he } }: RecordWrite<Round>): boolean {
+  return name === (he === undefined ? 'learning:CommitSums' : 'learning:FixCohort');
+}
+
 /** What is shown on a base is written with every step that lets sums be shown, and only then. */
 export function checkShownWrites(
   state: DomainState,
@@ -81,9 +86,9 @@ export function checkShownWrites(
   writes: readonly RecordWrite<Audited<'shownSums'>>[],
   rounds: readonly RecordWrite<Round>[],
 ): void {
-  const committed = transaction.name === 'learning:CommitSums' ? rounds.map(({ record }) => record) : [];
-  const expected = committed.map(({ taskId, baseModelHash, secure }) => {
-    return { taskId, baseModelHash, attempts: secure?.shownAttempts ?? [] };
+  const showing = rounds.filter((write) => showsSums(transaction, write)).map(({ record }) => record);
+  const expected = showing.map(({ taskId, baseModelHash, secure, he }) => {
+    return { taskId, baseModelHash, attempts: (secure ?? he)?.shownAttempts ?? [] };
   });
   const written = writes.map(({ record: { taskId, baseModelHash, attempts } }) => ({
     taskId,

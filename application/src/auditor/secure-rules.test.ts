@@ -51,8 +51,9 @@ describe('audit rules of secure rounds', () => {
       unverified: [0, 2],
       projectedBy: [['CMSP'], ['AMSP', 'CMSP'], ['AMSP']],
     });
-    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []).finaliseSecurely();
+    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []);
     expect(scenario.secure.unverified).to.deep.equal([2]);
+    scenario.dispute('aggregated', 2, 'audit', {}).settle('aggregated', 2, 'audit', []).finaliseSecurely();
   });
 
   it('accept an audit of projections that one aggregator answers for, whose sums two agree about', () => {
@@ -60,16 +61,18 @@ describe('audit rules of secure rounds', () => {
       .score({ answering: ['AMSP', 'CMSP'] })
       .commit();
     expect(scenario.secure.unverified).to.deep.equal([0, 2]);
-    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []).finaliseSecurely();
+    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []);
     expect(scenario.secure.unverified).to.deep.equal([2]);
+    scenario.dispute('aggregated', 2, 'audit', {}).settle('aggregated', 2, 'audit', []).finaliseSecurely();
   });
 
   it('accept a dispute, its verdict and the round that goes on without the liar', () => {
     const scenario = disputed().settle('cohort', 2, 'projections', ['BMSP']);
-    scenario
-      .score({ lies: { BMSP: { '2': LIE } } })
-      .commit()
-      .finaliseSecurely();
+    scenario.score({ lies: { BMSP: { '2': LIE } } }).commit();
+    for (const component of [0, 2]) {
+      scenario.dispute('aggregated', component, 'audit', {}).settle('aggregated', component, 'audit', []);
+    }
+    scenario.finaliseSecurely();
   });
 
   it('accept a second attempt after an abort, over the same vehicles', () => {
@@ -342,7 +345,10 @@ describe('audit rules of secure rounds', () => {
     [
       'noise that the nonces did not choose',
       'NONCE_MISMATCH',
-      () => fixed(dpTask()).score({ argument: { noiseSeeds: [HASH('1'), HASH('2'), HASH('3')] } }),
+      () =>
+        fixed(dpTask()).score({
+          argument: { noiseSeeds: ['1', '2', '3'].map((tag) => [HASH(tag), HASH(tag), HASH(tag)]) },
+        }),
     ],
     [
       'a seed that does not follow from the nonces',
@@ -376,6 +382,16 @@ describe('audit rules of secure rounds', () => {
       () => {
         const scenario = fixed();
         return scenario.score({ weights: [0, scenario.classWeight(), scenario.classWeight()] });
+      },
+    ],
+    [
+      'a weight that one vehicle alone has',
+      'SCORES_INVALID',
+      () => {
+        const scenario = fixed();
+        const { vehicleId } = scenario.reporters[0]!;
+        const weights = [1, scenario.classWeight(), scenario.classWeight()];
+        return scenario.score({ weights, reasons: [{ vehicleId, reason: 'NORM_SCALED' }] });
       },
     ],
     [
@@ -428,6 +444,14 @@ describe('audit rules of secure rounds', () => {
       'unverified sums that pass for verified ones',
       'RECORD_MALFORMED',
       () => scored().commit({ answering: ['AMSP', 'CMSP'], secure: { unverified: [] } }),
+    ],
+    [
+      'a model that rests on the word of one aggregator',
+      'SUMS_INVALID',
+      () =>
+        scored()
+          .commit({ answering: ['AMSP', 'CMSP'] })
+          .finaliseSecurely(),
     ],
     [
       'sums that were not charged',

@@ -4,7 +4,7 @@ import type { Audited } from './records.js';
 import { cohortFixed } from './secure-cohort-rules.js';
 import { disputeOpened, disputeSettled } from './secure-dispute-rules.js';
 import { auditOf, requireSettled, scoresOf, stepError, type SecureAudit, type SecureStep } from './secure-step.js';
-import { requireUnrefuted, roundScored, sumsCommitted } from './secure-sum-rules.js';
+import { requireUnrefuted, requireVerified, roundScored, sumsCommitted } from './secure-sum-rules.js';
 
 /** Transactions that change what a secure round carries. */
 export const SECURE_STEPS: ReadonlySet<string> = new Set(
@@ -51,11 +51,11 @@ export function checkSecureStep(step: string, input: SecureStep): boolean {
 }
 
 /**
- * Checks that a secure round may become final: over its cohort, with no dispute open and no verdict against what the
- * model is made of. Attestations are checked as in plain mode.
+ * Checks that a secure round may become final: over its cohort, with no dispute open, no verdict against what the model is
+ * made of, and nothing of it on the word of one aggregator. Attestations are checked as in plain mode.
  *
  * @returns the scores of the attempt.
- * @throws AuditError COHORT_MISMATCH, DISPUTE_INVALID, RECORD_UNKNOWN
+ * @throws AuditError COHORT_MISMATCH, DISPUTE_INVALID, SUMS_INVALID, RECORD_UNKNOWN
  */
 export function checkSecureEnd(input: SecureStep): Audited<'scores'> {
   const audit = auditOf(input);
@@ -67,5 +67,6 @@ export function checkSecureEnd(input: SecureStep): Audited<'scores'> {
   }
   requireSettled(audit);
   requireUnrefuted(audit);
+  requireVerified(audit);
   return scoresOf(audit);
 }

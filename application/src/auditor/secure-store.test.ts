@@ -28,12 +28,17 @@ interface Finalised {
   readonly modelHash: string;
 }
 
-/** Two random components and the one that makes them a total within half of the ring, and the model; or another one. */
+/**
+ * Two random components and the one that makes them a total within half of the ring, and the model; or another one.
+ *
+ * @param every which values of the total are not 0.
+ */
 function finalised({
   model,
   length = LENGTH,
   task,
-}: { model?: Uint8Array; length?: number; task?: Task } = {}): Finalised {
+  every = 1,
+}: { model?: Uint8Array; length?: number; task?: Task; every?: number } = {}): Finalised {
   const objects = new Map<string, Uint8Array>([[BASE, INITIAL_MODEL]]);
   const put = (bytes: Uint8Array): string => {
     const hash = sha256Hex(bytes);
@@ -44,7 +49,7 @@ function finalised({
   const { fractionBits } = scenario.terms;
   const bits = ringBitsOfTerms(scenario.terms);
   const edge = 2 ** (bits - 12);
-  const total = Array.from({ length }, (_, i) => ((i * 7_919) % (2 * edge)) - edge);
+  const total = Array.from({ length }, (_, i) => (i % every === 0 ? ((i * 7_919) % (2 * edge)) - edge : 0));
   const [a, b] = [0, 1].map(() => ringFromBytes(randomBytes((length * bits) / 8), length, bits)) as [
     RingVector,
     RingVector,
@@ -85,9 +90,14 @@ describe('audit of the store after a secure round', () => {
 
   it('finds the model that sums of 16 bits give, and names one of 32', async () => {
     const narrow = { ringBits: 16, projections: 0, rule: 'uniform', fractionBits: 3, shardSize: 3 } as const;
-    expect(await check(finalised({ task: secureTask(narrow) }))).to.equal(undefined);
+    expect(await check(finalised({ task: secureTask(narrow), every: 100 }))).to.equal(undefined);
     const wide = finalised({ task: secureTask(narrow), length: 2 * LENGTH });
     expect(await check(wide)).to.include({ code: 'OBJECT_MALFORMED' });
+  });
+
+  it('names a model from a total that is longer than honest ones, where vehicles are not measured one by one', async () => {
+    const task = secureTask({ projections: 0, rule: 'uniform' });
+    expect(await check(finalised({ task, every: 10_000 }))).to.include({ code: 'AGGREGATION_MISMATCH' });
   });
 
   it('names a sum that is missing, and one that was changed', async () => {

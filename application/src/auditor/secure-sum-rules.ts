@@ -3,15 +3,17 @@ import {
   canonicalJson,
   commitSums,
   componentHolders,
+  noiseLeaf,
   nonceLeaf,
   openedCandidate,
   projectionsHash,
   refutedComponents,
   roundSeed,
   scoreRound,
+  scoredWeights,
   scoresHash,
-  sha256Hex,
   shardsOf,
+  smallestGroup,
   sumsMicroRho,
   unverifiedComponents,
   type CommitSums,
@@ -24,7 +26,7 @@ import {
   type SumsStatement,
   type WeightedCohort,
 } from '@sev/chaincode/api';
-import { attemptKey, requireMajority, requireSigned, type DomainState } from './domain-context.js';
+import { attemptKey, requireMajority, requireSigned } from './domain-context.js';
 import type { AuditCode } from './failure.js';
 import { requireDistance } from './secure-cohort-rules.js';
 import { requirePrivacyBudget } from './secure-opening-rules.js';
@@ -42,8 +44,9 @@ export function roundScored(audit: SecureAudit): SecureRound {
     terms.projections === 0 ? [] : agreedAnswers(audit, projectionAnswers(audit, projections, seed), 'SCORES_INVALID');
   checkWeights(audit, scores, seed);
   const written = state.scores.get(attemptKey(record));
-  const content = [scores, projections, noiseSeeds ?? null];
-  if (canonicalJson([written?.scores, written?.projections, written?.noiseSeeds ?? null]) !== canonicalJson(content)) {
+  const content = [scores, projections, noiseSeeds ?? null, seed];
+  const found = [written?.scores, written?.projections, written?.noiseSeeds ?? null, written?.seed ?? seed];
+  if (canonicalJson(found) !== canonicalJson(content)) {
     throw stepError(audit, 'SCORES_INVALID', 'the scores on the ledger are not those that were asked for');
   }
   const hashes = { scoresHash: scoresHash(scores), projectionsHash: projectionsHash(asked) };
@@ -59,11 +62,12 @@ export function roundScored(audit: SecureAudit): SecureRound {
 
 /** Sums that aggregators signed and agree about, charged before they are shown. */
 export function sumsCommitted(audit: SecureAudit): SecureRound {
-  const { state, transaction, record, secure, task } = audit;
+  const { transaction, record, secure, task } = audit;
   const { sums } = commitSums.parse(transaction.argument);
   requireSettled(audit, 'projections', 'sums');
   const answers = agreedAnswers(audit, sumAnswers(audit, sums), 'SUMS_INVALID');
-  requireDistance(audit, (attempt) => weightedCohort(state, attempt), weightedCohort(state, attemptKey(record)));
+  const weightsOf = (attempt: string): WeightedCohort => weightedCohort(audit, attempt);
+  requireDistance(audit, weightsOf, weightsOf(attemptKey(record)));
   const charged = BigInt(secure.chargedMicroRho) + sumsMicroRho(task);
   requirePrivacyBudget(audit, charged);
   const committed: SecureRound = {
@@ -83,6 +87,14 @@ export function requireUnrefuted(audit: SecureAudit, secure: SecureRound = audit
   if (refuted.length > 0) {
     const detail = `a verdict went against all that is known of component ${refuted.join(', ')}`;
     throw stepError(audit, 'DISPUTE_INVALID', detail);
+  }
+}
+
+/** @throws AuditError SUMS_INVALID where something rests on one aggregator's word that the arbiter has not audited. */
+export function requireVerified(audit: SecureAudit): void {
+  const { unverified = [] } = audit.secure;
+  if (unverified.length > 0) {
+    throw stepError(audit, 'SUMS_INVALID', `component ${unverified.join(', ')} rests on the word of one aggregator`);
   }
 }
 
@@ -128,18 +140,21 @@ export function seedOf(audit: SecureAudit, nonces: ScoreRound['nonces']): string
   return roundSeed(ref, secure.cohortHash ?? '', nonces);
 }
 
-function checkNoise(audit: SecureAudit, seed: string, shown: readonly string[]): void {
+function checkNoise(audit: SecureAudit, seed: string, shown: NonNullable<ScoreRound['noiseSeeds']>): void {
   const { aggregators } = audit.secure.opening;
   const expected = aggregators.flatMap(({ mspId, noise }) =>
-    noise === undefined ? [] : [noise[openedCandidate(seed, mspId)].seedHash],
+    noise === undefined ? [] : [noise[openedCandidate(seed, mspId)].seedLeaves],
   );
-  const hashes = shown.map((value) => sha256Hex(Buffer.from(value, 'hex')));
-  if (canonicalJson(hashes) !== canonicalJson(expected)) {
+  const leaves = shown.map((parts, index) =>
+    parts.map((part, component) => noiseLeaf(audit.ref, aggregators[index]?.mspId ?? '', component, part)),
+  );
+  if (canonicalJson(leaves) !== canonicalJson(expected)) {
     throw stepError(audit, 'NONCE_MISMATCH', 'the seeds of noise are not those that the nonces choose');
   }
 }
 
-function checkWeights(audit: SecureAudit, { weights, reasons, cohortHash }: Scores, seed: string): void {
+function checkWeights(audit: SecureAudit, scores: Scores, seed: string): void {
+  const { weights, reasons, cohortHash } = scores;
   const { state, record, task, terms, secure } = audit;
   const members = state.cohorts.get(attemptKey(record))?.members ?? [];
   const most = members.map((member) => task.aggregation.weightClasses[member.weightClass]?.weight ?? 0);
@@ -148,7 +163,7 @@ function checkWeights(audit: SecureAudit, { weights, reasons, cohortHash }: Scor
     cohortHash === secure.cohortHash &&
     weights.length === members.length &&
     weights.every((weight, index) => weight <= (most[index] ?? 0)) &&
-    (terms.projections > 0 || lowered.length === 0) &&
+    (terms.projections > 0 || reasons.every(({ reason }) => reason === 'EVENED')) &&
     canonicalJson(reasons.map(({ vehicleId }) => vehicleId)) === canonicalJson(lowered);
   if (!isFair) {
     throw stepError(
@@ -164,6 +179,10 @@ function checkWeights(audit: SecureAudit, { weights, reasons, cohortHash }: Scor
   if (Math.min(...counted) < task.cohort.minimum) {
     const detail = `a sum over ${String(Math.min(...counted))} vehicles with a weight is below the minimum cohort`;
     throw stepError(audit, 'SCORES_INVALID', detail);
+  }
+  const fewest = smallestGroup([scoredWeights({ members }, { scores, seed }, terms.shardSize)]);
+  if (fewest < task.cohort.minimum) {
+    throw stepError(audit, 'SCORES_INVALID', `a weight is that of ${String(fewest)} vehicles of a shard only`);
   }
 }
 
@@ -218,8 +237,7 @@ function agreedAnswers<T>(
   });
 }
 
-function weightedCohort(state: DomainState, attempt: string): WeightedCohort {
-  const members = state.cohorts.get(attempt)?.members ?? [];
-  const weights = state.scores.get(attempt)?.scores.weights ?? [];
-  return new Map(members.map(({ vehicleId }, index) => [vehicleId, weights[index] ?? 0]));
+function weightedCohort({ state, terms }: SecureAudit, attempt: string): WeightedCohort {
+  const [cohort, scores] = [state.cohorts.get(attempt), state.scores.get(attempt)];
+  return cohort === undefined || scores === undefined ? new Map() : scoredWeights(cohort, scores, terms.shardSize);
 }

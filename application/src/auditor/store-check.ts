@@ -7,6 +7,7 @@ import {
   type Proposal,
   type Scores,
 } from '@sev/chaincode/api';
+import { SecureError } from '@sev/fl';
 import { hasCode } from '../errors.js';
 import { heModel } from '../homomorphic/he-outcome.js';
 import { computeOutcome } from '../services/round-outcome.js';
@@ -130,7 +131,11 @@ async function summedAgain(reader: CheckedReader, { task, record }: FinalisedRou
       await reader.values(hash, vector, `sum of component ${String(component)} in ${round}`);
     }
   }
-  return (await secureModel(task, record, scores, (hash) => reader.bytes(hash, round))).proposal;
+  try {
+    return (await secureModel(task, record, scores, (hash) => reader.bytes(hash, round))).proposal;
+  } catch (error) {
+    throw error instanceof SecureError ? failure('model', round, 'AGGREGATION_MISMATCH', error.message) : error;
+  }
 }
 
 /** The sum's ciphertexts are there too, though only the key holder could decrypt them. */

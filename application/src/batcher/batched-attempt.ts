@@ -19,7 +19,7 @@ import type { EnvelopePlace, Outbox } from './outbox.js';
 export interface BatchOptions {
   /** How long a batch waits for one more envelope; default 1 s. */
   readonly lingerMs?: number;
-  /** How long the first envelope of a batch is held, however many follow; default 5 s. */
+  /** How long the first envelope of a batch is held, however many follow; default 5 s, or a sixth of a shorter grace time. */
   readonly maxHoldMs?: number;
   /** Envelopes in one transaction; default and maximum 100. */
   readonly maxBatch?: number;
@@ -86,7 +86,8 @@ export class BatchedAttempt {
       hurryMs: () => (Date.now() < hurryAtMs ? hurryAtMs - Date.now() : Infinity),
       maxBatch: Math.min(batch.maxBatch ?? MAX_ENVELOPES, MAX_ENVELOPES),
       lingerMs: batch.lingerMs ?? 1_000,
-      maxHoldMs: batch.maxHoldMs ?? 5_000,
+      // Vehicles give batchers a third of the grace time before they record by themselves.
+      maxHoldMs: batch.maxHoldMs ?? Math.min(5_000, graceMs / 6),
     });
   }
 
@@ -141,8 +142,12 @@ export class BatchedAttempt {
     clearTimeout(timer);
   }
 
+  /** @throws SevError what the attempt ended with: its file in the outbox is gone, and must not come back. */
   #take(envelope: Envelope, keep: () => Promise<void>): Taken {
     const { vehicleId } = envelope;
+    if (this.#endedWith !== undefined) {
+      throw this.#endedWith;
+    }
     if (this.#entries.has(vehicleId)) {
       return this.again(envelope) ?? duplicate(vehicleId);
     }

@@ -155,6 +155,32 @@ describe('Batcher', () => {
     expect(await submitted).to.include({ accepted: true });
   });
 
+  it('looks for a round again and again for the next attempt only, and for nobody who signed nothing', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    let looks = 0;
+    const session = federation.ledger.session(CITY);
+    const batcher = await start(federation, {
+      session: {
+        ...session,
+        evaluate: (contract, transaction, argument) => {
+          looks += transaction === 'GetRound' ? 1 : 0;
+          return session.evaluate(contract, transaction, argument);
+        },
+      },
+    });
+    const { taskId, model } = federation.task;
+    const [vehicleId] = federation.vehicleIds as [string];
+    const place = { taskId, round: 1, attempt: 1, baseModelHash: model.initialModelHash };
+    const signed = (at: object) => federation.sign({ ...place, ...at } as RoundRecord, vehicleId, 'e'.repeat(64));
+    const forged = { ...signed({}), updateHash: 'f'.repeat(64) };
+    expect(await batcher.submit(place, forged)).to.include({ code: 'SIGNATURE_INVALID' });
+    for (const at of [{ round: 2 }, { attempt: 2 }, { round: 9, attempt: 7 }]) {
+      expect(await codeOf(batcher.submit({ ...place, ...at }, signed(at)))).to.equal('ROUND_STALE');
+    }
+    // One at each attempt that is named, and one at the round before a new one.
+    expect(looks).to.equal(5);
+  });
+
   it('spends no transaction on forged envelopes', async () => {
     const federation = new Federation({ vehicles: 2 });
     const batcher = await start(federation, { batch: {} });
@@ -278,6 +304,37 @@ describe('Batcher', () => {
     await late.keep(round, a!);
     await start(federation, { home });
     await eventually(async () => (await readdir(join(home, round.taskId))).length === 0);
+  });
+
+  it('keeps no envelope whose attempt ended while its vehicle was looked up', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const home = newHome();
+    const session = federation.ledger.session(CITY);
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    let isAsked = false;
+    const batcher = await start(federation, {
+      home,
+      session: {
+        ...session,
+        evaluate: async (contract, transaction, argument) => {
+          if (transaction === 'GetVehicle') {
+            isAsked = true;
+            await released;
+          }
+          return session.evaluate(contract, transaction, argument);
+        },
+      },
+    });
+    const round = await federation.openRound();
+    const [envelope] = await envelopesOf(federation, round);
+    const submitted = codeOf(batcher.submit(round, envelope!));
+    await until(() => isAsked, 'the look-up');
+    federation.ledger.advance(round, { state: 'closed' });
+    await until(() => batcher.status().attempts.length === 0, 'the end');
+    release();
+    expect(await submitted).to.equal('ROUND_STATE');
+    expect(await (await openOutbox(home)).kept()).to.deep.equal([]);
   });
 
   it('counts what it is sent and what it records, naming no vehicle', async () => {

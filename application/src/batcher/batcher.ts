@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Envelope, ItemResult, RoundRecord, Task } from '@sev/chaincode/api';
-import { SevError } from '../errors.js';
+import { hasCode, SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
 import { EnvelopeGate } from '../services/envelope-gate.js';
@@ -52,6 +52,8 @@ export class Batcher {
   readonly #tasks = new Map<string, Task>();
   readonly #attempts = new Map<string, BatchedAttempt>();
   readonly #opening = new Map<string, Promise<BatchedAttempt>>();
+  /** By task: the attempt that is looked for until the ledger shows it. */
+  readonly #awaiting = new Map<string, { readonly key: string; readonly over: Promise<void> }>();
   /** Envelopes that came for a task's attempt before. */
   readonly #expected = new Map<string, number>();
   readonly #finishing = new Set<Promise<void>>();
@@ -112,7 +114,10 @@ export class Batcher {
    *   LedgerError.
    */
   async submit(place: EnvelopePlace, envelope: Envelope): Promise<ItemResult | undefined> {
-    const attempt = await this.#attemptFor(place);
+    const attempt = await this.#attemptOf(place, envelope);
+    if ('accepted' in attempt) {
+      return attempt;
+    }
     const taken = attempt.again(envelope) ?? (await this.#take(attempt, envelope));
     if ('accepted' in taken) {
       return taken;
@@ -153,7 +158,29 @@ export class Batcher {
     return taken;
   }
 
-  /** @throws SevError TASK_UNKNOWN, ROUND_STALE, ROUND_STATE, SERVICE_CLOSING; LedgerError. */
+  /**
+   * A vehicle may hear of an opening before this organisation's gateway shows it, so the next attempt is waited for – by an
+   * envelope that an active vehicle signed, since waiting costs the ledger queries and anybody can send one.
+   *
+   * @returns the attempt, or why the envelope is turned away.
+   */
+  async #attemptOf(place: EnvelopePlace, envelope: Envelope): Promise<BatchedAttempt | ItemResult> {
+    try {
+      return await this.#attemptFor(place);
+    } catch (error) {
+      if (!hasCode(error, 'LEDGER_VIEW_INCONSISTENT')) {
+        throw error;
+      }
+    }
+    const refusal = await this.#gate.refusalOf(place, envelope);
+    if (refusal !== undefined) {
+      return refusal;
+    }
+    await this.#awaited(place);
+    return this.#attemptFor(place);
+  }
+
+  /** @throws SevError TASK_UNKNOWN, ROUND_STALE, ROUND_STATE, LEDGER_VIEW_INCONSISTENT, SERVICE_CLOSING; LedgerError. */
   async #attemptFor(place: EnvelopePlace): Promise<BatchedAttempt> {
     if (this.#ending.signal.aborted) {
       throw new SevError('SERVICE_CLOSING', 'the batcher is shutting down');
@@ -198,22 +225,55 @@ export class Batcher {
     return attempt;
   }
 
-  /** A vehicle may hear of an opening before this organisation's gateway shows it, so one ahead is waited for. */
+  /** @throws SevError ROUND_STALE, ROUND_STATE; LEDGER_VIEW_INCONSISTENT where it may be opened next. */
   async #openRound(ref: AttemptRef): Promise<RoundRecord> {
+    const record = await roundIfAny(this.#learning, ref);
+    if (record?.attempt === ref.attempt) {
+      if (!isOpen(record, ref)) {
+        throw new SevError('ROUND_STATE', `the round is ${record.state}`);
+      }
+      return record;
+    }
+    const isNext = ref.attempt === (record?.attempt ?? 0) + 1;
+    if (!isNext || (record === undefined && !(await this.#hasRoundBefore(ref)))) {
+      throw new SevError('ROUND_STALE', `${attemptKey(ref)} is neither the present attempt nor the next one`);
+    }
+    throw new SevError('LEDGER_VIEW_INCONSISTENT', `the own gateway does not show ${attemptKey(ref)} yet`);
+  }
+
+  async #hasRoundBefore({ taskId, round }: AttemptRef): Promise<boolean> {
+    return round === 1 || (await roundIfAny(this.#learning, { taskId, round: round - 1 })) !== undefined;
+  }
+
+  /** Looks for the next attempt of a task until the ledger shows it, once however many wait for it. */
+  async #awaited(ref: AttemptRef): Promise<void> {
+    const { taskId } = ref;
+    const key = attemptKey(ref);
+    const waiting = this.#awaiting.get(taskId) ?? { key, over: this.#lookFor(ref) };
+    if (waiting.key !== key) {
+      throw new SevError('LEDGER_VIEW_INCONSISTENT', `another attempt of ${taskId} is waited for`);
+    }
+    this.#awaiting.set(taskId, waiting);
+    try {
+      await waiting.over;
+    } finally {
+      if (this.#awaiting.get(taskId) === waiting) {
+        this.#awaiting.delete(taskId);
+      }
+    }
+  }
+
+  async #lookFor(ref: AttemptRef): Promise<void> {
     const giveUpAt = Date.now() + AHEAD_MS;
     for (;;) {
-      const record = await roundIfAny(this.#learning, ref);
-      if (record?.attempt === ref.attempt) {
-        if (!isOpen(record, ref)) {
-          throw new SevError('ROUND_STATE', `the round is ${record.state}`);
+      try {
+        await this.#open(ref);
+        return;
+      } catch (error) {
+        const isOver = Date.now() >= giveUpAt || this.#ending.signal.aborted;
+        if (isOver || !hasCode(error, 'LEDGER_VIEW_INCONSISTENT')) {
+          throw error;
         }
-        return record;
-      }
-      if (record !== undefined && !isLater(ref, record)) {
-        throw new SevError('ROUND_STALE', `${attemptKey(ref)} is not the present attempt`);
-      }
-      if (Date.now() >= giveUpAt || this.#ending.signal.aborted) {
-        throw new SevError('LEDGER_VIEW_INCONSISTENT', `the own gateway does not show ${attemptKey(ref)} yet`);
       }
       await pause(AHEAD_LOOK_MS, this.#ending.signal);
     }
@@ -223,7 +283,7 @@ export class Batcher {
     switch (event.type) {
       case 'RoundOpened':
         // Known before its envelopes come, so that they can be taken even if the ledger goes down meanwhile.
-        this.#open(event).catch((error: unknown) => {
+        this.#awaited(event).catch((error: unknown) => {
           this.#options.log.debug({ ...attemptOf(event), ...failureFields(error) }, 'the round could not be looked up');
         });
         return;

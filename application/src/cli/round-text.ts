@@ -31,9 +31,23 @@ export function roundText(task: Task, record: RoundRecord, updates: readonly Upd
 
 const WHO_WIDTH = 24;
 
+/** What came of a sum: it is opened at the end only, and in an attempt that was aborted perhaps not at all. */
+function sumOf({ state, round, attempt, secure, he }: RoundRecord, sum: string): string {
+  if (state === 'aggregated' || state === 'finalised') {
+    return sum;
+  }
+  const shown = (secure ?? he)?.shownAttempts ?? [];
+  const mayBeShown = shown.some((one) => one.round === round && one.attempt === attempt);
+  if (state === 'aborted') {
+    return mayBeShown ? `perhaps ${sum}` : 'no sum';
+  }
+  return `in the end ${sum}`;
+}
+
 /** Who could see what of the vehicles' updates, in plain words. */
-function visibilityRows(task: Task, { secure }: RoundRecord): [who: string, what: string][] {
+function visibilityRows(task: Task, record: RoundRecord): [who: string, what: string][] {
   const { he } = task;
+  const { secure } = record;
   const vehicle: [string, string] = ['the vehicle', 'its own data, which never left it, and its own update'];
   const ledger: [string, string] = [
     'members of the channel',
@@ -42,10 +56,12 @@ function visibilityRows(task: Task, { secure }: RoundRecord): [who: string, what
   if (he !== undefined) {
     return [
       vehicle,
-      [`${he.keyHolder} (key)`, 'the masked sum, once; no ciphertext of a single update'],
+      [`${he.keyHolder} (key)`, `${sumOf(record, 'the masked sum, once')}; no ciphertext of a single update`],
       [`${he.summer} (sum)`, 'the ciphertext of each update, and no key to open it'],
       [`${he.maskHolder} (masks)`, 'the mask of each update, which says nothing of it'],
-      ['organisations', 'one weighted sum over the cohort'],
+      ['organisations', sumOf(record, 'one sum over the cohort')],
+      ['store', 'public keys, ciphertexts of the sum, both openings once shown, the model'],
+      ['in league', `a ${he.summer} that lied and ${he.maskHolder} together: single updates`],
       ledger,
     ];
   }
@@ -57,7 +73,7 @@ function visibilityRows(task: Task, { secure }: RoundRecord): [who: string, what
       ledger,
     ];
   }
-  return [vehicle, ...holderRows(task.secure, secure), ...organisationRows(task, secure), ledger];
+  return [vehicle, ...holderRows(task.secure, secure), ...organisationRows(task, record, secure), ledger];
 }
 
 function holderRows(terms: NonNullable<Task['secure']>, { opening, disputes }: SecureRound): [string, string][] {
@@ -84,14 +100,14 @@ function holderRows(terms: NonNullable<Task['secure']>, { opening, disputes }: S
       ];
 }
 
-function organisationRows({ secure: terms }: Task, secure: SecureRound): [string, string][] {
+function organisationRows({ secure: terms }: Task, record: RoundRecord, secure: SecureRound): [string, string][] {
   const opened =
     terms === undefined || terms.projections === 0
       ? 'of a single update nothing'
       : `${String(terms.projections)} random projections of each update (${String(secure.openedProjections)} in this task so far)`;
   const sum = terms?.dp === undefined ? 'one weighted sum over the cohort' : 'one sum over the cohort, with noise';
   return [
-    ['organisations', `${opened}, the weights, ${sum}`],
+    ['organisations', `${opened}, the weights, ${sumOf(record, sum)}`],
     ['store', 'encrypted parts, sums of parts, the model'],
   ];
 }
@@ -116,7 +132,9 @@ function courseLines({ secure, privacy }: RoundRecord): string[] {
       ? []
       : unverified.length === 0
         ? ['every part of the sum was answered for by two aggregators that agree, or by the arbiter']
-        : [`parts ${unverified.join(', ')} rest on the word of one aggregator until the arbiter has audited them`]),
+        : [
+            `parts ${unverified.join(', ')} rest on the word of one aggregator: no model before the arbiter has audited them`,
+          ]),
     ...(privacy === 'dp' ? [`charged: ${String(secure.chargedMicroRho)} millionths of ρ in this task so far`] : []),
   ];
 }

@@ -46,6 +46,7 @@ interface VehicleOptions {
   readonly dataSeed?: number;
   readonly split: string;
   readonly client: string;
+  readonly plain?: boolean;
   readonly vehicle?: readonly string[];
   readonly workers?: number;
 }
@@ -155,7 +156,7 @@ function addAggregator(group: Command, run: Runner): void {
     usage: 'run',
     summary: 'hold shares of updates, and open sums of them when the ledger shows that it is time',
     examples: ['sev aggregator run --org city --store http://127.0.0.1:8100 --port 8301'],
-    notes: `${SERVICE_NOTES}\nIt serves HTTPS. It may be killed at any point: its keys and shares are in <home>/aggregator, for its owner only.`,
+    notes: `${SERVICE_NOTES}\nIt serves HTTPS. It may be killed at any point: its keys and shares are in <home>/aggregator, for its owner only.\nIn tasks of mode he it is key holder, summer or mask holder, as the task says. A key holder's key is in memory only: killed before it has decrypted, it ends the attempt.`,
     options: (command) => {
       command.requiredOption('--org <name>', 'organisation that it speaks for');
       command.requiredOption('--store <url>', 'address of the store');
@@ -198,7 +199,11 @@ function addCoordinator(group: Command, run: Runner): void {
       command.requiredOption('--store <url>', 'address of the store');
       command.option('--rounds <n>', "last round (default: the task's planned rounds)", wholeNumber(1, 1_000_000));
       command.option('--attester <org=url>', "another organisation's attester; may be repeated", pair);
-      command.option('--aggregator <org=url>', 'aggregator, for tasks in a secure mode; may be repeated', pair);
+      command.option(
+        '--aggregator <org=url>',
+        'aggregator, for tasks in modes secure, dp and he; may be repeated',
+        pair,
+      );
       command.option('--arbiter <org=url>', 'attester of the organisation that settles disputes', pair);
       listenOptions(command, '.sev/<organisation>');
     },
@@ -238,12 +243,17 @@ export function addVehicleRun(group: Command, run: Runner): void {
         "update batcher; may be repeated, the vehicle's own is tried first",
         pair,
       );
-      command.option('--aggregator <org=url>', 'aggregator, for tasks in a secure mode; may be repeated', pair);
+      command.option(
+        '--aggregator <org=url>',
+        'aggregator, for tasks in modes secure, dp and he; may be repeated',
+        pair,
+      );
       command.requiredOption(
         '--client <i/K>',
         'which of K clients of the data it is, from 0; of a pool, the first one',
       );
       command.option('--task <id>', 'only this task (default: every one that it can train)');
+      command.option('--plain', 'take part in tasks of mode plain, too, in which updates are visible');
       command.option('--data <file>', 'CSV file in the CarDekho columns');
       command.option(
         '--generate <rows>',
@@ -277,6 +287,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         firstClient: first,
         vehicleIds: options.vehicle,
         taskId: options.task,
+        plain: options.plain,
         workers: options.workers,
         log,
       });

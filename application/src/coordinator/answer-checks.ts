@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  areTwoCandidates,
   cohortHash,
   componentHolders,
   decodeBitmap,
@@ -63,7 +64,7 @@ export class AnswerChecks {
       parsePublicKey(part.sealingKey) !== undefined &&
       part.nonceLeaves.length === componentHolders(terms).length &&
       (noise !== undefined) === (terms.dp !== undefined) &&
-      (noise === undefined || (noise[0].root !== noise[1].root && noise[0].seedHash !== noise[1].seedHash));
+      (noise === undefined || areTwoCandidates(noise, componentHolders(terms).length));
     insist(fits, 'OPENING_INVALID', `the part of ${mspId} is not one for this task`);
     this.#signed({ mspId: part.mspId, signature }, mspId, {
       type: 'sev/opening-part/v1',

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ConsortiumRecord, OpenRound, RoundState, Task } from '@sev/chaincode/api';
-import { SecureError } from '@sev/fl';
+import { accusedSoFar, type ConsortiumRecord, type OpenRound, type RoundState, type Task } from '@sev/chaincode/api';
 import type { AggregatorClient } from '../aggregator/aggregator-client.js';
 import type { ArbiterClient } from '../arbiter/arbiter-client.js';
 import { SevError, hasCode } from '../errors.js';
@@ -93,7 +92,7 @@ export class Coordinator {
       ...(patience === undefined ? {} : { patience }),
       log,
     });
-    this.#he = new HeSteps({ learning: this.#learning, parties: options.parties ?? [], log });
+    this.#he = new HeSteps({ learning: this.#learning, store, parties: options.parties ?? [], log });
     this.#tracker = new RoundTracker({
       taskId: options.taskId,
       learning: this.#learning,
@@ -215,9 +214,7 @@ export class Coordinator {
       case 'commit-sums':
       case 'audit':
       case 'settle':
-        await (task.he === undefined
-          ? this.#secureStep(action, task, gatherer)
-          : this.#heStep(action.kind, task, gatherer));
+        await (task.he === undefined ? this.#secureStep(action, task, gatherer) : this.#heStep(action, task, gatherer));
         return;
       case 'finalise':
         await this.#finalise(task, gatherer);
@@ -289,27 +286,20 @@ export class Coordinator {
     consortium: ConsortiumRecord,
   ): Promise<Pick<OpenRound, 'opening' | 'he' | 'statements'>> {
     if (task.he !== undefined) {
-      return this.#he.opening(task, ref, baseModelHash);
+      return this.#he.opening({ consortium, task, ref, baseModelHash });
     }
     if (task.secure === undefined) {
       return {};
     }
     const before = this.#tracker.current?.record;
-    const accused = before?.round === ref.round ? before.secure?.accused : undefined;
-    return this.#secure.opening({ consortium, task, ref, baseModelHash, accused: accused ?? [] });
+    const accused = accusedSoFar(before?.round === ref.round ? before.secure : undefined);
+    return this.#secure.opening({ consortium, task, ref, baseModelHash, accused });
   }
 
   async #outcome(task: Task, current: CurrentAttempt, gatherer: StatementGatherer): Promise<RoundOutcome> {
     if (task.secure !== undefined) {
       await this.#secure.publish(this.#secureAttempt(task, current, gatherer));
-      try {
-        return await computeSecureOutcome(task, current.record, this.#learning, (hash) =>
-          this.#options.store.get(hash),
-        );
-      } catch (error) {
-        // The ledger names a sum that is none of this task: no model follows from it, now or later.
-        throw error instanceof SecureError ? new SevError('SUMS_UNUSABLE', error.message, { cause: error }) : error;
-      }
+      return computeSecureOutcome(task, current.record, this.#learning, (hash) => this.#options.store.get(hash));
     }
     if (task.he !== undefined) {
       const { record: round } = current;
@@ -374,11 +364,11 @@ export class Coordinator {
   }
 
   /** A step of mode `he`, which has no scores. */
-  async #heStep(step: SecureAction['kind'], task: Task, gatherer: StatementGatherer): Promise<void> {
+  async #heStep(step: SecureAction, task: Task, gatherer: StatementGatherer): Promise<void> {
     await this.#transition(async (current) => {
       const attempt = { task, round: current.record, gatherer };
-      return step === 'fix-cohort'
-        ? this.#learning.fixCohort(await whenDue(current, 'close', this.#he.cohort(attempt)))
+      return step.kind === 'fix-cohort'
+        ? this.#learning.fixCohort(await whenDue(current, step.kind, this.#he.cohort(attempt, step.alone)))
         : this.#learning.commitHeSum(await this.#he.sums(attempt));
     }, task);
   }
@@ -443,7 +433,7 @@ export class Coordinator {
       return;
     }
     this.#options.log.warn(failureFields(error), 'looking at the ledger again');
-    if (areKeysOld || hasCode(error, 'STATEMENTS_INSUFFICIENT', 'AGGREGATORS_MISSING', 'DISPUTE_UNSETTLED')) {
+    if (areKeysOld || hasCode(error, ...MEMBERS_MAY_HAVE_CHANGED)) {
       // Members, and with them the majority and the statement keys, may have changed by vote.
       this.#gatherer = undefined;
     }
@@ -461,6 +451,12 @@ export class Coordinator {
     return this.#ending.signal.aborted;
   }
 }
+
+/** Failures that a change of members, or of a statement key, may have caused. */
+const MEMBERS_MAY_HAVE_CHANGED = [
+  ...['STATEMENTS_INSUFFICIENT', 'AGGREGATORS_MISSING', 'DISPUTE_UNSETTLED'],
+  ...['KEY_HOLDER_LOST', 'SUMMER_LOST', 'MASK_HOLDER_LOST'],
+];
 
 /** What stands in an attempt's way, as far as it is known. */
 function troublesOf(current: CurrentAttempt): Partial<RoundView> {

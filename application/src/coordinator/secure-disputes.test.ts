@@ -15,8 +15,9 @@ import type { ArbiterClient, Verdict } from '../arbiter/arbiter-client.js';
 import { SevError } from '../errors.js';
 import { LedgerError } from '../ledger/errors.js';
 import type { ServiceSession } from '../services/rounds.js';
+import { componentToAudit, isBeyondAudit } from '../services/audits.js';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
-import { DisputeError, componentToAudit } from './secure-disputes.js';
+import { DisputeError } from './secure-disputes.js';
 import { SHORT, ScriptedSteps, gone, silent, type Lies } from './testing/scripted.js';
 
 const [CITY, GRID, MAKER, ARBITER] = ['CityMSP', 'GridMSP', 'MakerMSP', 'RegulatorMSP'] as const;
@@ -207,7 +208,12 @@ describe('Disputes', () => {
       expect(component([2], [about(1, 'sums', []), about(2, 'projections', [])])).to.equal(2);
       const { arbiter, ...opening } = secure!.opening;
       expect(arbiter).to.include({ mspId: ARBITER });
-      expect(componentToAudit({ ...secure!, opening, unverified: [1] }, TERMS, new Set())).to.equal(undefined);
+      const unarbitrated = { ...secure!, opening, unverified: [1] };
+      expect(componentToAudit(unarbitrated, TERMS)).to.equal(undefined);
+      expect(isBeyondAudit(unarbitrated, TERMS)).to.equal(true);
+      expect(isBeyondAudit({ ...unarbitrated, unverified: [] }, TERMS)).to.equal(false);
+      expect(isBeyondAudit({ ...secure!, unverified: [1] }, TERMS)).to.equal(false);
+      expect(isBeyondAudit({ ...secure!, unverified: [1], disputes: [about(1, 'audit')] }, TERMS)).to.equal(false);
     });
   });
 });

@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  componentHolders,
-  type Dispute,
-  type OpenDispute,
-  type RoundRecord,
-  type SecureRound,
-  type SecureTerms,
-} from '@sev/chaincode/api';
+import { componentHolders, type Dispute, type OpenDispute, type RoundRecord } from '@sev/chaincode/api';
 import type { ArbiterClient, Verdict } from '../arbiter/arbiter-client.js';
 import { SevError, messageOf } from '../errors.js';
 import { attemptOf } from '../services/attempt.js';
@@ -54,33 +47,6 @@ export function insistOnAgreement(phase: 'projections' | 'sums', evidence: Dispu
       sums: evidence.sums.filter(speaksOfIt),
     });
   }
-}
-
-/** The dispute that waits for a verdict, undefined where none does. */
-export function openDisputeOf({ disputes }: SecureRound): Dispute | undefined {
-  return disputes.find(({ faulty }) => faulty === undefined);
-}
-
-/**
- * A component that rests on the word of one aggregator and may be released to the arbiter; undefined where there is none.
- *
- * @param refused components that the contract does not release.
- */
-export function componentToAudit(
-  { opening, unverified = [], disputes }: SecureRound,
-  terms: Pick<SecureTerms, 'aggregators' | 'threshold'>,
-  refused: ReadonlySet<number>,
-): number | undefined {
-  if (opening.arbiter === undefined) {
-    return undefined;
-  }
-  const released = new Set(disputes.map(({ component }) => component));
-  const components = componentHolders(terms).length;
-  return unverified.find((component) => {
-    const isAudited = disputes.some((dispute) => dispute.component === component && dispute.phase === 'audit');
-    const isOneClosed = new Set([...released, component]).size < components;
-    return !isAudited && isOneClosed && !refused.has(component);
-  });
 }
 
 export interface DisputesOptions {

@@ -86,6 +86,29 @@ describe('agreeOnOpening', () => {
     });
   }
 
+  it('leaves out one of accuser and accused, and in the next attempt the other', async () => {
+    const left = [];
+    for (const attempt of [1, 2, 3]) {
+      const scene = await start();
+      if (attempt > 1) {
+        await scene.open();
+        scene.federation.ledger.advance(scene.ref, { state: 'aborted', attempt: attempt - 1 });
+      }
+      Object.assign(scene.ref, { attempt });
+      const accusing: Lies = {
+        accept: (ref, opening, deals) =>
+          opening.aggregators.some(({ mspId }) => mspId === CITY)
+            ? Promise.reject(new AccusationError('DEAL_INVALID', 'false', CITY))
+            : scene.at(GRID).accept(ref, opening, deals),
+      };
+      const names = namesOf(await new ScriptedSteps(scene, { [GRID]: accusing }, { patience: SHORT }).opening());
+      left.push(ALL.filter((mspId) => !names.includes(mspId)).join());
+    }
+    expect(new Set(left)).to.deep.equal(new Set([CITY, GRID]));
+    expect(left[0]).not.to.equal(left[1]);
+    expect(left[0]).to.equal(left[2]);
+  });
+
   it('ends in AGGREGATORS_MISSING where no t + 1 agree', async () => {
     const scene = await start();
     for (const lies of [gone, faults['refuses to sign']!(scene.at(CITY)), faults['deals to nobody']!(scene.at(CITY))]) {

@@ -22,7 +22,7 @@ export interface OpeningContent {
   readonly task: Task;
   readonly ref: AttemptRef;
   readonly baseModelHash: string;
-  /** Aggregators that attempts before at this round were aborted for. */
+  /** Aggregators that attempts before at this round showed to be wrong. */
   readonly accused: readonly string[];
 }
 
@@ -57,7 +57,7 @@ export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHe
   const { parts, deals } = await preparedParts(content, helpers.panel, checks);
   const disagreement = new Disagreement();
   for (;;) {
-    const members = disagreement.largestRest([...parts.keys()], needed);
+    const members = disagreement.largestRest([...parts.keys()], needed, ref.attempt - 1);
     if (members === undefined) {
       throw aggregatorsMissing('agreeing on an opening', needed, disagreement.refusals);
     }
@@ -145,13 +145,18 @@ class Disagreement {
     }
   }
 
-  /** The largest choice in which nobody refused and nobody accused another; undefined below so many. */
-  largestRest(mspIds: readonly string[], needed: number): readonly string[] | undefined {
+  /**
+   * The largest choice in which nobody refused and nobody accused another; undefined below so many. Of several as large,
+   * attempts take one after the other, so that a liar cannot have the honest one left out each time.
+   */
+  largestRest(mspIds: readonly string[], needed: number, turn: number): readonly string[] | undefined {
     const willing = mspIds.filter((mspId) => !this.#refusing.has(mspId));
-    return subsetsBySize(willing).find(
+    const peaceful = subsetsBySize(willing).filter(
       (members) =>
         members.length >= needed && !this.#pairs.some(([a, b]) => members.includes(a) && members.includes(b)),
     );
+    const largest = peaceful.filter(({ length }) => length === peaceful[0]?.length);
+    return largest[turn % Math.max(1, largest.length)];
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { generateKeyPairSync } from 'node:crypto';
 import { expect } from 'chai';
-import { encodeBitmap, openedCandidate, sha256Hex } from '@sev/chaincode/api';
+import { encodeBitmap, noiseLeaf, openedCandidate, publicKeyText } from '@sev/chaincode/api';
 import type { AggregatorClient } from '../aggregator/aggregator-client.js';
 import { Scene, type SceneOptions } from '../aggregator/testing/scene.js';
 import { SevError } from '../errors.js';
@@ -30,6 +31,9 @@ const badlySigned = (question: 'holdings' | 'sums'): Readonly<Record<string, Fau
   }),
   'answers nothing of the form': () => ({ [question]: () => Promise.resolve({}) }),
 });
+
+/** Somebody stands ready to audit what one aggregator alone answers for. */
+const ARBITER_KEY = publicKeyText(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey);
 
 describe('SecureSteps', () => {
   const directory = temporaryDirectory();
@@ -112,7 +116,7 @@ describe('SecureSteps', () => {
   describe('scores', () => {
     const inCohort = async (options: Omit<SceneOptions, 'directory'> = {}): Promise<Scene> => {
       const scene = await start(options);
-      await scene.toCohort();
+      await scene.toCohort(ARBITER_KEY);
       return scene;
     };
 
@@ -212,7 +216,10 @@ describe('SecureSteps', () => {
         ...missing,
         'shows no seed': (honest) => ({ reveal: async (ref) => honest.reveal(ref) }),
         'shows another seed': (honest) => ({
-          reveal: async (ref, nonces) => ({ ...(await honest.reveal(ref, nonces)), noiseSeed: WRONG }),
+          reveal: async (ref, nonces) => ({
+            ...(await honest.reveal(ref, nonces)),
+            noiseSeedParts: { [GRID]: { 0: WRONG, 1: WRONG, 2: WRONG } },
+          }),
         }),
         'shows parts of others’ seeds that are wrong': (honest) => ({
           reveal: async (ref, nonces) => ({
@@ -229,8 +236,9 @@ describe('SecureSteps', () => {
           scene.score(nonces, [1, 1, 1, 1]);
           const { opening, seed } = scene.round.secure!;
           opening.aggregators.forEach(({ mspId, noise }, index) => {
-            const committed = noise![openedCandidate(seed!, mspId)].seedHash;
-            expect(sha256Hex(Buffer.from(noiseSeeds![index]!, 'hex'))).to.equal(committed);
+            const { seedLeaves } = noise![openedCandidate(seed!, mspId)];
+            const place = { ...scene.ref, consortium: scene.federation.consortium };
+            expect(noiseSeeds![index]!.map((part, i) => noiseLeaf(place, mspId, i, part))).to.deep.equal(seedLeaves);
           });
         });
       }
@@ -240,10 +248,18 @@ describe('SecureSteps', () => {
   describe('sums', () => {
     const scored = async (): Promise<Scene> => {
       const scene = await start();
-      await scene.toCohort();
+      await scene.toCohort(ARBITER_KEY);
       scene.score(await scene.nonces(), [1, 1, 1, 1]);
       return scene;
     };
+
+    it('that one alone answers for are waited for where there is no arbiter to audit them', async () => {
+      const scene = await start();
+      await scene.toCohort();
+      scene.score(await scene.nonces(), [1, 1, 1, 1]);
+      const script = withLiar(scene, () => gone);
+      expect(await codeOf(script.steps.sums(await script.attempt()))).to.equal('AGGREGATORS_MISSING');
+    });
 
     const faults: Readonly<Record<string, Fault>> = {
       ...missing,

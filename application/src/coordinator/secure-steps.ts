@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   cohortHash,
+  componentHolders,
   decodeBitmap,
   differenceProblem,
+  equallyWeighted,
   roundSeed,
   sizeProblem,
   type CohortRecord,
@@ -12,7 +14,6 @@ import {
   type ScoreRound,
   type SecureRound,
   type UpdateRecord,
-  type WeightedCohort,
 } from '@sev/chaincode/api';
 import type { AggregatorClient, Nonces } from '../aggregator/aggregator-client.js';
 import { gatherNoiseSeeds } from '../aggregator/noise.js';
@@ -20,6 +21,7 @@ import { gatherNonces } from '../aggregator/nonces.js';
 import type { ArbiterClient } from '../arbiter/arbiter-client.js';
 import { SevError } from '../errors.js';
 import { AbortCause } from '../services/abort-evidence.js';
+import { openDisputeOf } from '../services/audits.js';
 import { attemptOf } from '../services/attempt.js';
 import type { ServiceLog } from '../services/log.js';
 import { checkOpenedNoise } from '../services/opened-noise.js';
@@ -29,7 +31,7 @@ import type { ObjectStore } from '../store/object-store.js';
 import { AggregatorPanel, PATIENCE, type Patience } from './aggregator-panel.js';
 import { AnswerChecks } from './answer-checks.js';
 import { secureOf, type SecureAttempt } from './secure-attempt.js';
-import { Disputes, insistOnAgreement, openDisputeOf, type DisputeError } from './secure-disputes.js';
+import { Disputes, insistOnAgreement, type DisputeError } from './secure-disputes.js';
 import { heldCohort, numbersOf } from './secure-evidence.js';
 import { agreeOnOpening, type OpeningContent, type SignedOpening } from './secure-opening.js';
 
@@ -140,6 +142,7 @@ export class SecureSteps {
     const opened = await this.#projections(attempt, nonces, seed);
     const projections = opened.map(({ signed }) => signed);
     insistOnAgreement('projections', { nonces: [...nonces], projections, sums: [] });
+    insistOnSecondWord('projections', attempt, projections);
     const numbers = numbersOf(opened);
     const scores = computeScores({ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers });
     const dp = secureTermsOf(task).dp;
@@ -164,6 +167,7 @@ export class SecureSteps {
       },
     );
     insistOnAgreement('sums', { projections: [], sums });
+    insistOnSecondWord('sums', attempt, sums);
     return { ...ref, sums };
   }
 
@@ -211,14 +215,14 @@ export class SecureSteps {
   async #mayBeSummed({ task, round }: SecureAttempt): Promise<(covered: readonly UpdateRecord[]) => boolean> {
     const { shownAttempts } = secureOf(round);
     const { taskId } = round;
-    const equally = (members: readonly { readonly vehicleId: string }[]): WeightedCohort =>
-      new Map(members.map(({ vehicleId }) => [vehicleId, 1]));
     const shown = await Promise.all(
-      shownAttempts.map(async (ref) => equally((await this.#options.learning.cohort({ taskId, ...ref })).members)),
+      shownAttempts.map(async (ref) =>
+        equallyWeighted((await this.#options.learning.cohort({ taskId, ...ref })).members),
+      ),
     );
     return (covered) =>
       sizeProblem(task, secureTermsOf(task), covered.length) === undefined &&
-      differenceProblem(shown, equally(covered), task.cohort.minimum) === undefined;
+      differenceProblem(shown, equallyWeighted(covered), task.cohort.minimum) === undefined;
   }
 
   /** The aggregators whose holdings made the cohort, without those that a verdict named. */
@@ -244,13 +248,18 @@ export class SecureSteps {
   }
 
   /** Mode `dp`. Of an aggregator that is gone, from the parts that others hold. */
-  async #noiseSeeds(attempt: SecureAttempt, nonces: Nonces, seed: string): Promise<string[]> {
+  async #noiseSeeds(attempt: SecureAttempt, nonces: Nonces, seed: string): Promise<string[][]> {
     const shown = await this.#reveal('showing noise seeds', attempt, nonces);
-    const { noiseSeeds, missing } = gatherNoiseSeeds(secureOf(attempt.round).opening, seed, shown);
+    const ref = attemptOf(attempt.round);
+    const place = { consortium: attempt.consortium.bootstrapHash, ...ref };
+    const { noiseSeeds, missing, wrong } = gatherNoiseSeeds(place, secureOf(attempt.round).opening, seed, shown);
+    if (wrong.length > 0) {
+      this.#options.log.warn({ ...ref, aggregators: wrong }, 'aggregators show seeds that were not committed to');
+    }
     if (noiseSeeds === undefined) {
       throw new SevError('AGGREGATORS_MISSING', `nobody shows the seed of the noise of ${missing.join(', ')}`);
     }
-    return [...noiseSeeds];
+    return noiseSeeds;
   }
 
   async #reveal(what: string, { consortium, task, round }: SecureAttempt, nonces?: Nonces) {
@@ -303,11 +312,34 @@ export class SecureSteps {
   }
 }
 
+/**
+ * Without an arbiter nobody could audit what one aggregator alone answers for, and no model would follow: rather than burn
+ * the base for that, who is missing has the time to come back.
+ *
+ * @throws SevError AGGREGATORS_MISSING
+ */
+function insistOnSecondWord(
+  what: string,
+  { task, round }: SecureAttempt,
+  said: readonly { readonly components: Readonly<Record<string, unknown>> }[],
+): void {
+  if (secureOf(round).opening.arbiter !== undefined || said.length === 0) {
+    return;
+  }
+  const alone = componentHolders(secureTermsOf(task)).flatMap((_, component) =>
+    said.filter(({ components }) => Object.hasOwn(components, component)).length < 2 ? [component] : [],
+  );
+  if (alone.length > 0) {
+    const detail = `the ${what} of component ${alone.join(', ')} rest on the word of one, and there is no arbiter`;
+    throw new SevError('AGGREGATORS_MISSING', detail);
+  }
+}
+
 interface OpenedSeeds {
   readonly nonces: Nonces;
   readonly seed: string;
   /** In the opening's order; none but in mode `dp`. */
-  readonly noiseSeeds: readonly string[];
+  readonly noiseSeeds: readonly string[][];
 }
 
 /** @throws AbortCause NOISE_FALSE where the opened noise is not what its seed gives: the noise in use may be no better. */
@@ -319,7 +351,7 @@ function insistOnTrueNoise(
   if (noiseSeeds.length === 0) {
     return;
   }
-  const shown = Object.fromEntries(opening.aggregators.map(({ mspId }, index) => [mspId, noiseSeeds[index] ?? '']));
+  const shown = Object.fromEntries(opening.aggregators.map(({ mspId }, index) => [mspId, noiseSeeds[index] ?? []]));
   const place = { consortium: consortium.bootstrapHash, ...attemptOf(round), baseModelHash: round.baseModelHash };
   const { false: accused } = checkOpenedNoise(place, task, opening, seed, shown);
   if (accused.length > 0) {

@@ -66,8 +66,8 @@ interface Tally {
   readonly members: number;
 }
 
-/** Least time before the same is asked again, so that an answer of 0 ms makes no busy loop. */
-const MIN_RETRY_MS = 20;
+/** Least time before the same is asked again, so that attesters that answer with a few milliseconds make no busy loop. */
+const MIN_RETRY_MS = 250;
 
 /** Fewer than a majority signed. */
 export class StatementsError extends SevError {

@@ -167,12 +167,14 @@ describe('nextAction in a secure mode', () => {
     }
   });
 
-  it('has audited what rests on one aggregator before it proposes a model, and goes on where that cannot be', () => {
+  it('has audited what rests on one aggregator before it proposes a model, and aborts where that cannot be', () => {
     const unverified = [1, 2];
     expect(actionIn('aggregated', { unverified })).to.deep.equal({ kind: 'audit', component: 1 });
     expect(actionIn('scored', { unverified })).to.deep.equal({ kind: 'commit-sums' });
     const notAudited = new Set(unverified);
-    expect(actionIn('aggregated', { unverified }, { notAudited })).to.deep.equal({ kind: 'finalise' });
+    const abort = { kind: 'abort', reason: 'AGGREGATORS_MISSING', alone: false };
+    expect(actionIn('aggregated', { unverified }, { notAudited })).to.deep.equal(abort);
+    expect(actionIn('aggregated', { unverified, opening: { aggregators: [] } })).to.deep.equal(abort);
   });
 
   it('aborts at once where a verdict took the word of the only one that answered', () => {
@@ -188,6 +190,12 @@ describe('nextAction in a secure mode', () => {
     const tooEarly = { action: 'abort', untilMs: sinceMs + 40 } as const;
     expect(actionIn('closed', {}, { hopeless, tooEarly })).to.deep.equal({ kind: 'wait', untilMs: sinceMs + 40 });
     expect(actionIn('closed', {}, { hopeless, tooEarly, nowMs: ALONE })).to.deep.equal({ ...abort, alone: true });
+  });
+
+  it('calls a dispute unsettled only where the ledger shows one', () => {
+    const hopeless = 'DISPUTE_UNSETTLED';
+    expect(actionIn('cohort', {}, { hopeless })).to.include({ kind: 'abort', reason: 'AGGREGATORS_MISSING' });
+    expect(actionIn('cohort', { disputes: [dispute] }, { hopeless })).to.include({ kind: 'abort', reason: hopeless });
   });
 
   it('ends without an accusation where no majority has come to it in all the time', () => {

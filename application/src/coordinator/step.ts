@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { aloneAfterMs, refutedComponents, type AbortReason, type RoundRecord, type Task } from '@sev/chaincode/api';
 import { heAction } from '../homomorphic/he-action.js';
+import { componentToAudit, isBeyondAudit, openDisputeOf } from '../services/audits.js';
 import type { TooEarly } from './current-attempt.js';
-import { componentToAudit, openDisputeOf } from './secure-disputes.js';
 
 /** All that decides what a coordinator does next. Everything but the clock is ledger state. */
 export interface RoundView {
@@ -182,8 +182,18 @@ function isGivenUp({ stepFailed, stepFailures = 0 }: RoundView): boolean {
   return isOften && (stepFailed === 'AGGREGATORS_MISSING' || stepFailed === 'DISPUTE_UNSETTLED');
 }
 
-function hopelessOf({ hopeless }: RoundView, { secure }: RoundRecord): AbortReason | undefined {
-  return hopeless ?? (secure !== undefined && refutedComponents(secure).length > 0 ? 'AGGREGATORS_MISSING' : undefined);
+/** What the ledger itself shows to be in vain counts, too. */
+function hopelessOf({ hopeless, notAudited, task }: RoundView, { secure }: RoundRecord): AbortReason | undefined {
+  if (secure === undefined || task.secure === undefined) {
+    return hopeless;
+  }
+  if (hopeless !== undefined) {
+    // Where the ledger shows no dispute that waits, no attester could find that one does.
+    const isUnshown = hopeless === 'DISPUTE_UNSETTLED' && openDisputeOf(secure) === undefined;
+    return isUnshown ? 'AGGREGATORS_MISSING' : hopeless;
+  }
+  const isInVain = refutedComponents(secure).length > 0 || isBeyondAudit(secure, task.secure, notAudited);
+  return isInVain ? 'AGGREGATORS_MISSING' : undefined;
 }
 
 /** What the arbiter has to do first: a model that rests on one aggregator's word is audited where it can be. */
@@ -196,6 +206,6 @@ function arbitration(view: RoundView, { secure }: RoundRecord, kind: NextStep): 
     return { kind: 'settle' };
   }
   const isLast = kind === 'finalise' && terms !== undefined;
-  const component = isLast ? componentToAudit(secure, terms, view.notAudited ?? new Set()) : undefined;
+  const component = isLast ? componentToAudit(secure, terms, view.notAudited) : undefined;
   return component === undefined ? undefined : { kind: 'audit', component };
 }

@@ -354,6 +354,7 @@ describe('bad input, through the command line', function () {
         ...[
           'vehicle',
           'run',
+          '--plain',
           '--pool',
           '--home',
           join(sandbox.homes, 'fleet'),

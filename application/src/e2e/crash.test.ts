@@ -125,7 +125,7 @@ describe('a run whose network, coordinator and batcher are killed at random poin
     await sandbox.json(['task', 'create', TASK, ...size, '--store', store]);
     const fleet = ['--pool', '--home', join(sandbox.homes, 'fleet'), ...vehicles.flatMap((id) => ['--vehicle', id])];
     const peers = ['--store', store, '--batcher', `maker=${relay.url}`, '--task', TASK];
-    await sandbox.service(['vehicle', 'run', ...fleet, ...peers, '--client', `0/${VEHICLES}`, ...DATA]);
+    await sandbox.service(['vehicle', 'run', '--plain', ...fleet, ...peers, '--client', `0/${VEHICLES}`, ...DATA]);
 
     const startCoordinator = async (): Promise<void> => {
       const home = ['--org', 'grid', '--home', join(sandbox.homes, 'grid')];

@@ -2,8 +2,8 @@
 import {
   canonicalJson,
   cohortHash,
-  coveredUpdates,
   decodeBitmap,
+  heCohort,
   heReceivers,
   type ConsortiumRecord,
   type HoldingsStatement,
@@ -43,7 +43,7 @@ export function refuseHeCohort(
   const holdings = said.map(({ mspId, held }) => ({ mspId, held: decodeBitmap(held, sorted.length) ?? [] }));
   const own = {
     recordedHash,
-    cohortHash: cohortHash(coveredUpdates(sorted, holdings, []).covered),
+    cohortHash: cohortHash(heCohort(terms, sorted, holdings)),
     holders: heReceivers(terms),
   };
   const { recordedHash: asked, cohortHash: fixed, holders } = request;

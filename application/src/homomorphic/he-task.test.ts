@@ -18,6 +18,7 @@ describe('A task in mode he', () => {
     const { task } = priceTask({ ...size, privacy: 'he', aggregators: ['CMSP', 'AMSP', 'BMSP', 'DMSP'] });
     expect(task.he).to.include({ keyHolder: 'AMSP', summer: 'BMSP', maskHolder: 'CMSP' });
     expect(heTermsProblem(task)).to.equal(undefined);
+    expect(task.aggregation.weightClasses).to.deep.equal([{ minSamples: 1, weight: 1 }]);
     checkHeRange(heSumTermsOf(task, 'a'.repeat(64)).range);
     expect(heTaskLines(task)[0]).to.contain('key holder AMSP, summer BMSP, mask holder CMSP');
   });

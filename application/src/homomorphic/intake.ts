@@ -12,9 +12,8 @@ import { findReport, keepReport } from './party-files.js';
 import { preparedAttempt, withCodes, type PartyParts, type PreparedAttempt } from './parts.js';
 import { readReportMessage, type ReportMessage } from './report-message.js';
 
-/** Reports checked at a time, and those that may wait for it. */
+/** Reports checked at a time; how many may wait for it is the server's to bound. */
 const AT_A_TIME = 4;
-const WAITING = 256;
 
 /**
  * Takes vehicles' reports in, as summer their ciphertexts, as mask holder their seeds: a receipt is given for what is
@@ -27,7 +26,6 @@ export class HeIntake {
   /** Attempts whose holdings are signed or being signed. */
   readonly #closed = new Set<string>();
   readonly #underWay = new Map<string, Set<Promise<unknown>>>();
-  #pending = 0;
 
   constructor(parts: PartyParts, session: ServiceSession) {
     this.#parts = parts;
@@ -37,28 +35,20 @@ export class HeIntake {
   /**
    * Takes a report from a vehicle that signed its envelope. The same again gives the same receipt.
    *
-   * @throws SevError SERVICE_BUSY, ROUND_STALE, ROUND_STATE, ATTEMPT_UNKNOWN, PART_NOT_HELD, VEHICLE_UNKNOWN,
+   * @throws SevError ROUND_STALE, ROUND_STATE, ATTEMPT_UNKNOWN, PART_NOT_HELD, VEHICLE_UNKNOWN,
    *   VEHICLE_NOT_ACTIVE, SIGNATURE_INVALID, SHARE_CONFLICT, SHARE_MALFORMED, SHARE_MISMATCH, SHARE_UNREADABLE,
    *   REPORT_MISMATCH, KEY_MISMATCH, CIPHERTEXT_MALFORMED, MASK_MISMATCH, STORAGE_FULL, STORAGE_FAILED; LedgerError.
    */
   async submit(submission: ShareSubmission): Promise<SignedBy> {
-    if (this.#pending >= AT_A_TIME + WAITING) {
-      throw new SevError('SERVICE_BUSY', `${String(this.#pending)} reports are waiting`);
+    const attempt = await preparedAttempt(this.#parts, submission, ['open', 'closed'], 'summer', 'mask-holder');
+    if (attempt.round.baseModelHash !== submission.baseModelHash) {
+      throw refused('ROUND_STALE', `${attemptKey(submission)} starts from another base model`);
     }
-    this.#pending++;
-    try {
-      const attempt = await preparedAttempt(this.#parts, submission, ['open', 'closed'], 'summer', 'mask-holder');
-      if (attempt.round.baseModelHash !== submission.baseModelHash) {
-        throw refused('ROUND_STALE', `${attemptKey(submission)} starts from another base model`);
-      }
-      const refusal = await this.#gate.refusalOf(attempt.round, submission.envelope);
-      if (refusal !== undefined) {
-        throw refused(refusal.code ?? 'SIGNATURE_INVALID', refusal.detail ?? '');
-      }
-      return await this.#tracked(submission, () => this.#limited(() => this.#take(attempt, submission)));
-    } finally {
-      this.#pending--;
+    const refusal = await this.#gate.refusalOf(attempt.round, submission.envelope);
+    if (refusal !== undefined) {
+      throw refused(refusal.code ?? 'SIGNATURE_INVALID', refusal.detail ?? '');
     }
+    return this.#tracked(submission, () => this.#limited(() => this.#take(attempt, submission)));
   }
 
   /** Takes no new report of the attempt from now on; resolves when those under way are on disk or refused. */

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sha256Hex, type CommitHeSum, type HeMaskedStatement, type HeSumStatement } from '@sev/chaincode/api';
-import { ciphertextsFor, ciphertextsFromBytes, HE_PARAMETERS, HeKeyHolder, slotsToBytes } from '@sev/fl';
+import {
+  ciphertextsFor,
+  ciphertextsFromBytes,
+  HE_PARAMETERS,
+  HeError,
+  HeKeyHolder,
+  openHeSum,
+  slotsFromBytes,
+  slotsToBytes,
+} from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { isSigned } from '../services/signed-statements.js';
-import { heLengthOf, heTermsOf } from './he-task.js';
+import { heLengthOf, heSumTermsOf, heTermsOf } from './he-task.js';
 import { FROM_COHORT, preparedAttempt, withCodes, type PartyParts, type PreparedAttempt } from './parts.js';
 import { storageKeyOf } from './party-files.js';
 
@@ -63,6 +72,34 @@ export class KeyHolderPart {
   /** What a sum decrypted to, as it is kept. */
   opened({ folder, secrets }: PreparedAttempt, sumHash: string): Promise<Uint8Array | undefined> {
     return folder.share(openedName(sumHash), storageKeyOf(secrets));
+  }
+
+  /**
+   * What a sum decrypted to, once the masks in the store fit it. A sum over others than the cohort, or of something that is no
+   * report at all, carries other masks: shown, it would let the mask holder take them off.
+   *
+   * @throws SevError SUM_INVALID where they do not fit; OBJECT_MISSING where the masks are not in the store.
+   */
+  async fitting(attempt: PreparedAttempt): Promise<Uint8Array | undefined> {
+    const { task, round } = attempt;
+    const { sumHash = '', masksHash = '', opening } = round.he;
+    const masked = await this.opened(attempt, sumHash);
+    if (masked === undefined) {
+      return undefined;
+    }
+    const masks = await this.#parts.store.get(masksHash);
+    const length = heLengthOf(task);
+    try {
+      const terms = heSumTermsOf(task, opening.publicKeyHash);
+      openHeSum({ terms, masked: slotsFromBytes(masked, length), masks: slotsFromBytes(masks, length) });
+    } catch (cause) {
+      if (cause instanceof HeError) {
+        const detail = `the sum of ${attemptKey(round)} and the masks do not fit; nothing was published`;
+        throw new SevError('SUM_INVALID', detail, { exitCode: EXIT.integrity, cause });
+      }
+      throw cause;
+    }
+    return masked;
   }
 
   /** Destroys the secret key of an attempt. */

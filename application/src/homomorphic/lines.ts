@@ -21,7 +21,11 @@ export function heRoundLines({ he }: RoundRecord): string[] {
   const { contradicted = [], shownAttempts, opening } = he;
   return [
     `encrypted for the key ${opening.publicKeyHash}, masked, and summed: of a single update nothing is opened`,
-    ...(shownAttempts.length === 0 ? [] : [`sums that may have been shown: attempt ${shownAttempts.join(', ')}`]),
+    ...(shownAttempts.length === 0
+      ? []
+      : [
+          `sums that may have been shown: ${shownAttempts.map(({ round, attempt }) => `round ${String(round)} attempt ${String(attempt)}`).join(', ')}`,
+        ]),
     ...(contradicted.length === 0 ? [] : [`denied what it gave a receipt for: ${contradicted.join(', ')}`]),
   ];
 }

@@ -51,7 +51,7 @@ describe('A key holder that is restarted on the embedded network', function () {
     const { profile, homes } = network;
     const contract = learning(await network.session('grid', 'operator'));
     const aggregators = profile.organisations.filter(({ name }) => name !== 'regulator').map(({ mspId }) => mspId);
-    const size = { vehicles: VEHICLES, rounds: 1, seed: 1, trainingRows: 300, minimumCohort: 2 };
+    const size = { vehicles: VEHICLES, rounds: 1, seed: 1, trainingRows: 300, minimumCohort: VEHICLES };
     const terms = { privacy: 'he', aggregators, graceMs: ROUND_MS, roundMs: ROUND_MS } as const;
     const { task, initialModel } = priceTask({ taskId: TASK, ...size, ...terms });
     await new HttpStore(storeUrl).put(initialModel);

@@ -42,9 +42,10 @@ export interface HePartyClient {
    */
   decrypt(ref: AttemptRef, sum: CommitHeSum['sum']): Promise<CommitHeSum['masked']>;
   /**
-   * Key holder, mask holder: puts its opening into the store. From `aggregated` on, where the ledger shows its hash.
+   * Mask holder, then key holder: puts its opening into the store. From `aggregated` on, where the ledger shows its hash. The
+   * key holder does so only where the masks in the store fit.
    *
-   * @throws SevError ATTEMPT_UNKNOWN, PART_NOT_HELD, SUMS_MISMATCH, STORE_UNREACHABLE.
+   * @throws SevError ATTEMPT_UNKNOWN, PART_NOT_HELD, SUMS_MISMATCH, SUM_INVALID, OBJECT_MISSING, STORE_UNREACHABLE.
    */
   publish(ref: AttemptRef): Promise<{ readonly hash: string }>;
 }

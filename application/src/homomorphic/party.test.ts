@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { decodeBitmap } from '@sev/chaincode/api';
+import { decodeBitmap, signStatement, type HeSumStatement } from '@sev/chaincode/api';
 import { HeRuntime, parametersFromBytes } from '@sev/fl';
 import { DEFAULT_RETENTION_MS } from '../aggregator/retention.js';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
@@ -109,6 +109,27 @@ describe('The three organisations of mode he', function () {
     expect([...store.objects.keys()].slice(before)).to.deep.equal([sum.sumHash]);
     expect(await codeOf(keyHolder!.publish(ref))).to.equal('ROUND_STATE');
     expect(await codeOf(maskHolder!.publish(ref))).to.equal('ROUND_STATE');
+  });
+
+  it('never show what a sum decrypts to where the masks of the cohort do not fit it', async () => {
+    const scene = await start();
+    const reports = await scene.toCohort();
+    const { ref } = scene;
+    const { store, consortium, vehicleIds } = scene.federation;
+    const [victim] = vehicleIds as [string];
+    const masks = await scene.at(MASK_HOLDER).masks(ref);
+    // The summer signs for the report of one vehicle, whose mask the mask holder knows.
+    const sumHash = await store.put(Buffer.concat(reports.get(victim)!.report.ciphertexts));
+    const content = { consortium, ...ref, mspId: SUMMER, cohortHash: scene.round.he!.cohortHash!, sumHash };
+    const statement: HeSumStatement = { type: 'sev/he-sum/v1', ...content };
+    const signature = signStatement(statement, scene.federation.organisationKey(SUMMER));
+    const { maskedHash } = await scene.at(KEY_HOLDER).decrypt(ref, { sumHash, signature });
+    const hashes = { sumHash, masksHash: masks.masksHash, maskedHash };
+    scene.federation.ledger.advance(ref, { state: 'aggregated', he: { ...scene.round.he!, ...hashes } });
+    expect(await codeOf(scene.at(KEY_HOLDER).publish(ref))).to.equal('OBJECT_MISSING');
+    await scene.at(MASK_HOLDER).publish(ref);
+    expect(await codeOf(scene.at(KEY_HOLDER).publish(ref))).to.equal('SUM_INVALID');
+    expect(await store.has(maskedHash)).to.equal(false);
   });
 
   it('open one sum once: the same asked again gives the same, another is refused, before and after a restart', async () => {
@@ -234,6 +255,15 @@ describe('The three organisations of mode he', function () {
     expect(await scene.at(SUMMER).clean(late - 1)).to.deep.equal([]);
     expect(await scene.at(SUMMER).clean(late)).to.deep.equal([scene.ref]);
     expect(await readdir(join(scene.homeOf(SUMMER), scene.ref.taskId))).to.deep.equal([]);
+  });
+
+  it('destroy what is over though the secrets of it are damaged', async () => {
+    const scene = await start();
+    await scene.toCohort();
+    const { ref } = scene;
+    await writeFile(join(scene.homeOf(SUMMER), ref.taskId, '1-1', 'secrets.json'), '{"schemaVersion":9}');
+    scene.federation.ledger.advance(ref, { state: 'aborted', abortedAtMs: 0 });
+    expect(await scene.at(SUMMER).clean(Number.MAX_SAFE_INTEGER)).to.deep.equal([ref]);
   });
 
   it('get as many bytes of a report as is counted', async () => {

@@ -172,9 +172,9 @@ export class HeParty implements HePartyClient {
     return this.#once('publish', ref, async () => {
       const { store, log } = this.#parts;
       const attempt = await preparedAttempt(this.#parts, ref, FROM_AGGREGATED, 'key-holder', 'mask-holder');
-      const { maskedHash, masksHash, sumHash = '' } = attempt.round.he;
+      const { maskedHash, masksHash } = attempt.round.he;
       const isKeyHolder = attempt.role === 'key-holder';
-      const bytes = isKeyHolder ? await this.#keyHolder.opened(attempt, sumHash) : await this.#maskHolder.sum(attempt);
+      const bytes = isKeyHolder ? await this.#keyHolder.fitting(attempt) : await this.#maskHolder.sum(attempt);
       const hash = bytes === undefined ? undefined : sha256Hex(bytes);
       if (bytes === undefined || hash === undefined || hash !== (isKeyHolder ? maskedHash : masksHash)) {
         throw new SevError('SUMS_MISMATCH', 'the ledger shows another opening, or this one is no longer here', {
@@ -194,15 +194,28 @@ export class HeParty implements HePartyClient {
     const retentionMs = this.#options.retentionMs ?? DEFAULT_RETENTION_MS;
     const destroyed: AttemptRef[] = [];
     for (const ref of await inbox.attempts()) {
-      const since = overSinceMs(ref, await view.roundIfAny(ref));
-      const createdAtMs = (await secretsOf(inbox.attempt(ref)))?.createdAtMs ?? 0;
-      if (since !== undefined && nowMs >= Math.max(since, createdAtMs) + retentionMs) {
-        await inbox.destroy(ref);
-        destroyed.push(ref);
-        log.info({ ...attemptOf(ref) }, 'destroyed keys and reports');
+      try {
+        const since = overSinceMs(ref, await view.roundIfAny(ref));
+        if (since !== undefined && nowMs >= Math.max(since, await this.#createdAtMs(ref)) + retentionMs) {
+          await inbox.destroy(ref);
+          destroyed.push(ref);
+          log.info({ ...attemptOf(ref) }, 'destroyed keys and reports');
+        }
+      } catch (error) {
+        // One attempt that cannot be judged keeps no other on the disk.
+        log.warn({ ...attemptOf(ref), ...failureFields(error) }, 'keys and reports could not be destroyed');
       }
     }
     return destroyed;
+  }
+
+  /** Damaged secrets open nothing any more, and hold nothing back. */
+  async #createdAtMs(ref: AttemptRef): Promise<number> {
+    const secrets = await secretsOf(this.#parts.inbox.attempt(ref)).catch((error: unknown) => {
+      this.#options.log.warn({ ...attemptOf(ref), ...failureFields(error) }, 'the secrets of an attempt are damaged');
+      return undefined;
+    });
+    return secrets?.createdAtMs ?? 0;
   }
 
   async #signHoldings(ref: AttemptRef) {

@@ -2,7 +2,7 @@
 import { attemptNumber, commitHeSum, hash, heOpening, identifier, roundNumber, type Role } from '@sev/chaincode/api';
 import type { Express, RequestHandler } from 'express';
 import { z } from 'zod';
-import { boundRequests, jsonBody, parsedBody } from '../services/http-server.js';
+import { bodyWithin, boundRequests, jsonBody, parsedBody } from '../services/http-server.js';
 import type { HeParty } from './party.js';
 import { HE_REPORT_BODY_BYTES, heSubmission } from './report-message.js';
 
@@ -15,8 +15,10 @@ const decryptRequest = z.strictObject({ ...ref, sum: commitHeSum.shape.sum });
 /** Base64 is a third larger, and an envelope comes beside it. */
 const BODY_BYTES = HE_REPORT_BODY_BYTES + 64 * 1024;
 const ORGANISATION_BODY_BYTES = 64 * 1024;
-/** Reports under way: each may be large. */
+/** Reports under way: each may be large, and nobody is known before it is read. */
 const MAX_REPORTS = 32;
+/** How long a report may take to come: 16 MB at 13 Mbit/s. */
+const REPORT_MS = 10_000;
 const MAX_ORGANISATION_REQUESTS = 32;
 const ROUND_ROLES: readonly Role[] = ['coordinator', 'attester', 'aggregator'];
 
@@ -28,7 +30,7 @@ export type Admission = (roles: readonly Role[]) => RequestHandler;
  * /he/prepare`, `accept`, `holdings`, `sum`, `masks`, `decrypt` and `publish` for organisations.
  */
 export function addHeRoutes(app: Express, party: HeParty, admission: Admission): void {
-  const taking = [boundRequests(MAX_REPORTS), jsonBody(BODY_BYTES)];
+  const taking = [boundRequests(MAX_REPORTS), bodyWithin(REPORT_MS), jsonBody(BODY_BYTES)];
   app.post('/he/shares', ...taking, async (request, response) => {
     response.json(await party.submitReport(parsedBody(heSubmission, request.body)));
   });
@@ -59,4 +61,5 @@ export const HE_STATUS: Readonly<Record<string, number>> = {
   MASK_MISMATCH: 422,
   NOISE_EXHAUSTED: 422,
   REPORT_MISMATCH: 422,
+  SUM_INVALID: 422,
 };

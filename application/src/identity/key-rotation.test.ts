@@ -324,7 +324,9 @@ describe('keys of vehicles', function () {
       const maker = { organisation: 'maker', home: join(network.homes, 'maker') };
       const batchers = [{ ...maker, url: kept(await runBatcher({ profile, ...maker })).url! }];
       const data = { source: 'generated', rows: 500, seed: 1 } as const;
-      kept(await runVehicle({ profile, home, storeUrl, batchers, data, split: 'iid', clients: 4, taskId }));
+      kept(
+        await runVehicle({ profile, home, storeUrl, batchers, data, split: 'iid', clients: 4, taskId, plain: true }),
+      );
       await rotate(home, vehicleIds);
       const own = join(network.homes, 'grid');
       const grid = { profile, organisation: 'grid', home: own, storeUrl, taskId, attesters };

@@ -65,7 +65,7 @@ export const reportSchema = z
       .describe(
         'Privacy mode. plain: updates are visible to the store, the coordinator and the attesters. secure: no aggregator ' +
           'by itself sees an update; a few random projections of each are opened. dp: none is, and sums carry noise. he: ' +
-          'updates are summed under encryption; not even two of the three organisations with a part see one.',
+          'updates are summed under encryption; no organisation by itself sees one while all follow the protocol.',
       ),
     privacy: z
       .strictObject({ epsilon: z.number(), delta: z.number(), chargedMicroRho: count, budgetMicroRho: count })

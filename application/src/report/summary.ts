@@ -7,7 +7,7 @@ import type { AccuracyPlot } from './plot-scale.js';
 export const PRIVACY_NOTE = {
   plain: 'plain: updates are visible to the store, the coordinator and the attesters',
   secure: 'secure: no aggregator by itself sees an update; a few random projections of each are opened',
-  he: 'he: not even two of key holder, summer and mask holder together see an update',
+  he: 'he: no organisation by itself sees an update while all follow the protocol; where one may lie, use secure',
   dp: 'dp: no aggregator by itself sees an update; the opened sum carries noise of a stated privacy',
 } as const;
 export const PRIVACY_MODES = Object.keys(PRIVACY_NOTE) as (keyof typeof PRIVACY_NOTE)[];

@@ -86,16 +86,17 @@ export function priceTask(options: PriceTaskOptions): PreparedTask {
  * with a single row may claim the top class. The classes bound what a false claim gains; they do not prevent it.
  *
  * Where projections are opened, a vehicle with a single row takes no part: they would confirm a guess of it. Where norms
- * are estimated, weights are 4 or more, so that an honest vehicle whose norm is overestimated loses some weight and not all
- * of it. In mode dp all count alike: noise is in proportion to the largest weight. So they do in
- * the ring of 16 bits, where a larger weight would leave fewer bits to an update.
+ * are estimated, weights are 4 or more, so that whole numbers scale finely enough. A class that fewer than the minimum
+ * cohort are in does not keep its weight (see `evenOut`). In mode he, where vehicles multiply by themselves before anybody
+ * knows the cohort, all count alike; so they do in mode dp, where noise is in proportion to the largest weight, and in the
+ * ring of 16 bits, where a larger weight would leave fewer bits to an update.
  */
 export function weightClasses(
   meanRows: number,
   privacy: PrivacyMode = 'plain',
   ringBits: 16 | 32 = 32,
 ): Task['aggregation']['weightClasses'] {
-  if (privacy === 'dp' || ringBits === 16) {
+  if (privacy === 'dp' || privacy === 'he' || ringBits === 16) {
     return [{ minSamples: 1, weight: 1 }];
   }
   const isScored = privacy === 'secure';

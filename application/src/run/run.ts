@@ -258,7 +258,7 @@ function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
       ? ['--data', resolve(data.path)]
       : ['--generate', String(data.rows), '--data-seed', String(data.seed)];
   const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
-  const peers = ['--store', storeUrl, '--task', plan.taskId];
+  const peers = ['--store', storeUrl, '--task', plan.taskId, ...(plan.privacy === 'plain' ? ['--plain'] : [])];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
   return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...source, ...split, ...vehicles];
 }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sumSensitivity, type PrivacyMode, type SecureTerms, type Task } from '@sev/chaincode/api';
+import { LEAST_SECURE_COHORT, sumSensitivity, type PrivacyMode, type SecureTerms, type Task } from '@sev/chaincode/api';
 import { rhoWithin } from '@sev/fl';
 import type { ConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 
 /** The organisation that audits: whoever audits the aggregation is not part of it. */
 export const AUDITOR_ORG = 'regulator';
-/** A sum of fewer vehicles would say too much about each. */
-export const LEAST_SECURE_COHORT = 3;
 /** What a task in mode dp promises unless told otherwise. */
 export const DEFAULT_EPSILON = 8;
 export const DELTA_EXPONENT = 5;

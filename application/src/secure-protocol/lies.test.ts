@@ -24,7 +24,7 @@ describe('one lying aggregator', () => {
 
   async function tell(lie: Lie, seed: number): Promise<void> {
     const own = newRandom(seed);
-    bed = await SecureBed.start({ vehicles: VEHICLES, minimum: 2 });
+    bed = await SecureBed.start({ vehicles: VEHICLES, minimum: 3 });
     const mspId = bed.aggregatorIds[own.below(bed.aggregatorIds.length)]!;
     const liar = new Liar(bed, mspId, own);
     bed.around.set(mspId, lie.around(liar));

@@ -2,11 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openedCandidate, partHash, sha256Hex, signStatement, type PartStatement } from '@sev/chaincode/api';
+import { noiseLeaf, openedCandidate, partHash, signStatement, type PartStatement } from '@sev/chaincode/api';
 import { expect } from 'chai';
 import type { AttemptSecrets } from '../aggregator/attempt-secrets.js';
+import { SevError } from '../errors.js';
 import { FULL, seededRandom } from '../e2e/testing/seed.js';
-import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
+import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import { SecureBed } from '../testing/secure-bed.js';
 import { CALLS, crashAt } from './testing/crashes.js';
 import { attemptsOf, expectSound, namedBy, runToEnd } from './testing/outcome.js';
@@ -21,52 +22,53 @@ describe('noise of mode dp', () => {
   let bed: SecureBed;
   afterEach(() => bed.stop());
 
-  /** Gives the second of two candidates another seed than its noise came from, on the liar's own disk. */
-  async function makeUpNoise(mspId: string, ref: AttemptRef): Promise<void> {
+  /**
+   * Gives the second of two candidates another seed than its noise came from, on the liar's own disk.
+   *
+   * @returns parts of the seed that it came from.
+   */
+  async function makeUpNoise(mspId: string, ref: AttemptRef): Promise<readonly string[]> {
     const { taskId, round, attempt } = ref;
     const path = join(bed.homeOf(mspId), taskId, `${round}-${attempt}`, 'secrets.json');
     const secrets = JSON.parse(await readFile(path, 'utf8')) as AttemptSecrets;
     const [first, second] = secrets.noise!;
     const seedParts = second.seedParts.map(() => randomBytes(32).toString('hex'));
-    const seed = new Uint8Array(32).map((_, i) =>
-      seedParts.reduce((sum, part) => sum ^ Buffer.from(part, 'hex')[i]!, 0),
-    );
+    const place = { ...attemptOf(ref), consortium: bed.consortium.bootstrapHash };
     const part = structuredClone(secrets.part);
-    part.noise![1].seedHash = sha256Hex(seed);
+    part.noise![1].seedLeaves = seedParts.map((value, component) => noiseLeaf(place, mspId, component, value));
     const { baseModelHash } = secrets;
     const statement: PartStatement = {
       type: 'sev/opening-part/v1',
-      ...{
-        consortium: bed.consortium.bootstrapHash,
-        ...attemptOf(ref),
-        mspId,
-        baseModelHash,
-        partHash: partHash(part),
-      },
+      ...{ ...place, mspId, baseModelHash, partHash: partHash(part) },
     };
     const signature = signStatement(statement, bed.signingKeyOf(mspId));
     const noise = [first, { ...second, seedParts }];
     await writeFile(path, JSON.stringify({ ...secrets, noise, part, signature }));
+    return second.seedParts;
   }
 
-  it(`that was made up is found in the rounds that open it, about half of ${ROUNDS}, and the liar alone is named`, async () => {
+  it(`that was made up is found in the rounds that open it, about half of ${ROUNDS}, and the liar alone is named, silent or not`, async () => {
     let found = 0;
     for (let trial = 0; trial < ROUNDS; trial++) {
       bed = await SecureBed.start({ ...OPTIONS, plannedRounds: 1 });
       const liar = bed.aggregatorIds[random.below(3)]!;
-      const made = new Set<string>();
+      const made = new Map<string, readonly string[]>();
       bed.around.set(liar, async ({ method, args, proceed }) => {
+        if (method === 'reveal' && args[1] !== undefined && trial % 2 === 1) {
+          throw new SevError('SERVICE_UNREACHABLE', 'will not show its noise');
+        }
         const answer = await proceed();
         const ref = args[0] as AttemptRef;
-        if (method !== 'prepare' || made.has(attemptKey(ref))) {
+        if (method !== 'prepare' || made.has(liar)) {
           return answer;
         }
-        made.add(attemptKey(ref));
-        await makeUpNoise(liar, ref);
+        made.set(liar, await makeUpNoise(liar, ref));
+        // Only a new process reads its disk again.
+        await bed.restart(liar);
         return proceed();
       });
       await runToEnd(bed, { maxAttempts: 1 });
-      const { round } = await expectSound(bed, [liar]);
+      const { round } = await expectSound(bed, [liar], made);
       if (round.state === 'finalised') {
         expect(openedCandidate(round.secure!.seed!, liar), 'the honest candidate was opened').to.equal(0);
         expect(namedBy(round)).to.deep.equal([]);
@@ -88,6 +90,17 @@ describe('noise of mode dp', () => {
     const charged = rounds.map(({ round }) => round.secure!.chargedMicroRho);
     expect(charged[0]).to.be.above(0);
     expect(charged).to.deep.equal([1, 2, 3].map((n) => n * charged[0]!));
+  });
+
+  it('hides no vehicle that sends more than its bound: the total shows it, and no model follows from it', async () => {
+    bed = await SecureBed.start({ ...OPTIONS, plannedRounds: 1 });
+    bed.fleet.stretch = (index) => (index === 1 ? 1_000 : 1);
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed);
+    expect(round).to.include({ state: 'aborted', abortReason: 'AGGREGATORS_MISSING' });
+    expect(namedBy(round)).to.deep.equal([]);
+    expect(round.secure!.sums, 'the total was shown').to.have.length(3);
+    expect(bed.log.lines().join()).to.include('TOTAL_OUT_OF_BOUND');
   });
 
   it('is no longer added once the budget is spent: the round that would cross it is refused', async () => {

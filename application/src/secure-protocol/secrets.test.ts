@@ -27,7 +27,7 @@ describe('what a round writes and says', () => {
 
   /** Error texts included: services log what they fail with. */
   async function runWith(options: BedOptions, lie?: string): Promise<readonly Secret[]> {
-    bed = await SecureBed.start({ vehicles: 3, minimum: 2, ...options });
+    bed = await SecureBed.start({ vehicles: 4, minimum: 3, ...options });
     const chosen = LIES.find(({ name }) => name === lie);
     const mspId = bed.aggregatorIds[0]!;
     const liar = new Liar(bed, mspId, newRandom(3));
@@ -69,7 +69,7 @@ describe('what a round writes and says', () => {
   }
 
   it('holds no secret where shares come damaged and files are lost', async () => {
-    bed = await SecureBed.start({ vehicles: 3, minimum: 2 });
+    bed = await SecureBed.start({ vehicles: 4, minimum: 3 });
     const mspId = bed.aggregatorIds[1]!;
     bed.around.set(mspId, ({ method, args, proceed }) => {
       if (method !== 'submitShare') {

@@ -14,8 +14,8 @@ export const abortEvidence = z.strictObject({
   accused: z.array(mspId).min(1).max(7).optional(),
   /** `NOISE_FALSE`: as learning:ScoreRound takes them. */
   nonces: scoreRound.shape.nonces.optional(),
-  /** `NOISE_FALSE`: seeds of the opened candidates, of those accused at least, by MSP id. */
-  noiseSeeds: z.record(mspId, hash).optional(),
+  /** `NOISE_FALSE`: parts of the seeds of the opened candidates, of those accused at least, by MSP id. */
+  noiseSeeds: z.record(mspId, z.array(hash).max(64)).optional(),
 });
 export type AbortEvidence = z.infer<typeof abortEvidence>;
 

@@ -118,6 +118,19 @@ export function parsedBody<T>(schema: z.ZodType<T>, body: unknown): T {
   return result.data;
 }
 
+/** Drops a request whose body has not come within so many milliseconds; stands before the reader of the body. */
+export function bodyWithin(ms: number): RequestHandler {
+  return (request, response, next) => {
+    const timer = setTimeout(() => request.socket.destroy(), ms);
+    const stop = (): void => {
+      clearTimeout(timer);
+    };
+    request.once('end', stop);
+    response.once('close', stop);
+    next();
+  };
+}
+
 /** Lets so many requests be under way at a time; more are refused at once with SERVICE_BUSY. */
 export function boundRequests(maximum: number, onBusy?: () => void): RequestHandler {
   let underWay = 0;

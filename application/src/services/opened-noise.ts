@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   componentsOf,
+  noiseLeaf,
   nonceLeaf,
   openedCandidate,
   reportContext,
-  sha256Hex,
   type RoundOpening,
   type ScoreRound,
   type Task,
@@ -48,14 +48,14 @@ export interface OpenedNoise {
  * Computes the opened noise again from its seeds.
  *
  * @param seed of the round: it chooses which candidate is opened.
- * @param shown seeds by MSP id.
+ * @param shown parts of the seeds by MSP id.
  */
 export function checkOpenedNoise(
   place: OpenedPlace,
   task: Task,
   { aggregators }: RoundOpening,
   seed: string,
-  shown: Readonly<Record<string, string>>,
+  shown: Readonly<Record<string, readonly string[]>>,
 ): OpenedNoise {
   const { aggregators: all, threshold, metrics, dp } = secureTermsOf(task);
   const format = {
@@ -67,14 +67,27 @@ export function checkOpenedNoise(
     const candidate = openedCandidate(seed, mspId);
     return noise === undefined ? [] : [{ mspId, candidate, ...noise[candidate] }];
   });
-  const seedOf = (mspId: string): Uint8Array => Buffer.from(shown[mspId] ?? '', 'hex');
-  const isShown = ({ mspId, seedHash }: (typeof opened)[number]): boolean => sha256Hex(seedOf(mspId)) === seedHash;
+  const partsOf = (mspId: string): readonly string[] => shown[mspId] ?? [];
+  const isShown = ({ mspId, seedLeaves }: (typeof opened)[number]): boolean =>
+    partsOf(mspId).length === seedLeaves.length &&
+    seedLeaves.every((leaf, i) => noiseLeaf(place, mspId, i, partsOf(mspId)[i] ?? '') === leaf);
   const isFalse = ({ mspId, candidate, root }: (typeof opened)[number]): boolean => {
     const context = reportContext({ ...place, reporter: noiseReporter(mspId, candidate) });
-    return noiseRoot(seedOf(mspId), { context, ...format }) !== root;
+    return noiseRoot(seedOfParts(partsOf(mspId)), { context, ...format }) !== root;
   };
   return {
     unshown: opened.filter((one) => !isShown(one)).map(({ mspId }) => mspId),
     false: opened.filter((one) => isShown(one) && isFalse(one)).map(({ mspId }) => mspId),
   };
+}
+
+/** The seed of noise: XOR of its parts, 32 bytes each in hex. */
+export function seedOfParts(parts: readonly string[]): Uint8Array {
+  const seed = new Uint8Array(32);
+  for (const part of parts) {
+    Buffer.from(part, 'hex').forEach((byte, index) => {
+      seed[index] = (seed[index] ?? 0) ^ byte;
+    });
+  }
+  return seed;
 }

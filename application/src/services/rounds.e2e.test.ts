@@ -77,6 +77,7 @@ describe('Store, attesters, batchers, vehicles and coordinators on the embedded 
     const data = { source: 'generated', rows: 125 * VEHICLES, seed: 1 } as const;
     const { profile } = network;
     return runVehicle({
+      plain: true,
       profile,
       home: fleet,
       storeUrl,

@@ -35,6 +35,8 @@ export interface RunVehicleOptions {
   readonly vehicleIds?: readonly string[] | undefined;
   /** Only this task; default: every task that the vehicles can train. */
   readonly taskId?: string | undefined;
+  /** See `FleetOptions`. */
+  readonly plain?: boolean | undefined;
   /** Worker threads; default: one for each core, and no more than there are vehicles. */
   readonly workers?: number | undefined;
   /** How long batchers are tried before a vehicle records its update itself; default 5 s. */
@@ -73,6 +75,7 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
       postShare: sharePoster(options, session),
       log,
       ...(options.taskId === undefined ? {} : { taskId: options.taskId }),
+      ...(options.plain === undefined ? {} : { plain: options.plain }),
       ...(options.directAfterMs === undefined ? {} : { directAfterMs: options.directAfterMs }),
       ...(options.onTakenPart === undefined ? {} : { onTakenPart: options.onTakenPart }),
     });

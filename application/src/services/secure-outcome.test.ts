@@ -23,7 +23,7 @@ const TERMS: SecureTerms = {
   fractionBits: 11,
   shardSize: 2,
   metrics: ['loss', 'samples'],
-  projections: 0,
+  projections: 2,
   rule: 'uniform',
   openedShareMilli: 1_000,
   receiptMs: 0,
@@ -89,6 +89,13 @@ function roundOf(base: Float32Array, shards: readonly Int32Array[], bits: RingBi
 }
 const SCORES = { cohortHash: COHORT, weights: [4, 1, 2] };
 
+/** @returns its code; `none` where it succeeds. */
+const codeOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => 'none',
+    (error: unknown) => (error as { code: string }).code,
+  );
+
 describe('The model of a secure round', () => {
   const base = Float32Array.from({ length: D }, (_, i) => Math.sin(i));
   const totals = [0, 1].map((shard) =>
@@ -112,8 +119,8 @@ describe('The model of a secure round', () => {
   });
 
   it('is read from sums of 16 bits where the task shares so', async () => {
-    const terms: SecureTerms = { ...TERMS, ringBits: 16, fractionBits: 5, metrics: [] };
-    const narrow = totals.map((total) => total.slice(0, D).map((value) => value % 2 ** 15));
+    const terms: SecureTerms = { ...TERMS, ringBits: 16, projections: 0, fractionBits: 5, metrics: [] };
+    const narrow = totals.map((total) => total.slice(0, D).map((value, i) => (i % 1_000 === 0 ? value % 100 : 0)));
     const round = roundOf(base, narrow, 16);
     const { bytes } = await secureModel({ ...TASK, secure: terms }, round, SCORES, fetch);
     expect(parametersFromBytes(bytes, D)).to.deep.equal(
@@ -127,21 +134,30 @@ describe('The model of a secure round', () => {
     expect(metrics[0]).to.equal(Math.fround((2 ** 32 - 2) / (7 * 2_048)));
   });
 
+  it('cannot be had from a total that is longer than honest ones, where no vehicle is measured by itself', async () => {
+    const secure: SecureTerms = { ...TERMS, projections: 0 };
+    // Σ weights · 2^f · C, and about as much as rounding adds.
+    const edge = 7 * (4 * 2_048 + 60);
+    const outcome = (value: number, changed = secure) => {
+      const total = new Int32Array(D + 2);
+      total[0] = value;
+      return codeOf(secureModel({ ...TASK, secure: changed }, roundOf(base, [total]), SCORES, fetch));
+    };
+    expect(await outcome(edge - 1_000)).to.equal('none');
+    expect(await outcome(-2 * edge)).to.equal('TOTAL_OUT_OF_BOUND');
+    expect(await outcome(2 * edge, TERMS), 'projections bound vehicles').to.equal('none');
+  });
+
   it('cannot be had without committed sums, their objects or the scores of the cohort', async () => {
     const round = roundOf(base, totals);
     const { sums: _sums, ...scored } = round.secure!;
-    const refused = async (call: Promise<unknown>): Promise<string> =>
-      call.then(
-        () => 'none',
-        (error: unknown) => (error as { code: string }).code,
-      );
-    expect(await refused(secureModel(TASK, { ...round, secure: scored }, SCORES, fetch))).to.equal('SUMS_UNKNOWN');
+    expect(await codeOf(secureModel(TASK, { ...round, secure: scored }, SCORES, fetch))).to.equal('SUMS_UNKNOWN');
     const other = { ...SCORES, weights: [4, 1] };
-    expect(await refused(secureModel(TASK, round, other, fetch))).to.equal('SCORES_MISMATCH');
-    expect(await refused(secureModel(PLAIN, round, SCORES, fetch))).to.equal('MODE_NOT_SECURE');
+    expect(await codeOf(secureModel(TASK, round, other, fetch))).to.equal('SCORES_MISMATCH');
+    expect(await codeOf(secureModel(PLAIN, round, SCORES, fetch))).to.equal('MODE_NOT_SECURE');
     const short = roundOf(base, [totals[0]!.slice(1)]);
-    expect(await refused(secureModel(TASK, short, SCORES, fetch))).to.equal('RING_LENGTH');
+    expect(await codeOf(secureModel(TASK, short, SCORES, fetch))).to.equal('RING_LENGTH');
     const absent = { ...round, secure: { ...round.secure!, sums: [['0'.repeat(64)], ['0'.repeat(64)]] } };
-    expect(await refused(secureModel(TASK, absent, SCORES, fetch))).to.equal('OBJECT_MISSING');
+    expect(await codeOf(secureModel(TASK, absent, SCORES, fetch))).to.equal('OBJECT_MISSING');
   });
 });

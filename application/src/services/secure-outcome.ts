@@ -7,7 +7,16 @@ import {
   type Scores,
   type Task,
 } from '@sev/chaincode/api';
-import { decodeTotal, parametersFromBytes, parametersToBytes, ringFromBytes, totalOf, type RingBits } from '@sev/fl';
+import {
+  checkTotal,
+  decodeTotal,
+  parametersFromBytes,
+  parametersToBytes,
+  ringFromBytes,
+  SecureError,
+  totalOf,
+  type RingBits,
+} from '@sev/fl';
 import { SevError } from '../errors.js';
 import { mapConcurrently } from './concurrency.js';
 import type { FetchObject, RoundOutcome } from './round-outcome.js';
@@ -41,7 +50,8 @@ export type SummedRound = Pick<RoundRecord, 'taskId' | 'round' | 'attempt' | 'ba
  * @param round in state `aggregated` or `finalised`.
  * @param scores of this attempt (learning:GetScores).
  * @throws SevError MODE_NOT_SECURE, SUMS_UNKNOWN where none are committed, SCORES_MISMATCH where the scores are not those
- *   of the cohort; SecureError RING_LENGTH for a sum of another length; whatever `fetch` throws where the store lacks a sum.
+ *   of the cohort; SecureError RING_LENGTH for a sum of another length, TOTAL_OUT_OF_BOUND where no projections bound
+ *   vehicles and the total is longer than honest ones add up to; whatever `fetch` throws where the store lacks a sum.
  */
 export async function secureModel(
   task: Task,
@@ -63,6 +73,10 @@ export async function secureModel(
   const base = parametersFromBytes(await fetch(round.baseModelHash), parameters);
   const total = await addedTotals(sums, vector, fetch);
   const weight = scores.weights.reduce((sum, w) => sum + w, 0);
+  if (terms.projections === 0) {
+    const noises = round.secure?.opening.aggregators.length ?? 0;
+    checkTotal(total, { format, parameters, weight, noises, noiseDeviation: terms.dp?.noiseDeviation ?? 0 });
+  }
   const divisor = weight * 2 ** format.fractionBits;
   const model = base.map((value, index) => value + (total[index] ?? 0) / divisor);
   const bytes = parametersToBytes(model);
@@ -79,7 +93,11 @@ export async function secureModel(
   return { proposal, bytes, metrics: decodeTotal(total.subarray(parameters), weight, format) };
 }
 
-/** The outcome of a secure round whose sums are committed, as `computeOutcome` gives it in plain mode. */
+/**
+ * The outcome of a secure round whose sums are committed, as `computeOutcome` gives it in plain mode.
+ *
+ * @throws SevError SUMS_UNUSABLE where no model follows from the sums that the ledger names, now or later.
+ */
 export async function computeSecureOutcome(
   task: Task,
   round: RoundRecord,
@@ -87,7 +105,9 @@ export async function computeSecureOutcome(
   fetch: FetchObject,
 ): Promise<RoundOutcome> {
   const { scores } = await learning.scores(attemptOf(round));
-  const { proposal, bytes } = await secureModel(task, round, scores, fetch);
+  const { proposal, bytes } = await secureModel(task, round, scores, fetch).catch((error: unknown) => {
+    throw error instanceof SecureError ? new SevError('SUMS_UNUSABLE', error.message, { cause: error }) : error;
+  });
   const usable = scores.weights.filter((weight) => weight > 0).length;
   return { usable, excluded: [], model: { proposal, bytes } };
 }

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from 'node:buffer';
-import { sha256Hex, type CohortRecord, type Scores, type SecureTerms, type Task } from '@sev/chaincode/api';
-import { addTo, projectionVectors, ringFromBytes, toSigned, vectorNorms, WEIGHT_RULES, type FixedPoint } from '@sev/fl';
+import { sha256Hex, shardsOf, type CohortRecord, type Scores, type SecureTerms, type Task } from '@sev/chaincode/api';
+import {
+  addTo,
+  evenOut,
+  projectionVectors,
+  ringFromBytes,
+  toSigned,
+  vectorNorms,
+  WEIGHT_RULES,
+  type FixedPoint,
+} from '@sev/fl';
 import { SevError } from '../errors.js';
 import { attemptOf, type AttemptRef } from './attempt.js';
 
@@ -32,7 +41,8 @@ export interface ScoringInput {
 }
 
 /**
- * The weights of a cohort by the task's rule. Coordinator and attesters run this one function.
+ * The weights of a cohort by the task's rule, evened out within each shard (see `evenOut`). Coordinator and attesters run
+ * this one function.
  *
  * @throws SevError PROJECTIONS_INVALID where the numbers of a component have another length.
  */
@@ -41,18 +51,27 @@ export function computeScores(input: ScoringInput): Scores {
   const terms = secureTermsOf(task);
   const classWeights = members.map(({ weightClass }) => task.aggregation.weightClasses[weightClass]?.weight ?? 0);
   const vectors = projectionVectors(input.seed, terms.projections, task.model.parameters);
-  const { weights, reasons } = WEIGHT_RULES[terms.rule].weigh({
+  const { weights: ruled, reasons } = WEIGHT_RULES[terms.rule].weigh({
     classWeights,
     projections: projectionsOf(input, terms.projections),
     format: formatOf(task),
     vectorNorms: vectorNorms(vectors),
   });
+  const ids = members.map(({ vehicleId }) => vehicleId);
+  const weights = ids.map(() => 0);
+  for (const shard of shardsOf(ids, input.seed, terms.shardSize)) {
+    const inShard = shard.map((index) => ({ classWeight: classWeights[index] ?? 0, weight: ruled[index] ?? 0 }));
+    evenOut(inShard, task.cohort.minimum).forEach((weight, place) => {
+      weights[shard[place] ?? 0] = weight;
+    });
+  }
   return {
     ...attemptOf(ref),
     cohortHash,
     weights,
-    reasons: members.flatMap(({ vehicleId }, index) => {
-      const reason = reasons[index];
+    reasons: ids.flatMap((vehicleId, index) => {
+      const evened = (weights[index] ?? 0) < (classWeights[index] ?? 0) ? 'EVENED' : undefined;
+      const reason = reasons[index] ?? evened;
       return reason === undefined ? [] : [{ vehicleId, reason }];
     }),
   };

@@ -109,7 +109,7 @@ export class Federation {
         rule: 'fedavg',
         weightClasses: [
           { minSamples: 1, weight: 1 },
-          { minSamples: 100, weight: 3 },
+          ...(options.he === undefined ? [{ minSamples: 100, weight: 3 }] : []),
         ],
         maxAbsolute: 1_000,
       },

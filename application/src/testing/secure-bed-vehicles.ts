@@ -47,6 +47,8 @@ export class BedFleet {
   readonly trainings: string[] = [];
   readonly sent: SentReport[] = [];
   drops: DropPlan = () => undefined;
+  /** So many times its update a vehicle shares, whatever the task's bound. */
+  stretch: (index: number) => number = () => 1;
   readonly #options: FleetOptions;
   readonly #receipts: ReceiptBook;
   #reader: ServiceSession | undefined;
@@ -154,8 +156,11 @@ export class BedFleet {
     this.trainings.push(`${attemptKey(round)} ${vehicleId}`);
     const base = parametersFromBytes(await store.get(round.baseModelHash), task.model.parameters);
     const own = this.updateOf(index, round.round);
-    const trained = base.map((value, i) => value + (own[i] ?? 0) * 2 ** -secureTermsOf(task).fractionBits);
-    const report = await secureReport(consortium, task, placed(round), vehicleId, { base, trained }, dataOf(index));
+    const factor = this.stretch(index);
+    const terms = secureTermsOf(task);
+    const trained = base.map((value, i) => value + factor * (own[i] ?? 0) * 2 ** -terms.fractionBits);
+    const believed = { ...task, secure: { ...terms, clipMilli: factor * terms.clipMilli } };
+    const report = await secureReport(consortium, believed, placed(round), vehicleId, { base, trained }, dataOf(index));
     const content = {
       ...attemptOf(round),
       ...{ baseModelHash: round.baseModelHash, vehicleId, updateHash: report.root },

@@ -97,9 +97,10 @@ export class SecureBed {
     return this.learning.round({ taskId: this.task.taskId, round });
   }
 
-  /** A client of an aggregator as everybody sees it: with what stands in between, and dead where it is crashed. */
+  /** A client of an aggregator as everybody sees it, restarted or not: with what stands in between, and dead where it is crashed. */
   client(mspId: string): AggregatorClient & Pick<Aggregator, 'submitShare'> {
-    return intercepted(this.aggregators.get(mspId)!, (call) =>
+    const current = (): Aggregator => this.aggregators.get(mspId)!;
+    const around: Around = (call) =>
       this.clock.busyWith(async () => {
         const insistOnLife = (): void => {
           if (this.crashed.has(mspId)) {
@@ -111,8 +112,8 @@ export class SecureBed {
         insistOnLife();
         this.#note(call.method, answer);
         return answer;
-      }),
-    );
+      });
+    return intercepted(current(), around, current);
   }
 
   /** Puts a liar's bytes into the store. @returns their hash. */

@@ -35,9 +35,9 @@ export interface CourierOptions {
   /** Needed for tasks in a secure mode. */
   readonly postShare?: PostShare | undefined;
   readonly onReceipt?: (round: OpenRoundRef, receipt: ShowReceipts['receipts'][number]) => void;
-  /** How long batchers are tried before a vehicle records its update itself; default 5 s. */
+  /** How long batchers are tried before a vehicle records its update itself; default 5 s, at most a third of the grace time. */
   readonly directAfterMs?: number;
-  /** How long the ledger may lack an envelope that a batcher has queued before the same is done; default 20 s. */
+  /** How long the ledger may lack an envelope that a batcher has queued before the same is done; default 20 s, bounded alike. */
   readonly queuedMs?: number;
   /** How long one batcher, or the aggregators together, may take to answer; default 15 s. */
   readonly timeoutMs?: number;
@@ -47,12 +47,27 @@ export interface CourierOptions {
 /** How an update's way ended. */
 export type Delivery = 'recorded' | 'refused' | 'too-late';
 
-/** A batcher's answer: the ledger's result, or that the envelope is on its disk. */
-type BatcherAnswer = ItemResult | 'queued';
+/** A batcher's answer: the ledger's result, that the envelope is on its disk, or that it does not take it. */
+type BatcherAnswer = ItemResult | 'queued' | 'not-taken';
 
 /** How long the last aggregators are waited for once enough have given a receipt, and those that were late before. */
 const LATE_MS = 3_000;
 const LATE_AGAIN_MS = 250;
+
+/** An envelope on its way to a batcher. */
+interface Handing {
+  readonly round: OpenRoundRef;
+  readonly update: TrainedUpdate;
+  readonly recorded: RecordedUpdates;
+  /** When the vehicle records by itself, unless the ledger shows its update. */
+  readonly directAt: number;
+  readonly signal: AbortSignal;
+}
+
+/** Of a task's grace time, what batchers may take in all: a vehicle that records by itself then is still in time. */
+const BATCHERS_SHARE = 1 / 3;
+/** A batcher always has this long to answer. */
+const LEAST_POST_MS = 500;
 
 /** How long the vehicle's own gateway may lag behind the batcher's before the batcher is not believed. */
 const LOOKS = 6;
@@ -68,6 +83,8 @@ export class Courier {
   readonly #organisations: ReadonlyMap<string, string>;
   /** Aggregators that were late with their last receipt. */
   readonly #late = new Set<string>();
+  /** Addresses of batchers that did not answer, or whose answer the ledger did not bear out; tried last. */
+  readonly #failing = new Set<string>();
 
   constructor(options: CourierOptions) {
     const { batchers, pool } = options;
@@ -83,15 +100,22 @@ export class Courier {
     }
   }
 
-  /** Goes on until the ledger shows the update, refuses it, or the signal says that the attempt is over. */
+  /**
+   * Goes on until the ledger shows the update, refuses it, or the signal says that the attempt is over.
+   *
+   * @param graceMs - the task's grace time, of which batchers that lie or stall get a third.
+   */
   async deliver(
     round: OpenRoundRef,
     update: TrainedUpdate,
     recorded: RecordedUpdates,
     signal: AbortSignal,
+    graceMs = Number.POSITIVE_INFINITY,
   ): Promise<Delivery> {
     const { directAfterMs = 5_000, queuedMs = 20_000 } = this.#options;
-    let directAt = Date.now() + directAfterMs;
+    const batchers = this.#batchersFor(update.vehicleId);
+    let latestAt = Number.POSITIVE_INFINITY;
+    let directAt = latestAt;
     let queuedUntil: number | undefined;
     let isStored = false;
     for (let failures = 0; !signal.aborted; failures++) {
@@ -102,16 +126,19 @@ export class Courier {
           }
           await this.#share(round, update, signal);
           isStored = true;
+          latestAt = Date.now() + graceMs * BATCHERS_SHARE;
+          directAt = Math.min(latestAt, Date.now() + directAfterMs);
         }
-        const answer = await this.#post(round, update, failures, signal);
-        if (answer === 'queued') {
-          directAt = queuedUntil ??= Math.max(directAt, Date.now() + queuedMs);
-        }
-        if (isPromise(answer) && (await this.#isShown(update, recorded, signal))) {
+        const url = batchers[failures % Math.max(1, batchers.length)];
+        const outcome = await this.#try(url, { round, update, recorded, directAt, signal });
+        if (outcome === 'shown') {
           return 'recorded';
         }
+        if (outcome === 'queued') {
+          directAt = queuedUntil ??= Math.max(directAt, Math.min(latestAt, Date.now() + queuedMs));
+        }
         // Neither a refusal nor a promise that the ledger does not bear out is taken from a batcher.
-        if (typeof answer === 'object' || Date.now() >= directAt) {
+        if (outcome === 'decided' || Date.now() >= directAt) {
           return await this.#record(round, update, recorded, signal);
         }
       } catch (error) {
@@ -195,25 +222,56 @@ export class Courier {
     return count;
   }
 
-  /** Asks one batcher after the other; undefined where one has no answer about this envelope. */
+  /** In the order in which they are tried. */
+  #batchersFor(vehicleId: string): readonly string[] {
+    const all = this.#batchers.get(this.#organisations.get(vehicleId) ?? '') ?? [];
+    const isFailing = (url: string): boolean => this.#failing.has(url);
+    return [...all.filter((url) => !isFailing(url)), ...all.filter(isFailing)];
+  }
+
+  /** Hands an envelope to one batcher, and remembers one that does not answer or promises what does not come. */
+  async #try(
+    url: string | undefined,
+    { round, update, recorded, directAt, signal }: Handing,
+  ): Promise<'shown' | 'queued' | 'decided' | 'nothing'> {
+    const answer = url === undefined ? 'not-taken' : await this.#post(url, round, update, directAt, signal);
+    if (url === undefined || answer === 'not-taken') {
+      return 'nothing';
+    }
+    if (isPromise(answer) && (await this.#isShown(update, recorded, signal))) {
+      this.#failing.delete(url);
+      return 'shown';
+    }
+    const isDecided = typeof answer === 'object';
+    // Who refuses may be right: the ledger is asked at once.
+    if (!signal.aborted && !(isDecided && !answer.accepted)) {
+      this.#failing.add(url);
+    }
+    return isDecided ? 'decided' : (answer ?? 'nothing');
+  }
+
+  /**
+   * Asks one batcher, no longer than until the vehicle would record by itself.
+   *
+   * @returns undefined where it has no answer about this envelope; `not-taken` where it says so.
+   */
   async #post(
+    url: string,
     round: OpenRoundRef,
     { envelope, vehicleId }: TrainedUpdate,
-    failures: number,
+    directAt: number,
     signal: AbortSignal,
   ): Promise<BatcherAnswer | undefined> {
-    const { timeoutMs = 15_000, log } = this.#options;
-    const batchers = this.#batchers.get(this.#organisations.get(vehicleId) ?? '') ?? [];
-    const url = batchers[failures % Math.max(1, batchers.length)];
-    if (url === undefined) {
-      return undefined;
-    }
+    const { log } = this.#options;
+    const leftMs = Math.max(LEAST_POST_MS, directAt - Date.now());
+    const timeoutMs = Math.ceil(Math.min(this.#options.timeoutMs ?? 15_000, leftMs));
     try {
       const answer = await postJson(`${url}/envelopes`, { ...placeOf(round), envelope }, { timeoutMs, signal });
       if (answer.status === 200 || answer.status === 202) {
         return answerOf(answer, vehicleId);
       }
       log.debug({ vehicleId, url, ...problemOf(answer) }, 'the batcher did not take the envelope');
+      return 'not-taken';
     } catch (error) {
       if (!signal.aborted) {
         log.debug({ vehicleId, url, ...failureFields(error) }, 'the batcher did not answer');
@@ -271,7 +329,7 @@ function placeOf(round: OpenRoundRef): Omit<OpenRoundRef, 'opening' | 'he'> {
 
 /** Whether the ledger has, or is to have, the envelope. */
 function isPromise(answer: BatcherAnswer | undefined): boolean {
-  return answer === 'queued' || answer?.accepted === true;
+  return answer === 'queued' || (typeof answer === 'object' && answer.accepted);
 }
 
 /** @throws SevError SERVICE_ANSWER_MALFORMED. */

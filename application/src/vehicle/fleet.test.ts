@@ -76,6 +76,7 @@ describe('A fleet of vehicles', () => {
       batchers: [],
       pollMs: 20,
       directAfterMs: 40,
+      plain: true,
       log: silentLog,
       ...options,
     });
@@ -161,6 +162,48 @@ describe('A fleet of vehicles', () => {
     await openRound(federation);
     await until(() => recordedIn(federation) === 2, 'the updates');
     expect(calls.direct).to.equal(1);
+  });
+
+  it('records by itself while a batcher does not answer at all', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const silent = await batcher(() => new Promise(() => undefined));
+    const calls = start(federation, { batchers: [silent] });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 2, 'the updates');
+    expect(calls.direct).to.equal(2);
+  });
+
+  it('gives batchers that queue without end a third of the grace time', async () => {
+    const federation = new Federation({ vehicles: 2, graceMs: 300 });
+    const liar = await batcher(({ vehicleId }) => ({ status: 202, body: { id: vehicleId, queued: true } }));
+    const calls = start(federation, { batchers: [liar], directAfterMs: 60_000, queuedMs: 60_000 });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 2, 'the updates');
+    expect(calls.direct).to.equal(2);
+  });
+
+  it('tries a batcher last from then on whose promise the ledger did not bear out', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const asked: string[] = [];
+    const liar = await batcher(({ vehicleId }) => {
+      asked.push('liar');
+      return { status: 200, body: { id: vehicleId, accepted: true } };
+    });
+    const other = await batcher((envelope) => {
+      asked.push('other');
+      return honest(federation)(envelope);
+    }, 'MakerMSP');
+    start(federation, { batchers: [liar, other] });
+    await openRound(federation);
+    await until(() => recordedIn(federation) === 1, 'the update');
+    const ref = attemptOf(federation.ledger.rounds.get(1)!);
+    const reason = 'OPERATOR';
+    const statements = await Promise.all(federation.mspIds.map((mspId) => federation.signer(mspId).abort(ref, reason)));
+    await federation.ledger.session('GridMSP').submit('learning', 'AbortRound', { ...ref, reason, statements });
+    asked.splice(0);
+    await openRound(federation, { attempt: 2 });
+    await until(() => recordedIn(federation) === 2, 'the update of the second attempt');
+    expect(asked[0]).to.equal('other');
   });
 
   it('does not believe a batcher that promises what the ledger does not show', async () => {
@@ -252,6 +295,20 @@ describe('A fleet of vehicles', () => {
     await until(() => recordedIn(federation) === 2, 'the updates');
     expect(calls.direct).to.equal(2);
     expect(federation.ledger.writtenUpdates.every(({ attempt }) => attempt === 2)).to.equal(true);
+  });
+
+  it('takes no part in a task of mode plain, which any organisation could make, unless told to', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    const warned: string[] = [];
+    const log = {
+      ...silentLog,
+      warn: (_fields: unknown, text: string) => warned.push(text),
+    } as unknown as typeof silentLog;
+    const calls = start(federation, { plain: false, log });
+    await openRound(federation);
+    await until(() => warned.length > 0, 'the warning');
+    expect(warned[0]).to.include('mode plain');
+    expect(calls.trained).to.equal(0);
   });
 
   it('ends where the ledger does not accept its identity', async () => {

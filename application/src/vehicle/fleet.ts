@@ -34,6 +34,8 @@ export interface FleetOptions {
   readonly postShare?: CourierOptions['postShare'];
   /** Only this task; default: every task whose features the vehicles can compute. */
   readonly taskId?: string;
+  /** Whether they take part in tasks of mode `plain`, too, which show every update to the organisations. */
+  readonly plain?: boolean;
   /** How often the ledger is looked at beside its events; default 2 s. */
   readonly pollMs?: number;
   /** See `CourierOptions`. */
@@ -181,14 +183,19 @@ export class Fleet {
   }
 
   async #takePartOnce(announced: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
-    const { pool, log, onTakenPart } = this.#options;
+    const { pool, log, onTakenPart, plain = false } = this.#options;
+    if (!plain && (await this.#task(announced.taskId)).privacy === 'plain') {
+      log.warn(attemptOf(announced), 'the task runs in mode plain, in which these vehicles take no part');
+      return;
+    }
     const [order, vehicleIds] = await this.#prepare(announced, isNew);
     const { round } = order;
+    const { graceMs } = order.task.deadlines;
     const recorded = new RecordedUpdates(this.#learning, round);
     const outcomes: Promise<Delivery>[] = [];
     const listener: Parameters<VehiclePool['train']>[2] = {
       onUpdate: (update) => {
-        const delivery = this.#courier.deliver(round, update, recorded, signal);
+        const delivery = this.#courier.deliver(round, update, recorded, signal, graceMs);
         outcomes.push(
           delivery.catch((error: unknown): Delivery => {
             log.error({ vehicleId: update.vehicleId, ...failureFields(error) }, 'the update cannot be delivered');

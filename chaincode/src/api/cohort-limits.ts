@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { fewestRemaining, MAX_SHOWN_ATTEMPTS, type WeightedCohort } from './differencing';
+import { MAX_SHOWN_ATTEMPTS, smallestGroup, type WeightedCohort } from './differencing';
 import type { Task } from './learning';
 import type { SecureTerms } from './secure';
+
+/** Where updates are kept secret, a sum of fewer vehicles would say too much about each. */
+export const LEAST_SECURE_COHORT = 3;
 
 /** Shards that one transaction can name the sums of. */
 const MAX_SHARDS = 100;
@@ -33,12 +36,12 @@ export function sizeProblem({ cohort }: Task, terms: SecureTerms, size: number):
 }
 
 /**
- * Whether a sum may be shown beside those on the same base that were: a vehicle that trains again from the same base
- * reports the same update again, so that whoever has two sums can subtract a multiple of one from the other. What then
- * remains must be nothing, or hold the reports of as many vehicles as a cohort at least.
+ * Whether sums may be shown beside those on the same base that were: a vehicle that trains again from the same base
+ * reports the same update again, so that whoever has several sums can combine them. Vehicles that all of them count
+ * alike form a group, and each group must have as many as a cohort at least; see {@link smallestGroup}.
  *
  * @param shown - the cohorts of the attempts whose sums may have been shown.
- * @returns undefined where it may.
+ * @returns undefined where they may.
  */
 export function differenceProblem(
   shown: readonly WeightedCohort[],
@@ -48,11 +51,11 @@ export function differenceProblem(
   if (shown.length >= MAX_SHOWN_ATTEMPTS) {
     return { code: 'BASE_BURNED', detail: `sums of ${shown.length} attempts were shown` };
   }
-  const fewest = shown.map((before) => fewestRemaining(before, next)).find((left) => left > 0 && left < minimum);
-  return fewest === undefined
+  const fewest = smallestGroup([...shown, next]);
+  return fewest >= minimum
     ? undefined
     : {
         code: 'COHORT_TOO_CLOSE',
-        detail: `a difference of the sums would show ${fewest} vehicles; at least ${minimum} or none may remain`,
+        detail: `the sums on this base would single out ${fewest} vehicles; they count at least ${minimum} alike`,
       };
 }

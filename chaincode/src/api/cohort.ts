@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { UpdateRecord } from './learning';
-import { componentsOf, type ReceiptRecord, type SecureTerms } from './secure';
+import { componentsOf, type ReceiptRecord, type SecureRound, type SecureTerms } from './secure';
 
 /** For each component of a task's sharing the MSP ids of the aggregators that hold it, sorted. */
 export function componentHolders(
@@ -11,9 +11,14 @@ export function componentHolders(
   return componentsOf(aggregators.length, threshold).map((holders) => holders.map(nameOf));
 }
 
+/** Whom the attempts at a round have shown to be wrong: those that one was aborted for, and whom verdicts named. Sorted. */
+export function accusedSoFar(before: Pick<SecureRound, 'accused' | 'faulty'> | undefined): readonly string[] {
+  return [...new Set([...(before?.accused ?? []), ...(before?.faulty ?? [])])].sort();
+}
+
 /**
- * The aggregators that a further attempt at a round is opened without: those that attempts before were aborted for, as
- * long as enough others remain.
+ * The aggregators that a further attempt at a round is opened without: those that attempts before showed to be wrong
+ * ({@link accusedSoFar}), as long as enough others remain.
  */
 export function barredAggregators(
   { aggregators, threshold }: Pick<SecureTerms, 'aggregators' | 'threshold'>,

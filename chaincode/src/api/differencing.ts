@@ -1,30 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
+import { shardsOf, type CohortRecord, type ScoresRecord } from './secure';
 
-/** Attempts on one base model, of whatever rounds, whose sums may be shown: of two the difference is known to be wide, of three it is not. */
+/** Attempts on one base model, of whatever rounds, whose sums may be shown. */
 export const MAX_SHOWN_ATTEMPTS = 2;
 
-/** The vehicles of a sum with the integer weights that their reports have in it. */
-export type WeightedCohort = ReadonlyMap<string, number>;
-
-/**
- * Vehicles that remain at the least where a multiple of one sum is subtracted from a multiple of the other. One multiple
- * takes out the vehicles whose weights stand in its ratio; the one that takes out most leaves least.
- */
-export function fewestRemaining(a: WeightedCohort, b: WeightedCohort): number {
-  const sizes = new Map<string, number>();
-  let vehicles = 0;
-  for (const vehicleId of new Set([...a.keys(), ...b.keys()])) {
-    const [first, second] = [a.get(vehicleId) ?? 0, b.get(vehicleId) ?? 0];
-    const divisor = greatestCommonDivisor(first, second);
-    if (divisor > 0) {
-      const ratio = `${first / divisor}:${second / divisor}`;
-      sizes.set(ratio, (sizes.get(ratio) ?? 0) + 1);
-      vehicles += 1;
-    }
-  }
-  return vehicles - Math.max(0, ...sizes.values());
+/** What a vehicle's report counts in the sums of an attempt: in which shard's sum, and with which integer weight. */
+export interface Counted {
+  readonly shard: number;
+  readonly weight: number;
 }
 
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+/** The vehicles of an attempt's sums; who is not in it counts nothing. */
+export type WeightedCohort = ReadonlyMap<string, Counted>;
+
+/**
+ * Size of the smallest group of vehicles that all these sums count alike, those with weight 0 in all of them left out;
+ * Infinity where no vehicle counts.
+ *
+ * Sums are integers and weights public, so whoever has the sums can take any integer combination of them, modulo any
+ * number. What a vehicle counts there follows from its weights in the sums alone: the combination holds whole groups.
+ */
+export function smallestGroup(sums: readonly WeightedCohort[]): number {
+  const sizes = new Map<string, number>();
+  for (const vehicleId of new Set(sums.flatMap((sum) => [...sum.keys()]))) {
+    const counted = sums.map((sum) => sum.get(vehicleId)).map((one) => ((one?.weight ?? 0) > 0 ? one : undefined));
+    if (counted.some((one) => one !== undefined)) {
+      const group = counted.map((one) => (one === undefined ? '-' : `${one.shard}:${one.weight}`)).join();
+      sizes.set(group, (sizes.get(group) ?? 0) + 1);
+    }
+  }
+  return [...sizes.values()].reduce((least, size) => Math.min(least, size), Infinity);
+}
+
+/** The vehicles of one sum. @param weights - one a vehicle, in their order. */
+export function weightedBy(
+  members: readonly { readonly vehicleId: string }[],
+  weights: readonly number[],
+): WeightedCohort {
+  return new Map(members.map(({ vehicleId }, index) => [vehicleId, { shard: 0, weight: weights[index] ?? 0 }]));
+}
+
+/** A cohort before there are weights and shards: whether the vehicles alone tell sums apart. */
+export function equallyWeighted(members: readonly { readonly vehicleId: string }[]): WeightedCohort {
+  return weightedBy(
+    members,
+    members.map(() => 1),
+  );
+}
+
+/**
+ * A scored cohort as the sums of its shards count it.
+ *
+ * @param record - one that carries no seed was written before shards were compared; its vehicles count as in one sum.
+ */
+export function scoredWeights(
+  { members }: Pick<CohortRecord, 'members'>,
+  { scores, seed }: Pick<ScoresRecord, 'scores' | 'seed'>,
+  shardSize: number,
+): WeightedCohort {
+  if (seed === undefined || members.length <= shardSize) {
+    return weightedBy(members, scores.weights);
+  }
+  const ids = members.map(({ vehicleId }) => vehicleId);
+  return new Map(
+    shardsOf(ids, seed, shardSize).flatMap((indices, shard) =>
+      indices.map((index): [string, Counted] => [ids[index] ?? '', { shard, weight: scores.weights[index] ?? 0 }]),
+    ),
+  );
 }

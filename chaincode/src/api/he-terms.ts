@@ -31,6 +31,8 @@ export function heTermsProblem(task: Task): TermsProblem | undefined {
             'key holder, summer and mask holder must be three organisations',
           ],
           [new Set(terms.metrics).size === terms.metrics.length, 'he.metrics', 'one occurs twice'],
+          // An exact sum modulo the weight of one class is a sum over the vehicles of the others.
+          [task.aggregation.weightClasses.length === 1, 'aggregation.weightClasses', 'mode he takes one only'],
           [task.cohort.minimum >= LEAST_COHORT, 'cohort.minimum', `below ${LEAST_COHORT}`],
           [task.cohort.target <= terms.maxVehicles, 'cohort.target', `above he.maxVehicles ${terms.maxVehicles}`],
           [heLargestSum(task, terms) <= LARGEST_SUM, 'he.maxVehicles', `a sum could pass ±${LARGEST_SUM} and wrap`],

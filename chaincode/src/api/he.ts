@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { hashOf } from './canonical';
+import { coveredUpdates, type Holdings } from './cohort';
 import { attemptNumber, hash, identifier, mspId, publicKey, roundNumber, signature } from './primitives';
+import type { UpdateRecord } from './learning';
+import type { ShownAttempt } from './secure';
 import type { NetworkBound } from './signed';
 
 /**
@@ -95,8 +98,11 @@ export type CommitHeSum = z.infer<typeof commitHeSum>;
 export interface HeRound {
   readonly opening: HeOpening;
   readonly openingHash: string;
-  /** Attempts at this round whose sum may have been shown; their reports are burned. */
-  readonly shownAttempts: readonly number[];
+  /**
+   * Attempts on this base whose sum may have been shown, this one from the cohort on: key holder and mask holder together
+   * can open it as soon as the summer has added, whether or not its hashes come to the ledger.
+   */
+  readonly shownAttempts: readonly ShownAttempt[];
   /** From the cohort on. Whoever denied a report that it had given a receipt for. */
   readonly contradicted?: readonly string[];
   readonly cohortHash?: string;
@@ -110,6 +116,20 @@ export interface HeRound {
 /** What an opening's statements are signed over. */
 export function heOpeningHash(opening: HeOpening): string {
   return hashOf(opening);
+}
+
+/**
+ * The cohort: what summer and mask holder both hold, of more than one sum takes the first. Ids are random, so that is nobody's
+ * choice.
+ *
+ * @param updates - recorded in the attempt, sorted by vehicleId.
+ */
+export function heCohort<T extends Pick<UpdateRecord, 'vehicleId'>>(
+  { maxVehicles }: Pick<HeTaskTerms, 'maxVehicles'>,
+  updates: readonly T[],
+  holdings: readonly Holdings[],
+): readonly T[] {
+  return coveredUpdates(updates, holdings, []).covered.slice(0, maxVehicles);
 }
 
 /** The two that take vehicles' reports, sorted. */

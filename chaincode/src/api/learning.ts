@@ -27,7 +27,8 @@ export const TIME_MARGIN_MS = 60_000;
  * - `plain`: the store, the coordinator and the attesters.
  * - `secure`: no t aggregators together; K random projections of it are opened.
  * - `dp`: the same without projections, and the sum carries noise of a stated privacy.
- * - `he`: not even two of key holder, summer and mask holder together; nothing is opened but the sum.
+ * - `he`: no organisation by itself, while all follow the protocol: a summer that lies in league with the mask holder has
+ *   single updates decrypted. Nothing but the sum is opened.
  */
 export const privacyMode = z.enum(['plain', 'secure', 'dp', 'he']);
 export type PrivacyMode = z.infer<typeof privacyMode>;
@@ -174,7 +175,7 @@ export interface UpdateRecord {
  * Why a round is given up.
  *
  * - `COHORT_TOO_SMALL`: open, with fewer updates than the minimum at the deadline; closed or scored, with fewer usable ones.
- * - `COHORT_TOO_CLOSE`: the cohort differs too little from that of an attempt whose sums were shown.
+ * - `COHORT_TOO_CLOSE`: too few vehicles count alike in its sums and those of attempts on its base that were shown.
  * - `COHORT_TOO_LARGE`: closed, with more vehicles than the sums of this task can hold.
  * - `AGGREGATORS_MISSING`: too few aggregators, or none for some component, answered in time, or verdicts left too few
  *   whose word counts.
@@ -201,6 +202,11 @@ export const abortReason = z.enum([
   'OPERATOR',
 ]);
 export type AbortReason = z.infer<typeof abortReason>;
+
+/** Reasons that say of an organisation of mode `he` that it failed: a majority's word, never one organisation's. */
+export function namesHeParty(reason: AbortReason): boolean {
+  return reason === 'KEY_HOLDER_LOST' || reason === 'SUMMER_LOST' || reason === 'MASK_HOLDER_LOST';
+}
 
 /** What organisations sign to close or abort a round before its deadline. */
 export interface CloseStatement extends NetworkBound {

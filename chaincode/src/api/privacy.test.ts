@@ -31,11 +31,11 @@ describe('The charge of differential privacy', () => {
   });
 
   it('bounds what one vehicle can add, metrics and rounding included', () => {
-    // 2^11 · 4 = 8192; ⌈√19⌉ = 5; a metric within 8192; weights up to 4: 4 · ⌈√(8197² + 8192²)⌉ = 4 · 11589.
+    // 2^11 · 4 = 8192; ⌈√89⌉ = 10; a metric within 8192; weights up to 4: 4 · ⌈√(8202² + 8192²)⌉ = 4 · 11593.
     const task = dpTask();
-    expect(sumSensitivity(task, task.secure!)).to.equal(4n * 11_589n);
-    expect(sumsMicroRho(task)).to.equal(microRho(4n * 11_589n, 100_000n));
-    expect(sumSensitivity(task, termsOf({ metrics: [] }))).to.equal(4n * 8_197n);
+    expect(sumSensitivity(task, task.secure!)).to.equal(4n * 11_593n);
+    expect(sumsMicroRho(task)).to.equal(microRho(4n * 11_593n, 100_000n));
+    expect(sumSensitivity(task, termsOf({ metrics: [] }))).to.equal(4n * 8_202n);
     expect(quantisedClip(termsOf({ clipMilli: 1, fractionBits: 1 }))).to.equal(1n);
   });
 
@@ -44,6 +44,6 @@ describe('The charge of differential privacy', () => {
   });
 
   it('leaves a share of the model for projections', () => {
-    expect(projectionBudget(secureTask(), termsOf({ openedShareMilli: 500 }))).to.equal(9);
+    expect(projectionBudget(secureTask(), termsOf({ openedShareMilli: 500 }))).to.equal(44);
   });
 });

@@ -75,8 +75,14 @@ function aggregatorRules({ aggregators, threshold, metrics }: SecureTerms): Rule
 }
 
 /**
- * 2^f · 2C · max(a) · shard + noise < 2^(w−1) for sums, which are read as two's complement; 2^f · 2C · ⌈√d⌉ < 2^(w−1) for
- * projections, whose vectors have norm √d. In w = 16 bits neither projections nor noise have a place.
+ * Excludes that what is opened wraps around, with A = 2^f · 2C: the range up to which a vehicle is believed, and which bounds
+ * each of its coordinates too.
+ *
+ *   a rounded update's norm ≤ A             no honest vehicle is out of range
+ *   A · max(a) · shard + noise < 2^(w−1)    sums, which are read as two's complement
+ *   A · ⌈√d⌉ < 2^(w−1)                      projections, whose vectors have norm √d at the most
+ *
+ * In w = 16 bits neither projections nor noise have a place.
  */
 function ringRules(task: Task, terms: SecureTerms): Rule[] {
   const value = quantisedClip(terms, 2n);
@@ -89,9 +95,25 @@ function ringRules(task: Task, terms: SecureTerms): Rule[] {
   return [
     [!isNarrow || terms.projections === 0, 'secure.ringBits', '16 leaves no room for projections', 'RING_TOO_NARROW'],
     [!isNarrow || terms.dp === undefined, 'secure.ringBits', '16 leaves no room for noise', 'RING_TOO_NARROW'],
+    [
+      staysInRange(terms, BigInt(task.model.parameters)),
+      'secure.fractionBits',
+      'rounding could take an honest update out of its range of twice the clip',
+    ],
     [sum < half, 'secure.shardSize', `a sum could reach ${sum}, beyond the ring`],
     [projection < half, 'secure.fractionBits', `a projection could reach ${projection}, beyond the ring`],
   ];
+}
+
+/**
+ * min{ c + √d, √(c² + d/4 + c + √d/2) } ≤ 2c with c = 2^f · C, multiplied out: the bound on the norm of a rounded update (fl
+ * `roundedBound`) is within twice the clip.
+ */
+function staysInRange({ fractionBits, clipMilli }: SecureTerms, length: bigint): boolean {
+  const milli = (1n << BigInt(fractionBits)) * BigInt(clipMilli);
+  const square = milli * milli;
+  const excess = 1_000_000n * length + 4_000n * milli + 2_000_000n * ceilSqrt(length);
+  return 1_000_000n * length <= square || excess <= 12n * square;
 }
 
 function budgetRules(task: Task, terms: SecureTerms): Rule[] {

@@ -73,6 +73,17 @@ function subsets(items: readonly number[], size: number): number[][] {
 
 const hex32 = hash;
 
+/** A report of noise, ready to be added. */
+const noiseCandidate = z.strictObject({
+  /** Root of the report's commitments. */
+  root: hash,
+  /**
+   * {@link noiseLeaf}s of the parts of the seed that the report follows from (32 bytes, XOR of the parts), which others
+   * hold as they hold the nonce's components: the seed can be shown whether or not its owner is there.
+   */
+  seedLeaves: z.array(hash).min(3).max(64),
+});
+
 /** What one aggregator commits itself to when a round opens. */
 export const aggregatorOpening = z.strictObject({
   mspId,
@@ -84,9 +95,7 @@ export const aggregatorOpening = z.strictObject({
    */
   nonceLeaves: z.array(hash).min(3).max(64),
   /** Mode `dp`: two candidates of noise, of which the nonces open one. */
-  noise: z
-    .tuple([z.strictObject({ root: hash, seedHash: hash }), z.strictObject({ root: hash, seedHash: hash })])
-    .optional(),
+  noise: z.tuple([noiseCandidate, noiseCandidate]).optional(),
 });
 export type AggregatorOpening = z.infer<typeof aggregatorOpening>;
 
@@ -218,7 +227,7 @@ export const scores = z.strictObject({
   weights: z.array(z.int().min(0).max(64)).max(100_000),
   /** Why a weight is below the class's; sorted by vehicleId. */
   reasons: z
-    .array(z.strictObject({ vehicleId, reason: z.enum(['NORM_SCALED', 'RANGE_EXCEEDED', 'NORM_EXCEEDED']) }))
+    .array(z.strictObject({ vehicleId, reason: z.enum(['NORM_SCALED', 'RANGE_EXCEEDED', 'NORM_EXCEEDED', 'EVENED']) }))
     .max(100_000),
 });
 export type Scores = z.infer<typeof scores>;
@@ -227,8 +236,8 @@ export type Scores = z.infer<typeof scores>;
 export const scoreRound = z.strictObject({
   /** All nonces of the opening, in its order; each is opened by its components, whoever showed them. */
   nonces: z.array(z.array(hex32).min(3).max(64)).min(2).max(7),
-  /** Mode `dp`: seeds of the candidates that the nonces choose, in the opening's order. */
-  noiseSeeds: z.array(hex32).max(7).optional(),
+  /** Mode `dp`: parts of the seeds of the candidates that the nonces choose, in the opening's order. */
+  noiseSeeds: z.array(z.array(hex32).min(3).max(64)).max(7).optional(),
   /** Empty where K = 0. */
   projections: z.array(z.strictObject({ mspId, components: z.record(componentIndex, hash), signature })).max(7),
   scores,
@@ -330,7 +339,7 @@ export interface SecureRound {
   readonly disputes: readonly Dispute[];
   /** Aggregators that a verdict named: their word no longer counts in this attempt. */
   readonly faulty: readonly string[];
-  /** Aggregators that this attempt, or one before it at this round, was aborted for, their noise being false; sorted. */
+  /** Aggregators whose noise was false in this attempt or one before it at this round, or whom verdicts on those before named; sorted. */
   readonly accused: readonly string[];
 }
 
@@ -369,7 +378,9 @@ export interface ScoresRecord {
   readonly attestations: readonly SignedBy[];
   /** Which aggregator said what of its components; hashes only. */
   readonly projections: ScoreRound['projections'];
-  readonly noiseSeeds?: readonly string[];
+  readonly noiseSeeds?: ScoreRound['noiseSeeds'];
+  /** What the shards follow from; a retry of the round keeps it only here. Absent in records of earlier contracts. */
+  readonly seed?: string;
 }
 
 export interface ReceiptRecord {
@@ -437,6 +448,27 @@ export function nonceLeaf(
 ): string {
   const { consortium, taskId, round, attempt } = ref;
   return hashOf({ type: 'sev/nonce/v1', consortium, taskId, round, attempt, aggregator, component, value });
+}
+
+/** One of two candidates of noise is opened: were the other the same, the noise that is used would be known. */
+export function areTwoCandidates(
+  [first, second]: NonNullable<AggregatorOpening['noise']>,
+  components: number,
+): boolean {
+  const areComplete = [first, second].every(({ seedLeaves }) => seedLeaves.length === components);
+  const differ = first.seedLeaves.every((leaf, index) => leaf !== second.seedLeaves[index]);
+  return areComplete && differ && first.root !== second.root;
+}
+
+/** Commitment to part i of the seed of one of an aggregator's candidates of noise; 32 random bytes need no salt. */
+export function noiseLeaf(
+  ref: { readonly consortium: string; readonly taskId: string; readonly round: number; readonly attempt: number },
+  aggregator: string,
+  component: number,
+  value: string,
+): string {
+  const { consortium, taskId, round, attempt } = ref;
+  return hashOf({ type: 'sev/noise-seed/v1', consortium, taskId, round, attempt, aggregator, component, value });
 }
 
 /** The seed that nobody knew before the nonces were shown: of projections, and of which noise is opened. */

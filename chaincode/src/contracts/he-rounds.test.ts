@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { heParties, TIME_MARGIN_MS, type ErrorCode, type RoundRecord, type Task } from '../api';
+import { heParties, TIME_MARGIN_MS, type CohortRecord, type ErrorCode, type RoundRecord, type Task } from '../api';
 import { CITY, GRID, MAKER, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
 import { HeDriver, heTask, heTermsOf, KEY_HOLDER, MASK_HOLDER, SUMMER } from '../testing/he-learning';
 import { identity, signingKey } from '../testing/identities';
-import { ROUND_1, ROUND_MS, taskOf } from '../testing/learning';
+import { INITIAL_MODEL, ROUND_1, ROUND_MS, taskOf } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { secureTask, termsOf } from '../testing/secure-learning';
 
@@ -44,7 +44,13 @@ describe('learning:CreateTask in mode he', () => {
     ['terms of secure aggregation', { ...heTask(), secure: termsOf() }, 'secure: only'],
     ['one organisation with two parts', heTask({ maskHolder: KEY_HOLDER }), 'three organisations'],
     ['a metric twice', heTask({ metrics: ['loss', 'loss'] }), 'he.metrics'],
+    [
+      'weights that tell vehicles of one class from a sum',
+      heTask({}, { aggregation: taskOf().aggregation }),
+      'weightClasses',
+    ],
     ['sums over one vehicle', heTask({}, { cohort: { minimum: 1, target: 3 } }), 'cohort.minimum'],
+    ['sums over two vehicles', heTask({}, { cohort: { minimum: 2, target: 3 } }), 'cohort.minimum'],
     ['more vehicles than a sum holds', heTask({ maxVehicles: 2 }), 'cohort.target'],
     ['sums that could wrap around', heTask({ fractionBits: 18 }), 'he.maxVehicles'],
   ];
@@ -94,7 +100,7 @@ describe('A round in mode he', () => {
   it('leaves cohort and hashes on the ledger, and is taken over at any step', async () => {
     const finalised = await driver.round();
     const { he, proposal } = finalised;
-    expect(he).to.deep.include({ cohortSize: 4, contradicted: [], shownAttempts: [1] });
+    expect(he).to.deep.include({ cohortSize: 4, contradicted: [], shownAttempts: [{ round: 1, attempt: 1 }] });
     const again: [string, unknown][] = [
       ['OpenRound', driver.signedOpening(he!.opening)],
       ['FixCohort', { ...ROUND_1, holdings: await driver.holdings(), statements: [] }],
@@ -149,10 +155,9 @@ describe('The steps of mode he refuse', () => {
     }
   });
 
-  it('a cohort below the minimum, and one that no longer fits', async () => {
-    await driver.closed(heTask({ maxVehicles: 3 }), fleet);
+  it('a cohort below the minimum', async () => {
+    await driver.closed(heTask(), fleet);
     const [a, b, c] = fleet.map(({ vehicleId }) => vehicleId) as [string, string, string];
-    await expectRefusal(driver.fix(), 'COHORT_TOO_LARGE');
     await expectRefusal(driver.fix(ROUND_1, [a, b, c]), 'COHORT_TOO_SMALL');
   });
 
@@ -209,6 +214,18 @@ describe('Who is left out in mode he', () => {
     expect(fixed).to.have.nested.property('he.cohortSize', 3);
   });
 
+  it('is left out where more were recorded than a sum takes: those with the last ids', async () => {
+    await driver.closed(heTask({ maxVehicles: 3 }), fleet);
+    const last = (await driver.recorded()).map(({ vehicleId }) => vehicleId).sort()[3]!;
+    const statements = await driver.cohortStatements([last]);
+    const argument = { ...ROUND_1, holdings: await driver.holdings(), statements };
+    await expectRefusal(driver.coordinate('FixCohort', { ...argument, statements: [] }), 'ROUND_DEADLINE_NOT_REACHED');
+    const fixed = await driver.coordinate('FixCohort', argument);
+    expect(fixed).to.have.nested.property('he.cohortSize', 3);
+    const { members } = await consortium.evaluate<CohortRecord>('learning:GetCohort', ROUND_1);
+    expect(members.map(({ vehicleId }) => vehicleId)).not.to.include(last);
+  });
+
   it('names whoever denies a report that it gave a receipt for, without a cohort that cannot be summed', async () => {
     await driver.closed(heTask(), fleet);
     const { vehicleId } = fleet[0]!;
@@ -231,32 +248,56 @@ describe('An aborted attempt in mode he', () => {
     const before = await driver.round();
     expect(await driver.abort()).to.include({ state: 'aborted', abortReason: 'KEY_HOLDER_LOST' });
     const opened = await driver.coordinate('OpenRound', driver.signedOpening(driver.newOpening(), SECOND));
-    expect(opened.he!.shownAttempts).to.deep.equal([]);
+    expect(opened.he!.shownAttempts).to.deep.equal([{ round: 1, attempt: 1 }]);
     expect(opened.he!.openingHash).to.not.equal(before.he!.openingHash);
   });
 
-  it('whose sum was shown allows no cohort of nearly the same vehicles, and two burn the base', async () => {
+  it('that ends before its cohort is fixed burns nothing', async () => {
+    await driver.closed(heTask(), fleet);
+    await driver.abort();
+    const opened = await driver.coordinate('OpenRound', driver.signedOpening(driver.newOpening(), SECOND));
+    expect(opened.he!.shownAttempts).to.deep.equal([]);
+  });
+
+  it('whose sum two parties may have opened allows no cohort of nearly the same vehicles, and two burn the base', async () => {
     await driver.closed(heTask(), fleet);
     await driver.fix();
-    await driver.commit();
     await driver.abort();
     await driver.coordinate('OpenRound', driver.signedOpening(driver.newOpening(), SECOND));
     await driver.record(driver.envelopes(fleet, SECOND), SECOND);
     await driver.close(MAJORITY, SECOND);
     await expectRefusal(driver.fix(SECOND, [fleet[0]!.vehicleId]), 'COHORT_TOO_CLOSE');
+    const both = [1, 2].map((attempt) => ({ round: 1, attempt }));
+    expect((await driver.fix(SECOND)).he!.shownAttempts).to.deep.equal(both);
     expect(await driver.fix(SECOND)).to.include({ state: 'cohort' });
-    expect((await driver.commit(SECOND)).he!.shownAttempts).to.deep.equal([1, 2]);
     await driver.abort(SECOND);
     const third = driver.signedOpening(driver.newOpening(), { ...ROUND_1, attempt: 3 });
     await expectRefusal(driver.coordinate('OpenRound', third), 'BASE_BURNED');
   });
 
-  it('needs no majority when as long as a round takes has gone by', async () => {
+  it('is counted by its base, in whatever round that is tried', async () => {
     await driver.closed(heTask(), fleet);
     await driver.fix();
-    const abort = { ...ROUND_1, reason: 'MASK_HOLDER_LOST', statements: [] };
+    await driver.commit();
+    const same = { ...(await driver.proposal()), modelHash: INITIAL_MODEL };
+    expect(await driver.finalise(same, MAJORITY)).to.include({ state: 'finalised' });
+    const next = { ...ROUND_1, round: 2 };
+    const opened = await driver.coordinate('OpenRound', driver.signedOpening(driver.newOpening(), next));
+    expect(opened.he!.shownAttempts).to.deep.equal([{ round: 1, attempt: 1 }]);
+    await driver.record(driver.envelopes(fleet, next), next);
+    await driver.close(MAJORITY, next);
+    await expectRefusal(driver.fix(next, [fleet[0]!.vehicleId]), 'COHORT_TOO_CLOSE');
+  });
+
+  it('names somebody on a majority’s word only; alone, late, it names nobody', async () => {
+    await driver.closed(heTask(), fleet);
+    await driver.fix();
+    const abort = { ...ROUND_1, reason: 'NO_MAJORITY', statements: [] };
     await expectRefusal(driver.coordinate('AbortRound', abort), 'ROUND_DEADLINE_NOT_REACHED');
     consortium.nowMs += ROUND_MS + TIME_MARGIN_MS + 1;
-    expect(await driver.coordinate('AbortRound', abort)).to.include({ abortReason: 'MASK_HOLDER_LOST' });
+    for (const reason of ['KEY_HOLDER_LOST', 'SUMMER_LOST', 'MASK_HOLDER_LOST']) {
+      await expectRefusal(driver.coordinate('AbortRound', { ...abort, reason }), 'STATEMENTS_INSUFFICIENT');
+    }
+    expect(await driver.coordinate('AbortRound', abort)).to.include({ abortReason: 'NO_MAJORITY' });
   });
 });

@@ -18,7 +18,7 @@ export async function fixHeCohort(
 ): Promise<RoundRecord> {
   const attempt = heAttempt(round, task, input.attempt);
   const { taskId, round: number } = input;
-  const refs = attempt.he.shownAttempts.map((tried) => ({ taskId, round: number, attempt: tried }));
+  const refs = attempt.he.shownAttempts.map((shown) => ({ taskId, ...shown }));
   const [updates, receipts, shown, facts] = await Promise.all([
     ctx.learning.allUpdates(taskId, number, input.attempt),
     ctx.learning.allReceipts(input),
@@ -27,7 +27,10 @@ export async function fixHeCohort(
   ]);
   const fixed = cohorts.fixHeCohort(attempt, input, { ...facts, updates, receipts, shown });
   if (fixed.round !== round) {
+    const { baseModelHash, he } = fixed.round;
+    const attempts = he?.shownAttempts ?? [];
     await ctx.learning.putCohort(fixed.cohort);
+    await ctx.learning.putShownSums({ docType: 'shownSums', schemaVersion: 1, taskId, baseModelHash, attempts });
   }
   return fixed.round;
 }

@@ -107,7 +107,9 @@ export class LearningContract extends ConsortiumContract {
       ctx.learning.task(input.taskId),
       ctx.learning.findRound(input.taskId, input.round),
       input.round > 1 ? ctx.learning.findRound(input.taskId, input.round - 1) : undefined,
-      input.opening === undefined ? undefined : ctx.learning.findShownSums(input.taskId, input.baseModelHash),
+      input.opening === undefined && input.he === undefined
+        ? undefined
+        : ctx.learning.findShownSums(input.taskId, input.baseModelHash),
     ]);
     const facts = { ...(await transitionFacts(ctx)), shown: shown?.attempts };
     const next = rounds.openRound(task, input, current, previous, facts);

@@ -65,7 +65,7 @@ describe('The budget of differential privacy', () => {
 describe('The budget of opened projections', () => {
   it('is spent when a cohort is fixed, aborted attempts included', async () => {
     // ⌊19 · 0.32⌋ = 6 projections, 2 a round.
-    await fresh(secureTask({ openedShareMilli: 320 }));
+    await fresh(secureTask({ openedShareMilli: 68 }));
     await driver.closed(fleet);
     await driver.abort();
     await driver.closed(fleet, attempt(2));

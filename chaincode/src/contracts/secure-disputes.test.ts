@@ -4,7 +4,7 @@ import type { DisputePhase, RoundRecord, SettleDispute } from '../api';
 import { CITY, GRID, MAKER, MSPS, REGULATOR, START_MS, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
 import { identity, randomHash } from '../testing/identities';
-import { ROUND_1 } from '../testing/learning';
+import { INITIAL_MODEL, ROUND_1 } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { AGGREGATORS, dpTask, SecureDriver, secureTask } from '../testing/secure-learning';
 
@@ -30,6 +30,14 @@ const settle = (verdict: SettleDispute, mspId: string = REGULATOR, role = 'attes
 const lyingProjections = (component: number, liar: string) =>
   driver.projections(AGGREGATORS, { [liar]: { [component]: LIE } });
 const lyingSums = (component: number, liar: string) => driver.sums(AGGREGATORS, { [liar]: { [component]: [LIE] } });
+
+/** The arbiter finds right what is said of these components. */
+async function audit(...components: readonly number[]): Promise<void> {
+  for (const component of components) {
+    await dispute(component, 'audit');
+    await settle(driver.verdict(component, 'audit', []));
+  }
+}
 
 describe('A dispute about projections', () => {
   beforeEach(async () => {
@@ -62,6 +70,7 @@ describe('A dispute about projections', () => {
     expect(committed.secure, 'what is left is one word a component').to.deep.include({
       ...{ answeredBy: [[MAKER], [CITY, MAKER], [CITY]], unverified: [0, 2] },
     });
+    await audit(0, 2);
     expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
   });
 
@@ -160,6 +169,7 @@ describe('A dispute about sums', () => {
     await dispute(1, 'sums', { sums: [city, maker] });
     const settled = await settle(driver.verdict(1, 'sums', [MAKER]));
     expect(settled.secure).to.deep.include({ faulty: [MAKER], unverified: [0, 1] });
+    await audit(0, 1);
     expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
   });
 
@@ -186,6 +196,7 @@ describe('An audit', () => {
   it('verifies what one aggregator answers for, as long as a component stays closed', async () => {
     await driver.commit(ROUND_1, [CITY, MAKER]);
     expect((await driver.secure()).unverified).to.deep.equal([0, 2]);
+    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'COMPONENTS_UNVERIFIED');
     await expectRefusal(dispute(1, 'audit'), 'DISPUTE_REFUSED');
     const { projections, sums } = await driver.secure();
     const opened = await dispute(0, 'audit');
@@ -226,6 +237,18 @@ describe('An audit', () => {
     await driver.coordinate('OpenDispute', audit);
     const settled = await settle(driver.verdict(0, 'audit', [], second));
     expect(settled.secure?.unverified).to.deep.equal([2]);
+  });
+
+  it('bars whom it names from the further attempts at the round', async () => {
+    await driver.commit(ROUND_1, [CITY, MAKER]);
+    await dispute(0, 'audit');
+    await settle(driver.verdict(0, 'audit', [MAKER]));
+    await driver.abort();
+    const second = { ...ROUND_1, attempt: 2 };
+    const refusal = await expectRefusal(driver.open(second), 'OPENING_INVALID');
+    expect(refusal.detail).to.include(MAKER);
+    const opened = await driver.open(second, INITIAL_MODEL, [CITY, GRID]);
+    expect(opened.secure).to.deep.include({ accused: [MAKER], faulty: [] });
   });
 
   it('that finds what two agreed about wrong ends the round, too', async () => {
@@ -302,7 +325,7 @@ describe('A verdict', () => {
 });
 
 describe('Without an arbiter', () => {
-  it('there are no disputes', async () => {
+  beforeEach(async () => {
     consortium = await TestConsortium.bootstrapped();
     driver = new SecureDriver(consortium, secureTask());
     fleet = await enrolledFleet(consortium, 4);
@@ -311,6 +334,16 @@ describe('Without an arbiter', () => {
     await driver.record(driver.envelopes(fleet));
     await driver.close(MAJORITY);
     await driver.fix();
+  });
+
+  it('what one aggregator answers for becomes no model, whoever attests it', async () => {
+    await driver.score();
+    await driver.commit(ROUND_1, [CITY, MAKER]);
+    const refusal = await expectRefusal(driver.finalise(await driver.proposal(), MSPS), 'COMPONENTS_UNVERIFIED');
+    expect(refusal.detail).to.include('0, 2');
+  });
+
+  it('there are no disputes', async () => {
     const grounds = { projections: await lyingProjections(2, GRID), nonces: await driver.nonces() };
     const refusal = await expectRefusal(dispute(2, 'projections', grounds), 'DISPUTE_REFUSED');
     expect(refusal.detail).to.include('arbiter');

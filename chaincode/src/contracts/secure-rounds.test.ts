@@ -414,7 +414,7 @@ describe('learning:ScoreRound', () => {
     }
     const longer = [[...nonces[0]!, randomHash()], ...nonces.slice(1)];
     await expectRefusal(score({ nonces: longer }), 'NONCE_INVALID');
-    await expectRefusal(score({ noiseSeeds: [randomHash()] }), 'NOISE_INVALID');
+    await expectRefusal(score({ noiseSeeds: [AGGREGATORS.map(() => randomHash())] }), 'NOISE_INVALID');
   });
 
   it('takes the answers of fewer aggregators as long as every component has one', async () => {
@@ -466,6 +466,7 @@ describe('learning:ScoreRound', () => {
       [{ weights: lower.weights }, 'SCORES_INVALID'],
       [{ reasons: [{ vehicleId: first, reason }] }, 'SCORES_INVALID'],
       [{ ...lower, reasons: [{ vehicleId: second, reason }] }, 'SCORES_INVALID'],
+      [await driver.scores({ [first]: 3 }), 'SCORES_INVALID'],
       [{ cohortHash: randomHash() }, 'COHORT_MISMATCH'],
       [
         {
@@ -534,23 +535,30 @@ describe('learning:ScoreRound in mode dp', () => {
     const others = AGGREGATORS.map((mspId) => driver.secrets(mspId, ROUND_1).noiseSeeds);
     const unchosen = others.map(([a, b], index) => (chosen[index] === a ? b : a));
     expect(seed).to.match(/^[0-9a-f]{64}$/);
-    for (const noiseSeeds of [unchosen, chosen.slice(1), [randomHash(), ...chosen.slice(1)], undefined]) {
+    for (const noiseSeeds of [
+      unchosen,
+      chosen.slice(1),
+      [[randomHash(), ...chosen[0]!.slice(1)], ...chosen.slice(1)],
+      undefined,
+    ]) {
       const scoring = { ...(await driver.scoring()), noiseSeeds };
       await expectRefusal(driver.coordinate('ScoreRound', scoring), 'NOISE_INVALID');
     }
     expect(await driver.score()).to.include({ state: 'scored' });
   });
 
-  it('takes the weights of the classes and no others, and no projections', async () => {
+  it('takes the weights of the classes, lower ones only to be even, and no projections', async () => {
     const scores = await driver.scores({ [idsOf(fleet)[0]!]: 0 });
     await expectRefusal(driver.score(ROUND_1, { scores }), 'SCORES_INVALID');
     await expectRefusal(driver.score(ROUND_1, { projections: await driver.projections() }), 'SCORES_INVALID');
+    const evened = scores.reasons.map(({ vehicleId }) => ({ vehicleId, reason: 'EVENED' as const }));
+    expect(await driver.score(ROUND_1, { scores: { ...scores, reasons: evened } })).to.include({ state: 'scored' });
   });
 });
 
 describe('learning:CommitSums', () => {
   beforeEach(async () => {
-    await fresh(secureTask({ shardSize: 2 }));
+    await fresh(secureTask({ shardSize: 3 }), 6);
     await driver.closed(fleet);
     await driver.fix();
     await driver.score();
@@ -689,6 +697,11 @@ describe('An abort for false noise', () => {
     await driver.fix(second, [CITY, MAKER]);
     await driver.score(second);
     await driver.commit(second, [CITY, MAKER]);
+    for (const component of [0, 2]) {
+      const audit = { ...second, component, phase: 'audit', projections: [], sums: [] };
+      await driver.coordinate('OpenDispute', audit);
+      await driver.coordinate('SettleDispute', driver.verdict(component, 'audit', [], second));
+    }
     const proposal = await driver.proposal(second);
     await driver.finalise(proposal, MAJORITY);
     const next = await driver.open({ ...ROUND_1, round: 2 }, proposal.modelHash);

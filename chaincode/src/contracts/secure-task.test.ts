@@ -59,7 +59,9 @@ describe('learning:CreateTask in the secure modes', () => {
       secureTask({ fractionBits: 24, clipMilli: 13_000, shardSize: 1 }),
       'secure.fractionBits',
     ],
-    ['fewer projections in all than one round opens', secureTask({ openedShareMilli: 105 }), 'secure.openedShareMilli'],
+    ['sums over two vehicles', secureTask({}, { cohort: { minimum: 2, target: 3 } }), 'cohort.minimum'],
+    ['noisy sums over two vehicles', dpTask({}, { cohort: { minimum: 2, target: 3 } }), 'cohort.minimum'],
+    ['fewer projections in all than one round opens', secureTask({ openedShareMilli: 22 }), 'secure.openedShareMilli'],
     ['a budget below one sum', dpTask({ budgetMicroRho: 1 }), 'secure.dp.budgetMicroRho'],
     ['more vehicles than one sum holds in mode dp', dpWith({ shardSize: 2 }), 'cohort.target'],
   ];
@@ -69,6 +71,15 @@ describe('learning:CreateTask in the secure modes', () => {
       expect(refusal.detail).to.include(path);
     });
   }
+
+  it('refuses so coarse a grid that rounding takes honest updates out of their range', async () => {
+    // d = 19: √19 > 2 · .1, and √(.04 + 19/4 + .2 + √19/2) = 2.7 > .4; with C = 1.5 it is √(9 + 19/4 + 3 + √19/2) = 4.3 < 6.
+    const coarse = (clipMilli: number): Task =>
+      secureTask({ fractionBits: 1, clipMilli, openedShareMilli: 1_000 }, { model: taskOf().model });
+    const refusal = await expectRefusal(create({ ...coarse(100), taskId: 'coarse-1' }), 'ARGUMENT_INVALID');
+    expect(refusal.detail).to.include('secure.fractionBits').and.to.include('rounding');
+    await create({ ...coarse(1_500), taskId: 'coarse-2' });
+  });
 
   it('takes the ring of 16 bits where only sums are opened and fit it', async () => {
     const narrow = (change: Partial<SecureTerms> = {}, weight = 1): Task => {

@@ -13,7 +13,7 @@ import {
 } from '../api';
 import { requireAttempt, requireState, type TransitionFacts } from './round';
 import { requireSettled, type SecureAttempt } from './secure-round';
-import { requireUnrefuted } from './secure-sums';
+import { requireUnrefuted, requireVerified } from './secure-sums';
 import { requireMajority, validStatements } from './statements';
 
 /**
@@ -57,9 +57,10 @@ export function finaliseRound(
 
 /**
  * aggregated → finalised: the proposal covers the cohort that was fixed, no dispute is open, no verdict went against what
- * the model is made of, and a majority attests that it recomputed the same.
+ * the model is made of, nothing of it rests on the word of one aggregator alone, and a majority attests that it recomputed
+ * the same.
  *
- * @throws ContractError COHORT_MISMATCH, DISPUTE_OPEN, VERDICT_AGAINST, STATEMENTS_INSUFFICIENT
+ * @throws ContractError COHORT_MISMATCH, DISPUTE_OPEN, VERDICT_AGAINST, COMPONENTS_UNVERIFIED, STATEMENTS_INSUFFICIENT
  */
 export function finaliseSecureRound(attempt: SecureAttempt, input: FinaliseRound, facts: TransitionFacts): RoundRecord {
   const { secure } = attempt;
@@ -70,6 +71,7 @@ export function finaliseSecureRound(attempt: SecureAttempt, input: FinaliseRound
   }
   requireSettled(secure);
   requireUnrefuted(secure);
+  requireVerified(secure);
   return attested(attempt.round, input, facts);
 }
 

@@ -4,7 +4,9 @@ import {
   ContractError,
   coveredUpdates,
   decodeBitmap,
+  heCohort,
   heReceivers,
+  weightedBy,
   type CohortRecord,
   type CohortStatement,
   type FixCohort,
@@ -28,7 +30,7 @@ export interface HeCohortFacts extends TransitionFacts {
   /** All recorded updates of the attempt, sorted by vehicle. */
   readonly updates: readonly UpdateRecord[];
   readonly receipts: readonly ReceiptRecord[];
-  /** Cohorts of the round's attempts whose sum may have been shown. */
+  /** Cohorts of the attempts on this base whose sum may have been shown. */
   readonly shown: readonly CohortRecord[];
 }
 
@@ -58,11 +60,12 @@ export function heReceiptOf(
 }
 
 /**
- * closed → cohort: the recorded vehicles whose reports summer and mask holder both sign to hold. Where any is left out
- * before the deadline, a majority says so too.
+ * closed → cohort: the recorded vehicles whose reports summer and mask holder both sign to hold, as many as a sum takes. Where any is left out
+ * before the deadline, a majority says so too. From here on key holder and mask holder can open the sum between themselves, so
+ * the attempt counts as shown.
  *
  * @returns the round, the same object where it was fixed like this before, and the cohort's record.
- * @throws ContractError ROUND_STATE, PARTY_MISSING, COHORT_TOO_SMALL, COHORT_TOO_LARGE, COHORT_TOO_CLOSE, BASE_BURNED,
+ * @throws ContractError ROUND_STATE, PARTY_MISSING, COHORT_TOO_SMALL, COHORT_TOO_CLOSE, BASE_BURNED,
  *   COHORT_CONFLICT, STATEMENTS_INSUFFICIENT, ROUND_DEADLINE_NOT_REACHED
  */
 export function fixHeCohort(
@@ -74,7 +77,7 @@ export function fixHeCohort(
   const done = isPast(round, 'closed');
   const { updates } = facts;
   const holdings = requiredHoldings(attempt, input, facts);
-  const { covered } = coveredUpdates(updates, holdings, []);
+  const covered = heCohort(attempt.terms, updates, holdings);
   const { contradicted } = coveredUpdates(updates, holdings, facts.receipts);
   const fixed = { contradicted, cohortHash: cohortHash(covered), cohortSize: covered.length };
   const { taskId, round: number, attempt: tried } = round;
@@ -86,7 +89,9 @@ export function fixHeCohort(
     }
     return { round, cohort };
   }
-  checkSize(attempt, covered.length);
+  if (covered.length < task.cohort.minimum) {
+    throw new ContractError('COHORT_TOO_SMALL', `${covered.length} vehicles; the task needs ${task.cohort.minimum}`);
+  }
   const weightsOf = (one: CohortRecord): WeightedCohort => heWeights(task, one);
   checkDifference(facts.shown.map(weightsOf), weightsOf(cohort), task.cohort.minimum);
   if (covered.length < updates.length) {
@@ -97,13 +102,15 @@ export function fixHeCohort(
       ...{ ...refOf(round, facts.consortium), mspId, ...content },
     }));
   }
-  return { round: heAdvanced(attempt, 'cohort', facts.nowMs, fixed), cohort };
+  const shownAttempts = [...he.shownAttempts, { round: number, attempt: tried }];
+  return { round: heAdvanced(attempt, 'cohort', facts.nowMs, { ...fixed, shownAttempts }), cohort };
 }
 
 /** Every vehicle counts with the weight of its class. */
 export function heWeights({ aggregation }: Task, { members }: CohortRecord): WeightedCohort {
-  return new Map(
-    members.map(({ vehicleId, weightClass }) => [vehicleId, aggregation.weightClasses[weightClass]?.weight ?? 0]),
+  return weightedBy(
+    members,
+    members.map(({ weightClass }) => aggregation.weightClasses[weightClass]?.weight ?? 0),
   );
 }
 
@@ -133,14 +140,4 @@ function requiredHoldings(
     }
     return { mspId, held };
   });
-}
-
-function checkSize({ task, terms }: HeAttempt, size: number): void {
-  const { minimum } = task.cohort;
-  if (size < minimum) {
-    throw new ContractError('COHORT_TOO_SMALL', `${size} vehicles; the task needs ${minimum}`);
-  }
-  if (size > terms.maxVehicles) {
-    throw new ContractError('COHORT_TOO_LARGE', `${size} vehicles; at most ${terms.maxVehicles} fit`);
-  }
 }

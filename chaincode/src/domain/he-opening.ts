@@ -10,7 +10,7 @@ import {
   type OpeningStatement,
   type OpenRound,
   type Organisation,
-  type RoundRecord,
+  type ShownAttempt,
   type Task,
 } from '../api';
 import { requireSigned } from './statements';
@@ -35,15 +35,18 @@ export function checkPartiesAreMembers({ he }: Task, organisations: readonly Org
 /**
  * What a new attempt carries in mode `he`: fresh keys, signed for by all three organisations.
  *
- * @param current - the aborted attempt before, where there is one.
+ * @param facts.shown - attempts on this base whose sums may have been shown.
  * @returns undefined in other modes.
  * @throws ContractError OPENING_INVALID, SIGNATURE_INVALID, BASE_BURNED
  */
 export function openedHomomorphically(
   task: Task,
   input: OpenRound,
-  current: RoundRecord | undefined,
-  facts: { readonly consortium: string; readonly organisations: readonly Organisation[] },
+  facts: {
+    readonly consortium: string;
+    readonly organisations: readonly Organisation[];
+    readonly shown: readonly ShownAttempt[] | undefined;
+  },
 ): HeRound | undefined {
   const { he: opening } = input;
   const { he: terms } = task;
@@ -59,9 +62,9 @@ export function openedHomomorphically(
   if (parsePublicKey(opening.sealingKey) === undefined) {
     throw new ContractError('OPENING_INVALID', 'he.sealingKey is no P-256 key');
   }
-  const shownAttempts = current?.he?.shownAttempts ?? [];
+  const shownAttempts = facts.shown ?? [];
   if (shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
-    throw new ContractError('BASE_BURNED', `sums of the attempts ${shownAttempts.join(' and ')} were shown`);
+    throw new ContractError('BASE_BURNED', `sums of ${shownAttempts.length} attempts on this base may have been shown`);
   }
   const openingHash = heOpeningHash(opening);
   const { taskId, round, attempt, baseModelHash, statements = [] } = input;

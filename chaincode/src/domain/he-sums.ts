@@ -16,7 +16,7 @@ import { requireSigned } from './statements';
 
 /**
  * cohort → aggregated: the hashes of the sum's ciphertexts, of the sum of masks and of what the sum decrypts to, each signed
- * by its party. From here on both openings may be shown, so the attempt's reports are burned.
+ * by its party. From here on both openings may be shown to everybody.
  *
  * @returns the round, the same object where these hashes were committed before.
  * @throws ContractError ROUND_STATE, SUMS_CONFLICT, SIGNATURE_INVALID
@@ -42,8 +42,7 @@ export function commitHeSum(attempt: HeAttempt, input: CommitHeSum, facts: Trans
   requireSigned(bySummer, sum.signature, facts.organisations);
   requireSigned(byMaskHolder, masks.signature, facts.organisations);
   requireSigned(byKeyHolder, masked.signature, facts.organisations);
-  const shownAttempts = [...he.shownAttempts, round.attempt];
-  return heAdvanced(attempt, 'aggregated', facts.nowMs, { ...committed, shownAttempts });
+  return heAdvanced(attempt, 'aggregated', facts.nowMs, committed);
 }
 
 /**

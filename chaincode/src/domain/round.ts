@@ -2,6 +2,7 @@
 import {
   aloneAfterMs,
   ContractError,
+  namesHeParty,
   type AbortRound,
   type AbortStatement,
   type CloseRound,
@@ -101,7 +102,7 @@ function openedInMode(
   { current, previous }: { readonly current: RoundRecord | undefined; readonly previous: RoundRecord | undefined },
   facts: OpenFacts,
 ): Pick<RoundRecord, 'secure' | 'he'> {
-  const he = openedHomomorphically(task, input, current, facts);
+  const he = openedHomomorphically(task, input, facts);
   if (he !== undefined) {
     return { he };
   }
@@ -134,8 +135,8 @@ export function closeRound(round: RoundRecord, task: Task, input: CloseRound, fa
 /**
  * Any state but the final ones → aborted: by a majority's statements at any time, by any single organisation after the
  * deadline and its margin, or, once it is closed, when as long as a round takes has gone by since the present state began.
- * So whoever closes late cannot take the others the time to attest. Budgets that were spent stay spent. An abort that
- * accuses aggregators always needs a majority.
+ * So whoever closes late cannot take the others the time to attest. Budgets that were spent stay spent. An abort whose
+ * reason names somebody always needs a majority.
  *
  * @throws ContractError ROUND_STALE, ROUND_STATE, ROUND_CONFLICT, ACCUSATION_INVALID, STATEMENTS_INSUFFICIENT,
  *   ROUND_DEADLINE_NOT_REACHED
@@ -161,13 +162,17 @@ export function abortRound(round: RoundRecord, task: Task, input: AbortRound, fa
     mspId,
   });
   const aborted: RoundRecord = { ...round, state: 'aborted', abortedAtMs: facts.nowMs, abortReason: reason };
-  if (reason !== 'NOISE_FALSE' && accused === undefined) {
+  const isAccusation = reason === 'NOISE_FALSE' || accused !== undefined;
+  if (!isAccusation && !namesHeParty(reason)) {
     requireAuthority(round, task, statements, facts, statementOf);
     return aborted;
   }
-  const secure = secureWithAccused(round, input);
+  const change = isAccusation ? { secure: secureWithAccused(round, input) } : {};
+  if (!isAccusation && round.he === undefined) {
+    throw new ContractError('ACCUSATION_INVALID', `reason ${reason}; the round does not run in mode he`);
+  }
   requireMajority(validStatements(statements, facts.organisations, statementOf), facts.organisations);
-  return { ...aborted, secure };
+  return { ...aborted, ...change };
 }
 
 /** Noise is shown while the cohort is fixed and not scored. @throws ContractError ACCUSATION_INVALID, ROUND_STATE */

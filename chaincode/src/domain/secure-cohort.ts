@@ -4,6 +4,7 @@ import {
   ContractError,
   coveredUpdates,
   decodeBitmap,
+  equallyWeighted,
   sizeProblem,
   type CohortRecord,
   type CohortStatement,
@@ -15,7 +16,6 @@ import {
   type RoundRecord,
   type ShowReceipts,
   type UpdateRecord,
-  type WeightedCohort,
 } from '../api';
 import { checkDifference, refuse } from './differencing';
 import { requireAuthority, requireState, type TransitionFacts } from './round';
@@ -100,7 +100,8 @@ export function fixCohort(
     return { round, cohort };
   }
   refuse(sizeProblem(task, terms, covered.length));
-  checkDifference(facts.shown.map(equallyWeighted), equallyWeighted(cohort), task.cohort.minimum);
+  const vehicles = facts.shown.map(({ members }) => equallyWeighted(members));
+  checkDifference(vehicles, equallyWeighted(covered), task.cohort.minimum);
   const openedProjections = openedWithProjections(task, terms, secure);
   if (covered.length < facts.updates.length || holders.length < secure.opening.aggregators.length) {
     const content = { recordedHash: cohortHash(facts.updates), cohortHash: fixed.cohortHash, holders };
@@ -147,9 +148,4 @@ function validHoldings(
 function cohortRecord({ taskId, round, attempt }: RoundRecord, updates: readonly UpdateRecord[]): CohortRecord {
   const members = updates.map(({ vehicleId, updateHash, weightClass }) => ({ vehicleId, updateHash, weightClass }));
   return { docType: 'cohort', schemaVersion: 1, taskId, round, attempt, members };
-}
-
-/** Before there are weights: whether the vehicles alone are too close. */
-function equallyWeighted({ members }: CohortRecord): WeightedCohort {
-  return new Map(members.map(({ vehicleId }) => [vehicleId, 1]));
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  accusedSoFar,
+  areTwoCandidates,
   barredAggregators,
   componentsOf,
   ContractError,
@@ -84,7 +86,7 @@ function begun(
     shownAttempts: shown ?? current?.shownAttempts ?? [],
     disputes: [],
     faulty: [],
-    accused: current?.accused ?? [],
+    accused: accusedSoFar(current),
   };
 }
 
@@ -154,11 +156,11 @@ function checkOpening(terms: SecureTerms, opening: RoundOpening, organisations: 
   }
 }
 
-/** An aggregator whose noise was found false does not come back at once. */
+/** An aggregator that was found to be wrong does not come back at once. */
 function checkNobodyBarred(terms: SecureTerms, { opening, accused }: SecureRound): void {
   const barred = barredAggregators(terms, accused);
   const one = opening.aggregators.find(({ mspId }) => barred.includes(mspId));
-  insist(one === undefined, `aggregators: an attempt before was aborted for the noise of ${one?.mspId ?? ''}`);
+  insist(one === undefined, `aggregators: ${one?.mspId ?? ''} was wrong in an attempt before`);
 }
 
 function checkAggregator(aggregator: AggregatorOpening, components: number, noisy: boolean): void {
@@ -166,12 +168,10 @@ function checkAggregator(aggregator: AggregatorOpening, components: number, nois
   insist(parsePublicKey(sealingKey) !== undefined, `${mspId}: sealingKey is no P-256 key`);
   insist(nonceLeaves.length === components, `${mspId}: ${nonceLeaves.length} nonceLeaves for ${components} components`);
   insist((noise !== undefined) === noisy, `${mspId}: noise belongs to mode dp, and to no other`);
-  if (noise !== undefined) {
-    const [first, second] = noise;
-    // One candidate is opened: were the other the same, its noise would be known.
-    const differ = first.root !== second.root && first.seedHash !== second.seedHash;
-    insist(differ, `${mspId}: the candidates of noise are the same`);
-  }
+  insist(
+    noise === undefined || areTwoCandidates(noise, components),
+    `${mspId}: its noise is not two candidates with ${components} seedLeaves each`,
+  );
 }
 
 function checkSignatures(input: OpenRound, opening: RoundOpening, facts: OpeningFacts): void {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   ContractError,
+  noiseLeaf,
   nonceLeaf,
   openedCandidate,
   projectionsHash,
   roundSeed,
+  scoredWeights,
   scoresHash,
-  sha256Hex,
   shardsOf,
+  smallestGroup,
   type CohortRecord,
   type ProjectionsStatement,
   type RoundRecord,
@@ -50,7 +52,7 @@ export function scoreRound(
   }
   requireSettled(secure, 'projections');
   const seed = openedSeed(attempt, input.nonces, consortium);
-  checkNoise(attempt, seed, noiseSeeds);
+  checkNoise(attempt, seed, noiseSeeds, consortium);
   const projected = agreedProjections(attempt, projections, seed, facts);
   checkScores(attempt, scores, cohort, seed);
   const attestations = validStatements(input.attestations, organisations, (mspId): ScoresStatement => ({
@@ -68,6 +70,7 @@ export function scoreRound(
     attestations,
     projections,
     ...(noiseSeeds === undefined ? {} : { noiseSeeds }),
+    seed,
   };
   return { round: advanced(round, 'scored', facts.nowMs, { seed, scoresHash: hash, ...projected }), record };
 }
@@ -89,9 +92,9 @@ export function openedSeed(
   }
   aggregators.forEach(({ mspId, nonceLeaves }, index) => {
     const components = nonces[index] ?? [];
-    const wrong = nonceLeaves.findIndex((leaf, i) => nonceLeaf(ref, mspId, i, components[i] ?? '') !== leaf);
-    if (components.length !== nonceLeaves.length || wrong >= 0) {
-      throw new ContractError('NONCE_INVALID', `component ${Math.max(wrong, 0)} of the nonce of ${mspId}`);
+    const leaves = components.map((value, i) => nonceLeaf(ref, mspId, i, value));
+    if (!isSame(leaves, nonceLeaves)) {
+      throw new ContractError('NONCE_INVALID', `not the components of the nonce of ${mspId}`);
     }
   });
   return roundSeed(ref, secure.cohortHash ?? '', nonces);
@@ -116,22 +119,28 @@ export function projectionAnswers(
 }
 
 /** One of each aggregator's two candidates of noise is shown, the one that the nonces choose; the other is used. */
-function checkNoise({ terms, secure }: SecureAttempt, seed: string, noiseSeeds: readonly string[] | undefined): void {
+function checkNoise(
+  { round, terms, secure }: SecureAttempt,
+  seed: string,
+  noiseSeeds: ScoreRound['noiseSeeds'],
+  consortium: string,
+): void {
+  const ref = refOf(round, consortium);
   const { aggregators } = secure.opening;
   const expected = terms.dp === undefined ? undefined : aggregators.length;
   if (noiseSeeds?.length !== expected) {
     throw new ContractError('NOISE_INVALID', `${noiseSeeds?.length ?? 0} noise seeds; expected ${expected ?? 0}`);
   }
-  noiseSeeds?.forEach((shown, index) => {
-    const { mspId, noise } = aggregators[index] ?? {};
-    const candidate = noise?.[openedCandidate(seed, mspId ?? '')];
-    if (candidate?.seedHash !== sha256Hex(Buffer.from(shown, 'hex'))) {
-      throw new ContractError(
-        'NOISE_INVALID',
-        `not the seed of the candidate of ${mspId ?? ''} that the nonces choose`,
-      );
+  aggregators.forEach(({ mspId, noise }, index) => {
+    const leaves = (noiseSeeds?.[index] ?? []).map((part, i) => noiseLeaf(ref, mspId, i, part));
+    if (!isSame(leaves, noise?.[openedCandidate(seed, mspId)].seedLeaves ?? [])) {
+      throw new ContractError('NOISE_INVALID', `not the seed of the candidate of ${mspId} that the nonces choose`);
     }
   });
+}
+
+function isSame(leaves: readonly string[], committed: readonly string[]): boolean {
+  return leaves.length === committed.length && leaves.every((leaf, i) => leaf === committed[i]);
 }
 
 /** Each component's projections and who answers for them; nothing where the task opens none. */
@@ -161,15 +170,16 @@ function checkScores(attempt: SecureAttempt, scores: Scores, cohort: CohortRecor
   const lowered = members.filter(({ vehicleId, weightClass }, index) => {
     const [weight, most] = [weights[index] ?? 0, task.aggregation.weightClasses[weightClass]?.weight ?? 0];
     insist(weight <= most, `weights: ${vehicleId} has more than its class`);
-    insist(
-      weight === most || terms.projections > 0,
-      `weights: without projections that of ${vehicleId} is its class's`,
-    );
     return weight < most;
   });
   const named = reasons.map(({ vehicleId }) => vehicleId);
   const expected = lowered.map(({ vehicleId }) => vehicleId);
   insist(String(named) === String(expected), 'reasons: not exactly of the vehicles below the weight of their class');
+  const isEvened = reasons.every(({ reason }) => reason === 'EVENED');
+  insist(
+    isEvened || terms.projections > 0,
+    'reasons: without projections weights are lowered to be even, and for nothing else',
+  );
   const ids = members.map(({ vehicleId }) => vehicleId);
   for (const shard of shardsOf(ids, seed, terms.shardSize)) {
     // Each shard's sum is opened, so each is a cohort of its own.
@@ -179,6 +189,11 @@ function checkScores(attempt: SecureAttempt, scores: Scores, cohort: CohortRecor
       throw new ContractError('COHORT_TOO_SMALL', detail);
     }
   }
+  const fewest = smallestGroup([scoredWeights(cohort, { scores, seed }, terms.shardSize)]);
+  insist(
+    fewest >= task.cohort.minimum,
+    `weights: one is that of ${fewest} vehicles of a shard only; the task needs ${task.cohort.minimum}`,
+  );
 }
 
 function insist(holds: boolean, problem: string): void {

@@ -3,6 +3,7 @@ import {
   canonicalJson,
   ContractError,
   refutedComponents,
+  scoredWeights,
   unverifiedComponents,
   type CohortRecord,
   type CommitSums,
@@ -39,7 +40,7 @@ export interface SumsFacts extends TransitionFacts, ScoredCohort {
  *   PRIVACY_BUDGET_EXCEEDED
  */
 export function commitSums(attempt: SecureAttempt, input: CommitSums, facts: SumsFacts): RoundRecord {
-  const { round, task, secure } = attempt;
+  const { round, task, terms, secure } = attempt;
   const done = isPast(round, 'scored');
   const answers = agreed(sumsAnswers(attempt, input.sums, facts), 'SUMS_DISAGREE');
   const sums = answers.map(({ content }) => content);
@@ -50,7 +51,9 @@ export function commitSums(attempt: SecureAttempt, input: CommitSums, facts: Sum
     return round;
   }
   requireSettled(secure, 'projections', 'sums');
-  checkDifference(facts.shown.map(weightedCohort), weightedCohort(facts), task.cohort.minimum);
+  const weightsOf = ({ cohort, scores }: ScoredCohort): WeightedCohort =>
+    scoredWeights(cohort, scores, terms.shardSize);
+  checkDifference(facts.shown.map(weightsOf), weightsOf(facts), task.cohort.minimum);
   const committed: SecureRound = {
     ...secure,
     sums,
@@ -93,6 +96,10 @@ export function requireUnrefuted(secure: SecureRound): void {
   }
 }
 
-function weightedCohort({ cohort, scores }: ScoredCohort): WeightedCohort {
-  return new Map(cohort.members.map(({ vehicleId }, index) => [vehicleId, scores.scores.weights[index] ?? 0]));
+/** @throws ContractError COMPONENTS_UNVERIFIED while what one aggregator alone answers for was not found right by the arbiter. */
+export function requireVerified({ unverified = [] }: SecureRound): void {
+  if (unverified.length > 0) {
+    const detail = `component ${unverified.join(', ')} rests on the word of one aggregator`;
+    throw new ContractError('COMPONENTS_UNVERIFIED', detail);
+  }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ContractError, parameterCount, type Task } from '../api';
+import { ContractError, LEAST_SECURE_COHORT, parameterCount, type Task } from '../api';
 import { checkHeTerms } from './he-opening';
 import { checkSecureTerms } from './secure-task';
 
@@ -28,4 +28,12 @@ export function checkTask(task: Task): void {
   }
   checkSecureTerms(task);
   checkHeTerms(task);
+  checkFloors(task);
+}
+
+/** One organisation alone makes a task, so what vehicles may count on is not its to choose. */
+function checkFloors({ privacy, cohort }: Task): void {
+  if (privacy !== 'plain' && cohort.minimum < LEAST_SECURE_COHORT) {
+    throw new ContractError('ARGUMENT_INVALID', `cohort.minimum: at least ${LEAST_SECURE_COHORT} in mode ${privacy}`);
+  }
 }

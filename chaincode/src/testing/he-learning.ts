@@ -53,7 +53,8 @@ export function heTermsOf(change: Partial<HeTaskTerms> = {}): HeTaskTerms {
 
 /** A task in mode `he`; of 19 parameters. */
 export function heTask(terms: Partial<HeTaskTerms> = {}, change: Partial<Task> = {}): Task {
-  return taskOf({ privacy: 'he', he: heTermsOf(terms), ...change });
+  const aggregation = { ...taskOf().aggregation, weightClasses: [{ minSamples: 1, weight: 4 }] };
+  return taskOf({ privacy: 'he', aggregation, he: heTermsOf(terms), cohort: { minimum: 3, target: 3 }, ...change });
 }
 
 /** Drives mode `he` as coordinator, parties and attesters would, all sums being made up. */

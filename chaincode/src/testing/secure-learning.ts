@@ -3,9 +3,11 @@ import {
   cohortHash as hashOfCohort,
   componentHolders,
   encodeBitmap,
+  noiseLeaf,
   nonceLeaf,
   openedCandidate,
   openingHash,
+  parameterCount,
   projectionsHash,
   roundSeed,
   scoresHash,
@@ -59,19 +61,27 @@ export function termsOf(change: Partial<SecureTerms> = {}): SecureTerms {
     metrics: ['loss'],
     projections: 2,
     rule: 'norm-scaling',
-    openedShareMilli: 1_000,
+    openedShareMilli: 250,
     receiptMs: 0,
     ...change,
   };
 }
 
-/** A task in mode `secure`; of 19 parameters, all vehicles of one class. */
+const LAYERS = [20, 4, 1];
+
+/** What tasks in which updates are kept secret share: 89 parameters, and as few vehicles in a cohort as may be. */
+const SECRET = {
+  model: { layers: LAYERS, parameters: parameterCount(LAYERS), initialModelHash: INITIAL_MODEL },
+  cohort: { minimum: 3, target: 3 },
+};
+
+/** A task in mode `secure`, all vehicles of one class. */
 export function secureTask(terms: Partial<SecureTerms> = {}, change: Partial<Task> = {}): Task {
   const aggregation: Task['aggregation'] = {
     ...taskOf().aggregation,
     weightClasses: [{ minSamples: 2, weight: 4 }],
   };
-  return taskOf({ privacy: 'secure', secure: termsOf(terms), aggregation, ...change });
+  return taskOf({ ...SECRET, privacy: 'secure', secure: termsOf(terms), aggregation, ...change });
 }
 
 export const DP = { noiseDeviation: 100_000, budgetMicroRho: 10_000_000, deltaExponent: 6 };
@@ -79,13 +89,14 @@ export const DP = { noiseDeviation: 100_000, budgetMicroRho: 10_000_000, deltaEx
 /** A task in mode `dp`. */
 export function dpTask(dp: Partial<typeof DP> = {}, change: Partial<Task> = {}): Task {
   const terms = termsOf({ projections: 0, rule: 'uniform', dp: { ...DP, ...dp } });
-  return taskOf({ privacy: 'dp', secure: terms, ...change });
+  return taskOf({ ...SECRET, privacy: 'dp', secure: terms, ...change });
 }
 
 /** What one aggregator keeps to itself until the cohort is fixed. */
 interface Secrets {
   readonly nonce: readonly string[];
-  readonly noiseSeeds: readonly [string, string];
+  /** Parts of the seeds of both candidates. */
+  readonly noiseSeeds: readonly [string[], string[]];
 }
 
 type Components<T> = Readonly<Record<string, T>>;
@@ -108,7 +119,7 @@ export class SecureDriver extends RoundDriver {
     const name = `${mspId}/${round}/${attempt}`;
     const found = this.#secrets.get(name) ?? {
       nonce: this.holders.map(() => randomHash()),
-      noiseSeeds: [randomHash(), randomHash()] as const,
+      noiseSeeds: [this.holders.map(() => randomHash()), this.holders.map(() => randomHash())] as const,
     };
     this.#secrets.set(name, found);
     return found;
@@ -118,9 +129,9 @@ export class SecureDriver extends RoundDriver {
     const aggregators = mspIds.map((mspId): AggregatorOpening => {
       const { nonce, noiseSeeds } = this.secrets(mspId, ref);
       const name = { consortium: this.consortium.bootstrapHash, ...ref };
-      const candidates = noiseSeeds.map((seed) => ({
-        root: sha256Hex(`root ${seed}`),
-        seedHash: sha256Hex(Buffer.from(seed, 'hex')),
+      const candidates = noiseSeeds.map((parts) => ({
+        root: sha256Hex(`root ${parts.join()}`),
+        seedLeaves: parts.map((part, index) => noiseLeaf(name, mspId, index, part)),
       })) as unknown as NonNullable<AggregatorOpening['noise']>;
       return {
         mspId,
@@ -252,7 +263,7 @@ export class SecureDriver extends RoundDriver {
   }
 
   /** Seeds of the noise that the nonces open. */
-  async noiseSeeds(ref: RoundRef = ROUND_1): Promise<string[]> {
+  async noiseSeeds(ref: RoundRef = ROUND_1): Promise<string[][]> {
     const seed = await this.seed(ref);
     const { opening } = await this.secure(ref);
     return opening.aggregators.map(({ mspId }) => this.secrets(mspId, ref).noiseSeeds[openedCandidate(seed, mspId)]);

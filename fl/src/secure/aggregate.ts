@@ -26,7 +26,8 @@ export function componentSum(reports: Iterable<WeightedComponent>, length: numbe
 }
 
 /**
- * Σ of all components' sums, read as two's complement: exactly Σ weight · vector over the integers, because `checkNoOverflow` held.
+ * Σ of all components' sums, read as two's complement: exactly Σ weight · vector over the integers where the
+ * task's terms keep that within half of the ring, as the contract's `ringRules` demand.
  * With one component missing it is uniformly random.
  *
  * @param componentSums one for each component of the sharing.

@@ -2,10 +2,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { modelError, secureError } from '../testing/errors.js';
-import { clipTo, decodeTotal, encodeMetric, encodeUpdate, roundedBound, vectorBound } from './fixed-point.js';
-import { checkNoOverflow, type OverflowTerms } from './overflow.js';
+import { clipTo, decodeTotal, encodeMetric, encodeUpdate, roundedBound } from './fixed-point.js';
 import { componentSum, totalOf } from './aggregate.js';
-import { ringZeros, toSigned, type RingBits } from './ring.js';
+import { toSigned } from './ring.js';
 import type { RandomSource } from './random.js';
 import { FULL, printedRandom, sourceFrom } from './testing/setup.js';
 
@@ -93,11 +92,6 @@ describe('Fixed point', () => {
     expect(roundedBound(FORMAT, 11_137)).to.be.closeTo(Math.sqrt(67_108_864 + 2_784.25 + 8_192 + 52.766), 1e-3);
     expect(roundedBound({ fractionBits: 0, clip: 0.1 }, 4)).to.be.closeTo(Math.sqrt(0.01 + 1 + 0.1 + 1), 1e-9);
     expect(roundedBound({ fractionBits: 0, clip: 1 }, 1)).to.be.closeTo(Math.min(2, Math.sqrt(2.75)), 1e-9);
-    expect(vectorBound(FORMAT, 11_137, 0)).to.equal(roundedBound(FORMAT, 11_137));
-    expect(vectorBound(FORMAT, 11_137, 2)).to.be.closeTo(
-      Math.sqrt(roundedBound(FORMAT, 11_137) ** 2 + 2 * 8192 ** 2),
-      1e-6,
-    );
   });
 
   it('decodes the weighted mean of updates and metrics', () => {
@@ -143,108 +137,3 @@ describe('Fixed point', () => {
     });
   });
 });
-
-describe('The overflow check', () => {
-  const defaults: OverflowTerms = {
-    format: FORMAT,
-    maxWeight: 64,
-    shardSize: 1_024,
-    length: 11_137,
-    projections: 8,
-    noiseDeviation: 0,
-  };
-
-  it('accepts the defaults', () => {
-    checkNoOverflow(defaults);
-    checkNoOverflow({ ...defaults, noiseDeviation: 1_000_000 });
-  });
-
-  it('refuses terms under which a sum, a projection or an honest update may leave its range', () => {
-    const refused: Partial<OverflowTerms>[] = [
-      { shardSize: 2_048 },
-      { maxWeight: 128 },
-      { noiseDeviation: 100_000_000 },
-      { format: { fractionBits: 13, clip: 4 } },
-      { format: { fractionBits: 24, clip: 10 }, maxWeight: 1, shardSize: 1, projections: 1 },
-      { format: { fractionBits: 2, clip: 4 } },
-    ];
-    refused.forEach((change) => {
-      expect(
-        secureError(() => {
-          checkNoOverflow({ ...defaults, ...change });
-        }).code,
-      ).to.equal('OVERFLOW_POSSIBLE');
-    });
-    const wide = { ...defaults, maxWeight: 1, shardSize: 1, length: 1_000_000, format: { fractionBits: 20, clip: 4 } };
-    expect(
-      secureError(() => {
-        checkNoOverflow(wide);
-      }).code,
-    ).to.equal('OVERFLOW_POSSIBLE');
-    checkNoOverflow({ ...wide, projections: 0 });
-  });
-
-  it('holds sums to half of the ring of 16 bits, and refuses it for projections and noise', () => {
-    const narrow = { ...defaults, maxWeight: 1, shardSize: 127, projections: 0, ringBits: 16 } as const;
-    const check = (change: Partial<OverflowTerms>) => () => {
-      checkNoOverflow({ ...narrow, format: { fractionBits: 5, clip: 4 }, ...change });
-    };
-    check({})();
-    // 2^5 · 2 · 4 · 128 = 2^15.
-    expect(secureError(check({ shardSize: 128 })).code).to.equal('OVERFLOW_POSSIBLE');
-    expect(secureError(check({ maxWeight: 2 })).code).to.equal('OVERFLOW_POSSIBLE');
-    expect(secureError(check({ projections: 1 })).code).to.equal('RING_TOO_NARROW');
-    expect(secureError(check({ noiseDeviation: 1 })).code).to.equal('RING_TOO_NARROW');
-  });
-
-  it('refuses what are no terms', () => {
-    const refused: Partial<OverflowTerms>[] = [
-      { maxWeight: 0 },
-      { shardSize: 1.5 },
-      { length: 0 },
-      { projections: -1 },
-      { noiseDeviation: Number.NaN },
-      { format: { fractionBits: 11, clip: 0 } },
-      { format: { fractionBits: 1.5, clip: 4 } },
-    ];
-    refused.forEach((change) => {
-      expect(
-        secureError(() => {
-          checkNoOverflow({ ...defaults, ...change });
-        }).code,
-      ).to.equal('SECURE_OPTION_INVALID');
-    });
-  });
-
-  it('holds: terms that pass never wrap, with every coordinate of every vehicle at the edge', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 14 }),
-        fc.integer({ min: 1, max: 8_000 }),
-        fc.integer({ min: 1, max: 64 }),
-        fc.integer({ min: 1, max: 1_024 }),
-        fc.constantFrom<RingBits>(16, 32),
-        (fractionBits, clipMilli, maxWeight, shardSize, ringBits) => {
-          const format = { fractionBits, clip: clipMilli / 1_000 };
-          const projections = ringBits === 32 ? 8 : 0;
-          fc.pre(accepted({ format, maxWeight, shardSize, length: 16, projections, noiseDeviation: 0, ringBits }));
-          const edge = Math.floor(2 * format.clip * 2 ** fractionBits);
-          const values = ringZeros(2, ringBits);
-          values.set([edge, -edge]);
-          const reports = Array.from({ length: shardSize }, () => ({ values, weight: maxWeight }));
-          const total = totalOf([componentSum(reports, 2, ringBits)]);
-          expect([...total]).to.deep.equal([edge * maxWeight * shardSize, -edge * maxWeight * shardSize]);
-        },
-      ),
-    );
-  });
-});
-
-function accepted(terms: OverflowTerms): boolean {
-  try {
-    checkNoOverflow(terms);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -90,17 +90,6 @@ export function roundedBound(format: FixedPoint, length: number): number {
 }
 
 /**
- * Bound on the norm of a report's whole vector, in units of 2^−f: the rounded update and m metrics of at most C each.
- * What one vehicle can change in a sum, times its weight.
- *
- * @param length d, without the metrics.
- */
-export function vectorBound(format: FixedPoint, length: number, metrics: number): number {
-  const c = Math.ceil(format.clip * 2 ** format.fractionBits);
-  return Math.sqrt(roundedBound(format, length) ** 2 + metrics * c * c);
-}
-
-/**
  * A metric as an integer in units of 2^−f, rounded to the nearest and cut at ±C: the caller chooses a unit in which it
  * is below C. It may be put into a Uint32Array as it is, which takes it modulo 2^32.
  *

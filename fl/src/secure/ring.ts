@@ -7,7 +7,7 @@ export type RingBits = 16 | 32;
 
 /**
  * Values of the ring Z_2^w. Arithmetic wraps, so a component that is uniform hides what it is added to, and sums come out
- * right as long as the true result fits w bits (see `checkNoOverflow`). What is encoded modulo 2^32 is put into either
+ * right as long as the true result fits w bits, which the rules for a task's terms see to (chaincode `ringRules`). What is encoded modulo 2^32 is put into either
  * kind as it is: the array takes it modulo 2^w.
  */
 export type RingVector = Uint16Array | Uint32Array;

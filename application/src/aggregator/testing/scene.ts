@@ -223,8 +223,8 @@ export class Scene {
   }
 
   /** Takes a round with all vehicles to its cohort. */
-  async toCohort(): Promise<Map<string, PreparedShare>> {
-    await this.open();
+  async toCohort(arbiterKey?: string): Promise<Map<string, PreparedShare>> {
+    await this.open(this.terms.aggregators, arbiterKey);
     const shares = new Map<string, PreparedShare>();
     for (const vehicleId of this.federation.vehicleIds) {
       shares.set(vehicleId, await this.takePart(vehicleId));

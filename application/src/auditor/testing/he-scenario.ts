@@ -34,7 +34,8 @@ export function heTask(terms: Partial<HeTaskTerms> = {}): Task {
     ...{ clipMilli: 4_000, fractionBits: 11, maxVehicles: 16, metrics: ['loss'], receiptMs: 0 },
     ...terms,
   };
-  return { ...TASK, cohort: { minimum: 2, target: 3 }, privacy: 'he', he };
+  const aggregation = { ...TASK.aggregation, weightClasses: [{ minSamples: 1, weight: 4 }] };
+  return { ...TASK, aggregation, cohort: { minimum: 2, target: 3 }, privacy: 'he', he };
 }
 
 /** How a forger departs from the true step. */
@@ -130,6 +131,8 @@ export class HeScenario extends Scenario {
       readonly cohort?: readonly Reporter[];
       readonly contradicted?: readonly string[];
       readonly receivers?: readonly string[];
+      /** Replaces parts of what is kept of the base. */
+      readonly shown?: Record_;
     } = {},
   ): this {
     const { lacking = {}, cohort = this.reporters, contradicted = [], receivers = [SUMMER, MASK_HOLDER] } = forgery;
@@ -146,9 +149,13 @@ export class HeScenario extends Scenario {
       (mspId): CohortStatement => ({ type: 'sev/fix-cohort/v1', ...content, mspId }),
       forgery.signers ?? [],
     );
-    this.he = { ...this.he, contradicted: [...contradicted], cohortHash: hash, cohortSize: members.length };
+    const shownAttempts = [...this.he.shownAttempts, { round: 1, attempt: this.attempt }];
+    const fixed = { contradicted: [...contradicted], cohortHash: hash, cohortSize: members.length, shownAttempts };
+    this.he = { ...this.he, ...fixed };
     const record = { docType: 'cohort', schemaVersion: 1, ...this.attemptRef(), members };
-    const writes = { [`cohort/${String(this.attempt)}`]: record };
+    const base = { taskId: this.roundTask.taskId, baseModelHash: BASE };
+    const shown = { docType: 'shownSums', schemaVersion: 1, ...base, attempts: shownAttempts, ...forgery.shown };
+    const writes = { [`cohort/${String(this.attempt)}`]: record, [`shownSums/${BASE}`]: shown };
     return this.#step('FixCohort', 'cohort', { holdings, statements }, writes, forgery);
   }
 
@@ -171,7 +178,7 @@ export class HeScenario extends Scenario {
       masks: { masksHash, signature: signed(MASK_HOLDER, masks) },
       masked: { maskedHash, signature: signed(KEY_HOLDER, masked) },
     };
-    this.he = { ...this.he, ...hashes, shownAttempts: [...this.he.shownAttempts, this.attempt] };
+    this.he = { ...this.he, ...hashes };
     return this.#step('CommitHeSum', 'aggregated', argument, {}, forgery);
   }
 

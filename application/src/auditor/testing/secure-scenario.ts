@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes, type KeyObject } from 'node:crypto';
 import {
+  accusedSoFar,
   answersIn,
   cohortHash,
   componentHolders,
   encodeBitmap,
+  noiseLeaf,
   nonceLeaf,
   openedCandidate,
   openingHash,
@@ -109,7 +111,7 @@ export class SecureScenario extends Scenario {
   scores: Scores | undefined;
   #closedAtMs: number | undefined;
   readonly #nonces = new Map<string, string[]>();
-  readonly #noise = new Map<string, readonly [string, string]>();
+  readonly #noise = new Map<string, readonly [string[], string[]]>();
 
   constructor(readonly roundTask: Task = secureTask()) {
     super();
@@ -138,12 +140,13 @@ export class SecureScenario extends Scenario {
     return {
       aggregators: aggregators.map((mspId): AggregatorOpening => {
         const nonce = this.holders.map(() => randomBytes(32).toString('hex'));
-        const noise = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')] as const;
+        const parts = (): string[] => this.holders.map(() => randomBytes(32).toString('hex'));
+        const noise = [parts(), parts()] as const;
         this.#nonces.set(mspId, nonce);
         this.#noise.set(mspId, noise);
-        const candidate = (seed: string): { root: string; seedHash: string } => ({
-          root: sha256Hex(`root ${seed}`),
-          seedHash: sha256Hex(Buffer.from(seed, 'hex')),
+        const candidate = (seed: readonly string[]): { root: string; seedLeaves: string[] } => ({
+          root: sha256Hex(`root ${seed.join()}`),
+          seedLeaves: seed.map((part, component) => noiseLeaf(this.ref(), mspId, component, part)),
         });
         return {
           mspId,
@@ -174,8 +177,8 @@ export class SecureScenario extends Scenario {
       (mspId): OpeningStatement => ({ type: 'sev/round-opening/v1', ...content, mspId }),
       forgery.signers ?? names.map(({ mspId }) => mspId),
     );
-    const { openedProjections, chargedMicroRho, shownAttempts, accused } = this.secure;
-    const kept = { openedProjections, chargedMicroRho, shownAttempts, accused };
+    const { openedProjections, chargedMicroRho, shownAttempts } = this.secure;
+    const kept = { openedProjections, chargedMicroRho, shownAttempts, accused: accusedSoFar(this.secure) };
     this.secure = { ...emptyRound(), opening, openingHash: hash, ...kept };
     this.#closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
@@ -263,7 +266,7 @@ export class SecureScenario extends Scenario {
     const nonces = this.nonces();
     const seed = this.seed();
     const noiseSeeds = this.secure.opening.aggregators.map(
-      ({ mspId }) => this.#noise.get(mspId)?.[openedCandidate(seed, mspId)] ?? '',
+      ({ mspId }) => this.#noise.get(mspId)?.[openedCandidate(seed, mspId)] ?? [],
     );
     const projections =
       this.terms.projections === 0 ? [] : this.projections(forgery.answering ?? holders, forgery.lies);

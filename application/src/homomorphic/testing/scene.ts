@@ -184,12 +184,12 @@ export class HeScene {
   /** Has both openings published, and opens the sum as anyone can. */
   async publishedSum(): Promise<number[]> {
     const { task, store } = this.federation;
-    const [masked, masks] = await Promise.all(
-      [KEY_HOLDER, MASK_HOLDER].map(async (mspId) => {
-        const { hash } = await this.at(mspId).publish(this.ref);
-        return slotsFromBytes(await store.get(hash), heLengthOf(task));
-      }),
-    );
+    const published = async (mspId: string): Promise<ReturnType<typeof slotsFromBytes>> => {
+      const { hash } = await this.at(mspId).publish(this.ref);
+      return slotsFromBytes(await store.get(hash), heLengthOf(task));
+    };
+    const masks = await published(MASK_HOLDER);
+    const masked = await published(KEY_HOLDER);
     const terms = heSumTermsOf(task, this.round.he!.opening.publicKeyHash);
     return Array.from(openHeSum({ terms, masked, masks }));
   }

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sha256Hex, type CohortRecord, type RoundRecord, type SecureRound } from '@sev/chaincode/api';
-import { parametersFromBytes, parametersToBytes } from '@sev/fl';
+import {
+  componentsOf,
+  openedCandidate,
+  reportContext,
+  sha256Hex,
+  type CohortRecord,
+  type RoundRecord,
+  type SecureRound,
+} from '@sev/chaincode/api';
+import { noiseVector, parametersFromBytes, parametersToBytes } from '@sev/fl';
 import { expect } from 'chai';
 import { messageOf } from '../../errors.js';
 import { errorCode } from '../../services/log.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../../services/attempt.js';
 import type { CoordinatorSetup } from '../../testing/secure-bed-coordinator.js';
+import { seedOfParts } from '../../services/opened-noise.js';
 import type { SecureBed } from '../../testing/secure-bed.js';
+import { onDiskOf } from './secrets-of.js';
 
 /** One attempt as the ledger last showed it, with its cohort where one was fixed. */
 export interface Attempt {
@@ -57,22 +67,68 @@ export function indicesOf(bed: SecureBed, { members }: Attempt): number[] {
 
 /**
  * The model that the integer sum of these vehicles' updates gives, computed without anything of the protocol: base +
- * Σ aᵢ uᵢ / (2^f Σ aᵢ).
+ * (Σ aᵢ uᵢ + Σ noise) / (2^f Σ aᵢ), with the weights of the vehicles' classes.
  *
- * @param weightOf default: the weight of the vehicle's class.
+ * A vehicle has the weight of its class; all of them have the lower one where too few are in one of the two.
+ *
+ * @param noises vectors that mode `dp` adds.
  */
-export async function plainModel(bed: SecureBed, round: RoundRecord, indices: readonly number[]): Promise<string> {
-  const { aggregation, model, secure } = bed.task;
-  const weightOf = (index: number): number => aggregation.weightClasses[index % 2]!.weight;
+export async function plainModel(
+  bed: SecureBed,
+  round: RoundRecord,
+  indices: readonly number[],
+  noises: readonly Int32Array[] = [],
+): Promise<string> {
+  const { aggregation, cohort, model, secure } = bed.task;
+  const [light, heavy] = aggregation.weightClasses;
+  const sizes = [0, 1].map((parity) => indices.filter((index) => index % 2 === parity).length);
+  const isRare = sizes.every((size) => size > 0) && sizes.some((size) => size < cohort.minimum);
+  const weightOf = (index: number): number => (index % 2 === 0 || isRare ? light! : heavy!).weight;
   const total = new Array<number>(model.parameters).fill(0);
   for (const index of indices) {
     bed.fleet.updateOf(index, round.round).forEach((value, i) => {
       total[i] = total[i]! + weightOf(index) * value;
     });
   }
+  for (const noise of noises) {
+    total.forEach((value, i) => (total[i] = value + noise[i]!));
+  }
   const divisor = 2 ** secure!.fractionBits * indices.reduce((sum, index) => sum + weightOf(index), 0);
   const base = parametersFromBytes(await bed.store.get(round.baseModelHash), model.parameters);
   return sha256Hex(parametersToBytes(base.map((value, i) => value + total[i]! / divisor)));
+}
+
+/** Parts of the seed that an aggregator's noise really came from, by MSP id, where it committed itself to another. */
+export type TrueSeeds = ReadonlyMap<string, readonly string[]>;
+
+/**
+ * The noise that a scored round adds: of each aggregator of its opening the candidate that was not opened, from the seed on
+ * that aggregator's disk; none but in mode `dp`.
+ */
+async function noisesOf(bed: SecureBed, round: RoundRecord, trueSeeds: TrueSeeds): Promise<Int32Array[]> {
+  const { aggregators: all, threshold, metrics, dp } = bed.task.secure!;
+  if (dp === undefined) {
+    return [];
+  }
+  const format = {
+    holders: componentsOf(all.length, threshold),
+    length: bed.task.model.parameters + metrics.length,
+    deviation: dp.noiseDeviation,
+  };
+  const { opening, seed } = round.secure!;
+  return Promise.all(
+    opening.aggregators.map(async ({ mspId }) => {
+      const used = openedCandidate(seed!, mspId) === 0 ? 1 : 0;
+      const { secrets } = await onDiskOf(bed, mspId, round);
+      const parts = trueSeeds.get(mspId) ?? secrets.noise![used].seedParts;
+      const { taskId, attempt, baseModelHash } = round;
+      const context = reportContext({
+        ...{ consortium: bed.consortium.bootstrapHash, taskId, round: round.round, attempt, baseModelHash },
+        reporter: `noise/${mspId}/${used}`,
+      });
+      return new Int32Array(noiseVector(seedOfParts(parts), { context, ...format }).buffer);
+    }),
+  );
 }
 
 /** Everybody whom the ledger names as having been wrong, in whatever way. */
@@ -82,21 +138,27 @@ export function namedBy(round: RoundRecord): string[] {
 }
 
 /**
- * Checks what must hold however a run went: a final model is exactly the weighted sum of its cohort, nothing was opened
- * but what the ledger had fixed, nobody honest is named, no vehicle was asked twice in an attempt.
+ * Checks what must hold however a run went: a final model is exactly the weighted sum of its cohort and of the noise that was
+ * committed to, nothing was opened but what the ledger had fixed, nobody honest is named, no vehicle was asked twice in an
+ * attempt.
  *
  * @param liars who may be named.
  * @returns the last attempt.
  */
-export async function expectSound(bed: SecureBed, liars: readonly string[] = []): Promise<Attempt> {
+export async function expectSound(
+  bed: SecureBed,
+  liars: readonly string[] = [],
+  trueSeeds: TrueSeeds = new Map(),
+): Promise<Attempt> {
   const attempts = await attemptsOf(bed);
   for (const attempt of attempts) {
     const { round } = attempt;
     const honest = namedBy(round).filter((mspId) => !liars.includes(mspId));
     expect(honest, `named though honest in ${attemptKey(round)}`).to.deep.equal([]);
-    if (round.state === 'finalised' && bed.task.secure?.dp === undefined) {
-      const expected = await plainModel(bed, round, indicesOf(bed, attempt));
-      expect(round.proposal?.modelHash, 'the integer sum of the cohort').to.equal(expected);
+    if (round.state === 'finalised') {
+      const noises = await noisesOf(bed, round, trueSeeds);
+      const expected = await plainModel(bed, round, indicesOf(bed, attempt), noises);
+      expect(round.proposal?.modelHash, 'the integer sum of the cohort, and of noise').to.equal(expected);
     }
     if (round.state !== 'finalised') {
       expect(round.state, attemptKey(round)).to.equal('aborted');

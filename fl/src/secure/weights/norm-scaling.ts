@@ -9,8 +9,8 @@ import { checkShapes, exceedsRange, type WeightInput, type WeightReason, type We
 const TOLERANCE = 1.25;
 
 /**
- * From this class weight on an honest vehicle never drops to weight 0: it would take an estimate above 4 C, which has
- * probability P(χ²₈ > 128) < 10^−23 at K = 8.
+ * From this class weight on the rule never lowers an honest vehicle to 0: it would take an estimate above 4 C, which has
+ * probability P(χ²₈ > 128) < 10^−23 at K = 8. Evening out may, where too few others are scaled like it; see `evenOut`.
  */
 export const LEAST_SCALABLE_WEIGHT = 4;
 

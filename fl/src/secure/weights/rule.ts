@@ -5,7 +5,7 @@ import type { FixedPoint } from '../fixed-point.js';
 /**
  * Why a vehicle counts less than its class:
  * - `RANGE_EXCEEDED`: a projection that no vector within twice the clip can have; weight 0.
- * - `NORM_SCALED`: its norm is estimated above the clip; its weight is smaller in proportion.
+ * - `NORM_SCALED`: its norm is estimated above the clip; its weight is smaller in proportion, or less (see `evenOut`).
  * - `NORM_EXCEEDED`: so far above that no whole weight is left; weight 0.
  */
 export type WeightReason = 'NORM_SCALED' | 'RANGE_EXCEEDED' | 'NORM_EXCEEDED';
