@@ -2,9 +2,9 @@
 import type { KeyObject } from 'node:crypto';
 import type { LedgerEvent, RoundOpening, SignedBy } from '@sev/chaincode/api';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
+import { followEvents } from '../services/event-stream.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import type { ServiceSession } from '../services/rounds.js';
-import { backoffMs, pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type {
   AggregatorClient,
@@ -17,13 +17,14 @@ import type {
   SignedHoldings,
   SignedSums,
 } from './aggregator-client.js';
+import { secretsIfAny } from './attempt-secrets.js';
 import { Disclosure } from './disclosure.js';
 import type { Inbox } from './inbox.js';
 import { Intake, type IntakeLimits } from './intake.js';
 import { LedgerView } from './ledger-view.js';
 import type { AggregatorParts } from './parts.js';
 import { Preparation } from './preparation.js';
-import { DEFAULT_RETENTION_MS, destroyOver } from './retention.js';
+import { cleanNowAndThen, DEFAULT_RETENTION_MS, destroyOver } from './retention.js';
 import type { ShareSubmission } from './share-submission.js';
 import { StatementBook } from './statement-book.js';
 
@@ -38,9 +39,6 @@ export interface AggregatorOptions {
   readonly retentionMs?: number;
   readonly log: ServiceLog;
 }
-
-/** How often what is over is looked for, at the most. */
-const CLEANING_MS = 10 * 60 * 1000;
 
 /**
  * One organisation's aggregator. It holds components of vehicles' updates and opens of them what the ledger has fixed
@@ -70,7 +68,14 @@ export class Aggregator implements AggregatorClient {
 
   /** Follows vehicles and rounds, and destroys what is over, until {@link end} is called. */
   async run(): Promise<void> {
-    await Promise.all([this.#follow(), this.#clean()]);
+    const { session, retentionMs, log } = this.#options;
+    const { signal } = this.#ending;
+    await Promise.all([
+      followEvents(session, signal, log, ({ event }) => {
+        this.#hear(event);
+      }),
+      cleanNowAndThen(() => this.clean(), { retentionMs, signal, log }),
+    ]);
   }
 
   end(): void {
@@ -120,34 +125,10 @@ export class Aggregator implements AggregatorClient {
 
   /** Destroys keys and shares of rounds that are over for longer than the retention. @returns what was destroyed. */
   clean(nowMs = Date.now()): Promise<AttemptRef[]> {
-    return destroyOver(this.#parts, this.#options.retentionMs ?? DEFAULT_RETENTION_MS, nowMs);
-  }
-
-  async #clean(): Promise<void> {
-    const { signal } = this.#ending;
-    const every = Math.min(CLEANING_MS, this.#options.retentionMs ?? CLEANING_MS);
-    while (!signal.aborted) {
-      await this.clean().catch((error: unknown) => {
-        this.#options.log.warn(failureFields(error), 'looking for rounds that are over failed');
-      });
-      await pause(Math.max(1_000, every), signal);
-    }
-  }
-
-  async #follow(): Promise<void> {
-    const { session, log } = this.#options;
-    const { signal } = this.#ending;
-    for (let failures = 0; !signal.aborted; failures++) {
-      try {
-        for await (const { event } of session.events({ signal })) {
-          failures = 0;
-          this.#hear(event);
-        }
-      } catch (error) {
-        log.warn(failureFields(error), 'the event stream broke, opening it again');
-      }
-      await pause(backoffMs(failures, 100, 5_000), signal);
-    }
+    const retentionMs = this.#options.retentionMs ?? DEFAULT_RETENTION_MS;
+    const createdAtMs = async (ref: AttemptRef): Promise<number> =>
+      (await secretsIfAny(this.#parts.inbox.attempt(ref)))?.createdAtMs ?? 0;
+    return destroyOver(this.#parts, { retentionMs, nowMs, createdAtMs });
   }
 
   #hear(event: LedgerEvent): void {

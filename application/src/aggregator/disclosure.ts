@@ -25,6 +25,7 @@ import { insistOnNonces } from './nonces.js';
 import type { AggregatorParts } from './parts.js';
 import { openedNoise } from './noise.js';
 import { releaseComponent } from './release.js';
+import { insistOnSame } from './statement-book.js';
 
 /** States in which the cohort is fixed and the round can still become final. */
 const FROM_COHORT: readonly RoundState[] = ['cohort', 'scored', 'aggregated'];
@@ -222,16 +223,4 @@ function seedOf(round: SecureRoundRecord, { place }: Omit<CohortWork, 'members'>
 
 function hashesOf(sums: ByComponent<readonly Uint8Array[]>): Record<string, string[]> {
   return Object.fromEntries([...sums].map(([component, byShard]) => [component, byShard.map((b) => sha256Hex(b))]));
-}
-
-/** What was signed before a restart must be what is computed now: the shares may have been lost or changed since. */
-function insistOnSame(ref: AttemptRef, signed: object, content: object): void {
-  const now = Object.entries(content);
-  const before = signed as Record<string, unknown>;
-  if (!now.every(([name, value]) => canonicalJson(before[name] ?? null) === canonicalJson(value))) {
-    throw new SevError('STATEMENT_CONFLICT', `${attemptKey(ref)}: another statement of this kind is signed already`, {
-      hint: 'Nothing was signed or shown.',
-      exitCode: EXIT.integrity,
-    });
-  }
 }

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Agent } from 'node:https';
 import { signedBy, type RoundOpening, type SignedBy } from '@sev/chaincode/api';
 import type { z } from 'zod';
-import { SevError } from '../errors.js';
-import { AccusationError } from '../services/accusation.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
-import { postJson, problemOf } from '../services/http-client.js';
 import type {
   AggregatorClient,
   Deal,
@@ -18,21 +14,8 @@ import type {
   SignedSums,
 } from './aggregator-client.js';
 import { deals, holdings, preparedPart, projections, release, revealed, sums } from './answers.js';
-import { aggregatorAgent, type ClientIdentity } from './tls-agent.js';
+import { AggregatorConnection, type ConnectionOptions } from './connection.js';
 
-export interface HttpAggregatorOptions {
-  readonly mspId: string;
-  /** `https://127.0.0.1:1234`. */
-  readonly url: string;
-  /** Root of the TLS CA of the aggregator's organisation, PEM. */
-  readonly tlsCaCert: string;
-  /** The caller's own identity on the channel: coordinator, attester or aggregator of an organisation. */
-  readonly identity: ClientIdentity;
-  /** How long one answer may take; default 60 s, the time that a large cohort takes. */
-  readonly timeoutMs?: number;
-}
-
-const TIMEOUT_MS = 60_000;
 /** Projections of the largest cohort come in one answer. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
@@ -42,15 +25,11 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
  */
 export class HttpAggregator implements AggregatorClient {
   readonly mspId: string;
-  readonly #url: string;
-  readonly #agent: Agent;
-  readonly #timeoutMs: number;
+  readonly #connection: AggregatorConnection;
 
-  constructor(options: HttpAggregatorOptions) {
+  constructor(options: ConnectionOptions) {
     this.mspId = options.mspId;
-    this.#url = options.url.replace(/\/+$/, '');
-    this.#agent = aggregatorAgent(options.tlsCaCert, options.identity);
-    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    this.#connection = new AggregatorConnection(options);
   }
 
   prepare(ref: AttemptRef, baseModelHash: string): Promise<PreparedPart> {
@@ -91,23 +70,10 @@ export class HttpAggregator implements AggregatorClient {
 
   /** Drops the connections. */
   close(): void {
-    this.#agent.destroy();
+    this.#connection.close();
   }
 
-  /** @throws SevError with the code of the refusal, AccusationError where it names another; SERVICE_UNREACHABLE, SERVICE_TIMEOUT, SERVICE_ANSWER_MALFORMED. */
-  async #ask<T>(what: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
-    const url = `${this.#url}/rounds/${what}`;
-    const options = { timeoutMs: this.#timeoutMs, maxBytes: MAX_ANSWER_BYTES, tls: this.#agent };
-    const answer = await postJson(url, body, options);
-    if (answer.status !== 200) {
-      const { code, detail, accused } = problemOf(answer);
-      const message = `${this.mspId}: ${detail}`;
-      throw accused === undefined ? new SevError(code, message) : new AccusationError(code, message, accused);
-    }
-    const parsed = schema.safeParse(answer.body);
-    if (!parsed.success) {
-      throw new SevError('SERVICE_ANSWER_MALFORMED', `${url} did not answer with what was asked`);
-    }
-    return parsed.data;
+  #ask<T>(what: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    return this.#connection.ask(`/rounds/${what}`, body, schema, MAX_ANSWER_BYTES);
   }
 }

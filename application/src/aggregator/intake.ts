@@ -10,6 +10,7 @@ import { HeldReports } from './held-reports.js';
 import type { SecureRoundRecord } from './ledger-view.js';
 import type { AggregatorParts } from './parts.js';
 import type { ShareSubmission } from './share-submission.js';
+import { TakingIn } from './taking-in.js';
 
 export interface IntakeLimits {
   /** Shares opened at a time; default 4: each may fetch and check a whole vector. */
@@ -33,9 +34,7 @@ export class Intake {
   readonly #most: number;
   readonly #viewMs: number;
   readonly #seen = new Map<string, SeenRound>();
-  /** Attempts whose holdings are signed or being signed. */
-  readonly #closed = new Set<string>();
-  readonly #underWay = new Map<string, Set<Promise<unknown>>>();
+  readonly #takingIn = new TakingIn();
   #pending = 0;
 
   constructor(parts: AggregatorParts, session: ServiceSession, limits: IntakeLimits = {}) {
@@ -62,22 +61,20 @@ export class Intake {
     try {
       const round = await this.#acceptingRound(submission);
       await this.#insistOnVehicle(round, submission);
-      return await this.#tracked(submission, () => this.#limited(() => this.#take(round, submission)));
+      return await this.#takingIn.tracked(submission, () => this.#limited(() => this.#take(round, submission)));
     } finally {
       this.#pending--;
     }
   }
 
   /** Takes no new share of the attempt from now on; resolves when those under way are on disk or refused. */
-  async close(ref: AttemptRef): Promise<void> {
-    const key = attemptKey(ref);
-    this.#closed.add(key);
-    await Promise.allSettled([...(this.#underWay.get(key) ?? [])]);
+  close(ref: AttemptRef): Promise<void> {
+    return this.#takingIn.close(ref);
   }
 
   /** Takes shares again, where nothing was signed after all. */
   reopen(ref: AttemptRef): void {
-    this.#closed.delete(attemptKey(ref));
+    this.#takingIn.reopen(ref);
   }
 
   /** Has a vehicle looked up again when its next share comes. */
@@ -127,7 +124,7 @@ export class Intake {
     if (before !== undefined) {
       return this.#receiptAgain(submission, before.share.root, before.receipt);
     }
-    if (this.#closed.has(attemptKey(submission)) || (await book.hasSigned(folder, 'sev/holdings/v1'))) {
+    if (this.#takingIn.isClosed(submission) || (await book.hasSigned(folder, 'sev/holdings/v1'))) {
       throw new SevError('ROUND_STATE', `what is held of ${attemptKey(submission)} is signed already`, {
         exitCode: EXIT.refused,
       });
@@ -157,21 +154,5 @@ export class Intake {
       });
     }
     return { mspId: this.#parts.mspId, signature };
-  }
-
-  async #tracked<T>(ref: AttemptRef, work: () => Promise<T>): Promise<T> {
-    const key = attemptKey(ref);
-    const all = this.#underWay.get(key) ?? new Set<Promise<unknown>>();
-    this.#underWay.set(key, all);
-    const running = work();
-    all.add(running);
-    try {
-      return await running;
-    } finally {
-      all.delete(running);
-      if (all.size === 0) {
-        this.#underWay.delete(key);
-      }
-    }
   }
 }

@@ -7,14 +7,14 @@ import {
   type OpeningStatement,
   type PartStatement,
   type RoundOpening,
-  type RoundRecord,
   type SignedBy,
 } from '@sev/chaincode/api';
 import { newSealingKey } from '@sev/fl';
-import { EXIT, SevError } from '../errors.js';
+import { SevError } from '../errors.js';
 import { AccusationError } from '../services/accusation.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
+import { insistOnNext } from '../services/next-attempt.js';
 import { isSigned } from '../services/signed-statements.js';
 import type { Deal, PreparedPart } from './aggregator-client.js';
 import {
@@ -64,7 +64,7 @@ export class Preparation {
     const folder = inbox.attempt(ref);
     const before = await secretsIfAny(folder);
     if (before === undefined) {
-      await this.#insistOnNext(ref, baseModelHash, task);
+      await insistOnNext(ref, baseModelHash, task.task, (other) => view.roundIfAny(other));
       // Of two that make secrets at once, the first to be on disk counts.
       await folder.keepSecrets(await this.#newSecrets(ref, baseModelHash, task));
     }
@@ -121,29 +121,6 @@ export class Preparation {
     const secrets = await readSecrets(inbox.attempt(ref));
     const { baseModelHash } = secrets;
     return [task, secrets, { ...attemptOf(ref), consortium: await view.network(), baseModelHash }];
-  }
-
-  /** The ledger would open this attempt next, from this base. */
-  async #insistOnNext(ref: AttemptRef, baseModelHash: string, { task }: SecureTask): Promise<void> {
-    const { view } = this.#parts;
-    const [current, previous] = await Promise.all([
-      view.roundIfAny(ref),
-      ref.round === 1 ? undefined : view.roundIfAny({ taskId: ref.taskId, round: ref.round - 1 }),
-    ]);
-    const base = ref.round === 1 ? task.model.initialModelHash : finalModel(previous);
-    const isNext =
-      base !== undefined &&
-      ref.round <= task.plannedRounds &&
-      (current === undefined || current.state === 'aborted') &&
-      ref.attempt === (current?.attempt ?? 0) + 1;
-    if (!isNext) {
-      throw new SevError('ROUND_OUT_OF_ORDER', `the ledger does not open ${attemptKey(ref)} next`, {
-        exitCode: EXIT.refused,
-      });
-    }
-    if (base !== baseModelHash) {
-      throw new SevError('BASE_MODEL_MISMATCH', `${attemptKey(ref)} starts from ${base}`, { exitCode: EXIT.refused });
-    }
   }
 
   async #newSecrets(ref: AttemptRef, baseModelHash: string, task: SecureTask): Promise<AttemptSecrets> {
@@ -270,10 +247,6 @@ export class Preparation {
 
 function isShareRefusal(error: unknown): boolean {
   return errorCode(error)?.startsWith('SHARE_') === true;
-}
-
-function finalModel(round: RoundRecord | undefined): string | undefined {
-  return round?.state === 'finalised' ? round.proposal?.modelHash : undefined;
 }
 
 /** @throws SevError OPENING_INVALID. */

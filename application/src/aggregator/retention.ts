@@ -1,30 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundRecord } from '@sev/chaincode/api';
 import { attemptOf, attemptKey, type AttemptRef } from '../services/attempt.js';
-import { failureFields } from '../services/log.js';
-import { secretsIfAny } from './attempt-secrets.js';
-import type { AggregatorParts } from './parts.js';
+import { failureFields, type ServiceLog } from '../services/log.js';
+import { pause } from '../services/wake-up.js';
+import type { ChannelView } from './channel-view.js';
+import type { Inbox } from './inbox.js';
 
 /** How long shares of a round that is over are kept: until then the consortium may vote to trace a poisoned model back. */
 export const DEFAULT_RETENTION_MS = 24 * 60 * 60 * 1000;
 
+/** How often what is over is looked for, at the most. */
+const CLEANING_MS = 10 * 60 * 1000;
+
+interface Holder {
+  readonly view: Pick<ChannelView<unknown>, 'roundIfAny'>;
+  readonly inbox: Inbox;
+  readonly log: ServiceLog;
+}
+
+interface Retention {
+  readonly retentionMs: number;
+  readonly nowMs: number;
+  /** When an attempt was prepared here; 0 where that is not known. */
+  readonly createdAtMs: (ref: AttemptRef) => Promise<number>;
+}
+
 /**
  * Destroys keys and shares of attempts that the ledger shows to be over, once the time to trace them back has passed. An
- * attempt that is under way is never touched, however old it is.
+ * attempt that is under way is never touched, however old it is; one that cannot be judged keeps no other on the disk.
  *
  * @returns the attempts that were destroyed.
  */
 export async function destroyOver(
-  { view, inbox, log }: AggregatorParts,
-  retentionMs: number,
-  nowMs: number,
+  { view, inbox, log }: Holder,
+  { retentionMs, nowMs, createdAtMs }: Retention,
 ): Promise<AttemptRef[]> {
   const destroyed: AttemptRef[] = [];
   for (const ref of await inbox.attempts()) {
     try {
       const since = overSinceMs(ref, await view.roundIfAny(ref));
-      const createdAtMs = (await secretsIfAny(inbox.attempt(ref)))?.createdAtMs ?? 0;
-      if (since !== undefined && nowMs >= Math.max(since, createdAtMs) + retentionMs) {
+      if (since !== undefined && nowMs >= Math.max(since, await createdAtMs(ref)) + retentionMs) {
         await inbox.destroy(ref);
         destroyed.push(ref);
         log.info({ ...attemptOf(ref) }, 'destroyed keys and shares');
@@ -36,11 +51,25 @@ export async function destroyOver(
   return destroyed;
 }
 
+/** Cleans every ten minutes, or as often as the retention is short, until the signal is aborted. */
+export async function cleanNowAndThen(
+  clean: () => Promise<unknown>,
+  options: { readonly retentionMs: number | undefined; readonly signal: AbortSignal; readonly log: ServiceLog },
+): Promise<void> {
+  const { retentionMs = CLEANING_MS, signal, log } = options;
+  while (!signal.aborted) {
+    await clean().catch((error: unknown) => {
+      log.warn(failureFields(error), 'looking for rounds that are over failed');
+    });
+    await pause(Math.max(1_000, Math.min(CLEANING_MS, retentionMs)), signal);
+  }
+}
+
 /**
  * Since when an attempt is over, in ms on the ledger's clock; undefined while it is not. Of an attempt that a later one
  * took the place of, the ledger's present record says no more than that it is over.
  */
-export function overSinceMs(ref: AttemptRef, round: RoundRecord | undefined): number | undefined {
+function overSinceMs(ref: AttemptRef, round: RoundRecord | undefined): number | undefined {
   if (round === undefined || round.attempt < ref.attempt) {
     return undefined;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
+  canonicalJson,
   signStatement,
   signature as signatureText,
   verifyStatement,
@@ -113,4 +114,19 @@ export class StatementBook {
 /** `sev/holdings/v1` → `holdings`. */
 function nameOf(type: OnceStatement['type']): string {
   return type.split('/')[1] ?? type;
+}
+
+/**
+ * What was signed before a restart must be what is computed now: what it was computed from may have been lost or changed.
+ *
+ * @throws SevError STATEMENT_CONFLICT.
+ */
+export function insistOnSame(ref: AttemptRef, signed: object, content: object): void {
+  const before = signed as Record<string, unknown>;
+  if (!Object.entries(content).every(([name, value]) => canonicalJson(before[name] ?? null) === canonicalJson(value))) {
+    throw new SevError('STATEMENT_CONFLICT', `${attemptKey(ref)}: another statement of this kind is signed already`, {
+      hint: 'Nothing was signed or shown.',
+      exitCode: EXIT.integrity,
+    });
+  }
 }

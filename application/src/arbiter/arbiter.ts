@@ -31,6 +31,7 @@ import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
+import { nextBaseOf } from '../services/next-attempt.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
 import { roundIfAny, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -113,18 +114,7 @@ export class Arbiter implements ArbiterClient {
   /** A key is kept for ever, so there is one only for what the ledger opens next. @throws SevError ROUND_OUT_OF_ORDER */
   async #insistOnNext(ref: AttemptRef): Promise<void> {
     const { task } = await this.#learning.task(ref.taskId);
-    const [current, previous] = await Promise.all([
-      roundIfAny(this.#learning, ref),
-      ref.round === 1 ? undefined : roundIfAny(this.#learning, { taskId: ref.taskId, round: ref.round - 1 }),
-    ]);
-    const isNext =
-      ref.round <= task.plannedRounds &&
-      (ref.round === 1 || previous?.state === 'finalised') &&
-      (current === undefined || current.state === 'aborted') &&
-      ref.attempt === (current?.attempt ?? 0) + 1;
-    if (!isNext) {
-      throw new SevError('ROUND_OUT_OF_ORDER', `the ledger does not open ${attemptKey(ref)} next`);
-    }
+    await nextBaseOf(ref, task, (other) => roundIfAny(this.#learning, other));
   }
 
   /** The component as the first holder whose release is whole and fits the commitments gave it. */

@@ -2,9 +2,8 @@
 import { sha256Hex } from '@sev/chaincode/api';
 import { HE_PARAMETERS, ciphertextsFor, parametersFromBytes, parametersToBytes, slotsToBytes } from '@sev/fl';
 import { expect } from 'chai';
-import { objectMissing } from '../store/object-store.js';
-import { AuditError, type AuditCode, type AuditFailure } from './failure.js';
-import { checkStore } from './store-check.js';
+import { type AuditCode } from './failure.js';
+import { failureOfStore } from './testing/checked-store.js';
 import { HeScenario, heTask, KEY_HOLDER, MASK_HOLDER, SUMMER } from './testing/he-scenario.js';
 import { BASE, codeOf, HASH, INITIAL_MODEL, newKey, publicText, TASK } from './testing/scenario.js';
 
@@ -186,19 +185,7 @@ function finalised({ model, spoilt = false }: { model?: Uint8Array; spoilt?: boo
   return { scenario, objects };
 }
 
-async function check({ scenario, objects }: Finalised): Promise<AuditFailure | undefined> {
-  const get = (hash: string): Promise<Uint8Array> => {
-    const bytes = objects.get(hash);
-    return bytes === undefined ? Promise.reject(objectMissing(hash)) : Promise.resolve(bytes);
-  };
-  try {
-    await checkStore(scenario.replay.state, { store: { get } });
-    return undefined;
-  } catch (error) {
-    expect(error).to.be.instanceOf(AuditError);
-    return (error as AuditError).failure;
-  }
-}
+const check = ({ scenario, objects }: Finalised) => failureOfStore(scenario, objects);
 
 describe('audit of the store after a round in mode he', () => {
   it('finds the model that the two openings give', async () => {

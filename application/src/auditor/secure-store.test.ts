@@ -11,9 +11,7 @@ import {
   type RingVector,
 } from '@sev/fl';
 import { expect } from 'chai';
-import { objectMissing } from '../store/object-store.js';
-import { AuditError, type AuditFailure } from './failure.js';
-import { checkStore } from './store-check.js';
+import { failureOfStore } from './testing/checked-store.js';
 import { BASE, HASH, INITIAL_MODEL, TASK } from './testing/scenario.js';
 import { SecureScenario, secureTask } from './testing/secure-scenario.js';
 
@@ -67,19 +65,7 @@ function finalised({
   return { scenario, objects, sums, modelHash };
 }
 
-async function check({ scenario, objects }: Finalised): Promise<AuditFailure | undefined> {
-  const get = (hash: string): Promise<Uint8Array> => {
-    const bytes = objects.get(hash);
-    return bytes === undefined ? Promise.reject(objectMissing(hash)) : Promise.resolve(bytes);
-  };
-  try {
-    await checkStore(scenario.replay.state, { store: { get } });
-    return undefined;
-  } catch (error) {
-    expect(error).to.be.instanceOf(AuditError);
-    return (error as AuditError).failure;
-  }
-}
+const check = ({ scenario, objects }: Finalised) => failureOfStore(scenario, objects);
 
 describe('audit of the store after a secure round', () => {
   it('finds the model that the component sums give', async () => {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Agent } from 'node:https';
 import {
   commitHeSum,
   fixCohort,
@@ -12,14 +11,9 @@ import {
   type SignedBy,
 } from '@sev/chaincode/api';
 import { z } from 'zod';
-import type { HttpAggregatorOptions } from '../aggregator/http-aggregator.js';
-import { aggregatorAgent } from '../aggregator/tls-agent.js';
-import { SevError } from '../errors.js';
+import { AggregatorConnection, type ConnectionOptions } from '../aggregator/connection.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
-import { postJson, problemOf } from '../services/http-client.js';
 import type { HePartyClient, PreparedHePart } from './party-client.js';
-
-const TIMEOUT_MS = 60_000;
 
 const part = z.union([
   z.strictObject({}),
@@ -35,15 +29,11 @@ const published = z.strictObject({ hash });
  */
 export class HttpHeParty implements HePartyClient {
   readonly mspId: string;
-  readonly #url: string;
-  readonly #agent: Agent;
-  readonly #timeoutMs: number;
+  readonly #connection: AggregatorConnection;
 
-  constructor(options: HttpAggregatorOptions) {
+  constructor(options: ConnectionOptions) {
     this.mspId = options.mspId;
-    this.#url = options.url.replace(/\/+$/, '');
-    this.#agent = aggregatorAgent(options.tlsCaCert, options.identity);
-    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    this.#connection = new AggregatorConnection(options);
   }
 
   prepare(ref: AttemptRef, baseModelHash: string): Promise<PreparedHePart> {
@@ -76,21 +66,10 @@ export class HttpHeParty implements HePartyClient {
 
   /** Drops the connections. */
   close(): void {
-    this.#agent.destroy();
+    this.#connection.close();
   }
 
-  /** @throws SevError with the code of the refusal; SERVICE_UNREACHABLE, SERVICE_TIMEOUT, SERVICE_ANSWER_MALFORMED. */
-  async #ask<T>(what: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
-    const url = `${this.#url}/he/${what}`;
-    const answer = await postJson(url, body, { timeoutMs: this.#timeoutMs, tls: this.#agent });
-    if (answer.status !== 200) {
-      const { code, detail } = problemOf(answer);
-      throw new SevError(code, `${this.mspId}: ${detail}`);
-    }
-    const parsed = schema.safeParse(answer.body);
-    if (!parsed.success) {
-      throw new SevError('SERVICE_ANSWER_MALFORMED', `${url} did not answer with what was asked`);
-    }
-    return parsed.data;
+  #ask<T>(what: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    return this.#connection.ask(`/he/${what}`, body, schema);
   }
 }

@@ -2,6 +2,7 @@
 import { reportContext, type ReceiptStatement, type SignedBy } from '@sev/chaincode/api';
 import { ciphertextsFor, ciphertextsFromBytes, HE_PARAMETERS, HeMaskHolder, heReportRoot, HeSummer } from '@sev/fl';
 import type { ShareSubmission } from '../aggregator/share-submission.js';
+import { TakingIn } from '../aggregator/taking-in.js';
 import { EnvelopeGate } from '../services/envelope-gate.js';
 import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
@@ -23,9 +24,7 @@ export class HeIntake {
   readonly #parts: PartyParts;
   readonly #gate: EnvelopeGate;
   readonly #limited = newLimiter(AT_A_TIME);
-  /** Attempts whose holdings are signed or being signed. */
-  readonly #closed = new Set<string>();
-  readonly #underWay = new Map<string, Set<Promise<unknown>>>();
+  readonly #takingIn = new TakingIn();
 
   constructor(parts: PartyParts, session: ServiceSession) {
     this.#parts = parts;
@@ -48,19 +47,17 @@ export class HeIntake {
     if (refusal !== undefined) {
       throw refused(refusal.code ?? 'SIGNATURE_INVALID', refusal.detail ?? '');
     }
-    return this.#tracked(submission, () => this.#limited(() => this.#take(attempt, submission)));
+    return this.#takingIn.tracked(submission, () => this.#limited(() => this.#take(attempt, submission)));
   }
 
   /** Takes no new report of the attempt from now on; resolves when those under way are on disk or refused. */
-  async close(ref: AttemptRef): Promise<void> {
-    const key = attemptKey(ref);
-    this.#closed.add(key);
-    await Promise.allSettled([...(this.#underWay.get(key) ?? [])]);
+  close(ref: AttemptRef): Promise<void> {
+    return this.#takingIn.close(ref);
   }
 
   /** Takes reports again, where nothing was signed after all. */
   reopen(ref: AttemptRef): void {
-    this.#closed.delete(attemptKey(ref));
+    this.#takingIn.reopen(ref);
   }
 
   /** Has a vehicle looked up again when its next report comes. */
@@ -76,7 +73,7 @@ export class HeIntake {
     if (before !== undefined) {
       return this.#receiptAgain(submission, before.root, before.receipt);
     }
-    if (this.#closed.has(attemptKey(submission)) || (await book.hasSigned(folder, 'sev/holdings/v1'))) {
+    if (this.#takingIn.isClosed(submission) || (await book.hasSigned(folder, 'sev/holdings/v1'))) {
       throw refused('ROUND_STATE', `what is held of ${attemptKey(submission)} is signed already`);
     }
     const content = await this.#checked(attempt, submission);
@@ -129,22 +126,6 @@ export class HeIntake {
       throw refused('SHARE_CONFLICT', `${envelope.vehicleId} has handed in another report for this attempt`);
     }
     return { mspId: this.#parts.mspId, signature };
-  }
-
-  async #tracked<T>(ref: AttemptRef, work: () => Promise<T>): Promise<T> {
-    const key = attemptKey(ref);
-    const all = this.#underWay.get(key) ?? new Set<Promise<unknown>>();
-    this.#underWay.set(key, all);
-    const running = work();
-    all.add(running);
-    try {
-      return await running;
-    } finally {
-      all.delete(running);
-      if (all.size === 0) {
-        this.#underWay.delete(key);
-      }
-    }
   }
 }
 

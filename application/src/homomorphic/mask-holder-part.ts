@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { reportContext, sha256Hex, type CommitHeSum, type HeMasksStatement } from '@sev/chaincode/api';
 import { HeMaskHolder, slotsToBytes, type HeldMask } from '@sev/fl';
+import { insistOnSame } from '../aggregator/statement-book.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import { heSumTermsOf } from './he-task.js';
-import { cohortOf, FROM_COHORT, insistOnSame, preparedAttempt, withCodes, type PartyParts } from './parts.js';
+import { cohortOf, FROM_COHORT, preparedAttempt, withCodes, type PartyParts } from './parts.js';
 import type { PreparedAttempt } from './parts.js';
 import { heldReport } from './party-files.js';
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, type CohortRecord, type RoundState } from '@sev/chaincode/api';
+import type { CohortRecord, RoundState } from '@sev/chaincode/api';
 import { HeError, HeRuntime, SecureError } from '@sev/fl';
 import type { AttemptFolder, Inbox } from '../aggregator/inbox.js';
 import type { StatementBook } from '../aggregator/statement-book.js';
@@ -60,17 +60,6 @@ export async function cohortOf(
 ): Promise<{ readonly members: CohortRecord['members']; readonly ids: readonly string[] }> {
   const members = await view.cohort(round);
   return { members, ids: members.map(({ vehicleId }) => vehicleId) };
-}
-
-/** What was signed before a restart must be what is computed now. @throws SevError STATEMENT_CONFLICT. */
-export function insistOnSame(ref: AttemptRef, signed: object, content: Readonly<Record<string, unknown>>): void {
-  const before = signed as Record<string, unknown>;
-  if (!Object.entries(content).every(([name, value]) => canonicalJson(before[name] ?? null) === canonicalJson(value))) {
-    throw new SevError('STATEMENT_CONFLICT', `${attemptKey(ref)}: another statement of this kind is signed already`, {
-      hint: 'Nothing was signed or shown.',
-      exitCode: EXIT.integrity,
-    });
-  }
 }
 
 /** A refusal of the library as a service answers it. */

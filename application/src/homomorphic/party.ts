@@ -15,16 +15,17 @@ import {
 } from '@sev/chaincode/api';
 import { HeRuntime, newSealingKey } from '@sev/fl';
 import type { Inbox } from '../aggregator/inbox.js';
-import { DEFAULT_RETENTION_MS, overSinceMs } from '../aggregator/retention.js';
+import { cleanNowAndThen, DEFAULT_RETENTION_MS, destroyOver } from '../aggregator/retention.js';
 import type { ShareSubmission } from '../aggregator/share-submission.js';
 import { StatementBook } from '../aggregator/statement-book.js';
 import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
+import { followEvents } from '../services/event-stream.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
+import { insistOnNext } from '../services/next-attempt.js';
 import type { ServiceSession } from '../services/rounds.js';
-import { backoffMs, pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { HeView, type HeTask } from './he-view.js';
+import { HeView } from './he-view.js';
 import { HeIntake } from './intake.js';
 import { KeyHolderPart } from './key-holder-part.js';
 import { MaskHolderPart } from './mask-holder-part.js';
@@ -43,8 +44,6 @@ export interface HePartyOptions {
   readonly retentionMs?: number;
   readonly log: ServiceLog;
 }
-
-const CLEANING_MS = 10 * 60 * 1000;
 
 /**
  * One organisation's part in rounds of mode `he`: key holder, summer or mask holder, as the task says. Its own gateway's
@@ -79,7 +78,14 @@ export class HeParty implements HePartyClient {
 
   /** Follows vehicles and rounds, and destroys what is over, until {@link end} is called. */
   async run(): Promise<void> {
-    await Promise.all([this.#follow(), this.#cleanNowAndThen()]);
+    const { session, retentionMs, log } = this.#options;
+    const { signal } = this.#ending;
+    await Promise.all([
+      followEvents(session, signal, log, ({ event }) => {
+        this.#hear(event);
+      }),
+      cleanNowAndThen(() => this.clean(), { retentionMs, signal, log }),
+    ]);
   }
 
   /** Ends, destroys keys in memory and frees WebAssembly memory. */
@@ -95,7 +101,7 @@ export class HeParty implements HePartyClient {
     return this.#once(`prepare/${baseModelHash}`, ref, async () => {
       const { view, inbox, log } = this.#parts;
       const task = await view.task(ref.taskId);
-      await this.#insistOnNext(ref, baseModelHash, task);
+      await insistOnNext(ref, baseModelHash, task.task, (other) => view.roundIfAny(other));
       const secrets = await ensureSecrets(inbox.attempt(ref), baseModelHash, async () => {
         if (task.role !== 'mask-holder') {
           return undefined;
@@ -189,24 +195,9 @@ export class HeParty implements HePartyClient {
   }
 
   /** Destroys keys and reports of rounds that are over for longer than the retention. @returns what was destroyed. */
-  async clean(nowMs = Date.now()): Promise<AttemptRef[]> {
-    const { inbox, view, log } = this.#parts;
+  clean(nowMs = Date.now()): Promise<AttemptRef[]> {
     const retentionMs = this.#options.retentionMs ?? DEFAULT_RETENTION_MS;
-    const destroyed: AttemptRef[] = [];
-    for (const ref of await inbox.attempts()) {
-      try {
-        const since = overSinceMs(ref, await view.roundIfAny(ref));
-        if (since !== undefined && nowMs >= Math.max(since, await this.#createdAtMs(ref)) + retentionMs) {
-          await inbox.destroy(ref);
-          destroyed.push(ref);
-          log.info({ ...attemptOf(ref) }, 'destroyed keys and reports');
-        }
-      } catch (error) {
-        // One attempt that cannot be judged keeps no other on the disk.
-        log.warn({ ...attemptOf(ref), ...failureFields(error) }, 'keys and reports could not be destroyed');
-      }
-    }
-    return destroyed;
+    return destroyOver(this.#parts, { retentionMs, nowMs, createdAtMs: (ref) => this.#createdAtMs(ref) });
   }
 
   /** Damaged secrets open nothing any more, and hold nothing back. */
@@ -234,48 +225,6 @@ export class HeParty implements HePartyClient {
     } catch (error) {
       this.#intake.reopen(ref);
       throw error;
-    }
-  }
-
-  /** The ledger would open this attempt next, from this base. */
-  async #insistOnNext(ref: AttemptRef, baseModelHash: string, { task }: HeTask): Promise<void> {
-    const { view } = this.#parts;
-    const { taskId, round, attempt } = ref;
-    const current = await view.roundIfAny(ref);
-    const previous = round === 1 ? undefined : await view.roundIfAny({ taskId, round: round - 1 });
-    const base = round === 1 ? task.model.initialModelHash : previous?.proposal?.modelHash;
-    const isFree = current === undefined || current.state === 'aborted';
-    if (!isFree || attempt !== (current?.attempt ?? 0) + 1 || round > task.plannedRounds || base === undefined) {
-      throw refused('ROUND_OUT_OF_ORDER', `the ledger does not open ${attemptKey(ref)} next`);
-    }
-    if (base !== baseModelHash) {
-      throw refused('BASE_MODEL_MISMATCH', `${attemptKey(ref)} starts from ${base}`);
-    }
-  }
-
-  async #cleanNowAndThen(): Promise<void> {
-    const { signal } = this.#ending;
-    while (!signal.aborted) {
-      await this.clean().catch((error: unknown) => {
-        this.#options.log.warn(failureFields(error), 'looking for rounds that are over failed');
-      });
-      await pause(Math.max(1_000, Math.min(CLEANING_MS, this.#options.retentionMs ?? CLEANING_MS)), signal);
-    }
-  }
-
-  async #follow(): Promise<void> {
-    const { session, log } = this.#options;
-    const { signal } = this.#ending;
-    for (let failures = 0; !signal.aborted; failures++) {
-      try {
-        for await (const { event } of session.events({ signal })) {
-          failures = 0;
-          this.#hear(event);
-        }
-      } catch (error) {
-        log.warn(failureFields(error), 'the event stream broke, opening it again');
-      }
-      await pause(backoffMs(failures, 100, 5_000), signal);
     }
   }
 

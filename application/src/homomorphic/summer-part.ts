@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sha256Hex, type CommitHeSum, type HeSumStatement } from '@sev/chaincode/api';
 import { HeSummer } from '@sev/fl';
+import { insistOnSame } from '../aggregator/statement-book.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import { heSumTermsOf } from './he-task.js';
 import { summedReport } from './intake.js';
-import { cohortOf, FROM_COHORT, insistOnSame, preparedAttempt, withCodes, type PartyParts } from './parts.js';
+import { cohortOf, FROM_COHORT, preparedAttempt, withCodes, type PartyParts } from './parts.js';
 import { heldReport } from './party-files.js';
 import { readReportMessage } from './report-message.js';
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, type LedgerEvent } from '@sev/chaincode/api';
+import { canonicalJson } from '@sev/chaincode/api';
 import { newTxId, type Identity, type TestConsortium } from '@sev/chaincode/testing';
 import { LedgerError } from '../ledger/errors.js';
-import type { LedgerEventEnvelope, Submitted } from '../ledger/session.js';
+import type { Submitted } from '../ledger/session.js';
 import type { ServiceSession } from '../services/rounds.js';
+import { EventLog } from './event-log.js';
 import type { VirtualClock } from './virtual-clock.js';
 
 /** A transaction that was committed. */
@@ -28,8 +29,7 @@ export class ContractLedger {
   readonly consortium: TestConsortium;
   readonly transactions: Committed[] = [];
   readonly #clock: VirtualClock;
-  readonly #events: LedgerEventEnvelope[] = [];
-  readonly #listeners = new Set<() => void>();
+  readonly #log = new EventLog();
   /** Results of this block, by query. */
   readonly #read = new Map<string, Promise<unknown>>();
   #ordered: Promise<unknown> = Promise.resolve();
@@ -54,13 +54,13 @@ export class ContractLedger {
           hooks.after?.(transaction);
           return submitted;
         }),
-      events: (options) => this.#follow(options?.signal),
+      events: (options) => this.#log.follow(options?.signal),
     };
   }
 
   /** Everything that is, or ever was, on the ledger, as text. */
   dump(): string {
-    return JSON.stringify([this.transactions, this.#events.map(({ event }) => event)]);
+    return JSON.stringify([this.transactions, this.#log.events.map(({ event }) => event)]);
   }
 
   /** Every reader of one block reads the same, so that what was read is read once; the services may change their copy. */
@@ -88,7 +88,9 @@ export class ContractLedger {
       this.transactions.push({ mspId, transaction, argument: structuredClone(argument), result });
       const transactionId = simulated.stub.proposal.txId;
       const blockNumber = BigInt(this.transactions.length);
-      this.#emit(event, transactionId, blockNumber);
+      if (event !== undefined) {
+        this.#log.emit({ event, transactionId, blockNumber });
+      }
       return { result: structuredClone(result), transactionId, blockNumber, attempts: 1 };
     });
     this.#ordered = run.catch(() => undefined);
@@ -106,35 +108,5 @@ export class ContractLedger {
       throw new LedgerError('LEDGER_FAILED', message);
     }
     return simulated;
-  }
-
-  #emit(event: LedgerEvent | undefined, transactionId: string, blockNumber: bigint): void {
-    if (event !== undefined) {
-      this.#events.push({ event, transactionId, blockNumber });
-      this.#listeners.forEach((wake) => {
-        wake();
-      });
-    }
-  }
-
-  async *#follow(signal: AbortSignal | undefined): AsyncGenerator<LedgerEventEnvelope, void, undefined> {
-    let next = this.#events.length;
-    while (signal?.aborted !== true) {
-      const event = this.#events[next];
-      if (event !== undefined) {
-        next++;
-        yield event;
-        continue;
-      }
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#listeners.delete(wake);
-          signal?.removeEventListener('abort', wake);
-          resolve();
-        };
-        this.#listeners.add(wake);
-        signal?.addEventListener('abort', wake);
-      });
-    }
   }
 }

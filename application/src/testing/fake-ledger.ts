@@ -40,9 +40,10 @@ import {
   type VehicleStatus,
 } from '@sev/chaincode/api';
 import { LedgerError } from '../ledger/errors.js';
-import type { LedgerEventEnvelope, Submitted } from '../ledger/session.js';
+import type { Submitted } from '../ledger/session.js';
 import { attemptKey, type AttemptRef } from '../services/attempt.js';
 import type { ServiceSession } from '../services/rounds.js';
+import { EventLog } from './event-log.js';
 
 export interface FakeLedgerOptions {
   /** The network's name in signed statements. */
@@ -84,8 +85,7 @@ export class FakeLedger {
   readonly #options: FakeLedgerOptions;
   readonly #updates = new Map<string, Map<string, UpdateRecord>>();
   readonly #models = new Set<string>();
-  readonly #events: LedgerEventEnvelope[] = [];
-  #listeners = new Set<() => void>();
+  readonly #log = new EventLog();
 
   constructor(options: FakeLedgerOptions) {
     this.#options = options;
@@ -108,7 +108,7 @@ export class FakeLedger {
         await Promise.resolve();
         return submitted;
       },
-      events: (options) => this.#follow(options?.signal),
+      events: (options) => this.#log.follow(options?.signal),
     };
   }
 
@@ -131,7 +131,7 @@ export class FakeLedger {
 
   /** Tells everybody who listens of an event. */
   announce(event: LedgerEvent): void {
-    this.#emit(event, hashOf([event, this.#events.length]));
+    this.#emit(event, hashOf([event, this.#log.events.length]));
   }
 
   #evaluate(transaction: string, argument: AttemptRef & { modelHash: string; vehicleId: string }): unknown {
@@ -196,10 +196,7 @@ export class FakeLedger {
   }
 
   #emit(event: LedgerEvent, transactionId: string): void {
-    this.#events.push({ event, transactionId, blockNumber: BigInt(this.transactions.length) });
-    this.#listeners.forEach((wake) => {
-      wake();
-    });
+    this.#log.emit({ event, transactionId, blockNumber: BigInt(this.transactions.length) });
   }
 
   #execute(transaction: string, argument: unknown, mspId: string, enrollmentId: string): Done {
@@ -437,27 +434,6 @@ export class FakeLedger {
 
   #nowMs(): number {
     return this.#options.now?.() ?? Date.now();
-  }
-
-  async *#follow(signal: AbortSignal | undefined): AsyncGenerator<LedgerEventEnvelope, void, undefined> {
-    let next = this.#events.length;
-    while (signal?.aborted !== true) {
-      const event = this.#events[next];
-      if (event !== undefined) {
-        next++;
-        yield event;
-        continue;
-      }
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#listeners.delete(wake);
-          signal?.removeEventListener('abort', wake);
-          resolve();
-        };
-        this.#listeners.add(wake);
-        signal?.addEventListener('abort', wake);
-      });
-    }
   }
 }
 

@@ -32,11 +32,6 @@ export interface TaskOptions {
   readonly plannedRounds?: number;
 }
 
-/** The aggregators of a task, sorted. */
-export function aggregatorsOf(count: 3 | 5): string[] {
-  return [CITY, GRID, MAKER, ...MORE].sort().slice(0, count === 3 ? 3 : 5);
-}
-
 /** A task of 31 parameters in a secure mode, in mode `dp` where the terms have it, and its first model's bytes. */
 export function bedTask(options: TaskOptions): { readonly task: Task; readonly initial: Uint8Array } {
   const { aggregators: n = 3, vehicles = 8, minimum = 3, terms = {}, plannedRounds = 3 } = options;

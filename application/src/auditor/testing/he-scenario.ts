@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { randomBytes, type KeyObject } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   cohortHash,
   encodeBitmap,
   heOpeningHash,
-  proposalHash,
-  signStatement,
-  type AttestationStatement,
   type CohortStatement,
   type HeMaskedStatement,
   type HeMasksStatement,
@@ -17,13 +14,12 @@ import {
   type HoldingsStatement,
   type OpeningStatement,
   type Proposal,
-  type ReceiptStatement,
   type RoundState,
   type Signable,
   type Task,
-  type UpdateStatement,
 } from '@sev/chaincode/api';
-import { BASE, HASH, newKey, NOW, publicText, Scenario, TASK, type Record_ } from './scenario.js';
+import { memberOf, ReportingScenario, type Reporter } from './reporting-scenario.js';
+import { BASE, HASH, newKey, NOW, publicText, TASK, type Record_ } from './scenario.js';
 
 export const [KEY_HOLDER, SUMMER, MASK_HOLDER] = ['AMSP', 'BMSP', 'CMSP'] as const;
 const ALL = ['AMSP', 'BMSP', 'CMSP'] as const;
@@ -50,37 +46,12 @@ export interface HeForgery {
   readonly signers?: readonly string[];
 }
 
-interface Reporter {
-  readonly vehicleId: string;
-  readonly key: KeyObject;
-  readonly updateHash: string;
-}
-
 /** A ledger with a task in mode `he` and three vehicles, one true or forged step after the other. */
-export class HeScenario extends Scenario {
-  readonly reporters: readonly Reporter[];
+export class HeScenario extends ReportingScenario {
   he: HeRound = { opening: { publicKeyHash: '', sealingKey: '' }, openingHash: '', shownAttempts: [] };
-  attempt = 0;
-  #closedAtMs: number | undefined;
 
-  constructor(readonly roundTask: Task = heTask()) {
-    super();
-    const reporters = Array.from({ length: 3 }, () => ({
-      vehicleId: `v-${randomBytes(16).toString('base64url')}`,
-      key: newKey(),
-      updateHash: randomBytes(32).toString('hex'),
-    }));
-    this.reporters = reporters.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
-  }
-
-  /** Bootstrapped, with its vehicles and its task. */
-  begin(): this {
-    this.bootstrap();
-    this.reporters.forEach(({ vehicleId, key }, index) => {
-      const tag = HASH(String(index));
-      this.enroll({ vehicleId, key, tag, record: { vehicleId, publicKey: publicText(key), tag } });
-    });
-    return this.task(this.roundTask);
+  constructor(roundTask: Task = heTask()) {
+    super(roundTask);
   }
 
   openHe(forgery: HeForgery & { readonly opening?: HeOpening } = {}): this {
@@ -94,34 +65,17 @@ export class HeScenario extends Scenario {
       forgery.signers ?? ALL,
     );
     this.he = { opening, openingHash, shownAttempts: this.he.shownAttempts };
-    this.#closedAtMs = undefined;
+    this.closedAtMs = undefined;
     return this.#step('OpenRound', 'open', { baseModelHash: BASE, he: opening, statements }, {}, forgery);
   }
 
   /** Opened, recorded, closed. */
   closed(opening?: HeOpening): this {
     this.openHe(opening === undefined ? {} : { opening });
-    const ref = { ...this.attemptRef(), baseModelHash: BASE };
-    for (const { vehicleId, key, updateHash } of this.reporters) {
-      const content = { vehicleId, updateHash, weightClass: 0 };
-      const statement: UpdateStatement = { type: 'sev/update/v1', consortium: this.consortium, ...ref, ...content };
-      const signature = signStatement(statement, key);
-      const record = { docType: 'update', schemaVersion: 1, ...ref, ...content, signature, recordedAtMs: NOW };
-      const name = `update/${String(this.attempt)}/${vehicleId}`;
-      this.submit('learning:RecordUpdate', { ...ref, envelope: { ...content, signature } }, { [name]: record });
-    }
+    this.recordUpdates();
     const statements = this.sign((mspId) => ({ type: 'sev/close-round/v1', ...this.ref(), mspId }), ALL);
-    this.#closedAtMs = NOW;
+    this.closedAtMs = NOW;
     return this.#step('CloseRound', 'closed', { statements }, {}, {});
-  }
-
-  receipt(mspId: string, { vehicleId, updateHash }: Reporter): this {
-    const content = { ...this.ref(), mspId, vehicleId, commitmentRoot: updateHash };
-    const signature = this.signOne(mspId, { type: 'sev/share-receipt/v1', ...content } satisfies ReceiptStatement);
-    const record = { docType: 'receipt', schemaVersion: 1, ...this.attemptRef(), vehicleId, mspId, signature };
-    const argument = { ...this.attemptRef(), receipts: [{ vehicleId, mspId, signature }] };
-    this.submit('learning:ShowReceipts', argument, { [`receipt/${vehicleId}/${mspId}`]: record });
-    return this;
   }
 
   /** @param forgery.lacking - indices of recorded vehicles that a receiver says it does not hold. */
@@ -183,20 +137,9 @@ export class HeScenario extends Scenario {
   }
 
   finaliseHe(forgery: HeForgery & { readonly proposal?: Partial<Proposal> } = {}): this {
-    const { cohortHash: hash = '', cohortSize = 0 } = this.he;
-    const proposal: Proposal = {
-      ...{ ...this.attemptRef(), baseModelHash: BASE, modelHash: HASH('e') },
-      ...{ cohortHash: hash, cohortSize, excluded: [], ...forgery.proposal },
-    };
-    const content = { ...this.ref(), proposalHash: proposalHash(proposal) };
-    const attestations = this.sign(
-      (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }),
-      forgery.signers ?? ALL,
-    );
-    const { modelHash } = proposal;
-    const model = { docType: 'model', schemaVersion: 1, modelHash, ...this.attemptRef(), baseModelHash: BASE };
+    const signers = forgery.signers ?? ALL;
+    const { proposal, attestations, writes } = this.proposed(this.he, forgery.proposal, signers);
     const record = { proposal, attestations, ...forgery.record };
-    const writes = { [`model/${modelHash}`]: model };
     return this.#step('FinaliseRound', 'finalised', { proposal, attestations }, writes, { ...forgery, record });
   }
 
@@ -204,18 +147,6 @@ export class HeScenario extends Scenario {
     const reason = 'KEY_HOLDER_LOST';
     const statements = this.sign((mspId) => ({ type: 'sev/abort-round/v1', ...this.ref(), reason, mspId }), ALL);
     return this.#step('AbortRound', 'aborted', { reason, statements }, {}, { record: { abortReason: reason } });
-  }
-
-  attemptRef(): { taskId: string; round: number; attempt: number } {
-    return { taskId: this.roundTask.taskId, round: 1, attempt: this.attempt };
-  }
-
-  ref(): { consortium: string; taskId: string; round: number; attempt: number } {
-    return { consortium: this.consortium, ...this.attemptRef() };
-  }
-
-  signOne(mspId: string, statement: Signable): string {
-    return this.sign(() => statement, [mspId])[0]?.signature ?? '';
   }
 
   /** One transaction with the round's record as it should be, but for the forgery. */
@@ -229,7 +160,7 @@ export class HeScenario extends Scenario {
     const record = this.round(state, {
       attempt: this.attempt,
       privacy: 'he',
-      ...(this.#closedAtMs === undefined ? {} : { closedAtMs: this.#closedAtMs }),
+      ...(this.closedAtMs === undefined ? {} : { closedAtMs: this.closedAtMs }),
       ...(this.he.cohortHash === undefined ? {} : { stateSinceMs: NOW }),
       he: { ...this.he, ...forgery.he },
       ...forgery.record,
@@ -238,8 +169,4 @@ export class HeScenario extends Scenario {
     this.submit(`learning:${name}`, { ...asked, ...forgery.argument }, { 'round/1': record, ...writes });
     return this;
   }
-}
-
-function memberOf({ vehicleId, updateHash }: Reporter): { vehicleId: string; updateHash: string; weightClass: number } {
-  return { vehicleId, updateHash, weightClass: 0 };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { randomBytes, type KeyObject } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   accusedSoFar,
   answersIn,
@@ -11,17 +11,14 @@ import {
   openedCandidate,
   openingHash,
   projectionsHash,
-  proposalHash,
   roundSeed,
   scoresHash,
   sha256Hex,
-  signStatement,
   sumsMicroRho,
   unverifiedComponents,
   type AbortReason,
   type AbortStatement,
   type AggregatorOpening,
-  type AttestationStatement,
   type CohortStatement,
   type CommitSums,
   type DisputePhase,
@@ -30,7 +27,6 @@ import {
   type OpeningStatement,
   type ProjectionsStatement,
   type Proposal,
-  type ReceiptStatement,
   type RoundOpening,
   type RoundState,
   type Said,
@@ -39,13 +35,12 @@ import {
   type ScoresStatement,
   type SecureRound,
   type SecureTerms,
-  type Signable,
   type SumsStatement,
   type Task,
-  type UpdateStatement,
   type VerdictStatement,
 } from '@sev/chaincode/api';
-import { BASE, HASH, newKey, NOW, publicText, Scenario, TASK, type Record_ } from './scenario.js';
+import { memberOf, ReportingScenario, type Reporter } from './reporting-scenario.js';
+import { BASE, HASH, newKey, NOW, publicText, TASK, type Record_ } from './scenario.js';
 
 export const AGGREGATORS = ['AMSP', 'BMSP', 'CMSP'] as const;
 const MAJORITY = ['AMSP', 'BMSP', 'CMSP'] as const;
@@ -95,45 +90,20 @@ export interface Forgery {
 /** What an aggregator says of components instead of the truth. */
 type Lies<T> = Readonly<Record<string, Readonly<Record<string, T>>>>;
 
-interface Reporter {
-  readonly vehicleId: string;
-  readonly key: KeyObject;
-  readonly updateHash: string;
-}
-
 /** A ledger with a task in a secure mode and three vehicles, one true or forged step after the other. */
-export class SecureScenario extends Scenario {
+export class SecureScenario extends ReportingScenario {
   readonly terms: SecureTerms;
   readonly holders: readonly (readonly string[])[];
-  readonly reporters: readonly Reporter[];
   secure: SecureRound;
-  attempt = 0;
   scores: Scores | undefined;
-  #closedAtMs: number | undefined;
   readonly #nonces = new Map<string, string[]>();
   readonly #noise = new Map<string, readonly [string[], string[]]>();
 
-  constructor(readonly roundTask: Task = secureTask()) {
-    super();
+  constructor(roundTask: Task = secureTask()) {
+    super(roundTask);
     this.terms = roundTask.secure ?? termsOf();
     this.holders = componentHolders(this.terms);
     this.secure = emptyRound();
-    const reporters = Array.from({ length: 3 }, () => ({
-      vehicleId: `v-${randomBytes(16).toString('base64url')}`,
-      key: newKey(),
-      updateHash: randomBytes(32).toString('hex'),
-    }));
-    this.reporters = reporters.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
-  }
-
-  /** Bootstrapped, with its vehicles and its task. */
-  begin(): this {
-    this.bootstrap();
-    this.reporters.forEach(({ vehicleId, key }, index) => {
-      const tag = HASH(String(index));
-      this.enroll({ vehicleId, key, tag, record: { vehicleId, publicKey: publicText(key), tag } });
-    });
-    return this.task(this.roundTask);
   }
 
   opening(aggregators: readonly string[] = AGGREGATORS): RoundOpening {
@@ -180,43 +150,20 @@ export class SecureScenario extends Scenario {
     const { openedProjections, chargedMicroRho, shownAttempts } = this.secure;
     const kept = { openedProjections, chargedMicroRho, shownAttempts, accused: accusedSoFar(this.secure) };
     this.secure = { ...emptyRound(), opening, openingHash: hash, ...kept };
-    this.#closedAtMs = undefined;
+    this.closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
     return this.#step('OpenRound', 'open', argument, {}, forgery, undefined);
   }
 
-  recordUpdates(reporters: readonly Reporter[] = this.reporters): this {
-    const ref = { ...this.attemptRef(), baseModelHash: BASE };
-    for (const { vehicleId, key, updateHash } of reporters) {
-      const content = { vehicleId, updateHash, weightClass: 0 };
-      const statement: UpdateStatement = { type: 'sev/update/v1', consortium: this.consortium, ...ref, ...content };
-      const signature = signStatement(statement, key);
-      const record = { docType: 'update', schemaVersion: 1, ...ref, ...content, signature, recordedAtMs: NOW };
-      const name = `update/${String(this.attempt)}/${vehicleId}`;
-      this.submit('learning:RecordUpdate', { ...ref, envelope: { ...content, signature } }, { [name]: record });
-    }
-    return this;
-  }
-
   closeSecurely(forgery: Forgery = {}): this {
     const statements = this.sign((mspId) => ({ type: 'sev/close-round/v1', ...this.ref(), mspId }), MAJORITY);
-    this.#closedAtMs = NOW;
+    this.closedAtMs = NOW;
     return this.#step('CloseRound', 'closed', { ...this.attemptRef(), statements }, {}, forgery, undefined);
   }
 
   /** Opened, recorded, closed. */
   closedRound(reporters: readonly Reporter[] = this.reporters): this {
     return this.openSecurely().recordUpdates(reporters).closeSecurely();
-  }
-
-  receipt(mspId: string, { vehicleId, updateHash }: Reporter, signer: string = mspId): this {
-    const content = { ...this.ref(), mspId, vehicleId, commitmentRoot: updateHash };
-    const statement: ReceiptStatement = { type: 'sev/share-receipt/v1', ...content };
-    const signature = this.signOne(signer, statement);
-    const record = { docType: 'receipt', schemaVersion: 1, ...this.attemptRef(), vehicleId, mspId, signature };
-    const argument = { ...this.attemptRef(), receipts: [{ vehicleId, mspId, signature }] };
-    this.submit('learning:ShowReceipts', argument, { [`receipt/${vehicleId}/${mspId}`]: record });
-    return this;
   }
 
   /** @param lacking - indices of recorded vehicles that an aggregator says it does not hold. */
@@ -354,26 +301,10 @@ export class SecureScenario extends Scenario {
   }
 
   finaliseSecurely(forgery: Forgery & { readonly proposal?: Partial<Proposal> } = {}): this {
-    const { cohortHash: hash = '', cohortSize = 0 } = this.secure;
-    const proposal: Proposal = {
-      ...this.attemptRef(),
-      baseModelHash: BASE,
-      modelHash: HASH('e'),
-      cohortHash: hash,
-      cohortSize,
-      excluded: [],
-      ...forgery.proposal,
-    };
-    const content = { ...this.ref(), proposalHash: proposalHash(proposal) };
-    const attestations = this.sign(
-      (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }),
-      forgery.signers ?? MAJORITY,
-    );
-    const { modelHash } = proposal;
-    const model = { docType: 'model', schemaVersion: 1, modelHash, ...this.attemptRef(), baseModelHash: BASE };
+    const signers = forgery.signers ?? MAJORITY;
+    const { proposal, attestations, writes } = this.proposed(this.secure, forgery.proposal, signers);
     const record = { ...forgery.record, proposal, attestations };
     const argument = { proposal, attestations };
-    const writes = { [`model/${modelHash}`]: model };
     return this.#step('FinaliseRound', 'finalised', argument, writes, { ...forgery, record });
   }
 
@@ -425,20 +356,8 @@ export class SecureScenario extends Scenario {
     });
   }
 
-  attemptRef(): { taskId: string; round: number; attempt: number } {
-    return { taskId: this.roundTask.taskId, round: 1, attempt: this.attempt };
-  }
-
-  ref(): { consortium: string; taskId: string; round: number; attempt: number } {
-    return { consortium: this.consortium, ...this.attemptRef() };
-  }
-
   classWeight(): number {
     return this.roundTask.aggregation.weightClasses[0]?.weight ?? 1;
-  }
-
-  signOne(mspId: string, statement: Signable): string {
-    return this.sign(() => statement, [mspId])[0]?.signature ?? '';
   }
 
   #projected(projections: ScoreRound['projections']): Pick<SecureRound, 'projections' | 'projectedBy'> {
@@ -488,7 +407,7 @@ export class SecureScenario extends Scenario {
     const record = this.round(state, {
       attempt: this.attempt,
       privacy: this.roundTask.privacy,
-      ...(this.#closedAtMs === undefined ? {} : { closedAtMs: this.#closedAtMs }),
+      ...(this.closedAtMs === undefined ? {} : { closedAtMs: this.closedAtMs }),
       ...(since === undefined ? {} : { stateSinceMs: since }),
       secure: { ...this.secure, ...forgery.secure },
       ...forgery.record,
@@ -497,10 +416,6 @@ export class SecureScenario extends Scenario {
     this.submit(`learning:${name}`, { ...argument, ...forgery.argument }, all, { at });
     return this;
   }
-}
-
-function memberOf({ vehicleId, updateHash }: Reporter): { vehicleId: string; updateHash: string; weightClass: number } {
-  return { vehicleId, updateHash, weightClass: 0 };
 }
 
 function emptyRound(): SecureRound {

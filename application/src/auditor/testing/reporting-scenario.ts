@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes, type KeyObject } from 'node:crypto';
+import {
+  proposalHash,
+  signStatement,
+  type AttestationStatement,
+  type Proposal,
+  type ReceiptStatement,
+  type Signable,
+  type Task,
+  type UpdateStatement,
+} from '@sev/chaincode/api';
+import { BASE, HASH, newKey, NOW, publicText, Scenario, type Record_ } from './scenario.js';
+
+export interface Reporter {
+  readonly vehicleId: string;
+  readonly key: KeyObject;
+  readonly updateHash: string;
+}
+
+/** A ledger with a task in a mode that keeps updates secret, and three vehicles that report to the attempts at its round. */
+export abstract class ReportingScenario extends Scenario {
+  readonly reporters: readonly Reporter[];
+  attempt = 0;
+  protected closedAtMs: number | undefined;
+
+  constructor(readonly roundTask: Task) {
+    super();
+    const reporters = Array.from({ length: 3 }, () => ({
+      vehicleId: `v-${randomBytes(16).toString('base64url')}`,
+      key: newKey(),
+      updateHash: randomBytes(32).toString('hex'),
+    }));
+    this.reporters = reporters.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
+  }
+
+  /** Bootstrapped, with its vehicles and its task. */
+  begin(): this {
+    this.bootstrap();
+    this.reporters.forEach(({ vehicleId, key }, index) => {
+      const tag = HASH(String(index));
+      this.enroll({ vehicleId, key, tag, record: { vehicleId, publicKey: publicText(key), tag } });
+    });
+    return this.task(this.roundTask);
+  }
+
+  recordUpdates(reporters: readonly Reporter[] = this.reporters): this {
+    const ref = { ...this.attemptRef(), baseModelHash: BASE };
+    for (const { vehicleId, key, updateHash } of reporters) {
+      const content = { vehicleId, updateHash, weightClass: 0 };
+      const statement: UpdateStatement = { type: 'sev/update/v1', consortium: this.consortium, ...ref, ...content };
+      const signature = signStatement(statement, key);
+      const record = { docType: 'update', schemaVersion: 1, ...ref, ...content, signature, recordedAtMs: NOW };
+      const name = `update/${String(this.attempt)}/${vehicleId}`;
+      this.submit('learning:RecordUpdate', { ...ref, envelope: { ...content, signature } }, { [name]: record });
+    }
+    return this;
+  }
+
+  receipt(mspId: string, { vehicleId, updateHash }: Reporter, signer: string = mspId): this {
+    const content = { ...this.ref(), mspId, vehicleId, commitmentRoot: updateHash };
+    const statement: ReceiptStatement = { type: 'sev/share-receipt/v1', ...content };
+    const signature = this.signOne(signer, statement);
+    const record = { docType: 'receipt', schemaVersion: 1, ...this.attemptRef(), vehicleId, mspId, signature };
+    const argument = { ...this.attemptRef(), receipts: [{ vehicleId, mspId, signature }] };
+    this.submit('learning:ShowReceipts', argument, { [`receipt/${vehicleId}/${mspId}`]: record });
+    return this;
+  }
+
+  attemptRef(): { taskId: string; round: number; attempt: number } {
+    return { taskId: this.roundTask.taskId, round: 1, attempt: this.attempt };
+  }
+
+  ref(): { consortium: string; taskId: string; round: number; attempt: number } {
+    return { consortium: this.consortium, ...this.attemptRef() };
+  }
+
+  signOne(mspId: string, statement: Signable): string {
+    return this.sign(() => statement, [mspId])[0]?.signature ?? '';
+  }
+
+  /** A proposal over the fixed cohort, attested, with the record of its model. */
+  protected proposed(
+    { cohortHash = '', cohortSize = 0 }: { readonly cohortHash?: string; readonly cohortSize?: number },
+    change: Partial<Proposal> | undefined,
+    signers: readonly string[],
+  ) {
+    const proposal: Proposal = {
+      ...{ ...this.attemptRef(), baseModelHash: BASE, modelHash: HASH('e') },
+      ...{ cohortHash, cohortSize, excluded: [], ...change },
+    };
+    const content = { ...this.ref(), proposalHash: proposalHash(proposal) };
+    const attestations = this.sign(
+      (mspId): AttestationStatement => ({ type: 'sev/attest-model/v1', ...content, mspId }),
+      signers,
+    );
+    const { modelHash } = proposal;
+    const model = { docType: 'model', schemaVersion: 1, modelHash, ...this.attemptRef(), baseModelHash: BASE };
+    const writes: Readonly<Record<string, Record_>> = { [`model/${modelHash}`]: model };
+    return { proposal, attestations, writes };
+  }
+}
+
+export function memberOf({ vehicleId, updateHash }: Reporter): {
+  vehicleId: string;
+  updateHash: string;
+  weightClass: number;
+} {
+  return { vehicleId, updateHash, weightClass: 0 };
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { RoundRecord, Task } from '@sev/chaincode/api';
+import { EXIT, SevError } from '../errors.js';
+import { attemptKey, type AttemptRef } from './attempt.js';
+
+/** Looks a round up, by the own organisation's gateway. */
+type FindRound = (ref: Pick<AttemptRef, 'taskId' | 'round'>) => Promise<RoundRecord | undefined>;
+
+/**
+ * The base model of an attempt that the ledger would open next.
+ *
+ * @throws SevError ROUND_OUT_OF_ORDER for any other attempt.
+ */
+export async function nextBaseOf(ref: AttemptRef, task: Task, findRound: FindRound): Promise<string> {
+  const { taskId, round, attempt } = ref;
+  const [current, previous] = await Promise.all([
+    findRound(ref),
+    round === 1 ? undefined : findRound({ taskId, round: round - 1 }),
+  ]);
+  const base = round === 1 ? task.model.initialModelHash : finalModel(previous);
+  const isNext =
+    round <= task.plannedRounds &&
+    (current === undefined || current.state === 'aborted') &&
+    attempt === (current?.attempt ?? 0) + 1;
+  if (base === undefined || !isNext) {
+    throw new SevError('ROUND_OUT_OF_ORDER', `the ledger does not open ${attemptKey(ref)} next`, {
+      exitCode: EXIT.refused,
+    });
+  }
+  return base;
+}
+
+/** @throws SevError ROUND_OUT_OF_ORDER; BASE_MODEL_MISMATCH where it starts from another model. */
+export async function insistOnNext(
+  ref: AttemptRef,
+  baseModelHash: string,
+  task: Task,
+  findRound: FindRound,
+): Promise<void> {
+  const base = await nextBaseOf(ref, task, findRound);
+  if (base !== baseModelHash) {
+    throw new SevError('BASE_MODEL_MISMATCH', `${attemptKey(ref)} starts from ${base}`, { exitCode: EXIT.refused });
+  }
+}
+
+function finalModel(round: RoundRecord | undefined): string | undefined {
+  return round?.state === 'finalised' ? round.proposal?.modelHash : undefined;
+}
