@@ -20,6 +20,7 @@ import { MemoryStore } from '../testing/federation.js';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
 import { openRelease } from './release.js';
 import { Scene, type PreparedShare, type SceneOptions } from './testing/scene.js';
+import { changeShare, shareOnDisk } from './testing/share-files.js';
 
 const ALL = ['CityMSP', 'GridMSP', 'MakerMSP'] as const;
 const CITY = 'CityMSP';
@@ -39,8 +40,8 @@ describe('Opening what the ledger fixed', () => {
   const boundTo = (scene: Scene, mspId: string) => ({
     ...{ consortium: scene.federation.consortium, ...scene.ref, mspId },
   });
-  const shareFile = (scene: Scene, mspId: string, vehicleId: string): string =>
-    join(scene.homeOf(mspId), scene.ref.taskId, '1-1', 'shares', vehicleId);
+  const sharesOf = (scene: Scene, mspId: string): string =>
+    join(scene.homeOf(mspId), scene.ref.taskId, '1-1', 'shares');
 
   /** What the store gives for the committed sums, added: the weighted sum of the vectors of each shard, in order. */
   async function totals(scene: Scene): Promise<number[][]> {
@@ -84,8 +85,8 @@ describe('Opening what the ledger fixed', () => {
       expect(await codeOf(scene.at(CITY).submitShare(only.submissionFor(CITY)))).to.equal('ROUND_STATE');
       const city = await scene.restart(CITY);
       expect(await codeOf(city.submitShare(only.submissionFor(CITY)))).to.equal('ROUND_STATE');
-      await rm(shareFile(scene, CITY, a));
-      expect(await city.holdings(scene.ref)).to.deep.equal(said);
+      await rm(sharesOf(scene, CITY), { recursive: true });
+      expect(await (await scene.restart(CITY)).holdings(scene.ref)).to.deep.equal(said);
     });
 
     it('does not count a share of another update, nor one whose file was changed', async () => {
@@ -97,9 +98,10 @@ describe('Opening what the ledger fixed', () => {
       await scene.record((await scene.share(b)).submissionFor(CITY).envelope);
       await scene.takePart(c);
       scene.close();
-      const file = shareFile(scene, CITY, c);
-      await writeFile(file, await readFile(shareFile(scene, CITY, a)));
-      expect(decodeBitmap((await scene.at(CITY).holdings(scene.ref)).held, 3)).to.deep.equal([true, false, false]);
+      const other = await shareOnDisk(sharesOf(scene, CITY), a);
+      await changeShare(sharesOf(scene, CITY), c, () => other);
+      const city = await scene.restart(CITY);
+      expect(decodeBitmap((await city.holdings(scene.ref)).held, 3)).to.deep.equal([true, false, false]);
     });
 
     it('takes a share that comes after the close, as long as it has signed nothing', async () => {
@@ -117,8 +119,10 @@ describe('Opening what the ledger fixed', () => {
       const scene = await start();
       await scene.open();
       scene.close();
+      const noSpace = (): Promise<never> =>
+        Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
       const full = await scene.restart(CITY, {
-        write: () => Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' })),
+        disk: { once: noSpace, append: noSpace },
       });
       expect(await codeOf(full.holdings(scene.ref))).to.equal('STORAGE_FULL');
       const share = await scene.share(scene.federation.vehicleIds[0]!);
@@ -275,13 +279,14 @@ describe('Opening what the ledger fixed', () => {
     it('name the vehicle whose share was lost or changed', async () => {
       const { scene } = await inCohort();
       const nonces = await scene.nonces();
-      const file = shareFile(scene, CITY, scene.federation.vehicleIds[0]!);
-      const bytes = await readFile(file);
-      bytes[50]! ^= 1;
-      await writeFile(file, bytes);
-      expect(await codeOf(scene.at(CITY).projections(scene.ref, nonces))).to.equal('SHARE_LOST');
-      await rm(file);
-      expect(await codeOf(scene.at(CITY).projections(scene.ref, nonces))).to.equal('SHARE_LOST');
+      await changeShare(sharesOf(scene, CITY), scene.federation.vehicleIds[0]!, (bytes) => {
+        bytes[50]! ^= 1;
+        return bytes;
+      });
+      const city = await scene.restart(CITY);
+      expect(await codeOf(city.projections(scene.ref, nonces))).to.equal('SHARE_LOST');
+      await rm(sharesOf(scene, CITY), { recursive: true });
+      expect(await codeOf((await scene.restart(CITY)).projections(scene.ref, nonces))).to.equal('SHARE_LOST');
     });
   });
 

@@ -2,18 +2,13 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import { EXIT, SevError, systemCode } from '../errors.js';
 import { attemptKey, type AttemptRef } from '../services/attempt.js';
-import {
-  PRIVATE_FILE,
-  makePrivateDirectory,
-  readIfThere,
-  readJson,
-  syncDirectory,
-  writeFileOnce,
-} from '../store/files.js';
+import { PRIVATE_FILE, makePrivateDirectory, readJson, syncDirectory, writeFileOnce } from '../store/files.js';
+import { appendDurably, ShareLog, type Append } from './share-log.js';
 
-/** AES-256-GCM (NIST SP 800-38D) with a random nonce; a file is nonce ‖ tag ‖ ciphertext. */
+/** AES-256-GCM (NIST SP 800-38D) with a random nonce; a share's record is nonce ‖ tag ‖ ciphertext. */
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -24,26 +19,39 @@ const OPENINGS = 'openings';
 const STATEMENTS = 'statements';
 const FOLDER = /^(?<round>\d+)-(?<attempt>\d+)$/;
 
-/** Writes a file durably unless there is one; `writeFileOnce` but in tests. */
-export type WriteOnce = typeof writeFileOnce;
+/** Shares in memory beside those on the disk, in bytes: they are needed again in every step of their round. */
+const RECENT_BYTES = 64 * 1024 * 1024;
+
+/** How files are written durably; other ways in tests. */
+export interface Disk {
+  /** Writes a file unless there is one. */
+  readonly once: typeof writeFileOnce;
+  readonly append: Append;
+}
+const DISK: Disk = { once: writeFileOnce, append: appendDurably };
+
+/** Shares that were kept or read last, in the clear, by attempt and name. */
+type Recent = LRUCache<string, Buffer>;
 
 /**
- * What an aggregator keeps of its attempts, under its home: one folder an attempt, one file a share. Every file is whole
- * and on disk before a call that writes it returns, is written once and never changed. Files are for their owner only.
+ * What an aggregator keeps of its attempts, under its home: one folder an attempt, its shares in a {@link ShareLog}. What
+ * is written is whole and on disk before a call that writes it returns, is written once and never changed. Files are for
+ * their owner only.
  */
 export class Inbox {
   readonly #directory: string;
-  readonly #write: WriteOnce;
+  readonly #disk: Disk;
   readonly #folders = new Map<string, AttemptFolder>();
+  readonly #recent: Recent = new LRUCache({ maxSize: RECENT_BYTES, sizeCalculation: ({ length }) => length + 1 });
 
-  private constructor(directory: string, write: WriteOnce) {
+  private constructor(directory: string, disk: Disk) {
     this.#directory = directory;
-    this.#write = write;
+    this.#disk = disk;
   }
 
-  static async open(directory: string, write: WriteOnce = writeFileOnce): Promise<Inbox> {
+  static async open(directory: string, disk: Partial<Disk> = {}): Promise<Inbox> {
     await makePrivateDirectory(directory);
-    return new Inbox(directory, write);
+    return new Inbox(directory, { ...DISK, ...disk });
   }
 
   attempt(ref: AttemptRef): AttemptFolder {
@@ -54,7 +62,7 @@ export class Inbox {
     }
     const { taskId, round, attempt } = ref;
     const directory = join(this.#directory, taskId, `${String(round)}-${String(attempt)}`);
-    const folder = new AttemptFolder({ taskId, round, attempt }, directory, this.#write);
+    const folder = new AttemptFolder({ taskId, round, attempt }, directory, this.#disk, this.#recent);
     this.#folders.set(key, folder);
     return folder;
   }
@@ -85,13 +93,17 @@ export class Inbox {
 export class AttemptFolder {
   readonly ref: AttemptRef;
   readonly #directory: string;
-  readonly #write: WriteOnce;
+  readonly #disk: Disk;
+  readonly #recent: Recent;
+  readonly #shares: ShareLog;
   #made: Promise<void> | undefined;
 
-  constructor(ref: AttemptRef, directory: string, write: WriteOnce) {
+  constructor(ref: AttemptRef, directory: string, disk: Disk, recent: Recent) {
     this.ref = ref;
     this.#directory = directory;
-    this.#write = write;
+    this.#disk = disk;
+    this.#recent = recent;
+    this.#shares = new ShareLog(join(directory, SHARES), disk.append);
   }
 
   /** @returns undefined where the attempt was never prepared, or is destroyed. @throws SevError FILE_MALFORMED. */
@@ -141,11 +153,21 @@ export class AttemptFolder {
   /**
    * @param storageKey of the attempt, 32 bytes.
    * @returns undefined where there is none.
-   * @throws SevError SHARE_DAMAGED where the file is not what was written.
+   * @throws SevError SHARE_DAMAGED where the record is not what was written.
    */
   async share(name: string, storageKey: Uint8Array): Promise<Buffer | undefined> {
-    const bytes = await readIfThere(this.#shareFile(name));
-    return bytes === undefined ? undefined : this.#decrypt(name, bytes, storageKey);
+    const place = this.#place(name);
+    const recent = this.#recent.get(place);
+    if (recent !== undefined) {
+      return recent;
+    }
+    const bytes = await this.#shares.read(name);
+    if (bytes === undefined) {
+      return undefined;
+    }
+    const share = this.#decrypt(name, bytes, storageKey);
+    this.#recent.set(place, share);
+    return share;
   }
 
   /**
@@ -154,41 +176,47 @@ export class AttemptFolder {
    * @returns false where there is one already, which stays.
    * @throws SevError STORAGE_FULL, STORAGE_FAILED.
    */
-  keepShare(name: string, share: Uint8Array, storageKey: Uint8Array): Promise<boolean> {
+  async keepShare(name: string, share: Buffer, storageKey: Uint8Array): Promise<boolean> {
+    const place = this.#place(name);
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv(CIPHER, storageKey, nonce).setAAD(this.#place(name));
+    const cipher = createCipheriv(CIPHER, storageKey, nonce).setAAD(Buffer.from(place));
     const ciphertext = [cipher.update(share), cipher.final()];
-    return this.#once(join(SHARES, name), Buffer.concat([nonce, cipher.getAuthTag(), ...ciphertext]));
+    const record = Buffer.concat([nonce, cipher.getAuthTag(), ...ciphertext]);
+    const isKept = await this.#durably(() => this.#shares.write(name, record));
+    if (isKept) {
+      this.#recent.set(place, share);
+    }
+    return isKept;
   }
 
-  /** Names of the shares that have a file. */
-  async shareNames(): Promise<string[]> {
-    return namesIn(join(this.#directory, SHARES));
+  /** Names of the shares that are kept. */
+  shareNames(): Promise<string[]> {
+    return this.#shares.names();
   }
 
   async destroy(): Promise<void> {
     this.#made = undefined;
+    const own = this.#place('');
+    [...this.#recent.keys()].filter((place) => place.startsWith(own)).forEach((place) => this.#recent.delete(place));
     await overwrite(join(this.#directory, SECRETS));
     await rm(this.#directory, { recursive: true, force: true });
     await syncDirectory(dirname(this.#directory)).catch(ignoreMissing);
   }
 
-  #shareFile(name: string): string {
-    return join(this.#directory, SHARES, name);
-  }
-
-  /** Binds a file to its attempt and name: one put in the place of another is noticed. */
-  #place(name: string): Buffer {
-    return Buffer.from(`sev/inbox/v1/${attemptKey(this.ref)}/${name}`);
+  /** Binds a record to its attempt and name: one put in the place of another is noticed. */
+  #place(name: string): string {
+    return `sev/inbox/v1/${attemptKey(this.ref)}/${name}`;
   }
 
   #decrypt(name: string, bytes: Buffer, storageKey: Uint8Array): Buffer {
     try {
-      const decipher = createDecipheriv(CIPHER, storageKey, bytes.subarray(0, NONCE_BYTES)).setAAD(this.#place(name));
+      const decipher = createDecipheriv(CIPHER, storageKey, bytes.subarray(0, NONCE_BYTES)).setAAD(
+        Buffer.from(this.#place(name)),
+      );
       decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
       return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
     } catch (error) {
-      throw new SevError('SHARE_DAMAGED', `the file of share ${name} of ${attemptKey(this.ref)} was changed`, {
+      throw new SevError('SHARE_DAMAGED', `the share ${name} of ${attemptKey(this.ref)} was changed on the disk`, {
         hint: 'Look after the disk; the share counts as lost.',
         exitCode: EXIT.integrity,
         cause: error,
@@ -196,11 +224,16 @@ export class AttemptFolder {
     }
   }
 
-  async #once(name: string, data: Uint8Array | string): Promise<boolean> {
+  #once(name: string, data: string): Promise<boolean> {
+    return this.#durably(() => this.#disk.once(join(this.#directory, name), data, { mode: PRIVATE_FILE }));
+  }
+
+  /** @throws SevError STORAGE_FULL, STORAGE_FAILED. */
+  async #durably<T>(write: () => Promise<T>): Promise<T> {
     try {
       this.#made ??= this.#make();
       await this.#made;
-      return await this.#write(join(this.#directory, name), data, { mode: PRIVATE_FILE });
+      return await write();
     } catch (error) {
       this.#made = undefined;
       throw storageError(error);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createPublicKey } from 'node:crypto';
-import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { verifyStatement, type ReceiptStatement, type SignedBy } from '@sev/chaincode/api';
-import { writeFileOnce } from '../store/files.js';
 import { until } from '../testing/federation.js';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
+import { appendDurably } from './share-log.js';
 import type { PreparedShare } from './testing/scene.js';
 import { Scene, type SceneOptions } from './testing/scene.js';
+import { changeShare, keptShares, shareOnDisk } from './testing/share-files.js';
 
 const CITY = 'CityMSP';
 
@@ -55,10 +56,12 @@ describe('Taking shares in', () => {
     });
     let waiting = false;
     const city = await scene.restart(CITY, {
-      write: async (...file) => {
-        waiting = true;
-        await held;
-        return writeFileOnce(...file);
+      disk: {
+        append: async (...file) => {
+          waiting = true;
+          await held;
+          await appendDurably(...file);
+        },
       },
     });
     let receipt: SignedBy | undefined;
@@ -68,12 +71,10 @@ describe('Taking shares in', () => {
     await until(() => waiting);
     await new Promise((resolve) => setImmediate(resolve));
     expect(receipt).to.equal(undefined);
-    expect(await readdir(sharesIn(scene))).to.deep.equal([]);
+    expect(await keptShares(sharesIn(scene))).to.deep.equal([]);
     release();
     await submitting;
-    const [name] = await readdir(sharesIn(scene));
-    expect(name).to.equal(share.submissionFor(CITY).envelope.vehicleId);
-    expect((await stat(join(sharesIn(scene), name!))).mode & 0o777).to.equal(0o600);
+    expect(await keptShares(sharesIn(scene))).to.deep.equal([share.submissionFor(CITY).envelope.vehicleId]);
     expect((await stat(sharesIn(scene))).mode & 0o777).to.equal(0o700);
   });
 
@@ -81,14 +82,14 @@ describe('Taking shares in', () => {
     const scene = await open();
     const submission = (await first(scene)).submissionFor(CITY);
     const full = await scene.restart(CITY, {
-      write: () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })),
+      disk: { append: () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })) },
     });
     expect(await codeOf(full.submitShare(submission))).to.equal('STORAGE_FULL');
     const broken = await scene.restart(CITY, {
-      write: () => Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' })),
+      disk: { append: () => Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' })) },
     });
     expect(await codeOf(broken.submitShare(submission))).to.equal('STORAGE_FAILED');
-    expect(await readdir(sharesIn(scene))).to.deep.equal([]);
+    expect(await keptShares(sharesIn(scene))).to.deep.equal([]);
     expect((await (await scene.restart(CITY)).submitShare(submission)).mspId).to.equal(CITY);
   });
 
@@ -121,7 +122,7 @@ describe('Taking shares in', () => {
     expect(await submit({ weightClass: 1 })).to.equal('SIGNATURE_INVALID');
     expect(await submit({ updateHash: 'a'.repeat(64) })).to.equal('SIGNATURE_INVALID');
     expect(await submit({ vehicleId: `v-${'A'.repeat(22)}` })).to.equal('VEHICLE_UNKNOWN');
-    expect(await readdir(sharesIn(scene))).to.deep.equal([]);
+    expect(await keptShares(sharesIn(scene))).to.deep.equal([]);
     federation.ledger.statuses.set(suspended, 'suspended');
     expect(await codeOf(scene.at(CITY).submitShare((await scene.share(suspended)).submissionFor(CITY)))).to.equal(
       'VEHICLE_NOT_ACTIVE',
@@ -173,7 +174,7 @@ describe('Taking shares in', () => {
     expect(await submit((await scene.share(b)).submissionFor(CITY).sealed)).to.equal('SHARE_UNREADABLE');
     federation.store.objects.delete(share.report.ciphertextHash);
     expect(await submit(submission.sealed)).to.equal('SHARE_INCOMPLETE');
-    expect(await readdir(sharesIn(scene))).to.deep.equal([]);
+    expect(await keptShares(sharesIn(scene))).to.deep.equal([]);
   });
 
   it('takes a store that does not answer for an outage and not for a fault of the vehicle', async () => {
@@ -192,9 +193,11 @@ describe('Taking shares in', () => {
     });
     const city = await scene.restart(CITY, {
       limits: { atATime: 1, waiting: 1, viewMs: 0 },
-      write: async (...file) => {
-        await held;
-        return writeFileOnce(...file);
+      disk: {
+        append: async (...file) => {
+          await held;
+          await appendDurably(...file);
+        },
       },
     });
     const shares = await Promise.all(scene.federation.vehicleIds.map((id) => scene.share(id)));
@@ -210,20 +213,21 @@ describe('Taking shares in', () => {
     const share = await first(scene);
     const submission = share.submissionFor(CITY);
     await scene.at(CITY).submitShare(submission);
-    const file = join(sharesIn(scene), submission.envelope.vehicleId);
-    const bytes = await readFile(file);
-    bytes[40]! ^= 1;
-    await writeFile(file, bytes);
-    expect(await codeOf(scene.at(CITY).submitShare(submission))).to.equal('SHARE_DAMAGED');
-    await writeFile(file, bytes.subarray(0, 5));
-    expect(await codeOf(scene.at(CITY).submitShare(submission))).to.equal('SHARE_DAMAGED');
+    const { vehicleId } = submission.envelope;
+    for (const damaged of [0, 40]) {
+      await changeShare(sharesIn(scene), vehicleId, (bytes) => {
+        bytes[damaged]! ^= 1;
+        return bytes;
+      });
+      expect(await codeOf((await scene.restart(CITY)).submitShare(submission))).to.equal('SHARE_DAMAGED');
+    }
   });
 
   it('writes no secret in the clear beside the keys', async () => {
     const scene = await open();
     const share = await first(scene);
     await scene.at(CITY).submitShare(share.submissionFor(CITY));
-    const file = await readFile(join(sharesIn(scene), share.submissionFor(CITY).envelope.vehicleId));
+    const file = await shareOnDisk(sharesIn(scene), share.submissionFor(CITY).envelope.vehicleId);
     expect(file.includes(Buffer.from(share.report.root, 'hex'))).to.equal(false);
   });
 });

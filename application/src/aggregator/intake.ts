@@ -7,13 +7,14 @@ import { newLimiter } from '../services/concurrency.js';
 import type { ServiceSession } from '../services/rounds.js';
 import { readOpening, readSecrets } from './attempt-secrets.js';
 import { HeldReports } from './held-reports.js';
+import type { AttemptFolder } from './inbox.js';
 import type { SecureRoundRecord } from './ledger-view.js';
 import type { AggregatorParts } from './parts.js';
 import type { ShareSubmission } from './share-submission.js';
 import { TakingIn } from './taking-in.js';
 
 export interface IntakeLimits {
-  /** Shares opened at a time; default 4: each may fetch and check a whole vector. */
+  /** Shares opened at a time; default 16: each may fetch and check a whole vector. */
   readonly atATime?: number;
   /** Shares that wait for that, at the most; default 256. More are turned away with SERVICE_BUSY. */
   readonly waiting?: number;
@@ -35,10 +36,12 @@ export class Intake {
   readonly #viewMs: number;
   readonly #seen = new Map<string, SeenRound>();
   readonly #takingIn = new TakingIn();
+  /** Attempts of which no process before has signed holdings. */
+  readonly #unsigned = new Set<string>();
   #pending = 0;
 
   constructor(parts: AggregatorParts, session: ServiceSession, limits: IntakeLimits = {}) {
-    const { atATime = 4, waiting = 256, viewMs = 250 } = limits;
+    const { atATime = 16, waiting = 256, viewMs = 250 } = limits;
     this.#parts = parts;
     this.#gate = new EnvelopeGate(session);
     this.#limited = newLimiter(atATime);
@@ -124,7 +127,7 @@ export class Intake {
     if (before !== undefined) {
       return this.#receiptAgain(submission, before.share.root, before.receipt);
     }
-    if (this.#takingIn.isClosed(submission) || (await book.hasSigned(folder, 'sev/holdings/v1'))) {
+    if (await this.#isSigned(folder)) {
       throw new SevError('ROUND_STATE', `what is held of ${attemptKey(submission)} is signed already`, {
         exitCode: EXIT.refused,
       });
@@ -145,6 +148,15 @@ export class Intake {
     // The vehicle sent it twice at once.
     const first = await reports.find(vehicleId);
     return this.#receiptAgain(submission, first?.share.root, first?.receipt ?? '');
+  }
+
+  /** Whether holdings are signed or being signed, by this process or by one before. */
+  async #isSigned(folder: AttemptFolder): Promise<boolean> {
+    const key = attemptKey(folder.ref);
+    if (!this.#unsigned.has(key) && !(await this.#parts.book.hasSigned(folder, 'sev/holdings/v1'))) {
+      this.#unsigned.add(key);
+    }
+    return !this.#unsigned.has(key) || this.#takingIn.isClosed(folder.ref);
   }
 
   #receiptAgain({ envelope }: ShareSubmission, root: string | undefined, signature: string): SignedBy {

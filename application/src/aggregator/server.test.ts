@@ -8,6 +8,7 @@ import * as x509 from '@peculiar/x509';
 import { expect } from 'chai';
 import { inHome } from '../config/homes.js';
 import { organisationNamed } from '../config/profile.js';
+import type { SevError } from '../errors.js';
 import { openWallet } from '../identity/wallet.js';
 import { ensureServerCertificate, type ServerCertificate } from '../identity/server-certificate.js';
 import { governance } from '../ledger/contracts.js';
@@ -15,15 +16,15 @@ import type { HttpServer } from '../services/http-server.js';
 import { postJson, problemOf } from '../services/http-client.js';
 import { silentLog } from '../services/log.js';
 import { runAggregator } from '../services/run-aggregator.js';
-import { writeFileOnce } from '../store/files.js';
 import { testNetwork, type TestNetwork } from '../testing/network.js';
 import { until } from '../testing/federation.js';
 import { codeOf, rejection, temporaryDirectory } from '../testing/temporary.js';
 import type { Deal } from './aggregator-client.js';
 import { HttpAggregator } from './http-aggregator.js';
 import { OrganisationGate, type OrganisationGateOptions } from './organisation-gate.js';
-import { postShare, type ShareRecipient } from './post-share.js';
+import { postShare, postShares, type ShareRecipient } from './post-share.js';
 import { startAggregatorServer } from './server.js';
+import { MAX_SHARES_TOGETHER } from './share-submission.js';
 import { Scene } from './testing/scene.js';
 import { aggregatorAgent, type ClientIdentity } from './tls-agent.js';
 
@@ -247,6 +248,31 @@ describe('The aggregator over HTTPS', function () {
     expect(await codeOf(postShare(wrong, scene.federation.consortium, submission))).to.equal('RECEIPT_INVALID');
   });
 
+  it('takes several shares in one request, each for itself', async () => {
+    const scene = await start();
+    await scene.open();
+    const { url } = await serve(scene, CITY);
+    const { consortium, vehicleIds } = scene.federation;
+    const [a, b, c] = await Promise.all(vehicleIds.map(async (id) => (await scene.share(id)).submissionFor(CITY)));
+    const unsigned = { ...b!, envelope: { ...b!.envelope, signature: 'A'.repeat(86) } };
+    const malformed = { ...b!, sealed: '' };
+    const results = await postShares(recipient(scene, url), consortium, [a!, unsigned, malformed, c!]);
+    expect(results.map(({ status }) => status)).to.deep.equal(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
+    const codes = results.flatMap((result) => (result.status === 'rejected' ? [(result.reason as SevError).code] : []));
+    expect(codes).to.deep.equal(['SIGNATURE_INVALID', 'ARGUMENT_INVALID']);
+    const [again] = await postShares(recipient(scene, url), consortium, [a!]);
+    expect(again).to.deep.equal(results[0]);
+    const other = createPublicKey(scene.federation.organisationKey('GridMSP'));
+    const wrong = { ...recipient(scene, url), signingKey: other };
+    const [unproven] = await postShares(wrong, consortium, [a!]);
+    expect(unproven?.status === 'rejected' && (unproven.reason as SevError).code).to.equal('RECEIPT_INVALID');
+    const tooMany = Array.from({ length: MAX_SHARES_TOGETHER + 1 }, () => a!);
+    const refused = await postShares(recipient(scene, url), consortium, tooMany);
+    expect(new Set(refused.map((one) => one.status === 'rejected' && (one.reason as SevError).code))).to.deep.equal(
+      new Set(['ARGUMENT_INVALID']),
+    );
+  });
+
   it('turns vehicles away when too many are at it, and never organisations because of them', async () => {
     const scene = await start();
     await scene.open();
@@ -255,13 +281,13 @@ describe('The aggregator over HTTPS', function () {
       release = resolve;
     });
     let waiting = 0;
-    await scene.restart(CITY, {
-      write: async (...file) => {
-        waiting++;
-        await held;
-        return writeFileOnce(...file);
-      },
-    });
+    const { store } = scene.federation;
+    const read = store.get.bind(store);
+    store.get = async (hash) => {
+      waiting++;
+      await held;
+      return read(hash);
+    };
     const { url } = await serve(scene, CITY, { maxShares: 2 });
     const shares = await Promise.all(scene.federation.vehicleIds.map((id) => scene.share(id)));
     const post = (index: number): ReturnType<typeof postShare> =>

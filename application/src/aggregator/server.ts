@@ -12,10 +12,12 @@ import {
   scoreRound,
   signature,
   type Role,
+  type SignedBy,
 } from '@sev/chaincode/api';
 import type { Express, Request, RequestHandler } from 'express';
 import { z } from 'zod';
 import {
+  asProblem,
   boundRequests,
   jsonBody,
   parsedBody,
@@ -29,7 +31,7 @@ import type { HeParty } from '../homomorphic/party.js';
 import type { Aggregator } from './aggregator.js';
 import { AggregatorMetrics } from './metrics.js';
 import type { OrganisationGate } from './organisation-gate.js';
-import { shareSubmission } from './share-submission.js';
+import { SEVERAL_SHARES_PATH, severalShares, shareSubmission } from './share-submission.js';
 
 const ref = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
 const base64 = z.base64().max(65_536);
@@ -47,6 +49,8 @@ const releaseRequest = z.strictObject({ ...ref, component: z.int().min(0).max(63
 
 /** Largest body of a vehicle: a share is at most a few kilobytes. */
 const SHARE_BODY_BYTES = 32 * 1024;
+/** Largest body of several vehicles that post together. */
+const SEVERAL_SHARES_BODY_BYTES = 512 * 1024;
 /** Largest body of an organisation: openings and deals of seven aggregators. */
 const ORGANISATION_BODY_BYTES = 1024 * 1024;
 /** Requests under way of either kind, so that vehicles do not keep organisations out. */
@@ -72,7 +76,7 @@ export interface AggregatorServerOptions {
 }
 
 /**
- * Serves over HTTPS: `POST /shares` to vehicles, which their envelope's signature authenticates; `POST /rounds/prepare`,
+ * Serves over HTTPS: `POST /shares` and `/shares/several` to vehicles, which their envelope's signature authenticates; `POST /rounds/prepare`,
  * `deal`, `accept`, `holdings`, `reveal`, `projections`, `sums`, `publish` and `release` to organisations, which show
  * their certificate; `GET /healthz` and `GET /metrics`. Refusals are `{code, detail}`.
  *
@@ -81,6 +85,8 @@ export interface AggregatorServerOptions {
 export function startAggregatorServer(options: AggregatorServerOptions): Promise<HttpServer> {
   const { aggregator, gate, maxShares = MAX_SHARES } = options;
   const metrics = new AggregatorMetrics();
+  const takeShare = (body: unknown): Promise<SignedBy> =>
+    metrics.share(async () => aggregator.submitShare(parsedBody(shareSubmission, body)));
   return startHttpServer({
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.port === undefined ? {} : { port: options.port }),
@@ -94,9 +100,12 @@ export function startAggregatorServer(options: AggregatorServerOptions): Promise
         metrics.busy();
       });
       app.post('/shares', bounded, jsonBody(SHARE_BODY_BYTES), async (request, response) => {
-        response.json(
-          await metrics.share(async () => aggregator.submitShare(parsedBody(shareSubmission, request.body))),
-        );
+        response.json(await takeShare(request.body));
+      });
+      app.post(SEVERAL_SHARES_PATH, bounded, jsonBody(SEVERAL_SHARES_BODY_BYTES), async (request, response) => {
+        const { shares } = parsedBody(severalShares, request.body);
+        const answers = shares.map((share) => answerOf(() => takeShare(share)));
+        response.json({ answers: await Promise.all(answers) });
       });
       addRounds(app, aggregator, gate, metrics);
       if (options.party !== undefined) {
@@ -113,6 +122,16 @@ export function startAggregatorServer(options: AggregatorServerOptions): Promise
       });
     },
   });
+}
+
+/** What a request for this alone would have been answered. */
+async function answerOf(work: () => Promise<unknown>): Promise<{ status: number; body: unknown }> {
+  try {
+    return { status: 200, body: await work() };
+  } catch (error) {
+    const { status, code, detail } = asProblem(error, STATUS);
+    return { status, body: { code, detail } };
+  }
 }
 
 /** Each asks for the certificate before it reads a body. */

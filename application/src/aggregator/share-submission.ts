@@ -23,5 +23,13 @@ export const shareSubmission = z.strictObject({
 });
 export type ShareSubmission = z.infer<typeof shareSubmission>;
 
+/** Where several shares are posted together, as `{shares: [...]}`. */
+export const SEVERAL_SHARES_PATH = '/shares/several';
+/** Shares in one request, at the most. */
+export const MAX_SHARES_TOGETHER = 32;
+
+/** Each is read by itself: a malformed one does not keep the others out. */
+export const severalShares = z.strictObject({ shares: z.array(z.unknown()).min(1).max(MAX_SHARES_TOGETHER) });
+
 /** An aggregator's signature over the {@link ReceiptStatement}: the share is checked and on its disk. */
 export type { SignedBy as Receipt } from '@sev/chaincode/api';

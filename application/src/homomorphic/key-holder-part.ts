@@ -128,7 +128,7 @@ export class KeyHolderPart {
     const masked = await withCodes(() =>
       slotsToBytes(key.decrypt(ciphertextsFromBytes(bytes, ciphertextsFor(heLengthOf(task), HE_PARAMETERS)))),
     );
-    await folder.keepShare(openedName(sumHash), masked, storageKeyOf(secrets));
+    await folder.keepShare(openedName(sumHash), Buffer.from(masked), storageKeyOf(secrets));
     this.#parts.log.info({ ...attemptOf(round) }, 'decrypted a masked sum');
     return masked;
   }

@@ -161,10 +161,14 @@ const COMMON_STATUS: Readonly<Record<string, number>> = {
   STORE_FAILED: 503,
 };
 
-function asProblem(
-  error: unknown,
-  statusOf: Readonly<Record<string, number>>,
-): { status: number; code: string; detail: string } {
+interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** How a failure is answered. */
+export function asProblem(error: unknown, statusOf: Readonly<Record<string, number>>): Problem {
   if (error instanceof SevError) {
     const status = statusOf[error.code] ?? COMMON_STATUS[error.code] ?? 500;
     return { status, code: error.code, detail: error.message };

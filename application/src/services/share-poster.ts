@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parsePublicKey } from '@sev/chaincode/api';
-import { postShare, type ShareRecipient } from '../aggregator/post-share.js';
+import { postShare, postShares, type ShareRecipient } from '../aggregator/post-share.js';
 import { aggregatorAgent } from '../aggregator/tls-agent.js';
 import { organisationNamed, type ConnectionProfile } from '../config/profile.js';
 import { SevError } from '../errors.js';
@@ -8,6 +8,7 @@ import { governance } from '../ledger/contracts.js';
 import type { PostShare } from '../vehicle/courier.js';
 import { networkName } from './network-name.js';
 import type { ServiceSession } from './rounds.js';
+import { ShareQueue } from './share-queue.js';
 
 export interface SharePosterOptions {
   readonly profile: ConnectionProfile;
@@ -46,8 +47,18 @@ export function sharePoster({ profile, aggregators = [] }: SharePosterOptions, s
     }
     return { ...place, signingKey };
   };
-  return async (mspId, submission, signal, path) => {
-    const recipient = await recipientOf(mspId);
-    return postShare(recipient, await network(), submission, { signal, path });
+  const queues = new Map<string, ShareQueue>();
+  const queueOf = (mspId: string): ShareQueue => {
+    const known =
+      queues.get(mspId) ??
+      new ShareQueue(async (shares, signal) =>
+        postShares(await recipientOf(mspId), await network(), shares, { signal }),
+      );
+    queues.set(mspId, known);
+    return known;
   };
+  return async (mspId, submission, signal, path) =>
+    path === '/shares'
+      ? queueOf(mspId).post(submission, signal)
+      : postShare(await recipientOf(mspId), await network(), submission, { signal, path });
 }

@@ -24,7 +24,7 @@ import { MemoryStore } from './federation.js';
 import { intercepted, type Around } from './secure-bed-around.js';
 import { bedTask, bootstrap, enrolFleet, type TaskOptions } from './secure-bed-consortium.js';
 import { newCoordinator, type CoordinatorSetup } from './secure-bed-coordinator.js';
-import { writeOnce } from './secure-bed-files.js';
+import { withoutWaiting } from './secure-bed-files.js';
 import { BedLog } from './secure-bed-log.js';
 import { BedFleet } from './secure-bed-vehicles.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -176,7 +176,7 @@ export class SecureBed {
     const aggregator = new Aggregator({
       session: await this.session(mspId, 'aggregator'),
       store: this.store,
-      inbox: await Inbox.open(this.homeOf(mspId), writeOnce),
+      inbox: await Inbox.open(this.homeOf(mspId), withoutWaiting),
       signingKey: this.signingKeyOf(mspId),
       limits: { viewMs: 0 },
       log: this.log.of(`aggregator of ${mspId}`),

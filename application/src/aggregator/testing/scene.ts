@@ -18,7 +18,7 @@ import { silentLog } from '../../services/log.js';
 import { Federation, type FederationOptions } from '../../testing/federation.js';
 import { Aggregator, type AggregatorOptions } from '../aggregator.js';
 import type { Nonces } from '../aggregator-client.js';
-import { Inbox, type WriteOnce } from '../inbox.js';
+import { Inbox, type Disk } from '../inbox.js';
 import { gatherNonces } from '../nonces.js';
 import type { ShareSubmission } from '../share-submission.js';
 
@@ -72,12 +72,15 @@ export class Scene {
   }
 
   /** A new process of the aggregator, with what the one before left on the disk. */
-  async restart(mspId: string, options: Partial<AggregatorOptions> & { write?: WriteOnce } = {}): Promise<Aggregator> {
-    const { write, ...others } = options;
+  async restart(
+    mspId: string,
+    options: Partial<AggregatorOptions> & { disk?: Partial<Disk> } = {},
+  ): Promise<Aggregator> {
+    const { disk, ...others } = options;
     const aggregator = new Aggregator({
       session: this.federation.ledger.session(mspId),
       store: this.federation.store,
-      inbox: await Inbox.open(this.homeOf(mspId), write),
+      inbox: await Inbox.open(this.homeOf(mspId), disk),
       signingKey: this.federation.organisationKey(mspId),
       limits: { viewMs: 0 },
       log: silentLog,
