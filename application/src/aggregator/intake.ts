@@ -18,7 +18,7 @@ export interface IntakeLimits {
   readonly atATime?: number;
   /** Shares that wait for that, at the most; default 256. More are turned away with SERVICE_BUSY. */
   readonly waiting?: number;
-  /** How long the view of a round may be old, in ms; default 250. */
+  /** How long the view of a round may be old, in ms; default 1 s. */
   readonly viewMs?: number;
 }
 
@@ -41,7 +41,7 @@ export class Intake {
   #pending = 0;
 
   constructor(parts: AggregatorParts, session: ServiceSession, limits: IntakeLimits = {}) {
-    const { atATime = 16, waiting = 256, viewMs = 250 } = limits;
+    const { atATime = 16, waiting = 256, viewMs = 1_000 } = limits;
     this.#parts = parts;
     this.#gate = new EnvelopeGate(session);
     this.#limited = newLimiter(atATime);
