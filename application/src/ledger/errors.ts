@@ -35,7 +35,6 @@ const HINTS: Readonly<Partial<Record<LedgerCode | ErrorCode, string>>> = {
   VEHICLE_CERTIFICATE_EXPIRED: 'Its registrar can give it another key: `sev vehicle rotate --lost`.',
   KEY_ROTATION_STALE: 'The key was changed meanwhile; `sev vehicle show` tells when and by whom. Try again.',
   STATE_NEWER: "Upgrade the chaincode of the gateway's peer to the version that the others run.",
-  ORGANISATION_BUSY: 'Finalise or abort its rounds, execute or withdraw its proposals; then execute again.',
   ORGANISATION_CONFLICT: 'Propose put-organisation to change a member.',
   PROPOSAL_NOT_REJECTED: 'Its proposer can withdraw it; others once a majority has voted against it.',
   TAG_ALREADY_ENROLLED: 'A car has one identity in a domain; use the one that it has.',

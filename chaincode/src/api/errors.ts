@@ -18,7 +18,6 @@ export const ERROR_CODES = {
   PROPOSAL_NOT_REJECTED: 'Only its proposer withdraws a proposal that no majority has voted against.',
   ORGANISATION_UNKNOWN: 'The organisation is not a member of the consortium.',
   ORGANISATION_CONFLICT: 'The organisation is a member already.',
-  ORGANISATION_BUSY: 'The organisation still has rounds under way or open proposals.',
   VEHICLE_UNKNOWN: 'No vehicle is enrolled under this id.',
   VEHICLE_CONFLICT: 'The vehicle id is enrolled with other content.',
   VEHICLE_NOT_ACTIVE: 'The vehicle is suspended or revoked.',

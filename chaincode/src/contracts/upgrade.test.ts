@@ -151,11 +151,6 @@ for (const file of readdirSync(FIXTURES).filter((name) => name.startsWith('state
       await asOperator('Propose', { proposalId: 'remove', change }, CITY);
       await asOperator('Vote', { proposalId: 'remove', approve: true }, MAKER);
       await asOperator('Vote', { proposalId: 'remove', approve: true }, REGULATOR);
-      await expectRefusal(asOperator('Execute', { proposalId: 'remove' }, CITY), 'ORGANISATION_BUSY');
-      const driver = new RoundDriver(consortium);
-      const statements = driver.abortStatements([CITY, MAKER, REGULATOR], 'OPERATOR', SAMPLE_OPEN_ROUND);
-      const abort = { ...SAMPLE_OPEN_ROUND, reason: 'OPERATOR', statements };
-      await consortium.submit('learning:AbortRound', abort, CITY, 'coordinator');
       expect(await asOperator('Execute', { proposalId: 'remove' }, CITY)).to.include({ state: 'executed' });
     });
   });

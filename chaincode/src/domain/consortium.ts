@@ -9,9 +9,6 @@ import {
   type MakerKey,
   type Member,
   type Organisation,
-  type ProposalRecord,
-  type RoundRecord,
-  type RoundState,
 } from '../api';
 
 /** Checks what a schema cannot: that the consortium can act and that no organisation could vote twice. */
@@ -56,37 +53,16 @@ export function changedMember(members: readonly Member[], organisation: Organisa
   return { ...organisation, admission };
 }
 
-/** What of an organisation may still be under way. */
-export interface OpenBusiness {
-  /** The latest round of every task. */
-  readonly rounds: readonly RoundRecord[];
-  /** All proposals but the one that removes it. */
-  readonly proposals: readonly ProposalRecord[];
-}
-
 /**
- * Checks that a member may leave: the others can act without it, and no round that it opened and no proposal that it
- * made waits for it.
+ * Checks that a member may leave: the others can act without it. What it has under way does not hold it, or it could stay
+ * for ever: its rounds go on, or end, by the others' statements, and a proposal that it made is theirs to decide.
  *
- * @throws ContractError ORGANISATION_UNKNOWN; ORGANISATION_BUSY, naming what is open; ARGUMENT_INVALID where nobody
- *   would be left to decide.
+ * @throws ContractError ORGANISATION_UNKNOWN; ARGUMENT_INVALID where nobody would be left to decide.
  */
-export function checkRemoval(members: readonly Member[], mspId: string, business: OpenBusiness): void {
+export function checkRemoval(members: readonly Member[], mspId: string): void {
   requireMember(members, mspId);
   checkOrganisations(members.filter((member) => member.mspId !== mspId));
-  const round = business.rounds.find(({ openedBy, state }) => openedBy === mspId && UNDER_WAY.includes(state));
-  if (round !== undefined) {
-    const name = `round ${round.taskId}/${round.round} of ${mspId}`;
-    throw new ContractError('ORGANISATION_BUSY', `${name} is ${round.state}; finalise or abort it first`);
-  }
-  const proposal = business.proposals.find(({ state, proposedBy }) => state === 'open' && proposedBy === mspId);
-  if (proposal !== undefined) {
-    const detail = `proposal ${proposal.proposalId} of ${mspId} is open; execute or withdraw it first`;
-    throw new ContractError('ORGANISATION_BUSY', detail);
-  }
 }
-
-const UNDER_WAY: readonly RoundState[] = ['open', 'closed', 'cohort', 'scored', 'aggregated'];
 
 function requireMember(members: readonly Member[], mspId: string): Member {
   const member = members.find((candidate) => candidate.mspId === mspId);

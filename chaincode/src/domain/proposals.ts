@@ -3,6 +3,7 @@ import {
   ContractError,
   hashOf,
   majorityOf,
+  type Change,
   type Member,
   type Organisation,
   type Propose,
@@ -97,15 +98,31 @@ export function withdrawn(
   return { ...proposal, state: 'withdrawn' };
 }
 
+/** The member that a change is about. */
+export function subjectOf(change: Change): string | undefined {
+  switch (change.kind) {
+    case 'put-organisation':
+      return change.organisation.mspId;
+    case 'remove-organisation':
+      return change.mspId;
+    default:
+      return undefined;
+  }
+}
+
+export function isAccepted(votes: readonly VoteRecord[], organisations: readonly Organisation[]): boolean {
+  return votes.filter(({ approve }) => approve).length >= majorityOf(organisations.length);
+}
+
 /** @throws ContractError PROPOSAL_NOT_ACCEPTED unless a majority of the member organisations approves. */
 export function requireAccepted(
   proposal: ProposalRecord,
   votes: readonly VoteRecord[],
   organisations: readonly Organisation[],
 ): void {
-  const approving = votes.filter(({ approve }) => approve).length;
-  const needed = majorityOf(organisations.length);
-  if (approving < needed) {
+  if (!isAccepted(votes, organisations)) {
+    const approving = votes.filter(({ approve }) => approve).length;
+    const needed = majorityOf(organisations.length);
     throw new ContractError(
       'PROPOSAL_NOT_ACCEPTED',
       `${proposal.proposalId}: ${approving} of ${organisations.length} approve, ${needed} are needed`,

@@ -123,11 +123,6 @@ export class GovernanceRepository {
     return this.#state.put(keys.proposal(record.proposalId), record);
   }
 
-  /** Every proposal there ever was; a range read, for the rare transaction that needs it. */
-  allProposals(): Promise<ProposalRecord[]> {
-    return this.#state.scan(keys.proposals());
-  }
-
   proposals(pageSize: number, bookmark: string): Promise<Page<ProposalRecord>> {
     return this.#state.page(keys.proposals(), pageSize, bookmark);
   }

@@ -10,7 +10,6 @@ import {
   type RoundRecord,
   type ScoresRecord,
   type ShownSumsRecord,
-  type Task,
   type TaskRecord,
   type UpdateRecord,
 } from '../api';
@@ -68,32 +67,6 @@ export class LearningRepository {
 
   putRound(record: RoundRecord): Promise<void> {
     return this.#state.put(keys.round(record.taskId, record.round), record);
-  }
-
-  /** The latest round of every task: those before it are finalised. For the rare transaction that needs them all. */
-  async latestRounds(): Promise<RoundRecord[]> {
-    const tasks = await this.#state.scan(keys.tasks());
-    const rounds = await Promise.all(tasks.map(({ task }) => this.#latestRound(task)));
-    return rounds.filter((round) => round !== undefined);
-  }
-
-  /**
-   * Rounds follow each other without gaps, so a few point reads find the last one. The absence of the next one is among
-   * them: whoever opens it at the same time conflicts.
-   */
-  async #latestRound({ taskId, plannedRounds }: Task): Promise<RoundRecord | undefined> {
-    let latest: RoundRecord | undefined;
-    for (let first = 1, last = plannedRounds; first <= last;) {
-      const middle = Math.floor((first + last) / 2);
-      const found = await this.findRound(taskId, middle);
-      if (found === undefined) {
-        last = middle - 1;
-      } else {
-        latest = found;
-        first = middle + 1;
-      }
-    }
-    return latest;
   }
 
   rounds(taskId: string, pageSize: number, bookmark: string): Promise<Page<RoundRecord>> {
