@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { dpTask, secureTask, termsOf } from '../testing/secure-learning';
+import type { SecureTerms } from './secure';
 import { ceilSqrt, microRho, projectionBudget, quantisedClip, sumSensitivity, sumsMicroRho } from './privacy';
 
 describe('The charge of differential privacy', () => {
@@ -37,6 +38,15 @@ describe('The charge of differential privacy', () => {
     expect(sumsMicroRho(task)).to.equal(microRho(4n * 11_593n, 100_000n));
     expect(sumSensitivity(task, termsOf({ metrics: [] }))).to.equal(4n * 8_202n);
     expect(quantisedClip(termsOf({ clipMilli: 1, fractionBits: 1 }))).to.equal(1n);
+  });
+
+  it('grows with every metric by its whole range, and with the square of what one vehicle adds', () => {
+    // 4 · ⌈√(8202² + 2 · 8192²)⌉ = 4 · 14195, and ⌈10^6 · 56780² / (2 · 100000²)⌉.
+    const task = dpTask();
+    const two = { ...task, secure: { ...task.secure!, metrics: ['loss', 'absolute-error'] as SecureTerms['metrics'] } };
+    expect(sumSensitivity(two, two.secure)).to.equal(4n * 14_195n);
+    expect(sumsMicroRho(two)).to.equal(161_199n);
+    expect(sumsMicroRho(task)).to.equal(107_519n);
   });
 
   it('is nothing where no privacy is promised', () => {

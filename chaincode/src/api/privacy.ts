@@ -44,9 +44,9 @@ export function quantisedClip(
 /**
  * Bound on the Euclidean norm of what one vehicle adds to its shard's sum, in integer units: of its quantised update, of
  * its metrics, times the largest weight. Rounding moves each of d coordinates by less than 1 and so the vector by less
- * than √d; each of m metrics lies within ±2^f · 2C.
+ * than √d; each of m metrics is cut to ±2^f · C (fl `encodeMetric`).
  *
- * S = max(a) · ⌈√((2^f·C + ⌈√d⌉)² + m · (2^f·2C)²)⌉
+ * S = max(a) · ⌈√((⌈2^f·C⌉ + ⌈√d⌉)² + m · ⌈2^f·C⌉²)⌉
  */
 export function sumSensitivity(task: Task, terms: SecureTerms): bigint {
   const update = quantisedClip(terms) + ceilSqrt(BigInt(task.model.parameters));
