@@ -25,5 +25,5 @@ export function newHeTerms(mspIds: readonly string[]): HeTaskTerms {
       exitCode: EXIT.usage,
     });
   }
-  return { ...DEFAULTS, keyHolder, summer, maskHolder, metrics: ['loss', 'samples'] };
+  return { ...DEFAULTS, keyHolder, summer, maskHolder, metrics: ['loss'] };
 }

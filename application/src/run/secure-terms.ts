@@ -51,7 +51,7 @@ const DEFAULTS = {
   clipMilli: 4_000,
   fractionBits: 11,
   shardSize: 1_024,
-  metrics: ['loss', 'samples'],
+  metrics: ['loss'],
   projections: 8,
   rule: 'norm-scaling',
   openedShareMilli: 250,
