@@ -45,6 +45,8 @@ const HINTS: Readonly<Partial<Record<LedgerCode | ErrorCode, string>>> = {
   RATE_EXCEEDED: 'Enrol the rest in the next window.',
   TASK_UNKNOWN: '`sev task list` names the tasks.',
   TASK_CONFLICT: 'Choose another id: a task never changes.',
+  TERMS_BELOW_FLOOR:
+    'Change the field that is named; docs/security.md says what the floors are for. Mode plain has none, and shows updates.',
   ROUND_UNKNOWN: '`sev round list` names the rounds of a task.',
   MODEL_UNKNOWN: '`sev round list` names the models of a task.',
 };

@@ -32,7 +32,7 @@ describe('sums that are opened one after the other', () => {
     }
   }
 
-  const start = () => SecureBed.start({ vehicles: VEHICLES, minimum: MINIMUM, terms: { openedShareMilli: 300 } });
+  const start = () => SecureBed.start({ vehicles: VEHICLES, minimum: MINIMUM, terms: { openedShareMilli: 38 } });
   const endOf = ({ round }: Attempt): unknown => round.abortReason ?? round.state;
 
   it('are refused where they differ in one vehicle', async () => {

@@ -61,7 +61,7 @@ const HE_TERMS: HeTaskTerms = {
   clipMilli: 4_000,
   fractionBits: 11,
   maxVehicles: 1_024,
-  metrics: ['loss', 'samples'],
+  metrics: ['loss'],
   receiptMs: 0,
 };
 
@@ -72,10 +72,10 @@ const SECURE_TERMS: SecureTerms = {
   clipMilli: 4_000,
   fractionBits: 11,
   shardSize: 1_024,
-  metrics: ['loss', 'samples'],
+  metrics: ['loss'],
   projections: 4,
   rule: 'uniform',
-  openedShareMilli: 1_000,
+  openedShareMilli: 250,
   receiptMs: 0,
 };
 

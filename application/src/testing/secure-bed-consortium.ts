@@ -32,10 +32,10 @@ export interface TaskOptions {
   readonly plannedRounds?: number;
 }
 
-/** A task of 31 parameters in a secure mode, in mode `dp` where the terms have it, and its first model's bytes. */
+/** A task of 241 parameters in a secure mode, in mode `dp` where the terms have it, and its first model's bytes. */
 export function bedTask(options: TaskOptions): { readonly task: Task; readonly initial: Uint8Array } {
   const { aggregators: n = 3, vehicles = 8, minimum = 3, terms = {}, plannedRounds = 3 } = options;
-  const layers = [4, 5, 1];
+  const layers = [4, 40, 1];
   const initial = parametersToBytes(new Float32Array(parameterCount(layers)).fill(BASE_VALUE));
   const secure: SecureTerms = {
     aggregators: n === 3 ? [CITY, GRID, MAKER] : [CITY, GRID, MAKER, ...MORE],
@@ -46,7 +46,7 @@ export function bedTask(options: TaskOptions): { readonly task: Task; readonly i
     metrics: ['samples'],
     projections: 2,
     rule: 'uniform',
-    openedShareMilli: 1_000,
+    openedShareMilli: 250,
     receiptMs: 2_000,
     ...terms,
   };

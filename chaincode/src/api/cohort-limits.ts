@@ -2,9 +2,7 @@
 import { MAX_SHOWN_ATTEMPTS, smallestGroup, type WeightedCohort } from './differencing';
 import type { Task } from './learning';
 import type { SecureTerms } from './secure';
-
-/** Where updates are kept secret, a sum of fewer vehicles would say too much about each. */
-export const LEAST_SECURE_COHORT = 3;
+import { LEAST_SHARD } from './task-floors';
 
 /** Shards that one transaction can name the sums of. */
 const MAX_SHARDS = 100;
@@ -28,9 +26,12 @@ export function sizeProblem({ cohort }: Task, terms: SecureTerms, size: number):
     return { code: 'COHORT_TOO_LARGE', detail: `${size} vehicles; at most ${largest} fit` };
   }
   const smallestShard = Math.floor(size / Math.ceil(size / terms.shardSize));
+  const detail = `${size} vehicles in shards of ${terms.shardSize} leave one of ${smallestShard}`;
   if (smallestShard < minimum) {
-    const detail = `${size} vehicles in shards of ${terms.shardSize} leave one of ${smallestShard}`;
     return { code: 'COHORT_TOO_SMALL', detail: `${detail}; the task needs ${minimum}` };
+  }
+  if (size > terms.shardSize && smallestShard < LEAST_SHARD) {
+    return { code: 'COHORT_TOO_LARGE', detail: `${detail}; a cohort that is cut leaves ${LEAST_SHARD} at least` };
   }
   return undefined;
 }

@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   WINDOW_INVALID: "The rate window is not that of the transaction's time.",
   TASK_UNKNOWN: 'No such task.',
   TASK_CONFLICT: 'The task exists with other content.',
+  TERMS_BELOW_FLOOR: 'The task would keep less secret of its vehicles than every task has to.',
   RING_TOO_NARROW: 'The ring of 16 bits is for sums only: it takes no projections and no noise.',
   ROUND_UNKNOWN: 'No such round.',
   ROUND_CONFLICT: 'The round exists with other content.',

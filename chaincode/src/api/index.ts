@@ -17,4 +17,5 @@ export * from './secure';
 export * from './secure-terms';
 export * from './signed';
 export * from './signing';
+export * from './task-floors';
 export * from './verification';

@@ -50,7 +50,6 @@ describe('learning:CreateTask in mode he', () => {
       'weightClasses',
     ],
     ['sums over one vehicle', heTask({}, { cohort: { minimum: 1, target: 3 } }), 'cohort.minimum'],
-    ['sums over two vehicles', heTask({}, { cohort: { minimum: 2, target: 3 } }), 'cohort.minimum'],
     ['more vehicles than a sum holds', heTask({ maxVehicles: 2 }), 'cohort.target'],
     ['sums that could wrap around', heTask({ fractionBits: 18 }), 'he.maxVehicles'],
   ];
@@ -60,6 +59,12 @@ describe('learning:CreateTask in mode he', () => {
       expect(refusal.detail).to.include(path);
     });
   }
+
+  it('refuses sums over two vehicles, as in every mode that keeps updates secret', async () => {
+    const two = heTask({}, { taskId: 'other', cohort: { minimum: 2, target: 3 } });
+    const refusal = await expectRefusal(create(two), 'TERMS_BELOW_FLOOR');
+    expect(refusal.detail).to.include('cohort.minimum');
+  });
 
   it('takes the largest sums that fit below half of the plaintext modulus, and no larger ones', async () => {
     // 2^f · 2C · weight · vehicles = 2^10 · 2 · 4 · 1,024 · C; (t − 1)/2 lies between C = 511.98 and 512.

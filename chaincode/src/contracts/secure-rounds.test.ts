@@ -392,9 +392,16 @@ describe('The size of a cohort', () => {
   });
 
   it('leaves no shard below the minimum', async () => {
-    await fresh(secureTask({ shardSize: 3 }, { cohort: { minimum: 3, target: 4 } }));
+    await fresh(secureTask({ shardSize: 3 }));
     await driver.closed(fleet);
     await expectRefusal(driver.fix(), 'COHORT_TOO_SMALL');
+  });
+
+  it('leaves no small shard, however small the minimum is', async () => {
+    await fresh(secureTask({ shardSize: 3 }), 6);
+    await driver.closed(fleet);
+    const refusal = await expectRefusal(driver.fix(), 'COHORT_TOO_LARGE');
+    expect(refusal.detail).to.include('leave one of 3');
   });
 });
 
@@ -558,7 +565,7 @@ describe('learning:ScoreRound in mode dp', () => {
 
 describe('learning:CommitSums', () => {
   beforeEach(async () => {
-    await fresh(secureTask({ shardSize: 3 }), 6);
+    await fresh();
     await driver.closed(fleet);
     await driver.fix();
     await driver.score();
@@ -566,6 +573,13 @@ describe('learning:CommitSums', () => {
   const commit = (sums: unknown) => driver.coordinate('CommitSums', { ...ROUND_1, sums });
 
   it('keeps one hash for each component and shard', async () => {
+    await fresh(secureTask({ shardSize: 127 }), 128);
+    await driver.open();
+    await driver.record(driver.envelopes(fleet.slice(0, 64)));
+    await driver.record(driver.envelopes(fleet.slice(64)));
+    await driver.close(MAJORITY);
+    await driver.fix();
+    await driver.score();
     const { secure } = await driver.commit();
     expect(secure?.sums).to.deep.equal([0, 1, 2].map((c) => [0, 1].map((shard) => sha256Hex(`sum ${c} ${shard}`))));
   });
@@ -581,12 +595,12 @@ describe('learning:CommitSums', () => {
     const [city, grid] = (await driver.sums()) as [object, object];
     const partial = (await driver.sums([MAKER])).map((answer) => ({ ...answer, components: {} }));
     await expectRefusal(commit([city, ...partial]), 'SIGNATURE_INVALID');
-    const differing = await driver.sums(AGGREGATORS, { [GRID]: { '0': [randomHash(), randomHash()] } });
+    const differing = await driver.sums(AGGREGATORS, { [GRID]: { '0': [randomHash()] } });
     const refusal = await expectRefusal(commit(differing), 'SUMS_DISAGREE');
     expect(refusal.detail).to.include('component 0');
-    const short = await driver.sums(AGGREGATORS, { [GRID]: { '0': [randomHash()] } });
-    await expectRefusal(commit(short), 'SUMS_INVALID');
-    const greedy = await driver.sums(AGGREGATORS, { [CITY]: { '0': [randomHash(), randomHash()] } });
+    const long = await driver.sums(AGGREGATORS, { [GRID]: { '0': [randomHash(), randomHash()] } });
+    await expectRefusal(commit(long), 'SUMS_INVALID');
+    const greedy = await driver.sums(AGGREGATORS, { [CITY]: { '0': [randomHash()] } });
     await expectRefusal(commit(greedy), 'COMPONENT_NOT_HELD');
     await expectRefusal(commit([city, { ...grid, mspId: MAKER }]), 'COMPONENT_NOT_HELD');
   });
@@ -606,7 +620,7 @@ describe('learning:CommitSums', () => {
 
   it('conflicts with other sums, and comes after the scores', async () => {
     await driver.commit();
-    const changes = Object.fromEntries([CITY, GRID].map((mspId) => [mspId, { '2': [randomHash(), 'f'.repeat(64)] }]));
+    const changes = Object.fromEntries([CITY, GRID].map((mspId) => [mspId, { '2': [randomHash()] }]));
     changes[CITY] = changes[GRID]!;
     await expectRefusal(commit(await driver.sums(AGGREGATORS, changes)), 'SUMS_CONFLICT');
     await driver.abort();

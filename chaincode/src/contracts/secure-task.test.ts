@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import type { SecureTerms, Task } from '../api';
+import { sizeProblem, type SecureTerms, type Task } from '../api';
 import { CITY, GRID, MAKER, TestConsortium } from '../testing/consortium';
 import { RoundDriver, taskOf } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
@@ -59,8 +59,6 @@ describe('learning:CreateTask in the secure modes', () => {
       secureTask({ fractionBits: 24, clipMilli: 13_000, shardSize: 1 }),
       'secure.fractionBits',
     ],
-    ['sums over two vehicles', secureTask({}, { cohort: { minimum: 2, target: 3 } }), 'cohort.minimum'],
-    ['noisy sums over two vehicles', dpTask({}, { cohort: { minimum: 2, target: 3 } }), 'cohort.minimum'],
     ['fewer projections in all than one round opens', secureTask({ openedShareMilli: 22 }), 'secure.openedShareMilli'],
     ['a budget below one sum', dpTask({ budgetMicroRho: 1 }), 'secure.dp.budgetMicroRho'],
     ['more vehicles than one sum holds in mode dp', dpWith({ shardSize: 2 }), 'cohort.target'],
@@ -72,10 +70,37 @@ describe('learning:CreateTask in the secure modes', () => {
     });
   }
 
+  const belowFloors: [string, Task, string][] = [
+    ['sums over two vehicles', secureTask({}, { cohort: { minimum: 2, target: 3 } }), 'cohort.minimum'],
+    ['noisy sums over two vehicles', dpTask({}, { cohort: { minimum: 2, target: 3 } }), 'cohort.minimum'],
+    ['projections of more than a quarter', secureTask({ openedShareMilli: 251 }), 'secure.openedShareMilli'],
+    [
+      'shards that may be of fewer than 64 vehicles',
+      secureTask({ shardSize: 126 }, { cohort: { minimum: 3, target: 127 } }),
+      'secure.shardSize',
+    ],
+    ['shards of three', secureTask({ shardSize: 3 }, { cohort: { minimum: 3, target: 21 } }), 'secure.shardSize'],
+  ];
+  for (const [what, task, path] of belowFloors) {
+    it(`refuses ${what}, which no task may have`, async () => {
+      const refusal = await expectRefusal(create({ ...task, taskId: 'other' }), 'TERMS_BELOW_FLOOR');
+      expect(refusal.detail).to.include(path);
+    });
+  }
+
+  it('takes small sums of a fleet that fits in one, and shards of any larger one that leave 64', async () => {
+    const one = secureTask({ shardSize: 21 }, { taskId: 'one-sum', cohort: { minimum: 3, target: 21 } });
+    expect(await create(one)).to.deep.include({ task: one });
+    const cut = secureTask({ shardSize: 127 }, { taskId: 'shards', cohort: { minimum: 3, target: 1_000 } });
+    expect(await create(cut)).to.deep.include({ task: cut });
+    for (let size = 127; size < 2_000; size++) {
+      expect(sizeProblem(cut, cut.secure!, size), `${size} vehicles`).to.equal(undefined);
+    }
+  });
+
   it('refuses so coarse a grid that rounding takes honest updates out of their range', async () => {
     // d = 19: √19 > 2 · .1, and √(.04 + 19/4 + .2 + √19/2) = 2.7 > .4; with C = 1.5 it is √(9 + 19/4 + 3 + √19/2) = 4.3 < 6.
-    const coarse = (clipMilli: number): Task =>
-      secureTask({ fractionBits: 1, clipMilli, openedShareMilli: 1_000 }, { model: taskOf().model });
+    const coarse = (clipMilli: number): Task => secureTask({ fractionBits: 1, clipMilli }, { model: taskOf().model });
     const refusal = await expectRefusal(create({ ...coarse(100), taskId: 'coarse-1' }), 'ARGUMENT_INVALID');
     expect(refusal.detail).to.include('secure.fractionBits').and.to.include('rounding');
     await create({ ...coarse(1_500), taskId: 'coarse-2' });

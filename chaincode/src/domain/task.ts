@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ContractError, LEAST_SECURE_COHORT, parameterCount, type Task } from '../api';
+import { ContractError, floorProblem, parameterCount, type Task } from '../api';
 import { checkHeTerms } from './he-opening';
 import { checkSecureTerms } from './secure-task';
 
@@ -32,8 +32,9 @@ export function checkTask(task: Task): void {
 }
 
 /** One organisation alone makes a task, so what vehicles may count on is not its to choose. */
-function checkFloors({ privacy, cohort }: Task): void {
-  if (privacy !== 'plain' && cohort.minimum < LEAST_SECURE_COHORT) {
-    throw new ContractError('ARGUMENT_INVALID', `cohort.minimum: at least ${LEAST_SECURE_COHORT} in mode ${privacy}`);
+function checkFloors(task: Task): void {
+  const below = floorProblem(task);
+  if (below !== undefined) {
+    throw new ContractError('TERMS_BELOW_FLOOR', `${below.path}: ${below.problem}`);
   }
 }
