@@ -6,7 +6,7 @@ import { EXIT, SevError } from '../errors.js';
 import type { RunningService, ServiceLog } from '../services/index.js';
 import { addCommand, addGroup, type CommandContext, type Runner } from './command.js';
 import { generatedData } from './data-option.js';
-import { PORT, SEED, pair, wholeNumber } from './values.js';
+import { PORT, SEED, pair, positive, wholeNumber } from './values.js';
 
 interface ListenOptions {
   readonly home?: string;
@@ -47,6 +47,7 @@ interface VehicleOptions {
   readonly split: string;
   readonly client: string;
   readonly plain?: boolean;
+  readonly maxEpsilon?: number;
   readonly vehicle?: readonly string[];
   readonly workers?: number;
 }
@@ -252,8 +253,16 @@ export function addVehicleRun(group: Command, run: Runner): void {
         '--client <i/K>',
         'which of K clients of the data it is, from 0; of a pool, the first one',
       );
-      command.option('--task <id>', 'only this task (default: every one that it can train)');
+      command.option(
+        '--task <id>',
+        'only this task, which its owner has agreed to (default: every one that it can train, whoever made it)',
+      );
       command.option('--plain', 'take part in tasks of mode plain, too, in which updates are visible');
+      command.option(
+        '--max-epsilon <x>',
+        'no task of mode dp whose whole budget is more, at δ = 1e-5 or less (default 10); tasks add up',
+        positive,
+      );
       command.option('--data <file>', 'CSV file in the CarDekho columns');
       command.option(
         '--generate <rows>',
@@ -288,6 +297,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         vehicleIds: options.vehicle,
         taskId: options.task,
         plain: options.plain,
+        maxEpsilon: options.maxEpsilon,
         workers: options.workers,
         log,
       });

@@ -258,9 +258,17 @@ function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
       ? ['--data', resolve(data.path)]
       : ['--generate', String(data.rows), '--data-seed', String(data.seed)];
   const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
-  const peers = ['--store', storeUrl, '--task', plan.taskId, ...(plan.privacy === 'plain' ? ['--plain'] : [])];
+  const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
   return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...source, ...split, ...vehicles];
+}
+
+/** Whoever starts a run has agreed to what its vehicles give. */
+function agreedTo({ privacy, epsilon }: RunPlan): string[] {
+  return [
+    ...(privacy === 'plain' ? ['--plain'] : []),
+    ...(epsilon === undefined ? [] : ['--max-epsilon', String(epsilon)]),
+  ];
 }
 
 interface Concluded {

@@ -37,6 +37,8 @@ export interface RunVehicleOptions {
   readonly taskId?: string | undefined;
   /** See `FleetOptions`. */
   readonly plain?: boolean | undefined;
+  /** See `FleetOptions`. */
+  readonly maxEpsilon?: number | undefined;
   /** Worker threads; default: one for each core, and no more than there are vehicles. */
   readonly workers?: number | undefined;
   /** How long batchers are tried before a vehicle records its update itself; default 5 s. */
@@ -76,6 +78,7 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
       log,
       ...(options.taskId === undefined ? {} : { taskId: options.taskId }),
       ...(options.plain === undefined ? {} : { plain: options.plain }),
+      ...(options.maxEpsilon === undefined ? {} : { maxEpsilon: options.maxEpsilon }),
       ...(options.directAfterMs === undefined ? {} : { directAfterMs: options.directAfterMs }),
       ...(options.onTakenPart === undefined ? {} : { onTakenPart: options.onTakenPart }),
     });

@@ -23,6 +23,7 @@ import type { OpenRoundRef, TrainingOrder } from './messages.js';
 import type { VehiclePool } from './pool.js';
 import { ReceiptBook } from './receipts.js';
 import { RecordedUpdates } from './recorded-updates.js';
+import { DEFAULT_MAX_EPSILON, reasonToAbstain } from './task-choice.js';
 
 export interface FleetOptions {
   readonly session: ServiceSession;
@@ -36,6 +37,8 @@ export interface FleetOptions {
   readonly taskId?: string;
   /** Whether they take part in tasks of mode `plain`, too, which show every update to the organisations. */
   readonly plain?: boolean;
+  /** See `TaskChoice`; default 10. */
+  readonly maxEpsilon?: number;
   /** How often the ledger is looked at beside its events; default 2 s. */
   readonly pollMs?: number;
   /** See `CourierOptions`. */
@@ -183,9 +186,10 @@ export class Fleet {
   }
 
   async #takePartOnce(announced: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
-    const { pool, log, onTakenPart, plain = false } = this.#options;
-    if (!plain && (await this.#task(announced.taskId)).privacy === 'plain') {
-      log.warn(attemptOf(announced), 'the task runs in mode plain, in which these vehicles take no part');
+    const { pool, log, onTakenPart, plain = false, maxEpsilon = DEFAULT_MAX_EPSILON } = this.#options;
+    const reason = reasonToAbstain(await this.#task(announced.taskId), { plain, maxEpsilon });
+    if (reason !== undefined) {
+      log.warn(attemptOf(announced), reason);
       return;
     }
     const [order, vehicleIds] = await this.#prepare(announced, isNew);

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import { floorProblem, type Task } from '@sev/chaincode/api';
+import { epsilonOf } from '@sev/fl';
+
+/** Privacy that vehicles spend on one task of mode `dp` unless told otherwise. */
+export const DEFAULT_MAX_EPSILON = 10;
+
+/** A task could promise any ε at a δ that is large enough. */
+const MAX_DELTA = 1e-5;
+
+/** What vehicles take part in. */
+export interface TaskChoice {
+  /** Tasks of mode `plain`, too. */
+  readonly plain: boolean;
+  /** Most that the whole budget of a task of mode `dp` may come to, at the task's δ or 10^−5, whichever is less. */
+  readonly maxEpsilon: number;
+}
+
+/**
+ * Why vehicles take no part in a task, whatever contract let it be made: a peer of another version, or a consortium that
+ * lowered its floors, does not decide for them.
+ *
+ * @returns undefined where they do.
+ */
+export function reasonToAbstain(task: Task, { plain, maxEpsilon }: TaskChoice): string | undefined {
+  if (task.privacy === 'plain') {
+    return plain ? undefined : 'the task runs in mode plain, in which these vehicles take no part';
+  }
+  const below = floorProblem(task);
+  if (below !== undefined) {
+    return `the task keeps too little secret: ${below.path}: ${below.problem}`;
+  }
+  const epsilon = promisedEpsilon(task);
+  return epsilon <= maxEpsilon
+    ? undefined
+    : `the task may spend ε = ${epsilon.toFixed(2)}, more than the ${String(maxEpsilon)} of these vehicles`;
+}
+
+function promisedEpsilon({ secure }: Task): number {
+  const { dp } = secure ?? {};
+  return dp === undefined ? 0 : epsilonOf(dp.budgetMicroRho / 1e6, Math.min(MAX_DELTA, 10 ** -dp.deltaExponent));
+}
