@@ -68,6 +68,8 @@ export interface DomainState {
   readonly scores: Map<string, Audited<'scores'>>;
   /** `task/base` → record */
   readonly shownSums: Map<string, Audited<'shownSums'>>;
+  /** Base model → the task that opened a round on it first */
+  readonly bases: Map<string, string>;
   /** `task/modelHash` → record */
   readonly models: Map<string, Audited<'model'>>;
   readonly finalised: FinalisedRound[];
@@ -101,6 +103,7 @@ export function newDomainState(counts: AuditCounts): DomainState {
     cohorts: new Map(),
     scores: new Map(),
     shownSums: new Map(),
+    bases: new Map(),
     models: new Map(),
     finalised: [],
     activity: new Map(),

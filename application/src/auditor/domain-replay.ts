@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { checkBaseWrites } from './base-rules.js';
 import {
   recordError,
   newDomainState,
@@ -71,6 +72,7 @@ export class DomainReplay {
     const rounds = ofType(writes, 'round');
     checkRoundWrites(this.state, transaction, rounds);
     checkShownWrites(this.state, transaction, ofType(writes, 'shownSums'), rounds);
+    checkBaseWrites(this.state, transaction, ofType(writes, 'base'), rounds);
     checkModelWrites(this.state, transaction, ofType(writes, 'model'));
     const enrolled = vehicles.filter((write) => write.before === undefined).map((write) => write.record.vehicleId);
     const recorded = updates.map((write) => write.record.vehicleId);

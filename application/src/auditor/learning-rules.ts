@@ -20,6 +20,7 @@ import {
   type Proposal,
   type UpdateStatement,
 } from '@sev/chaincode/api';
+import { requireOwnBase } from './base-rules.js';
 import {
   attemptKey,
   consortiumOf,
@@ -62,6 +63,7 @@ export function checkTaskWrites(
     if (broken !== undefined) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId}: ${broken.path}: ${broken.problem}`);
     }
+    requireOwnBase(state, transaction, task);
     const { organisations } = consortiumOf(state, transaction);
     const parties = task.he === undefined ? (task.secure?.aggregators ?? []) : heParties(task.he);
     const stranger = parties.find((mspId) => !organisations.some((o) => o.mspId === mspId));
@@ -287,6 +289,9 @@ function checkOpened(
   const previous = state.rounds.get(roundKey({ taskId: record.taskId, round: record.round - 1 }));
   checkSecureOpening({ state, transaction, record, before, previous, task });
   checkHeOpening({ state, transaction, record, before, previous, task });
+  if (record.round === 1) {
+    requireOwnBase(state, transaction, task);
+  }
   const base = record.round === 1 ? task.model.initialModelHash : modelOf(previous);
   if (base !== record.baseModelHash) {
     const expected = base ?? 'not finalised';

@@ -165,6 +165,12 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     attempts: shownAttempts,
   }),
   z.object({
+    docType: z.literal('base'),
+    schemaVersion: z.literal(1),
+    baseModelHash: hash,
+    taskId: identifier,
+  }),
+  z.object({
     docType: z.literal('model'),
     schemaVersion: z.literal(1),
     ...round,
@@ -190,6 +196,7 @@ const AUDITED: ReadonlySet<string> = new Set([
   'cohort',
   'scores',
   'shownSums',
+  'base',
   'model',
   'enrollmentBatch',
   'updateBatch',

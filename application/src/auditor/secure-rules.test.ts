@@ -28,6 +28,14 @@ describe('audit rules of secure rounds', () => {
     });
   }
 
+  it('accept a round of contracts that kept no record of whose a base is', () => {
+    begun().openSecurely({ writes: {} }).recordUpdates().closeSecurely().fix().score().commit().finaliseSecurely();
+  });
+
+  it('accept a task in plain mode that begins with the model of another, whose updates are not shown', () => {
+    begun().openSecurely().task({ taskId: 'price-2' });
+  });
+
   it('accept vehicles left out by a majority, and one that its receipt keeps', () => {
     const leftOut = closed();
     const rest = leftOut.reporters.slice(1);
@@ -214,6 +222,33 @@ describe('audit rules of secure rounds', () => {
         const record = { docType: 'shownSums', schemaVersion: 1, taskId: 'price-1', baseModelHash: BASE, attempts: [] };
         return scored().commit({ writes: { [`shownSums/${BASE}`]: record } });
       },
+    ],
+    [
+      'a base that is kept as that of another task',
+      'RECORD_MALFORMED',
+      () => {
+        const record = { docType: 'base', schemaVersion: 1, taskId: 'price-2', baseModelHash: BASE };
+        return begun().openSecurely({ writes: { [`base/${BASE}`]: record } });
+      },
+    ],
+    [
+      'a base that changes its task',
+      'RECORD_MALFORMED',
+      () => {
+        const record = { docType: 'base', schemaVersion: 1, taskId: 'price-1', baseModelHash: BASE };
+        return begun()
+          .openSecurely()
+          .abortSecurely()
+          .openSecurely({ writes: { [`base/${BASE}`]: record } });
+      },
+    ],
+    [
+      'a task that begins with a model that another worked from',
+      'BASE_TAKEN',
+      () =>
+        begun()
+          .openSecurely()
+          .task({ ...secureTask(), taskId: 'price-2' }),
     ],
     [
       'a third attempt after two whose sums were shown',

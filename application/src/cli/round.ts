@@ -80,7 +80,12 @@ function addRun(group: Command, run: Runner): void {
         'iid, or the column that divides the training rows: brand, seller, fuel, …',
         'iid',
       );
-      command.option('--seed <n>', 'seed of the model, the training and the generated rows', SEED, 1);
+      command.option(
+        '--seed <n>',
+        'seed of the training, the generated rows and, with the task id, of the model',
+        SEED,
+        1,
+      );
       command.option(
         '--minimum <n>',
         'fewest updates of a round (default: half of the vehicles)',

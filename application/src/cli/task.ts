@@ -64,7 +64,7 @@ export function taskCommands(program: Command, run: Runner): void {
         wholeNumber(1, 1e9),
         3_000,
       );
-      command.option('--seed <n>', 'seed of the initial model and of the training', SEED, 1);
+      command.option('--seed <n>', 'seed of the training and, with the task id, of the initial model', SEED, 1);
       command.option(
         '--grace <s>',
         'seconds after which a round that has its minimum closes',

@@ -34,7 +34,8 @@ export const HOPELESS: Readonly<Record<string, AbortReason>> = {
 /** Refusals to open a round that no further attempt mends, and what its operator can do. */
 const NEVER_OPENS: Readonly<Record<string, string>> = {
   BASE_BURNED:
-    'Sums of two attempts at this round were shown, so a third could show single vehicles: create a new task from this model.',
+    'Sums of two attempts at this round were shown, so a third could show single vehicles, and so could another task from this model: its model stands as it is. A new task begins with an initial model of its own.',
+  BASE_TAKEN: 'Another task worked from this model: create a task with an initial model of its own.',
   PRIVACY_BUDGET_EXCEEDED: 'The task has spent its privacy: its model stands as it is; see `sev task show`.',
   PROJECTION_BUDGET_EXCEEDED:
     'The task has opened its share of projections: its model stands as it is; see `sev task show`.',

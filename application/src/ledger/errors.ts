@@ -44,6 +44,8 @@ const HINTS: Readonly<Partial<Record<LedgerCode | ErrorCode, string>>> = {
   QUOTA_EXCEEDED: 'Governance can raise the quota by vote.',
   RATE_EXCEEDED: 'Enrol the rest in the next window.',
   TASK_UNKNOWN: '`sev task list` names the tasks.',
+  BASE_TAKEN:
+    'Begin with another initial model: take another task id or --seed. Continue from the last model of a task only, on which no round was opened.',
   TASK_CONFLICT: 'Choose another id: a task never changes.',
   TERMS_BELOW_FLOOR:
     'Change the field that is named; docs/security.md says what the floors are for. Mode plain has none, and shows updates.',

@@ -39,7 +39,9 @@ const ROUND_MS = 5 * 60_000;
 /** Task `price`: the market value of a used car, by the feature set and network that the published figures are for. */
 export function priceTask(options: PriceTaskOptions): PreparedTask {
   const { taskId, vehicles, rounds, seed, trainingRows, privacy = 'plain' } = options;
-  const initialModel = parametersToBytes(initialParameters(PRICE_LAYERS, seed));
+  const initialModel = parametersToBytes(
+    initialParameters(PRICE_LAYERS, privacy === 'plain' ? seed : ownSeed(taskId, seed)),
+  );
   const task: Task = {
     taskId,
     kind: 'price',
@@ -78,6 +80,14 @@ export function priceTask(options: PriceTaskOptions): PreparedTask {
     ...(privacy === 'dp' && differentialPrivacy !== undefined ? { privacy: differentialPrivacy } : {}),
   });
   return { task: { ...task, secure }, initialModel };
+}
+
+/**
+ * Seed of a task's own initial model. Vehicles that train from the same model in two tasks report the same updates in both,
+ * so that the tasks' sums could be subtracted; the contract refuses the second.
+ */
+function ownSeed(taskId: string, seed: number): number {
+  return Number.parseInt(sha256Hex(`${String(seed)}/${taskId}`).slice(0, 8), 16);
 }
 
 /**

@@ -303,6 +303,14 @@ export interface RoundRecord {
   readonly attestations?: readonly SignedBy[];
 }
 
+/** Which task works from a model, where updates are kept secret: the first that opened a round on it. */
+export interface BaseRecord {
+  readonly docType: 'base';
+  readonly schemaVersion: 1;
+  readonly baseModelHash: string;
+  readonly taskId: string;
+}
+
 export interface ModelRecord {
   readonly docType: 'model';
   readonly schemaVersion: 1;

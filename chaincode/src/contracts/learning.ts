@@ -35,6 +35,7 @@ import {
   type TaskRecord,
 } from '../api';
 import { encodeResult, parseArgument } from '../codec';
+import { newBase, requireOwnBase } from '../domain/base';
 import { tally } from '../domain/batch';
 import * as finalising from '../domain/finalise';
 import { checkPartiesAreMembers } from '../domain/he-opening';
@@ -74,7 +75,11 @@ export class LearningContract extends ConsortiumContract {
       return encodeResult(existing);
     }
     if (task.secure !== undefined || task.he !== undefined) {
-      const members = await ctx.governance.members();
+      const [members, base] = await Promise.all([
+        ctx.governance.members(),
+        ctx.learning.findBase(task.model.initialModelHash),
+      ]);
+      requireOwnBase(task, base);
       checkAggregatorsAreMembers(task, members);
       checkPartiesAreMembers(task, members);
     }
@@ -103,16 +108,22 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async OpenRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(openRound, argument);
-    const [{ task }, current, previous, shown] = await Promise.all([
+    const isSecret = input.opening !== undefined || input.he !== undefined;
+    const [{ task }, current, previous, shown, base] = await Promise.all([
       ctx.learning.task(input.taskId),
       ctx.learning.findRound(input.taskId, input.round),
       input.round > 1 ? ctx.learning.findRound(input.taskId, input.round - 1) : undefined,
-      input.opening === undefined && input.he === undefined
-        ? undefined
-        : ctx.learning.findShownSums(input.taskId, input.baseModelHash),
+      isSecret ? ctx.learning.findShownSums(input.taskId, input.baseModelHash) : undefined,
+      isSecret ? ctx.learning.findBase(input.baseModelHash) : undefined,
     ]);
     const facts = { ...(await transitionFacts(ctx)), shown: shown?.attempts };
     const next = rounds.openRound(task, input, current, previous, facts);
+    if (input.round === 1) {
+      requireOwnBase(task, base);
+    }
+    if (isSecret && base === undefined && next !== current) {
+      await ctx.learning.putBase(newBase(next));
+    }
     return this.#save(ctx, 'RoundOpened', current, next);
   }
 

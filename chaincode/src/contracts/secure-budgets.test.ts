@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { sumsMicroRho, type Task } from '../api';
 import { CITY, GRID, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
-import { INITIAL_MODEL, ROUND_1 } from '../testing/learning';
+import { INITIAL_MODEL, ROUND_1, taskOf } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { dpTask, SecureDriver, secureTask } from '../testing/secure-learning';
 
@@ -168,5 +168,58 @@ describe('Sums of a further attempt', () => {
     }
     await driver.closed(fleet, attempt(5), INITIAL_MODEL);
     expect((await driver.aggregated(attempt(5))).secure?.shownAttempts).to.deep.equal([{ round: 1, attempt: 5 }]);
+  });
+});
+
+describe('A base model', () => {
+  const another = (change: Partial<Task> = {}): Task => secureTask({}, { taskId: 'price-2', ...change });
+  const create = (task: Task): Promise<unknown> => driver.coordinate('CreateTask', task);
+  const startingFrom = (initialModelHash: string): Task =>
+    another({ model: { ...secureTask().model, initialModelHash } });
+  beforeEach(() => fresh(secureTask()));
+
+  it('is that of the first task that opens a round on it, and no other begins with it', async () => {
+    await create(another());
+    await driver.open();
+    const late = new SecureDriver(driver.consortium, another());
+    const second = { ...ROUND_1, taskId: 'price-2' };
+    const refusal = await expectRefusal(late.open(second), 'BASE_TAKEN');
+    expect(refusal.detail).to.include('price-1');
+    await expectRefusal(create(another({ taskId: 'price-3' })), 'BASE_TAKEN');
+    await expectRefusal(create(dpTask({}, { taskId: 'price-4' })), 'BASE_TAKEN');
+    await driver.abort();
+    expect(await driver.open(attempt(2)), 'the task itself').to.include({ state: 'open' });
+    expect(await create(secureTask()), 'the same task again').to.have.property('createdBy', GRID);
+  });
+
+  it('is not compared where updates are shown anyway', async () => {
+    await driver.open();
+    await create(taskOf({ taskId: 'plain-1' }));
+    await driver.consortium.submit(
+      'learning:OpenRound',
+      { ...ROUND_1, taskId: 'plain-1', baseModelHash: INITIAL_MODEL },
+      GRID,
+      'coordinator',
+    );
+  });
+
+  it('of a running task is nobody else’s either, but its last model is for a task to begin with', async () => {
+    await driver.closed(fleet);
+    await driver.aggregated();
+    const model = await finish();
+    await driver.closed(fleet, attempt(1, 2), model);
+    await expectRefusal(create(startingFrom(model)), 'BASE_TAKEN');
+    await driver.aggregated(attempt(1, 2));
+    const last = await finish(attempt(1, 2));
+    expect(await create(startingFrom(last))).to.have.property('createdBy', GRID);
+  });
+
+  it('does not stop a running task whose newest model another task took first', async () => {
+    await driver.closed(fleet);
+    await driver.aggregated();
+    const model = await finish();
+    const other = new SecureDriver(driver.consortium, startingFrom(model));
+    await other.open({ ...ROUND_1, taskId: 'price-2' }, model);
+    expect(await driver.open(attempt(1, 2), model)).to.include({ state: 'open' });
   });
 });

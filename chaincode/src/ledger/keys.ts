@@ -2,6 +2,7 @@
 import type { ChaincodeStub } from 'fabric-shim-api';
 import {
   sha256Hex,
+  type BaseRecord,
   type BatchResult,
   type CohortRecord,
   type Domain,
@@ -99,6 +100,7 @@ export const keys = {
   scores: (taskId: string, round: number, attempt: number) =>
     key<ScoresRecord>('scores', taskId, padded(round), padded(attempt)),
   shownSums: (taskId: string, baseModelHash: string) => key<ShownSumsRecord>('shownSums', taskId, baseModelHash),
+  base: (baseModelHash: string) => key<BaseRecord>('base', baseModelHash),
   model: (taskId: string, modelHash: string) => key<ModelRecord>('model', taskId, modelHash),
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   ContractError,
+  type BaseRecord,
   type BatchResult,
   type CohortRecord,
   type HistoryEntry,
@@ -171,6 +172,14 @@ export class LearningRepository {
 
   putShownSums(record: ShownSumsRecord): Promise<void> {
     return this.#state.put(keys.shownSums(record.taskId, record.baseModelHash), record);
+  }
+
+  findBase(baseModelHash: string): Promise<BaseRecord | undefined> {
+    return this.#state.get(keys.base(baseModelHash));
+  }
+
+  putBase(record: BaseRecord): Promise<void> {
+    return this.#state.put(keys.base(record.baseModelHash), record);
   }
 
   findModel(taskId: string, modelHash: string): Promise<ModelRecord | undefined> {

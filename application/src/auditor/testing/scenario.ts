@@ -286,14 +286,14 @@ export class Scenario {
       docType: 'model',
       schemaVersion: 1,
       modelHash: BASE,
-      taskId: 'price-1',
+      taskId: task.taskId,
       round: 0,
       attempt: 0,
       baseModelHash: null,
     };
     this.submit('learning:CreateTask', task, {
-      task: { docType: 'task', schemaVersion: 1, task },
-      [`model/${BASE}`]: model,
+      [`task/${task.taskId}`]: { docType: 'task', schemaVersion: 1, task },
+      [`model/${task.taskId}`]: model,
     });
     return this;
   }

@@ -152,7 +152,10 @@ export class SecureScenario extends ReportingScenario {
     this.secure = { ...emptyRound(), opening, openingHash: hash, ...kept };
     this.closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
-    return this.#step('OpenRound', 'open', argument, {}, forgery, undefined);
+    const base = { docType: 'base', schemaVersion: 1, baseModelHash: BASE, taskId: this.roundTask.taskId };
+    const writes: Forgery['writes'] =
+      this.attempt === 1 && forgery.writes === undefined ? { [`base/${BASE}`]: base } : {};
+    return this.#step('OpenRound', 'open', argument, writes, forgery, undefined);
   }
 
   closeSecurely(forgery: Forgery = {}): this {
