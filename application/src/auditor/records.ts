@@ -35,6 +35,7 @@ const secureRound = z.object({
   openedProjections: integer,
   chargedMicroRho: integer,
   shownAttempts,
+  fixedCohorts: integer.exactOptional(),
   holders: aggregators.exactOptional(),
   contradicted: aggregators.exactOptional(),
   cohortHash: hash.exactOptional(),

@@ -63,6 +63,7 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
     cohortHash: hash,
     cohortSize: members.length,
     openedProjections,
+    ...(secure.fixedCohorts === undefined ? {} : { fixedCohorts: secure.fixedCohorts + 1 }),
   };
 }
 

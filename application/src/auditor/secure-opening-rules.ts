@@ -5,6 +5,7 @@ import {
   barredAggregators,
   canonicalJson,
   componentsOf,
+  MAX_FIXED_COHORTS,
   MAX_SHOWN_ATTEMPTS,
   openingHash,
   openRound,
@@ -72,6 +73,9 @@ export function checkSecureOpening(step: OpeningStep): void {
   if (expected.shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
     throw recordError(transaction, 'SUMS_TOO_CLOSE', `${where}: sums of two attempts were shown`);
   }
+  if ((expected.fixedCohorts ?? 0) >= MAX_FIXED_COHORTS) {
+    throw recordError(transaction, 'BUDGET_EXCEEDED', `${where}: the cohorts of three attempts were fixed`);
+  }
   requireProjectionBudget(step, terms, expected.openedProjections + terms.projections);
   requirePrivacyBudget(step, BigInt(expected.chargedMicroRho) + sumsMicroRho(task));
 }
@@ -85,10 +89,17 @@ function openedWith({ state, record, before, previous }: OpeningStep, opening: R
     openedProjections: carried?.openedProjections ?? 0,
     chargedMicroRho: carried?.chargedMicroRho ?? 0,
     shownAttempts: state.shownSums.get(baseKey(record))?.attempts ?? [],
+    ...fixedCohortsOf(record, before),
     disputes: [],
     faulty: [],
     accused: accusedSoFar(before?.secure),
   };
+}
+
+/** Earlier contracts did not count the attempts whose cohort was fixed; once they are counted, they stay so. */
+function fixedCohortsOf({ secure }: Round, before: Round | undefined): Pick<SecureRound, 'fixedCohorts'> {
+  const counted = before?.secure?.fixedCohorts;
+  return counted === undefined && secure?.fixedCohorts === undefined ? {} : { fixedCohorts: counted ?? 0 };
 }
 
 function checkSignatures(

@@ -224,6 +224,26 @@ describe('audit rules of secure rounds', () => {
       },
     ],
     [
+      'a fourth attempt after three whose cohorts were fixed',
+      'BUDGET_EXCEEDED',
+      () => {
+        const scenario = begun();
+        for (let attempt = 1; attempt <= 3; attempt++) {
+          scenario.closedRound().fix().abortSecurely();
+        }
+        return scenario.openSecurely();
+      },
+    ],
+    [
+      'an attempt that forgets how many cohorts were fixed before it',
+      'RECORD_MALFORMED',
+      () =>
+        fixed()
+          .abortSecurely()
+          .openSecurely({ secure: { fixedCohorts: 0 } }),
+    ],
+    ['a fixed cohort that is not counted', 'RECORD_MALFORMED', () => closed().fix({ secure: { fixedCohorts: 0 } })],
+    [
       'a base that is kept as that of another task',
       'RECORD_MALFORMED',
       () => {

@@ -187,7 +187,13 @@ describe('Coordinator', () => {
   });
 
   it('ends with what to do where the ledger opens no further attempt, and does not try again', async () => {
-    for (const code of ['BASE_BURNED', 'BASE_TAKEN', 'PRIVACY_BUDGET_EXCEEDED', 'PROJECTION_BUDGET_EXCEEDED']) {
+    for (const code of [
+      'BASE_BURNED',
+      'ATTEMPTS_EXHAUSTED',
+      'BASE_TAKEN',
+      'PRIVACY_BUDGET_EXCEEDED',
+      'PROJECTION_BUDGET_EXCEEDED',
+    ]) {
       const federation = new Federation({ vehicles: 2 });
       let asked = 0;
       const hooks: Hooks = {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import {
   cohortHash,
   encodeBitmap,
+  MAX_FIXED_COHORTS,
   roundSeed,
   type HoldingsStatement,
   type Proposal,
@@ -21,7 +22,7 @@ import { SecureBed } from '../testing/secure-bed.js';
 import { codeOf } from '../testing/temporary.js';
 import { Killed } from './testing/killed.js';
 import { Liar } from './testing/lies.js';
-import { expectSound } from './testing/outcome.js';
+import { expectSound, namedBy, runToEnd } from './testing/outcome.js';
 
 const OWN = 'GridOperatorMSP';
 const VEHICLES = 4;
@@ -186,6 +187,41 @@ describe('a lying coordinator', () => {
     const holdings = [denial, await bed.client(honest).holdings(ref)];
     const given = await signatures((source) => source.abort(ref, 'COHORT_TOO_SMALL', { holdings }));
     expect(given).to.deep.equal([]);
+    await expectHonestEnd();
+  });
+
+  /** Lets virtual time pass. */
+  const wait = (ms: number): Promise<unknown> =>
+    bed.clock.run(new Promise((resolve) => setTimeout(resolve, ms)), 2 * ms);
+
+  const silence = async (): Promise<SignedBy[]> => {
+    const ref = attemptOf(await bed.round());
+    return signatures((source) => source.abort(ref, 'AGGREGATORS_MISSING', {}));
+  };
+
+  it('ends an attempt by stalling it for a quarter of its time, nobody named, and three of a round at the most', async () => {
+    for (let attempt = 1; attempt <= MAX_FIXED_COHORTS; attempt++) {
+      await driveTo('ScoreRound');
+      expect(await bed.round()).to.include({ state: 'cohort', attempt });
+      await wait(bed.task.deadlines.roundMs / 4 - 1_000);
+      expect(await silence(), 'before a quarter').to.deep.equal([]);
+      await wait(1_001);
+      const ref = attemptOf(await bed.round());
+      const statements = await silence();
+      expect(statements, 'after a quarter').to.have.length(3);
+      await contract.abortRound({ ...ref, reason: 'AGGREGATORS_MISSING', statements });
+      expect(namedBy(await bed.round())).to.deep.equal([]);
+    }
+    expect(await runToEnd(bed, { mspId: 'ManufacturerMSP' })).to.include('ATTEMPTS_EXHAUSTED');
+    expect((await bed.round()).secure).to.deep.include({ fixedCohorts: MAX_FIXED_COHORTS, shownAttempts: [] });
+  });
+
+  it('has to stall for a whole round’s time once sums may have been shown', async () => {
+    await driveTo('FinaliseRound');
+    await wait(bed.task.deadlines.roundMs - 1_000);
+    expect(await silence()).to.deep.equal([]);
+    await wait(1_001);
+    expect(await silence()).to.have.length(3);
     await expectHonestEnd();
   });
 

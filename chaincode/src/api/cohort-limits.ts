@@ -4,6 +4,12 @@ import type { Task } from './learning';
 import type { SecureTerms } from './secure';
 import { LEAST_SHARD } from './task-floors';
 
+/**
+ * Attempts at a round whose cohort may be fixed. Each shows projections of the same updates and lets whoever gets it aborted
+ * choose again among what the nonces decide: which of two noises is opened, whose norm is estimated too short.
+ */
+export const MAX_FIXED_COHORTS = 3;
+
 /** Shards that one transaction can name the sums of. */
 const MAX_SHARDS = 100;
 

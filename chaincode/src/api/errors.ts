@@ -53,6 +53,7 @@ export const ERROR_CODES = {
   OPENING_INVALID: "The opening of a secure round is missing, or is not one for this task's aggregators.",
   PRIVACY_BUDGET_EXCEEDED: "The sums would cross the task's budget of differential privacy.",
   PROJECTION_BUDGET_EXCEEDED: "The projections would cross the task's share of the model that may be opened.",
+  ATTEMPTS_EXHAUSTED: 'The cohorts of three attempts at this round were fixed; a fourth is never opened.',
   BASE_TAKEN: 'Another task has worked from this model: its vehicles would report the same updates again.',
   BASE_BURNED: 'Sums of two attempts on this base model were shown; a third is never opened.',
   AGGREGATORS_MISSING: 'Too few aggregators answer: some component has none whose word counts.',

@@ -318,6 +318,8 @@ export interface SecureRound {
   readonly chargedMicroRho: number;
   /** Attempts on this base, of whatever round, whose sums may have been shown; their reports are burned. */
   readonly shownAttempts: readonly ShownAttempt[];
+  /** Attempts at this round whose cohort was fixed, this one included; absent where earlier contracts opened it. */
+  readonly fixedCohorts?: number;
   /** From the cohort on. Aggregators whose holdings counted. */
   readonly holders?: readonly string[];
   /** Aggregators that a receipt contradicted. */

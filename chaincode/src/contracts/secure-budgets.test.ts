@@ -159,15 +159,40 @@ describe('Sums of a further attempt', () => {
     expect(refusal.detail).to.include('1/1 and 2/2');
   });
 
-  it('may come as often as none of them were shown', async () => {
-    for (const number of [1, 2, 3, 4]) {
+  it('may come of a third attempt where none of them were shown', async () => {
+    for (const number of [1, 2]) {
       await driver.closed(fleet.slice(0, 4 + number), attempt(number));
       await driver.fix(attempt(number));
       await driver.score(attempt(number));
       await driver.abort(attempt(number));
     }
-    await driver.closed(fleet, attempt(5), INITIAL_MODEL);
-    expect((await driver.aggregated(attempt(5))).secure?.shownAttempts).to.deep.equal([{ round: 1, attempt: 5 }]);
+    await driver.closed(fleet, attempt(3), INITIAL_MODEL);
+    expect((await driver.aggregated(attempt(3))).secure?.shownAttempts).to.deep.equal([{ round: 1, attempt: 3 }]);
+  });
+});
+
+describe('Attempts at a round', () => {
+  beforeEach(() => fresh(secureTask()));
+
+  it('are three at the most whose cohort is fixed, whatever ends them', async () => {
+    for (const number of [1, 2, 3]) {
+      await driver.closed(fleet, attempt(number));
+      expect((await driver.fix(attempt(number))).secure?.fixedCohorts).to.equal(number);
+      await driver.abort(attempt(number));
+    }
+    const refusal = await expectRefusal(driver.open(attempt(4)), 'ATTEMPTS_EXHAUSTED');
+    expect(refusal.detail).to.include('3 attempts');
+  });
+
+  it('do not count before, and begin anew in the next round', async () => {
+    for (const number of [1, 2, 3, 4]) {
+      await driver.closed(fleet, attempt(number));
+      await driver.abort(attempt(number));
+    }
+    await driver.closed(fleet, attempt(5));
+    await driver.aggregated(attempt(5));
+    const opened = await driver.open(attempt(1, 2), await finish(attempt(5)));
+    expect(opened.secure?.fixedCohorts).to.equal(0);
   });
 });
 

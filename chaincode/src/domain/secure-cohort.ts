@@ -110,7 +110,8 @@ export function fixCohort(
       ...{ ...refOf(round, facts.consortium), mspId, ...content },
     }));
   }
-  return { round: advanced(round, 'cohort', facts.nowMs, { ...fixed, openedProjections }), cohort };
+  const counted = secure.fixedCohorts === undefined ? {} : { fixedCohorts: secure.fixedCohorts + 1 };
+  return { round: advanced(round, 'cohort', facts.nowMs, { ...fixed, openedProjections, ...counted }), cohort };
 }
 
 /** Holdings that their aggregators signed, by MSP id; who signed two different ones counts as missing. */

@@ -5,6 +5,7 @@ import {
   barredAggregators,
   componentsOf,
   ContractError,
+  MAX_FIXED_COHORTS,
   MAX_SHOWN_ATTEMPTS,
   openingHash,
   parsePublicKey,
@@ -39,7 +40,7 @@ export interface OpeningFacts {
  *
  * @param current - the aborted attempt before, where there is one; else `previous`, the round before, counts.
  * @returns undefined in plain mode.
- * @throws ContractError OPENING_INVALID, ORGANISATION_UNKNOWN, SIGNATURE_INVALID, BASE_BURNED, PRIVACY_BUDGET_EXCEEDED,
+ * @throws ContractError OPENING_INVALID, ORGANISATION_UNKNOWN, SIGNATURE_INVALID, BASE_BURNED, ATTEMPTS_EXHAUSTED, PRIVACY_BUDGET_EXCEEDED,
  *   PROJECTION_BUDGET_EXCEEDED.
  */
 export function openedSecurely(
@@ -84,6 +85,7 @@ function begun(
     chargedMicroRho,
     // Attempts before a record was kept for each base are only known to the round.
     shownAttempts: shown ?? current?.shownAttempts ?? [],
+    fixedCohorts: current?.fixedCohorts ?? 0,
     disputes: [],
     faulty: [],
     accused: accusedSoFar(current),
@@ -123,10 +125,13 @@ export function openedWithProjections(task: Task, terms: SecureTerms, secure: Se
 
 /** No attempt is opened that could not end. */
 function checkAffordable(task: Task, terms: SecureTerms, secure: SecureRound): void {
-  const { shownAttempts } = secure;
+  const { shownAttempts, fixedCohorts = 0 } = secure;
   if (shownAttempts.length >= MAX_SHOWN_ATTEMPTS) {
     const names = shownAttempts.map(({ round, attempt }) => `${round}/${attempt}`).join(' and ');
     throw new ContractError('BASE_BURNED', `sums of the attempts ${names} on this base were shown`);
+  }
+  if (fixedCohorts >= MAX_FIXED_COHORTS) {
+    throw new ContractError('ATTEMPTS_EXHAUSTED', `the cohorts of ${fixedCohorts} attempts at this round were fixed`);
   }
   openedWithProjections(task, terms, secure);
   chargedWithSums(task, secure);

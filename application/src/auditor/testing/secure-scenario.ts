@@ -147,8 +147,14 @@ export class SecureScenario extends ReportingScenario {
       (mspId): OpeningStatement => ({ type: 'sev/round-opening/v1', ...content, mspId }),
       forgery.signers ?? names.map(({ mspId }) => mspId),
     );
-    const { openedProjections, chargedMicroRho, shownAttempts } = this.secure;
-    const kept = { openedProjections, chargedMicroRho, shownAttempts, accused: accusedSoFar(this.secure) };
+    const { openedProjections, chargedMicroRho, shownAttempts, fixedCohorts = 0 } = this.secure;
+    const kept = {
+      openedProjections,
+      chargedMicroRho,
+      shownAttempts,
+      fixedCohorts,
+      accused: accusedSoFar(this.secure),
+    };
     this.secure = { ...emptyRound(), opening, openingHash: hash, ...kept };
     this.closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
@@ -196,7 +202,7 @@ export class SecureScenario extends ReportingScenario {
     );
     const openedProjections = this.secure.openedProjections + this.terms.projections;
     const fixed = { holders, contradicted, cohortHash: hash, cohortSize: members.length, openedProjections };
-    this.secure = { ...this.secure, ...fixed };
+    this.secure = { ...this.secure, ...fixed, fixedCohorts: (this.secure.fixedCohorts ?? 0) + 1 };
     const record = { docType: 'cohort', schemaVersion: 1, ...this.attemptRef(), members };
     const writes = { [`cohort/${String(this.attempt)}`]: record };
     return this.#step('FixCohort', 'cohort', { ...this.attemptRef(), holdings, statements }, writes, forgery);
