@@ -45,7 +45,7 @@ const HINTS: Readonly<Partial<Record<LedgerCode | ErrorCode, string>>> = {
   RATE_EXCEEDED: 'Enrol the rest in the next window.',
   TASK_UNKNOWN: '`sev task list` names the tasks.',
   ATTEMPTS_EXHAUSTED:
-    'The model of the round before stands; `sev round show` tells why the attempts ended. A new task begins with an initial model of its own.',
+    'The model of the round before stands; `sev audit history round <task>/<round>` tells how the attempts ended. A new task begins with an initial model of its own.',
   BASE_TAKEN:
     'Begin with another initial model: take another task id or --seed. Continue from the last model of a task only, on which no round was opened.',
   TASK_CONFLICT: 'Choose another id: a task never changes.',

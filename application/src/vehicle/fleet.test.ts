@@ -311,6 +311,20 @@ describe('A fleet of vehicles', () => {
     expect(calls.trained).to.equal(0);
   });
 
+  it('takes no part in a task that opens too much of its vehicles, whatever contract took it', async () => {
+    const federation = new Federation({ vehicles: 3, minimum: 3, secure: { openedShareMilli: 1_000 } });
+    const warned: string[] = [];
+    const log = {
+      ...silentLog,
+      warn: (_fields: unknown, text: string) => warned.push(text),
+    } as unknown as typeof silentLog;
+    const calls = start(federation, { log });
+    await openRound(federation, { opening: { aggregators: [] } });
+    await until(() => warned.length > 0, 'the warning');
+    expect(warned[0]).to.include('secure.openedShareMilli');
+    expect(calls.trained).to.equal(0);
+  });
+
   it('ends where the ledger does not accept its identity', async () => {
     const federation = new Federation({ vehicles: 1 });
     const session = federation.ledger.session('CityMSP');
