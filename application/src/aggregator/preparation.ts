@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  arbitersOf,
   canonicalJson,
   openingHash,
   partHash,
@@ -100,7 +101,8 @@ export class Preparation {
       throw new SevError('ROUND_CONFLICT', `the ledger shows ${attemptKey(ref)} with another opening`);
     }
     if ((await folder.opening(hash)) === undefined) {
-      insistOnOpening(opening, task, secrets.part);
+      const { organisations } = await view.consortium();
+      insistOnOpening(opening, task, secrets.part, arbitersOf(task.terms, organisations));
       const dealt = await this.#openDeals(opening, deals, task, secrets, place);
       if ((await folder.countOpenings()) >= MAX_OPENINGS) {
         // The ledger shows none of them: a caller that filled the room must not keep others from opening the round.
@@ -249,12 +251,21 @@ function isShareRefusal(error: unknown): boolean {
   return errorCode(error)?.startsWith('SHARE_') === true;
 }
 
-/** @throws SevError OPENING_INVALID. */
-function insistOnOpening({ aggregators }: RoundOpening, task: SecureTask, own: AggregatorOpening): void {
+/**
+ * @param arbiters organisations of which one has to be there to settle disputes, where there are any.
+ * @throws SevError OPENING_INVALID.
+ */
+function insistOnOpening(
+  { aggregators, arbiter }: RoundOpening,
+  task: SecureTask,
+  own: AggregatorOpening,
+  arbiters: readonly string[],
+): void {
   const { terms, holders } = task;
   const ids = aggregators.map(({ mspId }) => mspId);
   const mine = aggregators.find(({ mspId }) => mspId === own.mspId);
   const wrong = [
+    ...(arbiter !== undefined || arbiters.length === 0 ? [] : [`it names no arbiter, as ${arbiters.join()} would be`]),
     ...(mine !== undefined && canonicalJson(mine) === canonicalJson(own) ? [] : ['its part of this one is another']),
     ...(ids.every((id, i) => terms.aggregators.includes(id) && id > (ids[i - 1] ?? '')) ? [] : ['its aggregators']),
     ...(ids.length > terms.threshold ? [] : [`it has ${String(ids.length)} aggregators`]),

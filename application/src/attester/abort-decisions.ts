@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  cohortDifferenceProblem,
   coveredUpdates,
   differenceProblem,
-  equallyWeighted,
   refutedComponents,
   roundSeed,
   sizeProblem,
@@ -29,7 +29,7 @@ const PATIENCE_SHARE = 4;
 export interface CohortView extends SecureView {
   readonly updates: readonly UpdateRecord[];
   readonly receipts: readonly ReceiptRecord[];
-  /** Vehicles, each counted once, of the attempts on this base whose sums may have been shown. */
+  /** What the sums count that may have been shown on this base. */
   readonly shown: readonly WeightedCohort[];
 }
 
@@ -132,7 +132,7 @@ function problemOf(
   const { covered } = coveredUpdates(updates, signed, receipts);
   return (
     sizeProblem(task, secureTermsOf(task), covered.length) ??
-    differenceProblem(shown, equallyWeighted(covered), task.cohort.minimum)
+    cohortDifferenceProblem(shown, covered, task.cohort.minimum)
   );
 }
 

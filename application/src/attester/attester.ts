@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   cohortHash,
-  equallyWeighted,
-  scoredWeights,
   sha256Hex,
   type AbortReason,
   type Proposal,
@@ -10,7 +8,6 @@ import {
   type SignedBy,
   type Task,
   type UpdateRecord,
-  type WeightedCohort,
 } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
 import type { CohortRequest, ScoresRequest } from '../coordinator/statements.js';
@@ -31,7 +28,7 @@ import {
   type LearningContract,
   type ServiceSession,
 } from '../services/rounds.js';
-import { secureTermsOf } from '../services/secure-scores.js';
+import { shownWeights, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
@@ -143,15 +140,19 @@ export class Attester {
   }
 
   /**
-   * Attests weights that it has computed itself from what aggregators signed.
+   * Attests weights that it has computed itself from what aggregators signed, of all that made the cohort unless they had
+   * their time.
    *
-   * @throws SevError ATTESTATION_REFUSED naming what differs, ROUND_STATE, ROUND_STALE; LedgerError.
+   * @throws SevError ATTESTATION_REFUSED naming what differs, ROUND_STATE, ROUND_STALE, GRACE_NOT_OVER; LedgerError.
    */
   async scores(request: ScoresRequest): Promise<SignedBy> {
     const ref = attemptOf(request.scores);
     const view = await this.#secureView(ref, ['cohort']);
-    const { members } = await this.#learning.cohort(ref);
-    insist(refuseScores(view, request, members));
+    const [{ members }, shown] = await Promise.all([
+      this.#learning.cohort(ref),
+      shownWeights(this.#learning, view.task, view.secure),
+    ]);
+    insist(refuseScores(view, request, { members, shown }, Date.now()));
     return this.#options.signer.scores(request);
   }
 
@@ -230,8 +231,8 @@ export class Attester {
     } else if (isCohortReason(reason) && state === 'closed') {
       insist(refuseCohortAbort(await this.#cohortView(view), reason, evidence, Date.now()));
     } else if (reason === 'COHORT_TOO_CLOSE' && state === 'scored') {
-      const shown = await Promise.all(this.#shownIn(view).map((other) => this.#weighted(other, view)));
-      insist(refuseScoredAbort(view, shown, await this.#weighted(ref, view)));
+      const shown = await shownWeights(this.#learning, view.task, view.secure);
+      insist(refuseScoredAbort(view, shown, await weightsOf(this.#learning, view.task, ref)));
     } else {
       insist(refuseSilence(view, reason, Date.now()));
     }
@@ -242,21 +243,10 @@ export class Attester {
     const [updates, receipts, shown] = await Promise.all([
       updatesOf(this.#learning, ref),
       collect(this.#learning.receipts(ref)),
-      Promise.all(
-        this.#shownIn(view).map(async (other) => equallyWeighted((await this.#learning.cohort(other)).members)),
-      ),
+      shownWeights(this.#learning, view.task, view.secure),
     ]);
     const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
     return { ...view, updates: sorted, receipts, shown };
-  }
-
-  #shownIn({ round, secure }: SecureView): readonly AttemptRef[] {
-    return secure.shownAttempts.map((shown) => ({ taskId: round.taskId, ...shown }));
-  }
-
-  async #weighted(ref: AttemptRef, { task }: SecureView): Promise<WeightedCohort> {
-    const [cohort, scores] = await Promise.all([this.#learning.cohort(ref), this.#learning.scores(ref)]);
-    return scoredWeights(cohort, scores, secureTermsOf(task).shardSize);
   }
 
   /** What a round that waits for its model comes to, in any mode. */

@@ -128,7 +128,7 @@ describe('Attester of secure rounds', () => {
       const { members } = federation.ledger.cohorts.get(attemptKey(ref))!;
       const hash = scene.round.secure!.cohortHash!;
       const seed = roundSeed({ ...ref, consortium: federation.consortium }, hash, nonces);
-      const scores = computeScores({ task: federation.task, ref, cohortHash: hash, members, seed, numbers });
+      const scores = computeScores({ task: federation.task, ref, cohortHash: hash, members, seed, numbers, shown: [] });
       return { nonces, projections: opened.map(({ signed }) => signed), scores, numbers };
     }
 
@@ -144,6 +144,35 @@ describe('Attester of secure rounds', () => {
       const [first, ...others] = request.projections;
       const changed = { ...first!.components, '1': 'e'.repeat(64) };
       expect(isSignedBy(scene, signed, statement([{ ...first!, components: changed }, ...others]))).to.equal(false);
+    });
+
+    it('signs none without the word of one that made the cohort, before that one had its time', async () => {
+      const [scene, attester] = await start({ roundMs: 400_000 });
+      const { numbers, ...request } = await scored(scene);
+      const fewer = { ...request, numbers, projections: request.projections.slice(1) };
+      const ago = (ms: number) => scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - ms });
+      ago(1_000);
+      const early = await rejection(attester.scores(fewer));
+      expect(early).to.include({ code: 'GRACE_NOT_OVER' });
+      expect(early).to.have.property('leftMs').that.is.within(90_000, 99_000);
+      expect(await attester.scores({ ...request, numbers })).to.have.property('mspId', 'RegulatorMSP');
+      const [first, ...others] = request.projections;
+      const partial = { ...first!, components: { 2: first!.components['2']! } };
+      const halfSaid = { ...request, numbers, projections: [partial, ...others] };
+      expect(await codeOf(attester.scores(halfSaid)), 'it was not signed like this').to.equal('ATTESTATION_REFUSED');
+      ago(100_001);
+      expect(await attester.scores(fewer)).to.have.property('mspId', 'RegulatorMSP');
+    });
+
+    it('waits for nobody whose holdings did not make the cohort, or whom a verdict named', async () => {
+      const [scene, attester] = await start();
+      const request = await scored(scene);
+      const fewer = { ...request, projections: request.projections.slice(1) };
+      const since = { stateSinceMs: Date.now() };
+      for (const secure of [{ holders: [GRID, MAKER] }, { holders: ALL, faulty: [CITY] }]) {
+        scene.federation.ledger.advance(scene.ref, since, secure);
+        expect(await attester.scores(fewer)).to.have.property('mspId', 'RegulatorMSP');
+      }
     });
 
     it('signs none for numbers that no aggregator signed', async () => {
@@ -229,9 +258,14 @@ describe('Attester of secure rounds', () => {
     it('sees on its own ledger what was shown of the same base', async () => {
       const [scene, attester] = await closed(1_000);
       const { federation, ref } = scene;
-      const members = updatesIn(scene).slice(1);
+      const [first, ...others] = updatesIn(scene);
+      const members = [first!, ...others, { ...first!, vehicleId: 'one that is not there any more' }];
       const before = { docType: 'cohort' as const, schemaVersion: 1 as const, ...ref, attempt: 9, members };
       federation.ledger.cohorts.set(attemptKey({ ...ref, attempt: 9 }), before);
+      const scores = { ...ref, attempt: 9, cohortHash: '', weights: members.map(() => 1), reasons: [] };
+      federation.ledger.scores.set(attemptKey(scores), {
+        ...{ docType: 'scores', schemaVersion: 1, scores, attestations: [], projections: [], seed: 'a'.repeat(64) },
+      });
       const shownAttempts = [{ round: 1, attempt: 9 }];
       const holdings = holdingsOf(scene, { [CITY]: [], [GRID]: [], [MAKER]: [] });
       expect(await codeOf(attester.abort(ref, 'COHORT_TOO_CLOSE', { holdings }))).to.equal('REASON_NOT_CONFIRMED');

@@ -2,9 +2,11 @@
 import {
   canonicalJson,
   cohortHash,
+  componentHolders,
   coveredUpdates,
   decodeBitmap,
   roundSeed,
+  stepPatienceMs,
   type CohortRecord,
   type ConsortiumRecord,
   type Holdings,
@@ -15,13 +17,14 @@ import {
   type SecureRound,
   type Task,
   type UpdateRecord,
+  type WeightedCohort,
 } from '@sev/chaincode/api';
 import type { CohortRequest, ScoresRequest } from '../coordinator/statements.js';
 import { attemptOf } from '../services/attempt.js';
 import { checkOpenedNoise, noncesFit } from '../services/opened-noise.js';
 import { isSigned } from '../services/signed-statements.js';
 import { computeScores, numbersHash, secureTermsOf } from '../services/secure-scores.js';
-import type { Refusal } from './decisions.js';
+import { refuseUntil, type Refusal } from './decisions.js';
 
 /** What an attester's own ledger shows of a secure round. */
 export interface SecureView {
@@ -83,11 +86,22 @@ export function signedHoldings(
   });
 }
 
-/** Weights are attested where the same follow from numbers that aggregators signed, and no noise was made up. */
+/** What weights are computed for, and beside. */
+export interface ScoredVehicles {
+  readonly members: CohortRecord['members'];
+  /** What the sums that may have been shown on this base count. */
+  readonly shown: readonly WeightedCohort[];
+}
+
+/**
+ * Weights are attested where the same follow from numbers that aggregators signed, and no noise was made up; those of all
+ * that made the cohort, unless they had their time: what one says alone is not contradicted by whom nobody asked.
+ */
 export function refuseScores(
   view: SecureView,
   request: ScoresRequest,
-  members: CohortRecord['members'],
+  vehicles: ScoredVehicles,
+  nowMs: number,
 ): Refusal | undefined {
   const { round, secure, consortium } = view;
   const ref = { consortium: consortium.bootstrapHash, ...attemptOf(round) };
@@ -106,13 +120,35 @@ export function refuseScores(
   if (unsigned !== undefined) {
     return refused(`${unsigned.mspId} did not sign these projections`);
   }
-  return refuseNumbers(view, request, members, seed) ?? refuseNoise(view, request, seed);
+  return (
+    refuseNumbers(view, request, vehicles, seed) ??
+    refuseNoise(view, request, seed) ??
+    refuseFewer(view, request, nowMs)
+  );
+}
+
+/** An aggregator whose holdings made the cohort and whose word is missing has its time, on the ledger's clock. */
+function refuseFewer({ round, task, secure }: SecureView, { projections }: ScoresRequest, nowMs: number) {
+  const terms = secureTermsOf(task);
+  if (terms.projections === 0) {
+    return undefined;
+  }
+  const saysAll = (mspId: string): boolean =>
+    componentHolders(terms).every(
+      (holders, component) =>
+        !holders.includes(mspId) ||
+        projections.some((one) => one.mspId === mspId && Object.hasOwn(one.components, String(component))),
+    );
+  const isComplete = (secure.holders ?? []).every((mspId) => secure.faulty.includes(mspId) || saysAll(mspId));
+  return isComplete
+    ? undefined
+    : refuseUntil('GRACE_NOT_OVER', (round.stateSinceMs ?? nowMs) + stepPatienceMs(task) - nowMs);
 }
 
 function refuseNumbers(
   { round, task, secure }: SecureView,
   { projections, numbers, scores }: ScoresRequest,
-  members: CohortRecord['members'],
+  { members, shown }: ScoredVehicles,
   seed: string,
 ): Refusal | undefined {
   const terms = secureTermsOf(task);
@@ -131,6 +167,7 @@ function refuseNumbers(
     members,
     seed,
     numbers: components === 0 ? {} : numbers,
+    shown,
   });
   return canonicalJson(own) === canonicalJson(scores) ? undefined : refused('the recomputation gives other weights');
 }

@@ -185,7 +185,7 @@ export function checkRoundWrites(
   writes: readonly RecordWrite<Round>[],
 ): void {
   for (const { record, before } of writes) {
-    checkKept(transaction, record, before);
+    checkKept(state, transaction, record, before);
     const sameAttempt = before?.attempt === record.attempt && before.baseModelHash === record.baseModelHash;
     const from = sameAttempt ? before.state : 'none';
     checkStep(state, transaction, { record, before, from });
@@ -233,7 +233,7 @@ function checkStep(
 }
 
 /** What an attempt was opened with stays as it is, and when it was closed: its end is judged by them. */
-function checkKept(transaction: DomainTransaction, record: Round, before: Round | undefined): void {
+function checkKept(state: DomainState, transaction: DomainTransaction, record: Round, before: Round | undefined): void {
   const opening = ({ privacy, openedAtMs, openedBy, deadlineMs }: Round): string =>
     canonicalJson({ privacy, openedAtMs, openedBy, deadlineMs });
   if (before?.attempt !== record.attempt) {
@@ -247,7 +247,14 @@ function checkKept(transaction: DomainTransaction, record: Round, before: Round 
   }
   const isSecureStep = SECURE_STEPS.has(transaction.name);
   const isAbort = transaction.name === 'learning:AbortRound';
-  const kept = isAbort ? secureAfterAbort(before, abortRound.parse(transaction.argument)) : before.secure;
+  const kept =
+    isAbort && before.secure !== undefined
+      ? secureAfterAbort(before, {
+          ...abortRound.parse(transaction.argument),
+          task: taskOf(state, transaction, record.taskId),
+          timestampMs: transaction.timestampMs,
+        })
+      : before.secure;
   const progress = (secure: Round['secure'], { he, stateSinceMs }: Round): string =>
     canonicalJson([secure ?? null, he ?? null, stateSinceMs ?? null]);
   if (!isSecureStep && progress(kept, before) !== progress(record.secure, record)) {

@@ -11,6 +11,7 @@ import {
   proposal,
   publicKey,
   roundOpening,
+  SECURE_RULES,
   scoreRound,
   scores,
   signature,
@@ -59,6 +60,8 @@ const secureRound = z.object({
   ),
   faulty: aggregators,
   accused: aggregators,
+  silent: aggregators.exactOptional(),
+  rules: z.literal(SECURE_RULES).exactOptional(),
 });
 
 /** What a round in mode `he` carries. */

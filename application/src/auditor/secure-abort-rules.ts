@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, namesHeParty, type AbortRound } from '@sev/chaincode/api';
+import { canonicalJson, namesHeParty, silentArbiter, type AbortRound, type Task } from '@sev/chaincode/api';
 import type { Audited } from './records.js';
 
 type Round = Audited<'round'>;
@@ -22,9 +22,20 @@ export function isAccusationPossible({ state, secure, he }: Round, { reason, acc
   );
 }
 
-/** What an abort leaves of a secure round: the same, with whom it accuses. */
-export function secureAfterAbort({ secure }: Round, { accused = [] }: AbortRound): Round['secure'] {
-  return secure === undefined
-    ? undefined
-    : { ...secure, accused: [...new Set([...secure.accused, ...accused])].sort() };
+/** What an abort leaves of a secure round: the same, with whom it accuses, and whose verdict was waited for. */
+export function secureAfterAbort(
+  before: Round,
+  { reason, accused = [], task, timestampMs }: AbortRound & { readonly task: Task; readonly timestampMs: number },
+): Round['secure'] {
+  const { secure } = before;
+  if (secure === undefined) {
+    return undefined;
+  }
+  const isKept = secure.rules !== undefined && reason === 'DISPUTE_UNSETTLED';
+  const silent = isKept ? silentArbiter(before, task, timestampMs) : [];
+  return {
+    ...secure,
+    accused: [...new Set([...secure.accused, ...accused])].sort(),
+    ...(silent.length === 0 ? {} : { silent }),
+  };
 }

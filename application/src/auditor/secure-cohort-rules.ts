@@ -2,12 +2,14 @@
 import {
   aloneAfterMs,
   canonicalJson,
+  cohortDifferenceProblem,
   cohortHash,
   coveredUpdates,
   decodeBitmap,
   differenceProblem,
-  equallyWeighted,
   fixCohort,
+  scoredWeights,
+  type CohortProblem,
   type CohortStatement,
   type FixCohort,
   type Holdings,
@@ -49,11 +51,7 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
       ...{ ...audit.ref, mspId, recordedHash, cohortHash: hash, holders },
     }));
   }
-  requireDistance(
-    audit,
-    (attempt) => equallyWeighted(state.cohorts.get(attempt)?.members ?? []),
-    equallyWeighted(members),
-  );
+  refuse(audit, cohortDifferenceProblem(shownIn(audit), members, task.cohort.minimum));
   const openedProjections = secure.openedProjections + terms.projections;
   requireProjectionBudget(audit, terms, openedProjections);
   return {
@@ -67,23 +65,29 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
   };
 }
 
-/**
- * Checks that sums may be shown beside those that were.
- *
- * @param shownOf - the vehicles of an attempt, `task/round/attempt`, and what they count.
- * @throws AuditError SUMS_TOO_CLOSE
- */
-export function requireDistance(
-  audit: SecureAudit,
-  shownOf: (attempt: string) => WeightedCohort,
-  next: WeightedCohort,
-): void {
-  const { record, task, secure } = audit;
-  const shown = secure.shownAttempts.map((attempt) => shownOf(attemptKey({ ...record, ...attempt })));
-  const problem = differenceProblem(shown, next, task.cohort.minimum);
+/** Checks that an attempt's sums may be shown beside those that were. @throws AuditError SUMS_TOO_CLOSE */
+export function requireDistance(audit: SecureAudit): void {
+  const { record, task } = audit;
+  const next = weightedCohort(audit, attemptKey(record));
+  refuse(audit, differenceProblem(shownIn(audit), next, task.cohort.minimum));
+}
+
+function refuse(audit: SecureAudit, problem: CohortProblem | undefined): void {
   if (problem !== undefined) {
     throw stepError(audit, 'SUMS_TOO_CLOSE', problem.detail);
   }
+}
+
+/** What the sums count that may have been shown on the base of a round. */
+function shownIn(audit: SecureAudit): readonly WeightedCohort[] {
+  const { record, secure } = audit;
+  return secure.shownAttempts.map((attempt) => weightedCohort(audit, attemptKey({ ...record, ...attempt })));
+}
+
+/** @param attempt - `task/round/attempt` */
+function weightedCohort({ state, terms }: SecureAudit, attempt: string): WeightedCohort {
+  const [cohort, scores] = [state.cohorts.get(attempt), state.scores.get(attempt)];
+  return cohort === undefined || scores === undefined ? new Map() : scoredWeights(cohort, scores, terms.shardSize);
 }
 
 function signedHoldings(

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   answersIn,
+  auditableFromMs,
   canonicalJson,
   componentHolders,
   heardOf,
   openDispute,
   settleDispute,
   unverifiedComponents,
+  type Answered,
   type Dispute,
   type OpenDispute,
   type Said,
@@ -67,7 +69,7 @@ function disputeOf({ disputes }: SecureRound, { component, phase }: Pick<Dispute
 
 /** What was said of the component; undefined where that is no reason to release it. */
 function groundsOf(audit: SecureAudit, asked: OpenDispute): Pick<Dispute, 'said' | 'seed'> | undefined {
-  const { secure, terms, before } = audit;
+  const { secure, terms } = audit;
   const { component } = asked;
   switch (asked.phase) {
     case 'projections': {
@@ -84,14 +86,34 @@ function groundsOf(audit: SecureAudit, asked: OpenDispute): Pick<Dispute, 'said'
       const said = answers.map(([mspId, hashes]): Said => ({ mspId, about: 'sums', hashes }));
       return differ(said) ? { said: byMsp(said) } : undefined;
     }
-    case 'audit': {
-      const answers = answersIn(secure).filter((answer) => answer.component === component);
-      const heard = answers.map(({ by, ...answer }) => ({ ...answer, by: heardOf(secure, by) }));
-      const fewest = Math.min(...heard.map(({ by }) => by.length));
-      const said = heard.flatMap(({ by, about, hashes }) => byMsp(by.map((mspId): Said => ({ mspId, about, hashes }))));
-      return before.state === 'aggregated' && fewest === 1 ? { said } : undefined;
-    }
+    case 'audit':
+      return auditGrounds(audit, asked);
   }
+}
+
+/** All that is known of a component, where some of it is one aggregator's word; undefined where it may not be audited. */
+function auditGrounds(audit: SecureAudit, asked: OpenDispute): Pick<Dispute, 'said'> | undefined {
+  const { secure, before } = audit;
+  const summed = before.state === 'scored' ? agreedSums(audit, asked) : [];
+  if (summed === undefined || before.state === 'cohort') {
+    return undefined;
+  }
+  const answers = [...answersIn(secure).filter(({ component }) => component === asked.component), ...summed];
+  const heard = answers.map(({ by, ...answer }) => ({ ...answer, by: heardOf(secure, by) }));
+  const fewest = Math.min(...heard.map(({ by }) => by.length));
+  const said = heard.flatMap(({ by, about, hashes }) => byMsp(by.map((mspId): Said => ({ mspId, about, hashes }))));
+  return fewest === 1 ? { said } : undefined;
+}
+
+/** The sums of a component that are audited before they are committed; undefined where they are not, or not yet. */
+function agreedSums(audit: SecureAudit, { component, sums }: OpenDispute): readonly Answered[] | undefined {
+  const { before, transaction, task } = audit;
+  const answers = sumAnswers(audit, sums)[component] ?? new Map<string, readonly string[]>();
+  const by = [...answers.keys()].sort();
+  const [hashes] = answers.values();
+  const agree = new Set([...answers.values()].map(canonicalJson)).size === 1;
+  const isDue = transaction.timestampMs >= auditableFromMs(before, task, component, by);
+  return hashes !== undefined && agree && isDue ? [{ component, about: 'sums', hashes, by }] : undefined;
 }
 
 /** A verdict names, in order, some of those who said something; what the others said must agree. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   accusedSoFar,
+  arbitersOf,
   areTwoCandidates,
   barredAggregators,
   canonicalJson,
@@ -60,12 +61,13 @@ export function checkSecureOpening(step: OpeningStep): void {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: no opening was asked for`);
   }
   const { organisations } = consortiumOf(step.state, transaction);
-  const accused = accusedSoFar(step.before?.secure);
-  const problem = openingProblem(terms, opening, accused) ?? arbiterProblem(terms, opening, organisations);
+  const rules = rulesOf(step);
+  const accused = accusedSoFar(step.before?.secure, rules);
+  const problem = openingProblem(terms, opening, accused) ?? arbiterProblem(terms, opening, organisations, rules);
   if (problem !== undefined) {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: ${problem}`);
   }
-  const expected = openedWith(step, opening);
+  const expected = openedWith(step, opening, rules);
   if (canonicalJson(record.secure) !== canonicalJson(expected) || record.stateSinceMs !== undefined) {
     throw recordError(transaction, 'RECORD_MALFORMED', `${where} is not what was opened, or forgets what was spent`);
   }
@@ -80,8 +82,21 @@ export function checkSecureOpening(step: OpeningStep): void {
   requirePrivacyBudget(step, BigInt(expected.chargedMicroRho) + sumsMicroRho(task));
 }
 
+/**
+ * The rules that the contract opened the attempt under. Earlier contracts name none; an attempt at a round, or the round
+ * after one, does not go back to theirs.
+ */
+function rulesOf({ record, before, previous }: OpeningStep): SecureRound['rules'] {
+  const earlier = (before ?? previous)?.secure?.rules;
+  return record.secure?.rules ?? earlier;
+}
+
 /** Budgets go on from the attempt before, or else from the round before; what was shown belongs to the base. */
-function openedWith({ state, record, before, previous }: OpeningStep, opening: RoundOpening): SecureRound {
+function openedWith(
+  { state, record, before, previous }: OpeningStep,
+  opening: RoundOpening,
+  rules: SecureRound['rules'],
+): SecureRound {
   const carried = (before ?? previous)?.secure;
   return {
     opening,
@@ -92,7 +107,8 @@ function openedWith({ state, record, before, previous }: OpeningStep, opening: R
     ...fixedCohortsOf(record, before),
     disputes: [],
     faulty: [],
-    accused: accusedSoFar(before?.secure),
+    accused: accusedSoFar(before?.secure, rules),
+    ...(rules === undefined ? {} : { rules }),
   };
 }
 
@@ -173,11 +189,12 @@ function arbiterProblem(
   terms: SecureTerms,
   { arbiter }: RoundOpening,
   organisations: readonly Organisation[],
+  rules: SecureRound['rules'],
 ): string | undefined {
+  const arbiters = arbitersOf(terms, organisations);
   if (arbiter === undefined) {
-    return undefined;
+    return rules === undefined || arbiters.length === 0 ? undefined : 'it names no arbiter, although there is one';
   }
-  const roles = organisations.find(({ mspId }) => mspId === arbiter.mspId)?.roles ?? [];
-  const mayJudge = roles.includes('auditor') && !terms.aggregators.includes(arbiter.mspId);
-  return mayJudge && parsePublicKey(arbiter.sealingKey) !== undefined ? undefined : 'its arbiter may not be one';
+  const mayJudge = arbiters.includes(arbiter.mspId) && parsePublicKey(arbiter.sealingKey) !== undefined;
+  return mayJudge ? undefined : 'its arbiter may not be one';
 }

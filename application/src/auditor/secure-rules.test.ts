@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
 import type { AuditCode } from './failure.js';
-import { BASE, codeOf, HASH, NOW } from './testing/scenario.js';
+import { BASE, codeOf, HASH, NOW, TASK } from './testing/scenario.js';
 import { dpTask, SecureScenario, secureTask } from './testing/secure-scenario.js';
 
 // Component 0 is held by BMSP and CMSP, 1 by AMSP and CMSP, 2 by AMSP and BMSP; DMSP is the arbiter.
 const LIE = HASH('7');
 const begun = (task = secureTask()): SecureScenario => new SecureScenario(task).begin();
+/** Two answer, and AMSP and CMSP are each alone with a component. */
+const TWO = ['AMSP', 'CMSP'] as const;
+const PATIENCE_MS = Math.ceil(TASK.deadlines.roundMs / 4);
 const closed = (task = secureTask()): SecureScenario => begun(task).closedRound();
 const fixed = (task = secureTask()): SecureScenario => closed(task).fix();
 const scored = (task = secureTask()): SecureScenario => fixed(task).score();
+/** By the rules of earlier contracts, which let sums rest on one word. */
+const scoredUnderFirst = (): SecureScenario => SecureScenario.ofFirstRules().begin().closedRound().fix().score();
 const summed = (task = secureTask()): SecureScenario => scored(task).commit();
+
+/** The arbiter finds right what each of two alone says of a scored round's components. */
+function audited(scenario: SecureScenario): SecureScenario {
+  scenario.dispute('scored', 0, 'audit', { sums: scenario.sums(['CMSP']) }).settle('scored', 0, 'audit', []);
+  return scenario.dispute('scored', 2, 'audit', { sums: scenario.sums(['AMSP']) }).settle('scored', 2, 'audit', []);
+}
 
 /** A round whose projections of component 2 two aggregators contradict each other about. */
 function disputed(): SecureScenario {
@@ -54,33 +65,79 @@ describe('audit rules of secure rounds', () => {
     const scenario = closed()
       .fix({ holders: ['AMSP', 'CMSP'], signers: ['AMSP', 'BMSP', 'DMSP'] })
       .score();
-    scenario.commit({ answering: ['AMSP', 'CMSP'] });
-    expect(scenario.secure).to.deep.include({
-      unverified: [0, 2],
-      projectedBy: [['CMSP'], ['AMSP', 'CMSP'], ['AMSP']],
-    });
-    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []);
-    expect(scenario.secure.unverified).to.deep.equal([2]);
-    scenario.dispute('aggregated', 2, 'audit', {}).settle('aggregated', 2, 'audit', []).finaliseSecurely();
+    expect(scenario.secure).to.deep.include({ projectedBy: [['CMSP'], ['AMSP', 'CMSP'], ['AMSP']] });
+    audited(scenario).commit({ answering: TWO });
+    expect(scenario.secure.unverified).to.deep.equal([]);
+    scenario.finaliseSecurely();
+  });
+
+  it('accept sums that one aggregator answers for, audited once the others had their time', () => {
+    const scenario = scored();
+    const late = { at: NOW + PATIENCE_MS };
+    for (const [component, mspId] of [
+      [0, 'CMSP'],
+      [2, 'AMSP'],
+    ] as const) {
+      scenario.dispute('scored', component, 'audit', { sums: scenario.sums([mspId]) }, late);
+      scenario.settle('scored', component, 'audit', []);
+    }
+    scenario.commit({ answering: TWO }).finaliseSecurely();
+  });
+
+  it('accept an audit that ends an attempt, and whom it named in the next', () => {
+    const scenario = fixed().score({ answering: TWO });
+    scenario.dispute('scored', 0, 'audit', { sums: scenario.sums(['CMSP']) }).settle('scored', 0, 'audit', ['CMSP']);
+    scenario.abortSecurely().closedRound().fix().score().commit().finaliseSecurely();
+    expect(scenario.secure).to.deep.include({ accused: [], shownAttempts: [{ round: 1, attempt: 2 }] });
+  });
+
+  it('accept a second attempt without a vehicle that counted nothing in the sums that were shown', () => {
+    const scenario = fixed();
+    const [out, ...others] = scenario.reporters;
+    const weights = [0, scenario.classWeight(), scenario.classWeight()];
+    const reasons = [{ vehicleId: out!.vehicleId, reason: 'RANGE_EXCEEDED' as const }];
+    scenario.score({ weights, reasons }).commit().abortSecurely();
+    scenario.closedRound(others).fix({ reporters: others }).score().commit().finaliseSecurely();
+  });
+
+  it('accept an abort that keeps whose verdict was waited for', () => {
+    const scenario = disputed().abortSecurely({ silent: ['DMSP'] });
+    expect(scenario.secure.silent).to.deep.equal(['DMSP']);
+    scenario.openSecurely();
+  });
+
+  it('accept what earlier contracts did: no arbiter, sums on one word, audits after them, and whom they barred', () => {
+    const first = (): SecureScenario => SecureScenario.ofFirstRules().begin();
+    const without = first();
+    const { arbiter: _arbiter, ...opening } = without.nextOpening(['AMSP', 'BMSP', 'CMSP']);
+    without.openSecurely({ opening }).recordUpdates().closeSecurely().fix().score().commit().finaliseSecurely();
+    const scenario = first().closedRound().fix().score().commit({ answering: TWO });
+    expect(scenario.secure.unverified).to.deep.equal([0, 2]);
+    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', ['CMSP']).abortSecurely();
+    scenario.openSecurely({ opening: scenario.nextOpening(['AMSP', 'BMSP']) });
+    expect(scenario.secure.accused).to.deep.equal(['CMSP']);
+    scenario.abortSecurely().underPresentRules();
+    scenario.openSecurely({ opening: scenario.nextOpening(['AMSP', 'BMSP']) });
   });
 
   it('accept an audit of projections that one aggregator answers for, whose sums two agree about', () => {
-    const scenario = fixed()
-      .score({ answering: ['AMSP', 'CMSP'] })
-      .commit();
-    expect(scenario.secure.unverified).to.deep.equal([0, 2]);
-    scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', []);
-    expect(scenario.secure.unverified).to.deep.equal([2]);
-    scenario.dispute('aggregated', 2, 'audit', {}).settle('aggregated', 2, 'audit', []).finaliseSecurely();
+    const scenario = fixed().score({ answering: TWO });
+    for (const [component, by] of [
+      [0, ['BMSP', 'CMSP']],
+      [2, ['AMSP', 'BMSP']],
+    ] as const) {
+      scenario
+        .dispute('scored', component, 'audit', { sums: scenario.sums(by) })
+        .settle('scored', component, 'audit', []);
+    }
+    scenario.commit().finaliseSecurely();
   });
 
   it('accept a dispute, its verdict and the round that goes on without the liar', () => {
     const scenario = disputed().settle('cohort', 2, 'projections', ['BMSP']);
-    scenario.score({ lies: { BMSP: { '2': LIE } } }).commit();
-    for (const component of [0, 2]) {
-      scenario.dispute('aggregated', component, 'audit', {}).settle('aggregated', component, 'audit', []);
-    }
-    scenario.finaliseSecurely();
+    audited(scenario.score({ lies: { BMSP: { '2': LIE } } }))
+      .commit()
+      .finaliseSecurely();
   });
 
   it('accept a second attempt after an abort, over the same vehicles', () => {
@@ -122,6 +179,46 @@ describe('audit rules of secure rounds', () => {
       'an opening that its arbiter did not sign',
       'STATEMENT_SIGNATURE',
       () => begun().openSecurely({ signers: ['AMSP', 'BMSP', 'CMSP'] }),
+    ],
+    [
+      'an opening that names no arbiter although there is one',
+      'OPENING_INVALID',
+      () => {
+        const scenario = begun();
+        const { aggregators } = scenario.nextOpening(['AMSP', 'BMSP', 'CMSP']);
+        return scenario.openSecurely({ opening: { aggregators } });
+      },
+    ],
+    [
+      'a round that goes back to the rules of earlier contracts',
+      'RECORD_MALFORMED',
+      () => {
+        const { rules: _rules, ...secure } = closed().secure;
+        return begun().openSecurely({ record: { secure } });
+      },
+    ],
+    [
+      'sums that one aggregator answers for, shown before an audit',
+      'SUMS_INVALID',
+      () => scored().commit({ answering: TWO }),
+    ],
+    [
+      'an audit before those who had spoken had their time',
+      'DISPUTE_INVALID',
+      () => {
+        const scenario = scored();
+        return scenario.dispute('scored', 0, 'audit', { sums: scenario.sums(['CMSP']) }, { at: NOW + PATIENCE_MS - 1 });
+      },
+    ],
+    [
+      'an arbiter that is said to have been silent where no dispute is open',
+      'RECORD_OVERWRITTEN',
+      () => fixed().abortSecurely({ silent: ['DMSP'] }),
+    ],
+    [
+      'an abort for want of a verdict that does not say whose',
+      'RECORD_OVERWRITTEN',
+      () => disputed().abortSecurely({ silent: ['DMSP'], secure: { silent: undefined as never } }),
     ],
     [
       'an opening whose arbiter is an aggregator',
@@ -498,15 +595,12 @@ describe('audit rules of secure rounds', () => {
     [
       'unverified sums that pass for verified ones',
       'RECORD_MALFORMED',
-      () => scored().commit({ answering: ['AMSP', 'CMSP'], secure: { unverified: [] } }),
+      () => scoredUnderFirst().commit({ answering: TWO, secure: { unverified: [] } }),
     ],
     [
       'a model that rests on the word of one aggregator',
       'SUMS_INVALID',
-      () =>
-        scored()
-          .commit({ answering: ['AMSP', 'CMSP'] })
-          .finaliseSecurely(),
+      () => scoredUnderFirst().commit({ answering: TWO }).finaliseSecurely(),
     ],
     [
       'sums that were not charged',
@@ -581,18 +675,14 @@ describe('audit rules of secure rounds', () => {
     [
       'a round final while an audit is open',
       'DISPUTE_INVALID',
-      () =>
-        scored()
-          .commit({ answering: ['AMSP', 'CMSP'] })
-          .dispute('aggregated', 0, 'audit', {})
-          .finaliseSecurely(),
+      () => scoredUnderFirst().commit({ answering: TWO }).dispute('aggregated', 0, 'audit', {}).finaliseSecurely(),
     ],
     [
       'a round final on sums that a verdict went against',
       'DISPUTE_INVALID',
       () =>
-        scored()
-          .commit({ answering: ['AMSP', 'CMSP'] })
+        scoredUnderFirst()
+          .commit({ answering: TWO })
           .dispute('aggregated', 0, 'audit', {})
           .settle('aggregated', 0, 'audit', ['CMSP'])
           .finaliseSecurely(),

@@ -24,7 +24,6 @@ import {
   type SecureRound,
   type Signable,
   type SumsStatement,
-  type WeightedCohort,
 } from '@sev/chaincode/api';
 import { attemptKey, requireMajority, requireSigned } from './domain-context.js';
 import type { AuditCode } from './failure.js';
@@ -60,14 +59,14 @@ export function roundScored(audit: SecureAudit): SecureRound {
     : { ...scored, projections: projected.map(({ content: one }) => one), projectedBy: projected.map(({ by }) => by) };
 }
 
-/** Sums that aggregators signed and agree about, charged before they are shown. */
+/** Sums that aggregators signed and agree about, none of them on one's word alone, charged before they are shown. */
 export function sumsCommitted(audit: SecureAudit): SecureRound {
   const { transaction, record, secure, task } = audit;
   const { sums } = commitSums.parse(transaction.argument);
-  requireSettled(audit, 'projections', 'sums');
+  const isUnderFirst = secure.rules === undefined;
+  requireSettled(audit, ...(isUnderFirst ? (['projections', 'sums'] as const) : []));
   const answers = agreedAnswers(audit, sumAnswers(audit, sums), 'SUMS_INVALID');
-  const weightsOf = (attempt: string): WeightedCohort => weightedCohort(audit, attempt);
-  requireDistance(audit, weightsOf, weightsOf(attemptKey(record)));
+  requireDistance(audit);
   const charged = BigInt(secure.chargedMicroRho) + sumsMicroRho(task);
   requirePrivacyBudget(audit, charged);
   const committed: SecureRound = {
@@ -78,7 +77,11 @@ export function sumsCommitted(audit: SecureAudit): SecureRound {
     shownAttempts: [...secure.shownAttempts, { round: record.round, attempt: record.attempt }],
   };
   requireUnrefuted(audit, committed);
-  return { ...committed, unverified: unverifiedComponents(committed) };
+  const unverified = unverifiedComponents(committed);
+  if (!isUnderFirst) {
+    requireVerified(audit, unverified);
+  }
+  return { ...committed, unverified };
 }
 
 /** @throws AuditError DISPUTE_INVALID where verdicts went against what is known of some component. */
@@ -91,8 +94,7 @@ export function requireUnrefuted(audit: SecureAudit, secure: SecureRound = audit
 }
 
 /** @throws AuditError SUMS_INVALID where something rests on one aggregator's word that the arbiter has not audited. */
-export function requireVerified(audit: SecureAudit): void {
-  const { unverified = [] } = audit.secure;
+export function requireVerified(audit: SecureAudit, unverified = audit.secure.unverified ?? []): void {
   if (unverified.length > 0) {
     throw stepError(audit, 'SUMS_INVALID', `component ${unverified.join(', ')} rests on the word of one aggregator`);
   }
@@ -235,9 +237,4 @@ function agreedAnswers<T>(
     }
     return { content, by: [...byAggregator.keys()].sort() };
   });
-}
-
-function weightedCohort({ state, terms }: SecureAudit, attempt: string): WeightedCohort {
-  const [cohort, scores] = [state.cohorts.get(attempt), state.scores.get(attempt)];
-  return cohort === undefined || scores === undefined ? new Map() : scoredWeights(cohort, scores, terms.shardSize);
 }

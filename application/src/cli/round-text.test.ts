@@ -42,3 +42,20 @@ describe('sev round show of a round in mode he', () => {
     expect(rowOf(text, 'in league')).to.contain('GridMSP that lied and MakerMSP together');
   });
 });
+
+describe('sev round show of a round in a secure mode', () => {
+  it('names the arbiter whose verdict the round was given up waiting for', () => {
+    const { task: secureTask } = new Federation({ secure: {} });
+    const arbiter = { mspId: 'RegulatorMSP', sealingKey: '' };
+    const record: RoundRecord = {
+      ...{ docType: 'round', schemaVersion: 2, taskId: task.taskId, round: 1, attempt: 1, state: 'aborted' },
+      ...{ privacy: 'secure', abortReason: 'DISPUTE_UNSETTLED' },
+      ...{ baseModelHash: task.model.initialModelHash, openedBy: 'GridMSP', openedAtMs: 0, deadlineMs: 1 },
+      secure: {
+        ...{ opening: { aggregators: [], arbiter }, openingHash: 'b'.repeat(64), openedProjections: 4 },
+        ...{ chargedMicroRho: 0, shownAttempts: [], disputes: [], faulty: [], accused: [], silent: ['RegulatorMSP'] },
+      },
+    };
+    expect(roundText(secureTask, record, [])).to.contain('given up waiting for the verdict of RegulatorMSP\n');
+  });
+});

@@ -117,7 +117,7 @@ function courseLines({ secure, privacy }: RoundRecord): string[] {
   if (secure === undefined) {
     return [];
   }
-  const { opening, holders, contradicted = [], faulty, accused, unverified, disputes } = secure;
+  const { opening, holders, contradicted = [], faulty, accused, silent = [], unverified, disputes } = secure;
   const all = opening.aggregators.map(({ mspId }) => mspId);
   const away = holders === undefined ? [] : all.filter((mspId) => !holders.includes(mspId));
   const named = [...new Set([...contradicted, ...faulty, ...accused])].sort();
@@ -128,6 +128,7 @@ function courseLines({ secure, privacy }: RoundRecord): string[] {
       ({ component, phase, faulty: found }) =>
         `part ${String(component)} was shown to the arbiter (${phase}): ${found === undefined ? 'no verdict yet' : found.length === 0 ? 'nobody was wrong' : `${found.join(', ')} was wrong`}`,
     ),
+    ...(silent.length === 0 ? [] : [`given up waiting for the verdict of ${silent.join(', ')}`]),
     ...(unverified === undefined
       ? []
       : unverified.length === 0

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { accusedSoFar, type ConsortiumRecord, type OpenRound, type RoundState, type Task } from '@sev/chaincode/api';
+import {
+  accusedSoFar,
+  auditedAsWrong,
+  SECURE_RULES,
+  type ConsortiumRecord,
+  type OpenRound,
+  type RoundState,
+  type Task,
+} from '@sev/chaincode/api';
 import type { AggregatorClient } from '../aggregator/aggregator-client.js';
 import type { ArbiterClient } from '../arbiter/arbiter-client.js';
 import { SevError, hasCode } from '../errors.js';
@@ -24,7 +32,7 @@ import { RoundClock, type RoundTiming } from './round-clock.js';
 import { RoundTracker } from './round-tracker.js';
 import { StatementGatherer, StatementsError, type StatementSource } from './statements.js';
 import type { SecureAttempt } from './secure-attempt.js';
-import { DisputeError } from './secure-disputes.js';
+import { AuditNeeded, DisputeError } from './secure-disputes.js';
 import { SecureSteps } from './secure-steps.js';
 import { nextAction, type CoordinatorAction, type RoundView, type SecureAction } from './step.js';
 import { HOPELESS, STEP_FAILED, openingFailure } from './troubles.js';
@@ -292,8 +300,10 @@ export class Coordinator {
       return {};
     }
     const before = this.#tracker.current?.record;
-    const accused = accusedSoFar(before?.round === ref.round ? before.secure : undefined);
-    return this.#secure.opening({ consortium, task, ref, baseModelHash, accused });
+    const secure = before?.round === ref.round ? before.secure : undefined;
+    const doubted = secure === undefined ? [] : auditedAsWrong(secure);
+    const named = { accused: accusedSoFar(secure, SECURE_RULES), doubted };
+    return this.#secure.opening({ consortium, task, ref, baseModelHash, ...named });
   }
 
   async #outcome(task: Task, current: CurrentAttempt, gatherer: StatementGatherer): Promise<RoundOutcome> {
@@ -328,7 +338,10 @@ export class Coordinator {
           return;
         }
         case 'score':
-          await this.#transition(async () => this.#learning.scoreRound(await this.#secure.scores(attempt)), task);
+          await this.#transition(
+            async () => this.#learning.scoreRound(await whenDue(current, 'score', this.#secure.scores(attempt))),
+            task,
+          );
           return;
         case 'commit-sums':
           await this.#transition(async () => this.#learning.commitSums(await this.#secure.sums(attempt)), task);
@@ -346,11 +359,15 @@ export class Coordinator {
         }
       }
     } catch (error) {
-      if (!(error instanceof DisputeError)) {
+      if (!(error instanceof DisputeError || error instanceof AuditNeeded)) {
         throw error;
       }
       this.#options.log.warn(failureFields(error), 'asking the arbiter');
-      this.#tracker.adopt(await this.#secure.openDispute(attempt, error), task);
+      const asked =
+        error instanceof AuditNeeded
+          ? this.#secure.auditSums(attempt, error)
+          : this.#secure.openDispute(attempt, error);
+      this.#tracker.adopt(await asked, task);
     }
   }
 
@@ -484,12 +501,15 @@ function rememberFailure(current: CurrentAttempt, error: unknown): void {
 /** True where the next step waits until attesters agree. */
 function isTooEarly(error: unknown, { record, hopeless, tooEarly }: CurrentAttempt): boolean {
   const { state } = record;
-  const isWaitedFor = state === 'open' || state === 'closed' || hopeless !== undefined || tooEarly?.action === 'abort';
+  const isAskedLater = tooEarly?.action === 'abort' || tooEarly?.action === 'score';
+  const isWaitedFor = state === 'open' || state === 'closed' || hopeless !== undefined || isAskedLater;
   return isWaitedFor && error instanceof StatementsError && error.retryAfterMs !== undefined;
 }
 
 /** How long after a refusal of an abort, for whatever reason, attesters are asked for it again. */
 const ABORT_AGAIN_MS = 5_000;
+/** How often an aggregator is asked whose word attesters wait for. */
+const WORD_AGAIN_MS = 5_000;
 
 /** Passes statements on; where attesters find it too early for them, the attempt remembers until when. */
 async function whenDue<T>(current: CurrentAttempt, action: TooEarly['action'], statements: T | Promise<T>): Promise<T> {
@@ -498,7 +518,9 @@ async function whenDue<T>(current: CurrentAttempt, action: TooEarly['action'], s
   } catch (error) {
     const isAskedAgain = error instanceof StatementsError && (error.retryAfterMs !== undefined || action === 'abort');
     if (isAskedAgain) {
-      current.tooEarly = { action, untilMs: Date.now() + (error.retryAfterMs ?? ABORT_AGAIN_MS) };
+      const laterMs = error.retryAfterMs ?? ABORT_AGAIN_MS;
+      const inMs = action === 'score' ? Math.min(laterMs, WORD_AGAIN_MS) : laterMs;
+      current.tooEarly = { action, untilMs: Date.now() + inMs };
     }
     throw error;
   }

@@ -15,7 +15,7 @@ export interface CurrentAttemptOptions {
 
 /** Attesters said that it is too early for this transition; asking again before `untilMs` is of no use. */
 export interface TooEarly {
-  readonly action: 'close' | 'fix-cohort' | 'abort';
+  readonly action: 'close' | 'fix-cohort' | 'score' | 'abort';
   readonly untilMs: number;
 }
 

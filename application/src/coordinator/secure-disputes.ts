@@ -34,6 +34,19 @@ export class DisputeError extends SevError {
   }
 }
 
+/** Sums of a component are one aggregator's word, or its projections were: they are not shown before the arbiter has audited them. */
+export class AuditNeeded extends SevError {
+  readonly component: number;
+  readonly sums: OpenDispute['sums'];
+
+  constructor(component: number, sums: OpenDispute['sums']) {
+    super('COMPONENTS_UNVERIFIED', `component ${String(component)} rests on the word of one aggregator`);
+    this.name = 'AuditNeeded';
+    this.component = component;
+    this.sums = sums.filter(({ components }) => Object.hasOwn(components, String(component)));
+  }
+}
+
 /** @throws DisputeError where two of the statements contradict each other. */
 export function insistOnAgreement(phase: 'projections' | 'sums', evidence: DisputeEvidence): void {
   const contradiction = contradictionIn(evidence[phase]);
@@ -86,13 +99,18 @@ export class Disputes {
   /**
    * Has a component audited that one aggregator alone answers for.
    *
+   * @param sums that are to be committed; none once they are.
    * @returns undefined where the contract does not release it.
    */
-  async audit({ round }: SecureAttempt, component: number): Promise<RoundRecord | undefined> {
+  async audit(
+    { round }: SecureAttempt,
+    component: number,
+    sums: OpenDispute['sums'] = [],
+  ): Promise<RoundRecord | undefined> {
     const { learning, log } = this.#options;
     const ref = attemptOf(round);
     try {
-      const audit = { ...ref, phase: 'audit' as const, component, projections: [], sums: [] };
+      const audit = { ...ref, phase: 'audit' as const, component, projections: [], sums };
       return (await learning.openDispute(audit)).result;
     } catch (error) {
       if (errorCode(error) !== 'DISPUTE_REFUSED') {

@@ -17,6 +17,8 @@ describe('agreeOnOpening', () => {
   const directory = temporaryDirectory();
   let scenes = 0;
   const start = (): Promise<Scene> => Scene.start({ directory: `${directory()}/${String(scenes++)}` });
+  const withAuditor = (): Promise<Scene> =>
+    Scene.start({ directory: `${directory()}/${String(scenes++)}`, auditor: 'RegulatorMSP' });
   const namesOf = ({ opening }: { readonly opening: RoundOpening }): string[] =>
     opening.aggregators.map(({ mspId }) => mspId);
 
@@ -86,6 +88,16 @@ describe('agreeOnOpening', () => {
     });
   }
 
+  it('leaves out whom an audit found wrong, as long as enough others are', async () => {
+    for (const [doubted, expected] of [
+      [[GRID], [CITY, MAKER]],
+      [[CITY, GRID], ALL],
+    ] as const) {
+      expect(namesOf(await new ScriptedSteps(await start(), {}).opening([], doubted))).to.deep.equal(expected);
+    }
+    expect(namesOf(await new ScriptedSteps(await start(), {}).opening([CITY], [GRID]))).to.deep.equal([GRID, MAKER]);
+  });
+
   it('leaves out one of accuser and accused, and in the next attempt the other', async () => {
     const left = [];
     for (const attempt of [1, 2, 3]) {
@@ -144,8 +156,8 @@ describe('agreeOnOpening', () => {
       ...change,
     });
 
-    it('goes without one that gives no key, another one’s, or does not sign', async () => {
-      const scene = await start();
+    it('waits for one that gives no key, another one’s, or does not sign', async () => {
+      const scene = await withAuditor();
       for (const change of [
         { prepare: () => Promise.reject(new SevError('SERVICE_UNREACHABLE', 'gone')) },
         { prepare: () => Promise.resolve({ ...key, mspId: CITY }) },
@@ -153,10 +165,22 @@ describe('agreeOnOpening', () => {
         {},
         { accept: () => Promise.resolve({ mspId: 'RegulatorMSP', signature: 'AAAA' }) },
       ]) {
-        const { opening, statements } = await new ScriptedSteps(scene, {}, { arbiter: arbiterOf(change) }).opening();
-        expect(opening.arbiter).to.equal(undefined);
-        expect(statements).to.have.length(3);
+        const script = new ScriptedSteps(scene, {}, { arbiter: arbiterOf(change) });
+        expect(await codeOf(script.opening())).to.equal('ARBITER_MISSING');
       }
+      expect(await codeOf(new ScriptedSteps(scene, {}).opening()), 'nobody named one').to.equal('ARBITER_MISSING');
+    });
+
+    it('goes without one where no member may be it', async () => {
+      const { opening, statements } = await new ScriptedSteps(await start(), {}, { arbiter: arbiterOf({}) }).opening();
+      expect(opening.arbiter).to.equal(undefined);
+      expect(statements).to.have.length(3);
+    });
+
+    it('is signed by no aggregator without one where a member may be it', async () => {
+      const scene = await withAuditor();
+      expect(await codeOf(scene.opening())).to.equal('OPENING_INVALID');
+      expect((await scene.opening(ALL, key.sealingKey)).arbiter).to.deep.equal(key);
     });
   });
 });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  arbitersOf,
   barredAggregators,
   type ConsortiumRecord,
   type RoundOpening,
@@ -8,9 +9,10 @@ import {
 } from '@sev/chaincode/api';
 import type { Deal, PreparedPart } from '../aggregator/aggregator-client.js';
 import type { ArbiterClient } from '../arbiter/arbiter-client.js';
+import { SevError, messageOf } from '../errors.js';
 import { AccusationError } from '../services/accusation.js';
 import type { AttemptRef } from '../services/attempt.js';
-import { failureFields, type ServiceLog } from '../services/log.js';
+import type { ServiceLog } from '../services/log.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import { within } from '../services/within.js';
 import { aggregatorsMissing, type AggregatorPanel, type LeftOut } from './aggregator-panel.js';
@@ -24,6 +26,8 @@ export interface OpeningContent {
   readonly baseModelHash: string;
   /** Aggregators that attempts before at this round showed to be wrong. */
   readonly accused: readonly string[];
+  /** Aggregators that an audit in the attempt before found wrong. */
+  readonly doubted: readonly string[];
 }
 
 /** As learning:OpenRound takes it. */
@@ -39,7 +43,7 @@ export interface OpeningHelpers {
   readonly log: ServiceLog;
 }
 
-/** How long the arbiter may take to give its key, or to sign; the round opens without it then. */
+/** How long the arbiter may take to give its key, or to sign. */
 const ARBITER_MS = 5_000;
 
 /**
@@ -47,13 +51,15 @@ const ARBITER_MS = 5_000;
  * that another dealt falsely, either may lie: the opening is tried again without one of them, and each such try rules out at
  * least one more pair, so that it ends. Honest aggregators accuse no one of them, so they remain.
  *
- * @throws SevError AGGREGATORS_MISSING where no t + 1 agree.
+ * @throws SevError AGGREGATORS_MISSING where no t + 1 agree; ARBITER_MISSING where a member may be the arbiter and none takes
+ *   part: without one a single lie would cost what it falsifies, so the round waits.
  */
 export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHelpers): Promise<SignedOpening> {
   const { task, ref, baseModelHash, consortium } = content;
   const needed = secureTermsOf(task).threshold + 1;
   const checks = new AnswerChecks(consortium, task, ref);
-  let arbiter = arbiterKey(content, helpers, checks);
+  const arbiter = arbiterOf(content, helpers);
+  const key = arbiter && (await arbiterKey(arbiter, content, checks));
   const { parts, deals } = await preparedParts(content, helpers.panel, checks);
   const disagreement = new Disagreement();
   for (;;) {
@@ -61,12 +67,12 @@ export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHe
     if (members === undefined) {
       throw aggregatorsMissing('agreeing on an opening', needed, disagreement.refusals);
     }
-    const key = await arbiter;
     const opening: RoundOpening = {
       aggregators: members.flatMap((mspId) => parts.get(mspId)?.part ?? []),
       ...(key === undefined ? {} : { arbiter: key }),
     };
-    const signing = key === undefined ? undefined : arbiterSignature(opening, content, helpers, checks);
+    const signing = arbiter && arbiterSignature(arbiter, opening, content, checks);
+    signing?.catch(() => undefined); // It is looked at once the aggregators have signed, or refused.
     const { answers, leftOut } = await helpers.panel.only(members).gather(
       'signing an opening',
       needed,
@@ -78,26 +84,26 @@ export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHe
         checks.opening(signed, mspId, baseModelHash, opening);
       },
     );
-    const byArbiter = await signing;
-    const isArbiterThere = key === undefined || byArbiter !== undefined;
-    if (leftOut.length === 0 && isArbiterThere) {
+    if (leftOut.length === 0) {
+      const byArbiter = await signing;
       const signatures = answers.map(({ value }) => value);
       return { opening, statements: byArbiter === undefined ? signatures : [...signatures, byArbiter] };
     }
     disagreement.add(leftOut, members);
-    arbiter = isArbiterThere ? arbiter : Promise.resolve(undefined);
   }
 }
 
 /** Parts and deals of all that made both. Deals are between two, so they do for every choice among these. */
 async function preparedParts(
-  { task, ref, baseModelHash, accused }: OpeningContent,
+  { task, ref, baseModelHash, accused, doubted }: OpeningContent,
   all: AggregatorPanel,
   checks: AnswerChecks,
 ): Promise<{ readonly parts: ReadonlyMap<string, PreparedPart>; readonly deals: readonly Deal[] }> {
   const terms = secureTermsOf(task);
   const { aggregators, threshold } = terms;
-  const barred = barredAggregators(terms, accused);
+  // The contract bars who is accused. Whom the arbiter alone found wrong is left out as long as enough others are.
+  const both = barredAggregators(terms, [...new Set([...accused, ...doubted])]);
+  const barred = both.length > 0 ? both : barredAggregators(terms, accused);
   const prepared = await all.only(aggregators.filter((mspId) => !barred.includes(mspId))).ask(
     'preparing a round',
     threshold + 1,
@@ -160,40 +166,52 @@ class Disagreement {
   }
 }
 
-async function arbiterKey(
-  { ref }: OpeningContent,
-  { arbiter, log }: OpeningHelpers,
-  checks: AnswerChecks,
-): Promise<RoundOpening['arbiter']> {
-  if (arbiter === undefined) {
-    return undefined;
+/** @returns undefined where no member may be the arbiter. @throws SevError ARBITER_MISSING where one may, and none is known here. */
+function arbiterOf({ task, consortium }: OpeningContent, { arbiter }: OpeningHelpers): ArbiterClient | undefined {
+  const able = arbitersOf(secureTermsOf(task), consortium.organisations);
+  if (arbiter !== undefined && able.includes(arbiter.mspId)) {
+    return arbiter;
   }
+  if (able.length > 0) {
+    throw new SevError('ARBITER_MISSING', `the round waits for ${able.join(' or ')}, which settles disputes`, {
+      hint: 'Name the arbiter with --arbiter <organisation>=<url>.',
+    });
+  }
+  return undefined;
+}
+
+async function arbiterKey(
+  arbiter: ArbiterClient,
+  { ref }: OpeningContent,
+  checks: AnswerChecks,
+): Promise<NonNullable<RoundOpening['arbiter']>> {
   try {
     const key = await within(ARBITER_MS, 'the key of the arbiter', arbiter.prepare(ref));
     checks.arbiterKey(key, arbiter.mspId);
     return key;
   } catch (error) {
-    log.warn({ arbiter: arbiter.mspId, ...failureFields(error) }, 'the round opens without an arbiter');
-    return undefined;
+    throw arbiterMissing(arbiter, error);
   }
 }
 
 async function arbiterSignature(
+  arbiter: ArbiterClient,
   opening: RoundOpening,
   { ref, baseModelHash }: OpeningContent,
-  { arbiter, log }: OpeningHelpers,
   checks: AnswerChecks,
-): Promise<SignedBy | undefined> {
-  if (arbiter === undefined) {
-    return undefined;
-  }
+): Promise<SignedBy> {
   try {
     const answer = arbiter.accept(ref, baseModelHash, opening);
     const signed = await within(ARBITER_MS, 'the signature of the arbiter', answer);
     checks.opening(signed, arbiter.mspId, baseModelHash, opening);
     return signed;
   } catch (error) {
-    log.warn({ arbiter: arbiter.mspId, ...failureFields(error) }, 'the round opens without an arbiter');
-    return undefined;
+    throw arbiterMissing(arbiter, error);
   }
+}
+
+function arbiterMissing({ mspId }: ArbiterClient, cause: unknown): SevError {
+  return new SevError('ARBITER_MISSING', `the round waits for ${mspId}, which settles disputes: ${messageOf(cause)}`, {
+    cause,
+  });
 }

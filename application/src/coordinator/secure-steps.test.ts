@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { generateKeyPairSync } from 'node:crypto';
 import { expect } from 'chai';
-import { encodeBitmap, noiseLeaf, openedCandidate, publicKeyText } from '@sev/chaincode/api';
+import { encodeBitmap, noiseLeaf, openedCandidate, publicKeyText, type Dispute, type Said } from '@sev/chaincode/api';
 import type { AggregatorClient } from '../aggregator/aggregator-client.js';
 import { Scene, type SceneOptions } from '../aggregator/testing/scene.js';
 import { SevError } from '../errors.js';
 import { AbortCause } from '../services/abort-evidence.js';
 import { codeOf, rejection, temporaryDirectory } from '../testing/temporary.js';
-import { DisputeError } from './secure-disputes.js';
+import { AuditNeeded, DisputeError } from './secure-disputes.js';
 import { signHoldings, signSums } from './testing/made-up.js';
 import { SHORT, ScriptedSteps, behind, gone, scripted, silent, type Lies } from './testing/scripted.js';
 
@@ -278,14 +278,39 @@ describe('SecureSteps', () => {
       }),
     };
     for (const [fault, lies] of Object.entries(faults)) {
-      it(`are those of the others where one ${fault}`, async () => {
+      it(`are audited, of those whose word it is alone, where one ${fault}`, async () => {
         const scene = await scored();
         const script = withLiar(scene, lies);
-        const { sums } = await script.steps.sums(await script.attempt());
-        expect(sums.map(({ mspId }) => mspId)).to.deep.equal([CITY, MAKER]);
+        const error = await rejection(script.steps.sums(await script.attempt()));
+        expect(error).to.be.instanceOf(AuditNeeded);
+        expect(error).to.include({ component: 0 });
+        expect((error as AuditNeeded).sums.map(({ mspId }) => mspId)).to.deep.equal([MAKER]);
         expect(Object.keys(script.leftOut)).to.deep.equal([GRID]);
       });
     }
+
+    it('go to the ledger once the arbiter has found right what one alone says', async () => {
+      const scene = await scored();
+      const script = withLiar(scene, () => gone);
+      for (const component of [0, 2]) {
+        const error = await rejection(script.steps.sums(await script.attempt()));
+        const said = (error as AuditNeeded).sums.map(({ mspId, components }): Said => {
+          return { mspId, about: 'sums', hashes: components[String(component)]! };
+        });
+        const { disputes } = scene.round.secure!;
+        const audit: Dispute = { component, phase: 'audit', openedAtMs: 0, said, faulty: [] };
+        scene.federation.ledger.advance(scene.ref, {}, { disputes: [...disputes, audit] });
+      }
+      const { sums } = await script.steps.sums(await script.attempt());
+      expect(sums.map(({ mspId }) => mspId)).to.deep.equal([CITY, MAKER]);
+    });
+
+    it('of one that answered for projections are waited for before', async () => {
+      const scene = await scored();
+      scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() });
+      const script = withLiar(scene, () => gone);
+      expect(await codeOf(script.steps.sums(await script.attempt()))).to.equal('SECOND_WORD_AWAITED');
+    });
 
     it('of two that contradict each other go before the arbiter, with what the two signed', async () => {
       const scene = await scored();

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  cohortDifferenceProblem,
   cohortHash,
-  componentHolders,
   decodeBitmap,
-  differenceProblem,
-  equallyWeighted,
   roundSeed,
   sizeProblem,
   type CohortRecord,
@@ -26,12 +24,13 @@ import { attemptOf } from '../services/attempt.js';
 import type { ServiceLog } from '../services/log.js';
 import { checkOpenedNoise } from '../services/opened-noise.js';
 import { collect, updatesOf, type LearningContract } from '../services/rounds.js';
-import { computeScores, secureTermsOf } from '../services/secure-scores.js';
+import { computeScores, secureTermsOf, shownWeights } from '../services/secure-scores.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { AggregatorPanel, PATIENCE, type Patience } from './aggregator-panel.js';
 import { AnswerChecks } from './answer-checks.js';
 import { secureOf, type SecureAttempt } from './secure-attempt.js';
-import { Disputes, insistOnAgreement, type DisputeError } from './secure-disputes.js';
+import { insistOnSecondWord, insistOnVerified } from './second-word.js';
+import { Disputes, insistOnAgreement, type AuditNeeded, type DisputeError } from './secure-disputes.js';
 import { heldCohort, numbersOf } from './secure-evidence.js';
 import { agreeOnOpening, type OpeningContent, type SignedOpening } from './secure-opening.js';
 
@@ -39,7 +38,7 @@ export interface SecureStepsOptions {
   readonly learning: LearningContract;
   readonly store: Pick<ObjectStore, 'has'>;
   readonly aggregators: readonly AggregatorClient[];
-  /** The organisation that settles disputes; without it rounds that come to one are given up. */
+  /** The organisation that settles disputes; where a member may, no round opens without it. */
   readonly arbiter?: ArbiterClient;
   readonly patience?: Patience;
   readonly log: ServiceLog;
@@ -142,9 +141,10 @@ export class SecureSteps {
     const opened = await this.#projections(attempt, nonces, seed);
     const projections = opened.map(({ signed }) => signed);
     insistOnAgreement('projections', { nonces: [...nonces], projections, sums: [] });
-    insistOnSecondWord('projections', attempt, projections);
+    insistOnSecondWord(attempt, projections);
     const numbers = numbersOf(opened);
-    const scores = computeScores({ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers });
+    const shown = await shownWeights(this.#options.learning, task, secure);
+    const scores = computeScores({ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers, shown });
     const dp = secureTermsOf(task).dp;
     const noise = dp === undefined ? {} : { noiseSeeds: await this.#noiseSeeds(attempt, nonces, seed) };
     insistOnTrueNoise(attempt, { nonces, seed, noiseSeeds: noise.noiseSeeds ?? [] });
@@ -152,7 +152,11 @@ export class SecureSteps {
     return { nonces: [...nonces], ...noise, projections, scores, attestations: [...attestations] };
   }
 
-  /** @throws DisputeError */
+  /**
+   * Has the sums signed.
+   *
+   * @throws DisputeError; AuditNeeded; SevError SECOND_WORD_AWAITED, AGGREGATORS_MISSING.
+   */
   async sums(attempt: SecureAttempt): Promise<CommitSums> {
     const { consortium, task, round } = attempt;
     const ref = attemptOf(round);
@@ -167,7 +171,7 @@ export class SecureSteps {
       },
     );
     insistOnAgreement('sums', { projections: [], sums });
-    insistOnSecondWord('sums', attempt, sums);
+    insistOnVerified(attempt, sums, Date.now());
     return { ...ref, sums };
   }
 
@@ -204,6 +208,19 @@ export class SecureSteps {
     return this.#disputes.audit(attempt, component);
   }
 
+  /**
+   * Has a component audited before its sums are shown.
+   *
+   * @throws SevError AGGREGATORS_MISSING where the contract does not release it: another word is needed then.
+   */
+  async auditSums(attempt: SecureAttempt, { component, sums, message }: AuditNeeded): Promise<RoundRecord> {
+    const audited = await this.#disputes.audit(attempt, component, sums);
+    if (audited === undefined) {
+      throw new SevError('AGGREGATORS_MISSING', `${message}, and is not released to the arbiter`);
+    }
+    return audited;
+  }
+
   /** Settles the dispute that the ledger shows to be open. @throws as {@link Disputes.settle}. */
   async settle(attempt: SecureAttempt): Promise<RoundRecord> {
     const secure = secureOf(attempt.round);
@@ -213,16 +230,10 @@ export class SecureSteps {
 
   /** As the contract decides about a cohort, beside those on the same base whose sums may have been shown. */
   async #mayBeSummed({ task, round }: SecureAttempt): Promise<(covered: readonly UpdateRecord[]) => boolean> {
-    const { shownAttempts } = secureOf(round);
-    const { taskId } = round;
-    const shown = await Promise.all(
-      shownAttempts.map(async (ref) =>
-        equallyWeighted((await this.#options.learning.cohort({ taskId, ...ref })).members),
-      ),
-    );
+    const shown = await shownWeights(this.#options.learning, task, secureOf(round));
     return (covered) =>
       sizeProblem(task, secureTermsOf(task), covered.length) === undefined &&
-      differenceProblem(shown, equallyWeighted(covered), task.cohort.minimum) === undefined;
+      cohortDifferenceProblem(shown, covered, task.cohort.minimum) === undefined;
   }
 
   /** The aggregators whose holdings made the cohort, without those that a verdict named. */
@@ -309,29 +320,6 @@ export class SecureSteps {
       sums.map(async (byShard) => (await Promise.all(byShard.map(has))).every(Boolean)),
     );
     return isThere.flatMap((there, component) => (there ? [] : [component]));
-  }
-}
-
-/**
- * Without an arbiter nobody could audit what one aggregator alone answers for, and no model would follow: rather than burn
- * the base for that, who is missing has the time to come back.
- *
- * @throws SevError AGGREGATORS_MISSING
- */
-function insistOnSecondWord(
-  what: string,
-  { task, round }: SecureAttempt,
-  said: readonly { readonly components: Readonly<Record<string, unknown>> }[],
-): void {
-  if (secureOf(round).opening.arbiter !== undefined || said.length === 0) {
-    return;
-  }
-  const alone = componentHolders(secureTermsOf(task)).flatMap((_, component) =>
-    said.filter(({ components }) => Object.hasOwn(components, component)).length < 2 ? [component] : [],
-  );
-  if (alone.length > 0) {
-    const detail = `the ${what} of component ${alone.join(', ')} rest on the word of one, and there is no arbiter`;
-    throw new SevError('AGGREGATORS_MISSING', detail);
   }
 }
 

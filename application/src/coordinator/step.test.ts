@@ -227,6 +227,22 @@ describe('nextAction in a secure mode', () => {
     expect(actionIn('scored', {}, { ...failed, stepFailed: 'NO_MAJORITY' })).to.deep.equal({ kind: 'commit-sums' });
   });
 
+  it('asks for weights again once attesters waited for who is missing; a verdict comes first', () => {
+    const tooEarly = { action: 'score', untilMs: sinceMs + 40 } as const;
+    expect(actionIn('cohort', {}, { tooEarly })).to.deep.equal({ kind: 'wait', untilMs: sinceMs + 40 });
+    expect(actionIn('cohort', {}, { tooEarly, nowMs: sinceMs + 40 })).to.deep.equal({ kind: 'score' });
+    expect(actionIn('cohort', { disputes: [dispute] }, { tooEarly })).to.deep.equal({ kind: 'settle' });
+  });
+
+  it('gives a scored round up at once whose projections nobody may audit', () => {
+    const alone = { projections: ['a'.repeat(64)], projectedBy: [['CityMSP']] };
+    const abort = { kind: 'abort', reason: 'AGGREGATORS_MISSING', alone: false };
+    const { arbiter: _arbiter, ...opening } = secure.opening;
+    expect(actionIn('scored', { ...alone, opening })).to.deep.equal(abort);
+    const arbiter = { mspId: 'RegulatorMSP', sealingKey: '' };
+    expect(actionIn('scored', { ...alone, opening: { ...opening, arbiter } })).to.deep.equal({ kind: 'commit-sums' });
+  });
+
   it('asks for the cohort when attesters agree, and fixes it alone when the time for it has passed', () => {
     const tooEarly = { action: 'fix-cohort', untilMs: sinceMs + 40 } as const;
     expect(actionIn('closed', {}, { tooEarly })).to.deep.equal({ kind: 'wait', untilMs: sinceMs + 40 });

@@ -171,9 +171,10 @@ function secureAction(view: RoundView, round: RoundRecord, kind: NextStep): Coor
   if (isGivenUp(view) && view.nowMs >= earliestMs(view, 'abort', aloneAfter)) {
     return { kind: 'abort', reason: view.stepFailed ?? 'AGGREGATORS_MISSING', alone };
   }
-  return kind === 'fix-cohort'
-    ? askedFrom('fix-cohort', { kind, alone })
-    : (arbitration(view, round, kind) ?? { kind });
+  if (kind === 'fix-cohort') {
+    return askedFrom('fix-cohort', { kind, alone });
+  }
+  return arbitration(view, round, kind) ?? (kind === 'score' ? askedFrom('score', { kind }) : { kind });
 }
 
 /** A step is tried on while attesters have patience with it; who is missing may come back meanwhile. */

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { RoundOpening } from '@sev/chaincode/api';
 import { newRandom } from '@sev/fl';
+import { SevError } from '../errors.js';
 import { AccusationError } from '../services/accusation.js';
 import { SecureBed } from '../testing/secure-bed.js';
 import { crashAt } from './testing/crashes.js';
@@ -138,6 +139,31 @@ describe('aggregators that crash while others lie', () => {
     const { round } = await expectSound(bed, [liar]);
     expect([round.state, round.abortReason]).to.deep.equal(['aborted', 'DISPUTE_UNSETTLED']);
     expect(namedBy(round), 'nobody has judged').to.deep.equal([]);
+    expect(round.secure!.silent, 'who was to judge').to.deep.equal(['RegulatorMSP']);
     expect(round.secure!.sums, 'no sum was opened').to.equal(undefined);
+  });
+
+  it('of three, one crashed before an arbiter that never answers: the base is not spent', async () => {
+    bed = await SecureBed.start({ vehicles: VEHICLES });
+    crashAt(bed, { mspId: bed.aggregatorIds[0]!, call: 'sums', when: 'before' });
+    bed.around.set('arbiter', ({ method, proceed }) =>
+      method === 'verdict' ? bed.clock.idleWith(new Promise(() => undefined)) : proceed(),
+    );
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed);
+    expect([round.state, round.abortReason]).to.deep.equal(['aborted', 'DISPUTE_UNSETTLED']);
+    expect(round.secure).to.deep.include({ silent: ['RegulatorMSP'], shownAttempts: [] });
+  });
+
+  it('in front of an arbiter that gives no key: the round waits, and opens once it does', async () => {
+    bed = await SecureBed.start({ vehicles: VEHICLES });
+    let left = 4;
+    bed.around.set('arbiter', ({ method, proceed }) =>
+      method === 'prepare' && left-- > 0 ? Promise.reject(new SevError('SERVICE_UNREACHABLE', 'down')) : proceed(),
+    );
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed);
+    expect([round.state, round.attempt]).to.deep.equal(['finalised', 1]);
+    expect(round.secure!.opening.arbiter?.mspId).to.equal('RegulatorMSP');
   });
 });

@@ -46,6 +46,25 @@ describe('sums that are opened one after the other', () => {
     expect(attempts.map(endOf)).to.deep.equal(['AGGREGATORS_MISSING', 'COHORT_TOO_CLOSE']);
   });
 
+  for (const [story, isLong, weights] of [
+    ['was too long in the first', (attempt: number) => attempt === 1, [0, 4, 4, 4, 4, 4]],
+    ['is too long in the second', (attempt: number) => attempt === 2, [0, 0, 0, 12, 12, 12]],
+  ] as const) {
+    it(`may be of the same vehicles where one ${story}: nobody stands apart`, async () => {
+      bed = await SecureBed.start({ vehicles: VEHICLES, minimum: MINIMUM, terms: { rule: 'norm-scaling' } });
+      fail((attempt) => (attempt === 1 ? 'publish' : undefined));
+      // A vehicle notes its training before it asks how long its update is.
+      const attemptNow = (): number => Math.ceil(bed.fleet.trainings.length / VEHICLES);
+      bed.fleet.stretch = (index) => (index === 0 && isLong(attemptNow()) ? 100_000 : 1);
+      await runToEnd(bed, { maxAttempts: 2 });
+      const attempts = await attemptsOf(bed);
+      expect(attempts.map(isOpened)).to.deep.equal([true, true]);
+      expect(attempts.map(endOf)).to.deep.equal(['AGGREGATORS_MISSING', 'finalised']);
+      const { scores } = await bed.learning.scores({ taskId: bed.task.taskId, round: 1, attempt: 2 });
+      expect([...scores.weights].sort((a, b) => a - b)).to.deep.equal(weights);
+    });
+  }
+
   it('may be of the same vehicles, and two on one base at the most', async () => {
     bed = await start();
     fail((attempt) => (attempt <= 2 ? 'publish' : undefined));

@@ -16,16 +16,20 @@ import type { ScoresRequest, StatementSource } from '../coordinator/statements.j
 import { learning } from '../ledger/contracts.js';
 import { attemptOf } from '../services/attempt.js';
 import { computeScores } from '../services/secure-scores.js';
+import { pause } from '../services/wake-up.js';
 import { updatesOf, type LearningContract } from '../services/rounds.js';
 import { intercepted } from '../testing/secure-bed-around.js';
 import { SecureBed } from '../testing/secure-bed.js';
 import { codeOf } from '../testing/temporary.js';
 import { Killed } from './testing/killed.js';
 import { Liar } from './testing/lies.js';
-import { expectSound, namedBy, runToEnd } from './testing/outcome.js';
+import { attemptsOf, expectSound, namedBy, runToEnd } from './testing/outcome.js';
 
 const OWN = 'GridOperatorMSP';
 const VEHICLES = 4;
+/** Of the bed's rounds; a quarter of it is what attesters wait for an aggregator. */
+const ROUND_MS = 60_000;
+const QUARTER_MS = ROUND_MS / 4;
 
 /**
  * A coordinator that leaves its program: it asks attesters for what it likes and submits what it gets. Its own
@@ -112,10 +116,7 @@ describe('a lying coordinator', () => {
     const request: ScoresRequest = { ...asked!, scores: { ...asked!.scores, weights } };
     const given = await signatures((source) => source.scores(request));
     expect(given).to.deep.equal([]);
-    const { numbers: _numbers, ...content } = request;
-    const attestations = [await bed.signer(OWN).scores(content)];
-    const submitted = contract.scoreRound({ ...content, attestations });
-    expect(await codeOf(submitted)).to.be.oneOf(['STATEMENTS_INSUFFICIENT', 'SCORES_INVALID']);
+    expect(await codeOf(submitted(request, given))).to.be.oneOf(['STATEMENTS_INSUFFICIENT', 'SCORES_INVALID']);
     await expectHonestEnd();
   });
 
@@ -124,13 +125,45 @@ describe('a lying coordinator', () => {
     const request = await collusion(asked!);
     expect(request.scores.weights, 'the lie pays').to.not.deep.equal(asked!.scores.weights);
     const given = await signatures((source) => source.scores(request));
-    const { nonces, projections } = asked!;
-    const content = { nonces, projections, scores: request.scores };
-    const attestations = [...given, await bed.signer(OWN).scores(content)];
-    const submitted = contract.scoreRound({ ...content, attestations });
-    expect(await codeOf(submitted)).to.equal('STATEMENTS_INSUFFICIENT');
+    expect(given, 'one that made the cohort was not heard').to.deep.equal([]);
+    expect(await codeOf(submitted(request, given))).to.equal('STATEMENTS_INSUFFICIENT');
     await expectHonestEnd();
   });
+
+  it('gets no weights that were signed for other projections than it shows', async () => {
+    await driveTo('ScoreRound');
+    const request = await collusion(asked!);
+    await bed.clock.run(pause(QUARTER_MS), ROUND_MS);
+    const given = await signatures((source) => source.scores(request));
+    expect(given).to.have.length(3);
+    const { nonces, projections } = asked!;
+    const other = submitted({ ...request, nonces, projections }, given);
+    expect(await codeOf(other)).to.equal('STATEMENTS_INSUFFICIENT');
+    await expectHonestEnd();
+  });
+
+  it('that sits a quarter of the round out gets weights, and no sum: an audit names the liar before one is shown', async () => {
+    await driveTo('ScoreRound');
+    const request = await collusion(asked!);
+    await bed.clock.run(pause(QUARTER_MS), ROUND_MS);
+    const scored = await submitted(request, await signatures((source) => source.scores(request)));
+    expect(scored.result.state).to.equal('scored');
+    await bed.run({ mspId: 'ManufacturerMSP' });
+    const liar = bed.aggregatorIds[0]!;
+    const { round } = await expectSound(bed, [liar]);
+    const [first] = await attemptsOf(bed);
+    expect([first!.round.state, first!.round.secure!.sums]).to.deep.equal(['aborted', undefined]);
+    expect(namedBy(first!.round)).to.deep.equal([liar]);
+    expect([round.state, round.attempt]).to.deep.equal(['finalised', 2]);
+    expect(round.secure!.opening.aggregators.map(({ mspId }) => mspId)).to.not.include(liar);
+    expect(round.secure!.shownAttempts).to.deep.equal([{ round: 1, attempt: 2 }]);
+  });
+
+  /** Submits weights with what follows them, and the signatures that others gave, and its own. */
+  async function submitted({ numbers: _numbers, ...content }: ScoresRequest, given: readonly SignedBy[]) {
+    const attestations = [...given, await bed.signer(OWN).scores(content)];
+    return contract.scoreRound({ ...content, attestations });
+  }
 
   /** The liar signs the component that another holds too with other numbers, and that other's word is not shown. */
   async function collusion(honest: ScoresRequest): Promise<ScoresRequest> {
@@ -151,7 +184,8 @@ describe('a lying coordinator', () => {
     const { signed } = liar.signProjections(honest.scores, cohort, { seed, numbers: own });
     const projections = [signed, spoken];
     const { members } = await bed.learning.cohort(attemptOf(honest.scores));
-    const scores = computeScores({ task: bed.task, ref: honest.scores, cohortHash: cohort, members, seed, numbers });
+    const from = { task: bed.task, ref: honest.scores, cohortHash: cohort, members, seed, numbers, shown: [] };
+    const scores = computeScores(from);
     return { ...honest, projections, numbers, scores };
   }
 

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from 'node:buffer';
-import { sha256Hex, shardsOf, type CohortRecord, type Scores, type SecureTerms, type Task } from '@sev/chaincode/api';
+import {
+  scoredWeights,
+  sha256Hex,
+  shardsOf,
+  type CohortRecord,
+  type Scores,
+  type SecureRound,
+  type SecureTerms,
+  type Task,
+  type WeightedCohort,
+} from '@sev/chaincode/api';
 import {
   addTo,
   evenOut,
@@ -13,6 +23,8 @@ import {
 } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { attemptOf, type AttemptRef } from './attempt.js';
+import { alikeInShown, besideShown } from './beside-shown.js';
+import type { LearningContract } from './rounds.js';
 
 /** How a task's updates become integers. @throws SevError MODE_NOT_SECURE. */
 export function formatOf(task: Task): FixedPoint {
@@ -38,11 +50,28 @@ export interface ScoringInput {
   readonly seed: string;
   /** By component, base64 of K little-endian uint32 for each member in order; none where K = 0. */
   readonly numbers: Readonly<Record<string, string>>;
+  /** What the sums that may have been shown on this base count; see {@link shownWeights}. */
+  readonly shown: readonly WeightedCohort[];
+}
+
+/** What the sums of the attempts on a round's base count that may have been shown. */
+export function shownWeights(
+  learning: LearningContract,
+  task: Task,
+  { shownAttempts }: Pick<SecureRound, 'shownAttempts'>,
+): Promise<readonly WeightedCohort[]> {
+  return Promise.all(shownAttempts.map((shown) => weightsOf(learning, task, { taskId: task.taskId, ...shown })));
+}
+
+/** What the sums of an attempt count that the ledger shows scored. */
+export async function weightsOf(learning: LearningContract, task: Task, ref: AttemptRef): Promise<WeightedCohort> {
+  const [cohort, scores] = await Promise.all([learning.cohort(ref), learning.scores(ref)]);
+  return scoredWeights(cohort, scores, secureTermsOf(task).shardSize);
 }
 
 /**
- * The weights of a cohort by the task's rule, evened out within each shard (see `evenOut`). Coordinator and attesters run
- * this one function.
+ * The weights of a cohort by the task's rule, evened out within each shard (see `evenOut`), and such that its sums may be
+ * shown beside those on the same base (see `besideShown`). Coordinator and attesters run this one function.
  *
  * @throws SevError PROJECTIONS_INVALID where the numbers of a component have another length.
  */
@@ -58,20 +87,22 @@ export function computeScores(input: ScoringInput): Scores {
     vectorNorms: vectorNorms(vectors),
   });
   const ids = members.map(({ vehicleId }) => vehicleId);
-  const weights = ids.map(() => 0);
-  for (const shard of shardsOf(ids, input.seed, terms.shardSize)) {
-    const inShard = shard.map((index) => ({ classWeight: classWeights[index] ?? 0, weight: ruled[index] ?? 0 }));
-    evenOut(inShard, task.cohort.minimum).forEach((weight, place) => {
-      weights[shard[place] ?? 0] = weight;
+  const evened = ids.map(() => 0);
+  const shards = shardsOf(ids, input.seed, terms.shardSize);
+  for (const alike of shards.flatMap((shard) => alikeInShown(input.shown, ids, shard))) {
+    const inGroup = alike.map((index) => ({ classWeight: classWeights[index] ?? 0, weight: ruled[index] ?? 0 }));
+    evenOut(inGroup, task.cohort.minimum).forEach((weight, place) => {
+      evened[alike[place] ?? 0] = weight;
     });
   }
+  const weights = besideShown(input.shown, { ids, shards, weights: evened }, task.cohort.minimum);
   return {
     ...attemptOf(ref),
     cohortHash,
     weights,
     reasons: ids.flatMap((vehicleId, index) => {
-      const evened = (weights[index] ?? 0) < (classWeights[index] ?? 0) ? 'EVENED' : undefined;
-      const reason = reasons[index] ?? evened;
+      const lowered = (weights[index] ?? 0) < (classWeights[index] ?? 0) ? 'EVENED' : undefined;
+      const reason = reasons[index] ?? lowered;
       return reason === undefined ? [] : [{ vehicleId, reason }];
     }),
   };

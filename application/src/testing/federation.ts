@@ -51,6 +51,8 @@ export interface FederationOptions {
   readonly secure?: Partial<SecureTerms>;
   /** Runs the task in mode `he`, with these terms in place of the usual ones. */
   readonly he?: Partial<HeTaskTerms>;
+  /** A member that settles disputes; none has the role by default. */
+  readonly auditor?: string;
 }
 
 /** Terms of mode `he` among three of the organisations. */
@@ -128,7 +130,7 @@ export class Federation {
         name: mspId.toLowerCase(),
         mspId,
         signingKey: publicKeyText(publicKey),
-        roles: ['coordinator' as const],
+        roles: [mspId === options.auditor ? ('auditor' as const) : ('coordinator' as const)],
       };
     });
     this.ledger = new FakeLedger({

@@ -74,8 +74,12 @@ export function bedTask(options: TaskOptions): { readonly task: Task; readonly i
   return { task, initial };
 }
 
-/** The consortium with these aggregators, bootstrapped, and a task of it. */
-export async function bootstrap(task: Task, nowMs: number): Promise<TestConsortium> {
+/**
+ * The consortium with these aggregators, bootstrapped, and a task of it.
+ *
+ * @param withAuditor whether a member may settle disputes.
+ */
+export async function bootstrap(task: Task, nowMs: number, withAuditor: boolean): Promise<TestConsortium> {
   const consortium = new TestConsortium();
   consortium.nowMs = nowMs;
   for (const mspId of MORE.filter((more) => task.secure?.aggregators.includes(more))) {
@@ -83,10 +87,11 @@ export async function bootstrap(task: Task, nowMs: number): Promise<TestConsorti
   }
   const content = {
     ...consortium.bootstrapContent(),
-    organisations: [...consortium.signingKeys.keys()].map((mspId) => ({
-      ...consortium.organisation(mspId),
-      name: mspId.toLowerCase().replace('msp', ''),
-    })),
+    organisations: [...consortium.signingKeys.keys()].map((mspId) => {
+      const member = consortium.organisation(mspId);
+      const roles = member.roles.filter((role) => withAuditor || role !== 'auditor');
+      return { ...member, roles, name: mspId.toLowerCase().replace('msp', '') };
+    }),
   };
   await consortium.submit('governance:Bootstrap', content, GRID, 'operator');
   consortium.bootstrapHash = hashOf(content);

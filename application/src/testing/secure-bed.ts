@@ -30,7 +30,7 @@ import { BedFleet } from './secure-bed-vehicles.js';
 import { VirtualClock } from './virtual-clock.js';
 
 export interface BedOptions extends TaskOptions {
-  /** False: no organisation settles disputes. */
+  /** False: no organisation may settle disputes. */
   readonly arbiter?: boolean;
 }
 
@@ -73,7 +73,7 @@ export class SecureBed {
   static async start(options: BedOptions = {}): Promise<SecureBed> {
     const { task, initial } = bedTask(options);
     const directory = await mkdtemp(join(tmpdir(), 'sev-bed-'));
-    const consortium = await bootstrap(task, START_MS);
+    const consortium = await bootstrap(task, START_MS, options.arbiter ?? true);
     const vehicles = await enrolFleet(consortium, options.vehicles ?? 8);
     const bed = new SecureBed(VirtualClock.install(START_MS), task, consortium, directory);
     await bed.store.put(initial);

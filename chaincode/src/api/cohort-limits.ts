@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { MAX_SHOWN_ATTEMPTS, smallestGroup, type WeightedCohort } from './differencing';
+import { equallyWeighted, MAX_SHOWN_ATTEMPTS, smallestGroup, type WeightedCohort } from './differencing';
 import type { Task } from './learning';
 import type { SecureTerms } from './secure';
 import { LEAST_SHARD } from './task-floors';
@@ -40,6 +40,28 @@ export function sizeProblem({ cohort }: Task, terms: SecureTerms, size: number):
     return { code: 'COHORT_TOO_LARGE', detail: `${detail}; a cohort that is cut leaves ${LEAST_SHARD} at least` };
   }
   return undefined;
+}
+
+/**
+ * Whether a cohort can be weighted so that its sums may be shown beside those on the same base that were. Whoever counted
+ * nothing in these may count nothing again, or may not be there: only those that did count must all be in it, or be left out
+ * as many as a cohort has at the least.
+ *
+ * @param shown - what the sums that may have been shown count.
+ * @returns undefined where it can.
+ */
+export function cohortDifferenceProblem(
+  shown: readonly WeightedCohort[],
+  members: readonly { readonly vehicleId: string }[],
+  minimum: number,
+): CohortProblem | undefined {
+  const counted = shown.map((sum) => equallyWeighted(vehiclesIn(sum)));
+  const again = members.filter(({ vehicleId }) => counted.some((sum) => sum.has(vehicleId)));
+  return differenceProblem(counted, equallyWeighted(again), minimum);
+}
+
+function vehiclesIn(sum: WeightedCohort): readonly { readonly vehicleId: string }[] {
+  return [...sum].flatMap(([vehicleId, { weight }]) => (weight > 0 ? [{ vehicleId }] : []));
 }
 
 /**

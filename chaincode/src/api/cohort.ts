@@ -11,9 +11,27 @@ export function componentHolders(
   return componentsOf(aggregators.length, threshold).map((holders) => holders.map(nameOf));
 }
 
-/** Whom the attempts at a round have shown to be wrong: those that one was aborted for, and whom verdicts named. Sorted. */
-export function accusedSoFar(before: Pick<SecureRound, 'accused' | 'faulty'> | undefined): readonly string[] {
-  return [...new Set([...(before?.accused ?? []), ...(before?.faulty ?? [])])].sort();
+/**
+ * Whom the attempts at a round have shown to be wrong: those that one was aborted for, and whom verdicts named of those who
+ * contradicted each other. Whom only an audit named is not: the arbiter's word stands alone there, and no sum was shown.
+ *
+ * @param before - the attempt before, where there is one.
+ * @param rules - those that the next one is opened under; under the first an audit counted like any verdict.
+ * @returns MSP ids, sorted.
+ */
+export function accusedSoFar(
+  before: Pick<SecureRound, 'accused' | 'faulty' | 'disputes'> | undefined,
+  rules: SecureRound['rules'],
+): readonly string[] {
+  const { accused = [], faulty = [], disputes = [] } = before ?? {};
+  const contradicted = disputes.flatMap(({ phase, faulty: named = [] }) => (phase === 'audit' ? [] : named));
+  return [...new Set([...accused, ...(rules === undefined ? faulty : contradicted)])].sort();
+}
+
+/** Whom an audit named in an attempt. A coordinator that believes the arbiter opens the next one without them. */
+export function auditedAsWrong({ disputes }: Pick<SecureRound, 'disputes'>): readonly string[] {
+  const named = disputes.flatMap(({ phase, faulty = [] }) => (phase === 'audit' ? faulty : []));
+  return [...new Set(named)].sort();
 }
 
 /**

@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   COHORT_CONFLICT: 'The cohort was fixed with other content.',
   COHORT_UNKNOWN: 'No cohort was fixed in this attempt.',
   OPENING_INVALID: "The opening of a secure round is missing, or is not one for this task's aggregators.",
+  ARBITER_MISSING: 'The opening names no arbiter although a member has the role auditor: ask it for its key.',
   PRIVACY_BUDGET_EXCEEDED: "The sums would cross the task's budget of differential privacy.",
   PROJECTION_BUDGET_EXCEEDED: "The projections would cross the task's share of the model that may be opened.",
   ATTEMPTS_EXHAUSTED: 'The cohorts of three attempts at this round were fixed; a fourth is never opened.',

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+export * from './arbitration';
 export * from './canonical';
 export * from './cohort';
 export * from './cohort-limits';

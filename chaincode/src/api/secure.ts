@@ -251,7 +251,10 @@ const signedSums = z.strictObject({
   signature,
 });
 
-/** learning:CommitSums — scored → aggregated. Only now may sums be shown. */
+/**
+ * learning:CommitSums — scored → aggregated. Only now may sums be shown. Whatever rests on one aggregator's word has been
+ * audited before.
+ */
 export const commitSums = z.strictObject({ ...roundRef, sums: z.array(signedSums).min(2).max(7) });
 export type CommitSums = z.infer<typeof commitSums>;
 
@@ -260,8 +263,9 @@ export type DisputePhase = z.infer<typeof disputePhase>;
 
 /**
  * learning:OpenDispute — while cohort, scored or aggregated: releases one component to the arbiter. Shows two
- * aggregators' signed statements that contradict each other about it; phase `audit` needs none and is for a component
- * whose projections or sums, once sums are committed, are one aggregator's word: the arbiter recomputes both.
+ * aggregators' signed statements that contradict each other about it. Phase `audit` is for a component whose projections
+ * or sums are one aggregator's word: the arbiter recomputes both. While the round is scored it shows the signed sums that
+ * are to be committed; once they are, it needs nothing. Holders that could still answer have their time first.
  * A component is released once; a further dispute about it, in another phase, releases nothing.
  */
 export const openDispute = z.strictObject({
@@ -298,8 +302,8 @@ export interface Dispute {
   readonly phase: DisputePhase;
   readonly openedAtMs: number;
   /**
-   * What the arbiter judges, and all that it judges: of the statements that were shown, or in phase `audit` of what the
-   * ledger took. Projections before sums, each sorted by MSP id.
+   * What the arbiter judges, and all that it judges: the statements that were shown, in phase `audit` with what the ledger
+   * took. Projections before sums, each sorted by MSP id.
    */
   readonly said: readonly Said[];
   /** Phase `projections`: the seed of their vectors, which a round carries only once it is scored. */
@@ -336,14 +340,30 @@ export interface SecureRound {
   readonly sums?: readonly (readonly string[])[];
   /** Aggregators that answered for the sums of each component; those of {@link faulty} do not count. */
   readonly answeredBy?: readonly (readonly string[])[];
-  /** Components whose projections or sums only one aggregator answers for, and the arbiter does not; empty: verified. */
+  /**
+   * From the sums on: components whose projections or sums only one aggregator answers for, and the arbiter does not; empty
+   * until a later verdict takes somebody's word.
+   */
   readonly unverified?: readonly number[];
   readonly disputes: readonly Dispute[];
   /** Aggregators that a verdict named: their word no longer counts in this attempt. */
   readonly faulty: readonly string[];
-  /** Aggregators whose noise was false in this attempt or one before it at this round, or whom verdicts on those before named; sorted. */
+  /**
+   * Aggregators whose noise was false in this attempt or one before it at this round, or whom verdicts on contradictions in
+   * those before named; sorted. Under the first rules whom an audit named is among them, too.
+   */
   readonly accused: readonly string[];
+  /** Whose verdict a dispute waited for when the attempt was given up as `DISPUTE_UNSETTLED`. */
+  readonly silent?: readonly string[];
+  /**
+   * The rules that the attempt was opened under; absent: the first, which let sums be shown that rest on one aggregator's
+   * word, and openings go without an arbiter. The contract applies the present ones to whatever is under way.
+   */
+  readonly rules?: typeof SECURE_RULES;
 }
+
+/** See {@link SecureRound.rules}. */
+export const SECURE_RULES = 2;
 
 export interface ShownAttempt {
   readonly round: number;

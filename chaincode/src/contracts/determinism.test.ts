@@ -105,12 +105,13 @@ describe('Every peer comes to the same write set', () => {
     await coordinate('SettleDispute', driver.verdict(2, 'projections', [GRID]));
     const scoring = await driver.scoring(ROUND_1, { projections });
     await coordinate('ScoreRound', { ...scoring, attestations: driver.attestScores(scoring, [...MSPS]) });
-    await coordinate('CommitSums', { ...ROUND_1, sums: await driver.sums() });
+    const sums = await driver.sums();
     // What the one that was named held is now the word of a single aggregator.
     for (const component of [0, 2]) {
-      await coordinate('OpenDispute', { ...ROUND_1, component, phase: 'audit', projections: [], sums: [] });
+      await coordinate('OpenDispute', { ...ROUND_1, component, phase: 'audit', projections: [], sums });
       await coordinate('SettleDispute', driver.verdict(component, 'audit', []));
     }
+    await coordinate('CommitSums', { ...ROUND_1, sums });
     await coordinate('FinaliseRound', driver.attested(await driver.proposal(), MAJORITY));
   });
 });

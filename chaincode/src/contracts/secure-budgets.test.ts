@@ -115,11 +115,34 @@ describe('Sums of a further attempt', () => {
 
   it('are refused where the cohorts are too close, before a projection is opened', async () => {
     await shown(fleet.slice(0, 5));
-    await driver.closed(fleet.slice(0, 6), attempt(2));
+    await driver.closed(fleet.slice(0, 4), attempt(2));
     await expectRefusal(driver.fix(attempt(2)), 'COHORT_TOO_CLOSE');
     await driver.abort(attempt(2));
     await driver.closed(fleet.slice(1, 6), attempt(3));
     await expectRefusal(driver.fix(attempt(3)), 'COHORT_TOO_CLOSE');
+  });
+
+  it('may be with vehicles that count nothing in either, be they there or not', async () => {
+    const [out, ...five] = fleet.slice(0, 6);
+    await driver.closed([out!, ...five]);
+    await driver.fix();
+    await driver.score(ROUND_1, { scores: await driver.scores({ [out!.vehicleId]: 0 }) });
+    await driver.commit();
+    await driver.abort();
+    const second = attempt(2);
+    await driver.closed([...five, fleet[6]!], second);
+    await driver.fix(second);
+    await driver.score(second, { scores: await driver.scores({ [fleet[6]!.vehicleId]: 0 }, second) });
+    expect(await driver.commit(second)).to.include({ state: 'aggregated' });
+  });
+
+  it('are refused where a vehicle comes that counts', async () => {
+    await shown(fleet.slice(0, 5));
+    const second = attempt(2);
+    await driver.closed(fleet.slice(0, 6), second);
+    await driver.fix(second);
+    await driver.score(second);
+    await expectRefusal(driver.commit(second), 'COHORT_TOO_CLOSE');
   });
 
   it('are refused where only weights tell a vehicle from the rest', async () => {
@@ -150,7 +173,7 @@ describe('Sums of a further attempt', () => {
     };
     await comeBack(attempt(1));
     const second = attempt(1, 2);
-    await driver.closed(fleet.slice(0, 6), second);
+    await driver.closed(fleet.slice(1, 6), second);
     expect((await driver.secure(second)).shownAttempts).to.deep.equal([{ round: 1, attempt: 1 }]);
     await expectRefusal(driver.fix(second), 'COHORT_TOO_CLOSE');
     await driver.abort(second);

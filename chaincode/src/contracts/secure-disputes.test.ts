@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import type { DisputePhase, RoundRecord, SettleDispute } from '../api';
+import { TIME_MARGIN_MS, type DisputePhase, type RoundRecord, type SettleDispute } from '../api';
 import { CITY, GRID, MAKER, MSPS, REGULATOR, START_MS, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
 import { identity, randomHash } from '../testing/identities';
-import { INITIAL_MODEL, ROUND_1 } from '../testing/learning';
+import { ROUND_1, ROUND_MS } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { AGGREGATORS, dpTask, SecureDriver, secureTask } from '../testing/secure-learning';
 
 const MAJORITY = [GRID, CITY, REGULATOR];
+const PATIENCE_MS = Math.ceil(ROUND_MS / 4);
 
 let consortium: TestConsortium;
 let driver: SecureDriver;
@@ -30,14 +31,6 @@ const settle = (verdict: SettleDispute, mspId: string = REGULATOR, role = 'attes
 const lyingProjections = (component: number, liar: string) =>
   driver.projections(AGGREGATORS, { [liar]: { [component]: LIE } });
 const lyingSums = (component: number, liar: string) => driver.sums(AGGREGATORS, { [liar]: { [component]: [LIE] } });
-
-/** The arbiter finds right what is said of these components. */
-async function audit(...components: readonly number[]): Promise<void> {
-  for (const component of components) {
-    await dispute(component, 'audit');
-    await settle(driver.verdict(component, 'audit', []));
-  }
-}
 
 describe('A dispute about projections', () => {
   beforeEach(async () => {
@@ -66,11 +59,11 @@ describe('A dispute about projections', () => {
     expect(settled.secure).to.deep.include({ faulty: [GRID] });
     expect(settled.secure?.disputes[0]).to.deep.include({ faulty: [GRID] });
     expect(await driver.score(ROUND_1, { projections }), 'the liar does not count').to.include({ state: 'scored' });
+    const refusal = await expectRefusal(driver.commit(), 'COMPONENTS_UNVERIFIED');
+    expect(refusal.detail, 'what is left is one word a component').to.include('0, 2');
+    await driver.audit([0, 2]);
     const committed = await driver.commit(ROUND_1, AGGREGATORS, { [GRID]: { '0': [LIE], '2': [LIE] } });
-    expect(committed.secure, 'what is left is one word a component').to.deep.include({
-      ...{ answeredBy: [[MAKER], [CITY, MAKER], [CITY]], unverified: [0, 2] },
-    });
-    await audit(0, 2);
+    expect(committed.secure).to.deep.include({ answeredBy: [[MAKER], [CITY, MAKER], [CITY]], unverified: [] });
     expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
   });
 
@@ -143,33 +136,45 @@ describe('A dispute about sums', () => {
     await dispute(1, 'sums', { sums });
     await expectRefusal(driver.commit(), 'DISPUTE_OPEN');
     await settle(driver.verdict(1, 'sums', [MAKER]));
+    const refusal = await expectRefusal(driver.coordinate('CommitSums', { ...ROUND_1, sums }), 'COMPONENTS_UNVERIFIED');
+    expect(refusal.detail, 'the sums of component 1 were recomputed, its projections are CITY’s alone').to.include(
+      'component 0, 1 rests',
+    );
+    await driver.audit([0, 1]);
     const committed = await driver.coordinate('CommitSums', { ...ROUND_1, sums });
-    expect(
-      committed.secure,
-      'the sums of component 1 were recomputed, its projections are CITY’s alone',
-    ).to.deep.include({
-      ...{ unverified: [0, 1], faulty: [MAKER] },
-    });
+    expect(committed.secure).to.deep.include({ unverified: [], faulty: [MAKER] });
   });
 
   it('after the sums refutes those that only liars answered for', async () => {
+    consortium.nowMs += PATIENCE_MS;
     const [, grid, maker] = await lyingSums(1, MAKER);
+    // An arbiter that is wrong, or lies.
+    for (const [component, sums] of [
+      [1, [maker]],
+      [2, [grid]],
+    ] as const) {
+      await dispute(component, 'audit', { sums });
+      await settle(driver.verdict(component, 'audit', []));
+    }
     await driver.coordinate('CommitSums', { ...ROUND_1, sums: [grid, maker] });
     await dispute(1, 'sums', { sums: [...(await driver.sums([CITY])), maker] });
     await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'DISPUTE_OPEN');
-    const settled = await settle(driver.verdict(1, 'sums', [MAKER]));
-    expect(settled.secure?.unverified, 'what CITY or GRID alone answers for, too').to.deep.equal([0, 1, 2]);
+    await settle(driver.verdict(1, 'sums', [MAKER]));
     await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'VERDICT_AGAINST');
   });
 
   it('after the sums leaves those that an honest aggregator answered for', async () => {
-    const [city, grid] = await driver.sums();
-    await driver.coordinate('CommitSums', { ...ROUND_1, sums: [city, grid] });
+    await driver.commit();
+    const [city] = await driver.sums();
     const [, , maker] = await lyingSums(1, MAKER);
     await dispute(1, 'sums', { sums: [city, maker] });
     const settled = await settle(driver.verdict(1, 'sums', [MAKER]));
     expect(settled.secure).to.deep.include({ faulty: [MAKER], unverified: [0, 1] });
-    await audit(0, 1);
+    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'COMPONENTS_UNVERIFIED');
+    for (const component of [0, 1]) {
+      await dispute(component, 'audit');
+      await settle(driver.verdict(component, 'audit', []));
+    }
     expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
   });
 
@@ -190,80 +195,108 @@ describe('An audit', () => {
   beforeEach(async () => {
     await fresh();
     await driver.fix();
-    await driver.score();
   });
+  /** Scored without GRID, which a majority attested. */
+  const scoredByTwo = async (): Promise<RoundRecord> =>
+    driver.score(ROUND_1, { projections: await driver.projections([CITY, MAKER]) });
 
-  it('verifies what one aggregator answers for, as long as a component stays closed', async () => {
-    await driver.commit(ROUND_1, [CITY, MAKER]);
-    expect((await driver.secure()).unverified).to.deep.equal([0, 2]);
-    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'COMPONENTS_UNVERIFIED');
-    await expectRefusal(dispute(1, 'audit'), 'DISPUTE_REFUSED');
-    const { projections, sums } = await driver.secure();
-    const opened = await dispute(0, 'audit');
-    expect(opened.secure?.disputes[0]?.said, 'all that the ledger took of the component').to.deep.equal([
-      { mspId: GRID, about: 'projections', hashes: [projections![0]] },
-      { mspId: MAKER, about: 'projections', hashes: [projections![0]] },
-      { mspId: MAKER, about: 'sums', hashes: sums![0] },
+  it('comes before any sum is shown, and verifies what one aggregator answers for', async () => {
+    await scoredByTwo();
+    const sums = await driver.sums([CITY, MAKER]);
+    for (const audited of [[], [0]]) {
+      await driver.audit(audited, [CITY, MAKER]);
+      await expectRefusal(driver.commit(ROUND_1, [CITY, MAKER]), 'COMPONENTS_UNVERIFIED');
+    }
+    await expectRefusal(driver.openAudit(1, [CITY, MAKER]), 'DISPUTE_REFUSED');
+    const opened = await driver.openAudit(2, [CITY, MAKER]);
+    const { projections } = await driver.secure();
+    expect(
+      opened.secure?.disputes[1]?.said,
+      'what the ledger took of the component, and what it is to take',
+    ).to.deep.equal([
+      { mspId: CITY, about: 'projections', hashes: [projections![2]] },
+      { mspId: CITY, about: 'sums', hashes: sums[0]!.components['2'] },
     ]);
-    await dispute(2, 'audit');
-    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'DISPUTE_OPEN');
-    expect((await settle(driver.verdict(0, 'audit', []))).secure?.unverified).to.deep.equal([2]);
-    expect((await settle(driver.verdict(2, 'audit', []))).secure).to.deep.include({ unverified: [], faulty: [] });
+    await expectRefusal(driver.commit(ROUND_1, [CITY, MAKER]), 'DISPUTE_OPEN');
+    await settle(driver.verdict(2, 'audit', []));
+    const committed = await driver.commit(ROUND_1, [CITY, MAKER]);
+    expect(committed.secure).to.deep.include({ unverified: [], answeredBy: [[MAKER], [CITY, MAKER], [CITY]] });
     expect(await driver.finalise(await driver.proposal(), MAJORITY)).to.include({ state: 'finalised' });
     await expectRefusal(dispute(1, 'audit'), 'ROUND_STATE');
   });
 
-  it('that goes against the only one who answers ends the round', async () => {
-    await driver.commit(ROUND_1, [CITY, MAKER]);
-    await dispute(0, 'audit');
+  it('that names anybody ends the attempt without a sum shown, so that the base is not spent', async () => {
+    await scoredByTwo();
+    await driver.openAudit(0, [CITY, MAKER]);
     const settled = await settle(driver.verdict(0, 'audit', [MAKER]));
-    expect(settled.secure).to.deep.include({ faulty: [MAKER], unverified: [0, 1, 2] });
-    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'VERDICT_AGAINST');
-    await expectRefusal(dispute(0, 'sums', { sums: await driver.sums() }), 'DISPUTE_REFUSED');
-  });
-
-  it('covers the projections that one aggregator answers for, whose sums two agree about', async () => {
+    expect(settled.secure).to.deep.include({ faulty: [MAKER], shownAttempts: [] });
+    await expectRefusal(driver.commit(), 'VERDICT_AGAINST');
     await driver.abort();
     const second = { ...ROUND_1, attempt: 2 };
-    await driver.closed(fleet, second);
-    await driver.fix(second);
-    const projections = await driver.projections([CITY, MAKER], {}, second);
-    const scored = await driver.score(second, { projections });
-    expect(scored.secure).to.deep.include({ projectedBy: [[MAKER], [CITY, MAKER], [CITY]] });
-    expect((await driver.commit(second)).secure).to.deep.include({
-      ...{ unverified: [0, 2], answeredBy: driver.holders, projections: scored.secure!.projections },
-    });
-    const audit = { ...second, component: 0, phase: 'audit', projections: [], sums: [] };
-    await driver.coordinate('OpenDispute', audit);
-    const settled = await settle(driver.verdict(0, 'audit', [], second));
-    expect(settled.secure?.unverified).to.deep.equal([2]);
+    expect((await driver.open(second)).secure).to.deep.include({ shownAttempts: [] });
   });
 
-  it('bars whom it names from the further attempts at the round', async () => {
-    await driver.commit(ROUND_1, [CITY, MAKER]);
-    await dispute(0, 'audit');
+  it('bars nobody from the further attempts: the arbiter’s word stands alone', async () => {
+    await scoredByTwo();
+    await driver.openAudit(0, [CITY, MAKER]);
     await settle(driver.verdict(0, 'audit', [MAKER]));
     await driver.abort();
-    const second = { ...ROUND_1, attempt: 2 };
-    const refusal = await expectRefusal(driver.open(second), 'OPENING_INVALID');
-    expect(refusal.detail).to.include(MAKER);
-    const opened = await driver.open(second, INITIAL_MODEL, [CITY, GRID]);
-    expect(opened.secure).to.deep.include({ accused: [MAKER], faulty: [] });
+    const opened = await driver.open({ ...ROUND_1, attempt: 2 });
+    expect(opened.secure).to.deep.include({ accused: [], faulty: [] });
+  });
+
+  it('of projections that one aggregator answers for is not spared by sums that two agree about', async () => {
+    await scoredByTwo();
+    const refusal = await expectRefusal(driver.commit(), 'COMPONENTS_UNVERIFIED');
+    expect(refusal.detail).to.include('0, 2');
+    await driver.audit([0, 2]);
+    expect(await driver.commit()).to.include({ state: 'aggregated' });
+  });
+
+  it('of sums gives a holder its time that had spoken before, and none that had not', async () => {
+    await driver.score();
+    const refusal = await expectRefusal(driver.openAudit(0, [CITY, MAKER]), 'DISPUTE_REFUSED');
+    expect(refusal.detail).to.include(GRID);
+    consortium.nowMs += PATIENCE_MS - 1;
+    await expectRefusal(driver.openAudit(0, [CITY, MAKER]), 'DISPUTE_REFUSED');
+    consortium.nowMs += 1;
+    await driver.audit([0, 2], [CITY, MAKER]);
+    expect(await driver.commit(ROUND_1, [CITY, MAKER])).to.include({ state: 'aggregated' });
+  });
+
+  it('is of sums that are shown, and agree', async () => {
+    await scoredByTwo();
+    await expectRefusal(dispute(0, 'audit'), 'DISPUTE_REFUSED');
+    const sums = await lyingSums(0, GRID);
+    await expectRefusal(dispute(0, 'audit', { sums }), 'DISPUTE_REFUSED');
+    const [, grid] = sums;
+    const unsigned = [{ ...grid!, signature: sums[0]!.signature }];
+    await expectRefusal(dispute(0, 'audit', { sums: unsigned }), 'SIGNATURE_INVALID');
+  });
+
+  it('does not cover other sums than it was on', async () => {
+    await scoredByTwo();
+    const lying = (await lyingSums(0, MAKER)).slice(2);
+    await dispute(0, 'audit', { sums: lying });
+    await settle(driver.verdict(0, 'audit', []));
+    await driver.audit([2]);
+    await expectRefusal(driver.commit(ROUND_1, [CITY, MAKER]), 'VERDICT_AGAINST');
   });
 
   it('that finds what two agreed about wrong ends the round, too', async () => {
-    await driver.commit(ROUND_1, [CITY, MAKER]);
-    await dispute(0, 'audit');
+    await driver.score();
+    consortium.nowMs += PATIENCE_MS;
+    await driver.openAudit(0, [CITY, MAKER]);
     // Nobody but GRID is named, though MAKER said the same of the projections.
     const settled = await settle(driver.verdict(0, 'audit', [GRID]));
-    expect(settled.secure).to.deep.include({ faulty: [GRID], unverified: [0, 2] });
-    await expectRefusal(driver.finalise(await driver.proposal(), MAJORITY), 'VERDICT_AGAINST');
+    expect(settled.secure).to.deep.include({ faulty: [GRID] });
+    await driver.audit([2]);
+    await expectRefusal(driver.commit(), 'VERDICT_AGAINST');
   });
 
   it('is refused where it would open the last component', async () => {
-    await driver.commit(ROUND_1, [CITY, MAKER]);
-    await dispute(0, 'audit');
-    await dispute(2, 'audit');
+    await scoredByTwo();
+    await driver.audit([0, 2], [CITY, MAKER]);
     // The word of the third comes late, and contradicts another.
     const sums = [...(await driver.sums([CITY])), ...(await lyingSums(1, MAKER)).slice(2)];
     const refusal = await expectRefusal(dispute(1, 'sums', { sums }), 'DISPUTE_REFUSED');
@@ -271,15 +304,48 @@ describe('An audit', () => {
   });
 
   it('of a component that was released before releases no more', async () => {
+    await driver.score();
     const sums = await lyingSums(2, GRID);
     await dispute(2, 'sums', { sums });
     await settle(driver.verdict(2, 'sums', [GRID]));
-    await driver.coordinate('CommitSums', { ...ROUND_1, sums });
-    await dispute(0, 'audit');
-    const again = await dispute(2, 'audit');
+    await driver.audit([0]);
+    const again = await driver.openAudit(2);
     expect(again.secure?.disputes.map(({ component, phase }) => `${phase} ${component}`)).to.deep.equal([
       ...['sums 2', 'audit 0', 'audit 2'],
     ]);
+  });
+});
+
+describe('An arbiter that is silent', () => {
+  const unsettled = 'DISPUTE_UNSETTLED' as const;
+  beforeEach(async () => {
+    await fresh();
+    await driver.fix();
+    await driver.score(ROUND_1, { projections: await driver.projections([CITY, MAKER]) });
+  });
+  const abort = (signers: readonly string[]) =>
+    driver.coordinate('AbortRound', {
+      ...ROUND_1,
+      reason: unsettled,
+      statements: driver.abortStatements(signers, unsettled, ROUND_1),
+    });
+
+  it('is kept by name where a majority gives the attempt up for it, and the base is not spent', async () => {
+    await driver.openAudit(0, [CITY, MAKER]);
+    expect((await abort(MAJORITY)).secure).to.deep.include({ silent: [REGULATOR], shownAttempts: [], accused: [] });
+    const second = await driver.open({ ...ROUND_1, attempt: 2 });
+    expect(second.secure, 'of the next attempt nothing is known').not.to.have.property('silent');
+  });
+
+  it('is not where no dispute is open, or it had no time yet', async () => {
+    expect((await abort(MAJORITY)).secure).not.to.have.property('silent');
+    await fresh();
+    await driver.fix();
+    await driver.score(ROUND_1, { projections: await driver.projections([CITY, MAKER]) });
+    consortium.nowMs += ROUND_MS + TIME_MARGIN_MS;
+    await driver.openAudit(0, [CITY, MAKER]);
+    consortium.nowMs += 1;
+    expect((await abort([])).secure).not.to.have.property('silent');
   });
 });
 
@@ -324,9 +390,9 @@ describe('A verdict', () => {
   });
 });
 
-describe('Without an arbiter', () => {
+describe('Where nobody may be the arbiter', () => {
   beforeEach(async () => {
-    consortium = await TestConsortium.bootstrapped();
+    consortium = await TestConsortium.withoutAuditor();
     driver = new SecureDriver(consortium, secureTask());
     fleet = await enrolledFleet(consortium, 4);
     await driver.coordinate('CreateTask', driver.task);
@@ -336,11 +402,13 @@ describe('Without an arbiter', () => {
     await driver.fix();
   });
 
-  it('what one aggregator answers for becomes no model, whoever attests it', async () => {
+  it('no sum is shown that rests on one aggregator’s word', async () => {
     await driver.score();
-    await driver.commit(ROUND_1, [CITY, MAKER]);
-    const refusal = await expectRefusal(driver.finalise(await driver.proposal(), MSPS), 'COMPONENTS_UNVERIFIED');
+    consortium.nowMs += PATIENCE_MS;
+    const refusal = await expectRefusal(driver.commit(ROUND_1, [CITY, MAKER]), 'COMPONENTS_UNVERIFIED');
     expect(refusal.detail).to.include('0, 2');
+    await expectRefusal(driver.openAudit(0, [CITY, MAKER]), 'DISPUTE_REFUSED');
+    expect(await driver.commit()).to.include({ state: 'aggregated' });
   });
 
   it('there are no disputes', async () => {

@@ -127,9 +127,20 @@ describe('learning:OpenRound in the secure modes', () => {
   });
   const open = (argument: unknown) => driver.coordinate('OpenRound', argument);
 
-  it('takes t + 1 aggregators and no arbiter', async () => {
-    const opening = driver.opening(ROUND_1, [CITY, MAKER], false);
+  it('takes t + 1 aggregators', async () => {
+    const opening = driver.opening(ROUND_1, [CITY, MAKER]);
     expect((await open(driver.signedOpening(opening))).secure?.opening).to.deep.equal(opening);
+  });
+
+  it('takes no opening without an arbiter, unless no member may be one', async () => {
+    const opening = driver.opening(ROUND_1, AGGREGATORS, false);
+    const refusal = await expectRefusal(open(driver.signedOpening(opening)), 'ARBITER_MISSING');
+    expect(refusal.detail).to.include(REGULATOR);
+    consortium = await TestConsortium.withoutAuditor();
+    driver = new SecureDriver(consortium, dpTask());
+    await driver.coordinate('CreateTask', driver.task);
+    const alone = driver.opening(ROUND_1, AGGREGATORS, false);
+    expect((await open(driver.signedOpening(alone))).secure?.opening).to.deep.equal(alone);
   });
 
   it('refuses an opening that is missing, or not one of this task', async () => {
@@ -584,10 +595,11 @@ describe('learning:CommitSums', () => {
     expect(secure?.sums).to.deep.equal([0, 1, 2].map((c) => [0, 1].map((shard) => sha256Hex(`sum ${c} ${shard}`))));
   });
 
-  it('marks what only one aggregator answers for as unverified', async () => {
-    const { secure } = await driver.commit(ROUND_1, [CITY, MAKER]);
+  it('refuses what only one aggregator answers for', async () => {
+    const refusal = await expectRefusal(driver.commit(ROUND_1, [CITY, MAKER]), 'COMPONENTS_UNVERIFIED');
     // Held by all but the first: 0, by all but the second: 1, by all but the third: 2.
-    expect(secure).to.deep.include({ unverified: [0, 2], answeredBy: [[MAKER], [CITY, MAKER], [CITY]] });
+    expect(refusal.detail).to.include('0, 2');
+    expect((await driver.commit()).secure).to.deep.include({ unverified: [], answeredBy: driver.holders });
   });
 
   it('refuses a component without an answer, two answers to one, and another number of shards', async () => {
@@ -614,8 +626,9 @@ describe('learning:CommitSums', () => {
     await expectRefusal(driver.commit(second, [CITY, MAKER]), 'COMPONENT_NOT_HELD');
     const [city, grid] = (await driver.sums([CITY, GRID], {}, second)) as [object, object];
     await expectRefusal(driver.coordinate('CommitSums', { ...second, sums: [city, city] }), 'ARGUMENT_INVALID');
+    await driver.audit([0, 1], [CITY, GRID], second);
     const committed = await driver.coordinate('CommitSums', { ...second, sums: [city, grid] });
-    expect(committed.secure).to.deep.include({ unverified: [0, 1], answeredBy: [[GRID], [CITY], [CITY, GRID]] });
+    expect(committed.secure).to.deep.include({ unverified: [], answeredBy: [[GRID], [CITY], [CITY, GRID]] });
   });
 
   it('conflicts with other sums, and comes after the scores', async () => {
@@ -710,12 +723,8 @@ describe('An abort for false noise', () => {
     await driver.close(MAJORITY, second);
     await driver.fix(second, [CITY, MAKER]);
     await driver.score(second);
+    await driver.audit([0, 2], [CITY, MAKER], second);
     await driver.commit(second, [CITY, MAKER]);
-    for (const component of [0, 2]) {
-      const audit = { ...second, component, phase: 'audit', projections: [], sums: [] };
-      await driver.coordinate('OpenDispute', audit);
-      await driver.coordinate('SettleDispute', driver.verdict(component, 'audit', [], second));
-    }
     const proposal = await driver.proposal(second);
     await driver.finalise(proposal, MAJORITY);
     const next = await driver.open({ ...ROUND_1, round: 2 }, proposal.modelHash);

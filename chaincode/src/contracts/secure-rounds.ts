@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { CommitSums, FixCohort, ReceiptRecord, RoundRecord, ScoreRound, ShowReceipts, Task } from '../api';
+import {
+  scoredWeights,
+  type CommitSums,
+  type FixCohort,
+  type ReceiptRecord,
+  type RoundRecord,
+  type ScoreRound,
+  type ShowReceipts,
+  type Task,
+} from '../api';
 import { heReceiptOf } from '../domain/he-cohort';
 import { heAttempt } from '../domain/he-round';
 import * as cohorts from '../domain/secure-cohort';
@@ -66,7 +75,8 @@ export async function fixCohort(
   const attempt = secureAttempt(round, task, input.attempt);
   const updates = await ctx.learning.allUpdates(input.taskId, input.round, input.attempt);
   const receipts = await ctx.learning.allReceipts(input);
-  const shown = await Promise.all(shownAttempts(attempt).map((ref) => ctx.learning.cohort(ref)));
+  const before = await Promise.all(shownAttempts(attempt).map((ref) => scoredCohort(ctx, ref)));
+  const shown = before.map(({ cohort, scores }) => scoredWeights(cohort, scores, attempt.terms.shardSize));
   const facts = { ...(await transitionFacts(ctx)), updates, receipts, shown };
   const fixed = cohorts.fixCohort(attempt, input, facts);
   if (fixed.round !== round) {

@@ -3,6 +3,7 @@ import {
   aloneAfterMs,
   ContractError,
   namesHeParty,
+  silentArbiter,
   type AbortRound,
   type AbortStatement,
   type CloseRound,
@@ -136,7 +137,7 @@ export function closeRound(round: RoundRecord, task: Task, input: CloseRound, fa
  * Any state but the final ones → aborted: by a majority's statements at any time, by any single organisation after the
  * deadline and its margin, or, once it is closed, when as long as a round takes has gone by since the present state began.
  * So whoever closes late cannot take the others the time to attest. Budgets that were spent stay spent. An abort whose
- * reason names somebody always needs a majority.
+ * reason names somebody always needs a majority; one that finds a dispute unsettled keeps who was to settle it.
  *
  * @throws ContractError ROUND_STALE, ROUND_STATE, ROUND_CONFLICT, ACCUSATION_INVALID, STATEMENTS_INSUFFICIENT,
  *   ROUND_DEADLINE_NOT_REACHED
@@ -165,7 +166,7 @@ export function abortRound(round: RoundRecord, task: Task, input: AbortRound, fa
   const isAccusation = reason === 'NOISE_FALSE' || accused !== undefined;
   if (!isAccusation && !namesHeParty(reason)) {
     requireAuthority(round, task, statements, facts, statementOf);
-    return aborted;
+    return reason === 'DISPUTE_UNSETTLED' ? withSilent(aborted, silentArbiter(round, task, facts.nowMs)) : aborted;
   }
   const change = isAccusation ? { secure: secureWithAccused(round, input) } : {};
   if (!isAccusation && round.he === undefined) {
@@ -173,6 +174,12 @@ export function abortRound(round: RoundRecord, task: Task, input: AbortRound, fa
   }
   requireMajority(validStatements(statements, facts.organisations, statementOf), facts.organisations);
   return { ...aborted, ...change };
+}
+
+/** The record with whose verdict was waited for. Attempts under the first rules do not keep it. */
+function withSilent(aborted: RoundRecord, silent: readonly string[]): RoundRecord {
+  const { secure } = aborted;
+  return secure?.rules === undefined || silent.length === 0 ? aborted : { ...aborted, secure: { ...secure, silent } };
 }
 
 /** Noise is shown while the cohort is fixed and not scored. @throws ContractError ACCUSATION_INVALID, ROUND_STATE */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  cohortDifferenceProblem,
   cohortHash,
   ContractError,
   coveredUpdates,
   decodeBitmap,
-  equallyWeighted,
   sizeProblem,
   type CohortRecord,
   type CohortStatement,
@@ -16,8 +16,9 @@ import {
   type RoundRecord,
   type ShowReceipts,
   type UpdateRecord,
+  type WeightedCohort,
 } from '../api';
-import { checkDifference, refuse } from './differencing';
+import { refuse } from './differencing';
 import { requireAuthority, requireState, type TransitionFacts } from './round';
 import { openedWithProjections } from './secure-opening';
 import { advanced, isPast, refOf, type SecureAttempt } from './secure-round';
@@ -60,8 +61,8 @@ export interface CohortFacts extends TransitionFacts {
   /** All recorded updates of the attempt, sorted by vehicle. */
   readonly updates: readonly UpdateRecord[];
   readonly receipts: readonly ReceiptRecord[];
-  /** Cohorts of the attempts on this base whose sums may have been shown. */
-  readonly shown: readonly CohortRecord[];
+  /** What the sums of the attempts on this base count that may have been shown. */
+  readonly shown: readonly WeightedCohort[];
 }
 
 /**
@@ -100,8 +101,7 @@ export function fixCohort(
     return { round, cohort };
   }
   refuse(sizeProblem(task, terms, covered.length));
-  const vehicles = facts.shown.map(({ members }) => equallyWeighted(members));
-  checkDifference(vehicles, equallyWeighted(covered), task.cohort.minimum);
+  refuse(cohortDifferenceProblem(facts.shown, covered, task.cohort.minimum));
   const openedProjections = openedWithProjections(task, terms, secure);
   if (covered.length < facts.updates.length || holders.length < secure.opening.aggregators.length) {
     const content = { recordedHash: cohortHash(facts.updates), cohortHash: fixed.cohortHash, holders };

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   answersIn,
+  auditableFromMs,
+  awaitedHolders,
   canonicalJson,
   componentHolders,
   ContractError,
   heardOf,
   unverifiedComponents,
+  type Answered,
   type Dispute,
   type OpenDispute,
   type RoundRecord,
@@ -105,11 +108,31 @@ function groundsOf(attempt: SecureAttempt, input: OpenDispute, facts: Transition
       const answers = sumsAnswers(attempt, input.sums, facts)[component];
       return { said: contradicting('sums', answers, (hashes) => hashes) };
     }
-    case 'audit':
-      // Only then is all that aggregators said of the component on the ledger.
-      requireState(round, 'aggregated');
-      return { said: answeredAlone(secure, component) };
+    case 'audit': {
+      requireState(round, 'scored', 'aggregated');
+      const summed = round.state === 'scored' ? [agreedSums(attempt, input, facts)] : [];
+      return { said: answeredAlone(secure, component, summed) };
+    }
   }
+}
+
+/**
+ * The sums of a component that are to be committed, as far as holders signed them: what one of them alone says is audited
+ * before it is shown, once the others had their time.
+ */
+function agreedSums(attempt: SecureAttempt, { component, sums }: OpenDispute, facts: TransitionFacts): Answered {
+  const { round, task, terms, secure } = attempt;
+  const answers = sumsAnswers(attempt, sums, facts)[component] ?? new Map<string, readonly string[]>();
+  const by = [...answers.keys()].sort();
+  const [hashes] = answers.values();
+  if (hashes === undefined) {
+    throw new ContractError('DISPUTE_REFUSED', 'no sums of the component are shown');
+  }
+  insist(new Set([...answers.values()].map(canonicalJson)).size === 1, 'its sums contradict each other: dispute those');
+  const fromMs = auditableFromMs(round, task, component, by);
+  const awaited = awaitedHolders(secure, terms, component, by).join(', ');
+  insist(facts.nowMs >= fromMs, `${awaited} may still say what the sums of the component are, until ${fromMs}`);
+  return { component, about: 'sums', hashes, by };
 }
 
 function contradicting<T>(
@@ -122,9 +145,13 @@ function contradicting<T>(
   return sorted(said);
 }
 
-/** All that the ledger took about a component, where some of it is one aggregator's word. */
-function answeredAlone(secure: SecureRound, component: number): readonly Said[] {
-  const answers = answersIn(secure).filter((answer) => answer.component === component);
+/**
+ * All that the ledger took about a component, where some of it is one aggregator's word.
+ *
+ * @param summed - what the ledger is to take besides.
+ */
+function answeredAlone(secure: SecureRound, component: number, summed: readonly Answered[]): readonly Said[] {
+  const answers = [...answersIn(secure).filter((answer) => answer.component === component), ...summed];
   const heard = answers.map(({ by, ...answer }) => ({ ...answer, by: heardOf(secure, by) }));
   insist(
     heard.every(({ by }) => by.length > 0),

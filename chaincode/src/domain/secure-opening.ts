@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   accusedSoFar,
+  arbitersOf,
   areTwoCandidates,
   barredAggregators,
   componentsOf,
@@ -10,6 +11,7 @@ import {
   openingHash,
   parsePublicKey,
   projectionBudget,
+  SECURE_RULES,
   sumsMicroRho,
   type AggregatorOpening,
   type OpeningStatement,
@@ -24,9 +26,6 @@ import {
 } from '../api';
 import { requireSigned } from './statements';
 
-/** Who may arbitrate: governance gives this role to whoever audits the aggregation and takes no part in it. */
-const ARBITER_ROLE = 'auditor';
-
 export interface OpeningFacts {
   readonly consortium: string;
   readonly organisations: readonly Organisation[];
@@ -40,8 +39,8 @@ export interface OpeningFacts {
  *
  * @param current - the aborted attempt before, where there is one; else `previous`, the round before, counts.
  * @returns undefined in plain mode.
- * @throws ContractError OPENING_INVALID, ORGANISATION_UNKNOWN, SIGNATURE_INVALID, BASE_BURNED, ATTEMPTS_EXHAUSTED, PRIVACY_BUDGET_EXCEEDED,
- *   PROJECTION_BUDGET_EXCEEDED.
+ * @throws ContractError OPENING_INVALID, ARBITER_MISSING, ORGANISATION_UNKNOWN, SIGNATURE_INVALID, BASE_BURNED, ATTEMPTS_EXHAUSTED,
+ *   PRIVACY_BUDGET_EXCEEDED, PROJECTION_BUDGET_EXCEEDED.
  */
 export function openedSecurely(
   task: Task,
@@ -88,7 +87,8 @@ function begun(
     fixedCohorts: current?.fixedCohorts ?? 0,
     disputes: [],
     faulty: [],
-    accused: accusedSoFar(current),
+    accused: accusedSoFar(current, SECURE_RULES),
+    rules: SECURE_RULES,
   };
 }
 
@@ -152,13 +152,17 @@ function checkOpening(terms: SecureTerms, opening: RoundOpening, organisations: 
   aggregators.forEach((aggregator) => {
     checkAggregator(aggregator, components, terms.dp !== undefined);
   });
-  if (arbiter !== undefined) {
-    const { mspId, sealingKey } = arbiter;
-    insist(!terms.aggregators.includes(mspId), `arbiter: ${mspId} is an aggregator of the task`);
-    const roles = organisations.find((member) => member.mspId === mspId)?.roles ?? [];
-    insist(roles.includes(ARBITER_ROLE), `arbiter: ${mspId} has not the role ${ARBITER_ROLE}`);
-    insist(parsePublicKey(sealingKey) !== undefined, `arbiter: ${mspId} has no P-256 key`);
+  const arbiters = arbitersOf(terms, organisations);
+  if (arbiter === undefined) {
+    if (arbiters.length > 0) {
+      throw new ContractError('ARBITER_MISSING', `${arbiters.join(' or ')} could settle disputes of this round`);
+    }
+    return;
   }
+  const { mspId, sealingKey } = arbiter;
+  insist(!terms.aggregators.includes(mspId), `arbiter: ${mspId} is an aggregator of the task`);
+  insist(arbiters.includes(mspId), `arbiter: ${mspId} has not the role that settles disputes`);
+  insist(parsePublicKey(sealingKey) !== undefined, `arbiter: ${mspId} has no P-256 key`);
 }
 
 /** An aggregator that was found to be wrong does not come back at once. */

@@ -32,12 +32,13 @@ export interface SumsFacts extends TransitionFacts, ScoredCohort {
 
 /**
  * scored → aggregated: the hashes of all component sums. From here on sums may be shown, so what that costs is charged
- * now and the attempt's reports are burned.
+ * now and the attempt's reports are burned. Hence nothing may rest on one aggregator's word that the arbiter has not
+ * audited: were it a lie, no model could follow, and the base would be spent for it.
  *
  * @returns the round, the same object where these sums were committed before.
  * @throws ContractError ROUND_STALE, ROUND_STATE, SUMS_CONFLICT, DISPUTE_OPEN, VERDICT_AGAINST, COMPONENT_NOT_HELD,
- *   SIGNATURE_INVALID, SUMS_INVALID, AGGREGATORS_MISSING, SUMS_DISAGREE, BASE_BURNED, COHORT_TOO_CLOSE,
- *   PRIVACY_BUDGET_EXCEEDED
+ *   SIGNATURE_INVALID, SUMS_INVALID, AGGREGATORS_MISSING, SUMS_DISAGREE, COMPONENTS_UNVERIFIED, BASE_BURNED,
+ *   COHORT_TOO_CLOSE, PRIVACY_BUDGET_EXCEEDED
  */
 export function commitSums(attempt: SecureAttempt, input: CommitSums, facts: SumsFacts): RoundRecord {
   const { round, task, terms, secure } = attempt;
@@ -50,19 +51,20 @@ export function commitSums(attempt: SecureAttempt, input: CommitSums, facts: Sum
     }
     return round;
   }
-  requireSettled(secure, 'projections', 'sums');
+  requireSettled(secure);
+  const answered: SecureRound = { ...secure, sums, answeredBy: answers.map(({ by }) => by) };
+  const unverified = unverifiedComponents(answered);
+  requireUnrefuted(answered);
+  requireVerified({ unverified });
   const weightsOf = ({ cohort, scores }: ScoredCohort): WeightedCohort =>
     scoredWeights(cohort, scores, terms.shardSize);
   checkDifference(facts.shown.map(weightsOf), weightsOf(facts), task.cohort.minimum);
-  const committed: SecureRound = {
-    ...secure,
-    sums,
-    answeredBy: answers.map(({ by }) => by),
+  return advanced(round, 'aggregated', facts.nowMs, {
+    ...answered,
     chargedMicroRho: chargedWithSums(task, secure),
     shownAttempts: [...secure.shownAttempts, { round: round.round, attempt: round.attempt }],
-  };
-  requireUnrefuted(committed);
-  return advanced(round, 'aggregated', facts.nowMs, { ...committed, unverified: unverifiedComponents(committed) });
+    unverified,
+  });
 }
 
 /** The answers of signed sums. @throws ContractError as {@link answersOf}; SUMS_INVALID */
@@ -97,7 +99,7 @@ export function requireUnrefuted(secure: SecureRound): void {
 }
 
 /** @throws ContractError COMPONENTS_UNVERIFIED while what one aggregator alone answers for was not found right by the arbiter. */
-export function requireVerified({ unverified = [] }: SecureRound): void {
+export function requireVerified({ unverified = [] }: Pick<SecureRound, 'unverified'>): void {
   if (unverified.length > 0) {
     const detail = `component ${unverified.join(', ')} rests on the word of one aggregator`;
     throw new ContractError('COMPONENTS_UNVERIFIED', detail);

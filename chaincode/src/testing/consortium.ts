@@ -47,12 +47,24 @@ export class TestConsortium {
     serializers: { json: JSONSerializer },
   });
 
-  static async bootstrapped(policy: Partial<Bootstrap['policy']> = {}): Promise<TestConsortium> {
+  static async bootstrapped(
+    policy: Partial<Bootstrap['policy']> = {},
+    as: (member: Organisation) => Organisation = (member) => member,
+  ): Promise<TestConsortium> {
     const consortium = new TestConsortium();
-    const content = consortium.bootstrapContent(policy);
+    const { organisations, ...rest } = consortium.bootstrapContent(policy);
+    const content = { organisations: organisations.map(as), ...rest };
     await consortium.submit('governance:Bootstrap', content, GRID, 'operator');
     consortium.bootstrapHash = hashOf(content);
     return consortium;
+  }
+
+  /** One in which nobody may settle disputes. */
+  static withoutAuditor(): Promise<TestConsortium> {
+    return TestConsortium.bootstrapped({}, (member) => ({
+      ...member,
+      roles: member.roles.filter((role) => role !== 'auditor'),
+    }));
   }
 
   bootstrapContent(policy: Partial<Bootstrap['policy']> = {}): Bootstrap {

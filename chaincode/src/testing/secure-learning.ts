@@ -354,6 +354,30 @@ export class SecureDriver extends RoundDriver {
     return this.coordinate('CommitSums', { ...ref, sums: await this.sums(mspIds, changes, ref) });
   }
 
+  /**
+   * The arbiter finds right what these sign of a scored round's components. Component 0 is held by GRID and MAKER, 1 by CITY
+   * and MAKER, 2 by CITY and GRID.
+   */
+  async audit(
+    components: readonly number[],
+    mspIds: readonly string[] = AGGREGATORS,
+    ref: RoundRef = ROUND_1,
+  ): Promise<void> {
+    for (const component of components) {
+      await this.openAudit(component, mspIds, ref);
+      await this.coordinate('SettleDispute', this.verdict(component, 'audit', [], ref));
+    }
+  }
+
+  async openAudit(
+    component: number,
+    mspIds: readonly string[] = AGGREGATORS,
+    ref: RoundRef = ROUND_1,
+  ): Promise<RoundRecord> {
+    const sums = (await this.sums(mspIds, {}, ref)).filter(({ components }) => String(component) in components);
+    return this.coordinate('OpenDispute', { ...ref, component, phase: 'audit', projections: [], sums });
+  }
+
   /** Goes on from closed to aggregated. */
   async aggregated(ref: RoundRef = ROUND_1): Promise<RoundRecord> {
     await this.fix(ref);

@@ -12,6 +12,7 @@ import {
   openingHash,
   projectionsHash,
   roundSeed,
+  SECURE_RULES,
   scoresHash,
   sha256Hex,
   sumsMicroRho,
@@ -98,12 +99,26 @@ export class SecureScenario extends ReportingScenario {
   scores: Scores | undefined;
   readonly #nonces = new Map<string, string[]>();
   readonly #noise = new Map<string, readonly [string[], string[]]>();
+  #rules: SecureRound['rules'] = SECURE_RULES;
 
   constructor(roundTask: Task = secureTask()) {
     super(roundTask);
     this.terms = roundTask.secure ?? termsOf();
     this.holders = componentHolders(this.terms);
     this.secure = emptyRound();
+  }
+
+  /** One whose history begins under the first rules. */
+  static ofFirstRules(roundTask: Task = secureTask()): SecureScenario {
+    const scenario = new SecureScenario(roundTask);
+    scenario.#rules = undefined;
+    return scenario;
+  }
+
+  /** What the contracts do from now on. */
+  underPresentRules(): this {
+    this.#rules = SECURE_RULES;
+    return this;
   }
 
   opening(aggregators: readonly string[] = AGGREGATORS): RoundOpening {
@@ -148,13 +163,9 @@ export class SecureScenario extends ReportingScenario {
       forgery.signers ?? names.map(({ mspId }) => mspId),
     );
     const { openedProjections, chargedMicroRho, shownAttempts, fixedCohorts = 0 } = this.secure;
-    const kept = {
-      openedProjections,
-      chargedMicroRho,
-      shownAttempts,
-      fixedCohorts,
-      accused: accusedSoFar(this.secure),
-    };
+    const accused = accusedSoFar(this.secure, this.#rules);
+    const rules = this.#rules === undefined ? {} : { rules: this.#rules };
+    const kept = { openedProjections, chargedMicroRho, shownAttempts, fixedCohorts, accused, ...rules };
     this.secure = { ...emptyRound(), opening, openingHash: hash, ...kept };
     this.closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
@@ -280,9 +291,10 @@ export class SecureScenario extends ReportingScenario {
     forgery: Forgery & { readonly said?: readonly Said[] } = {},
   ): this {
     const { disputes } = this.secure;
+    const { at: openedAtMs = NOW } = forgery;
     const said = forgery.said ?? this.#said(component, phase, grounds);
     const seed = phase === 'projections' ? { seed: this.seed() } : {};
-    this.secure = { ...this.secure, disputes: [...disputes, { component, phase, openedAtMs: NOW, said, ...seed }] };
+    this.secure = { ...this.secure, disputes: [...disputes, { component, phase, openedAtMs, said, ...seed }] };
     const argument = { ...this.attemptRef(), component, phase, projections: [], sums: [], ...grounds };
     return this.#step('OpenDispute', state, argument, {}, forgery);
   }
@@ -317,16 +329,20 @@ export class SecureScenario extends ReportingScenario {
     return this.#step('FinaliseRound', 'finalised', argument, writes, { ...forgery, record });
   }
 
-  /** @param forgery - with `accused`, for false noise. */
-  abortSecurely(forgery: Forgery & { readonly accused?: readonly string[] } = {}): this {
-    const { accused } = forgery;
-    const reason: AbortReason = accused === undefined ? 'AGGREGATORS_MISSING' : 'NOISE_FALSE';
+  /** @param forgery - with `accused`, for false noise; with `silent`, for a dispute without a verdict. */
+  abortSecurely(
+    forgery: Forgery & { readonly accused?: readonly string[]; readonly silent?: readonly string[] } = {},
+  ): this {
+    const { accused, silent } = forgery;
+    const other = silent === undefined ? 'AGGREGATORS_MISSING' : 'DISPUTE_UNSETTLED';
+    const reason: AbortReason = accused === undefined ? other : 'NOISE_FALSE';
     const why = { reason, ...(accused === undefined ? {} : { accused }) };
     const statements = this.sign(
       (mspId): AbortStatement => ({ type: 'sev/abort-round/v1', ...this.ref(), ...why, mspId }),
       forgery.signers ?? MAJORITY,
     );
-    this.secure = { ...this.secure, accused: [...new Set([...this.secure.accused, ...(accused ?? [])])].sort() };
+    const names = [...new Set([...this.secure.accused, ...(accused ?? [])])].sort();
+    this.secure = { ...this.secure, accused: names, ...(silent === undefined ? {} : { silent }) };
     const record = { abortReason: reason, ...forgery.record };
     const argument = { ...this.attemptRef(), ...why, statements };
     return this.#step('AbortRound', 'aborted', argument, {}, { ...forgery, record });
@@ -391,7 +407,7 @@ export class SecureScenario extends ReportingScenario {
     });
     const taken = answersIn(this.secure).filter((answer) => answer.component === component);
     const onLedger = taken.flatMap(({ by, about, hashes }) => by.map((mspId): Said => ({ mspId, about, hashes })));
-    return { projections: opened, sums: summed, audit: onLedger }[phase].filter(
+    return { projections: opened, sums: summed, audit: [...onLedger, ...summed] }[phase].filter(
       ({ hashes: [hash = ''] }) => hash !== '',
     );
   }

@@ -83,9 +83,9 @@ export class ScriptedSteps {
     return { consortium, task: federation.task, round, gatherer: new StatementGatherer(consortium, sources) };
   }
 
-  async opening(accused: readonly string[] = []) {
+  async opening(accused: readonly string[] = [], doubted: readonly string[] = []) {
     const { consortium, task } = await this.attempt();
     const { ref, base: baseModelHash } = this.#scene;
-    return this.steps.opening({ consortium, task, ref, baseModelHash, accused });
+    return this.steps.opening({ consortium, task, ref, baseModelHash, accused, doubted });
   }
 }
