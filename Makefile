@@ -5,23 +5,27 @@ SHELL := /bin/bash
 
 NETWORK  ?= auto
 TASK     ?= price
-VEHICLES ?= 20
+VEHICLES ?=
 ROUNDS   ?= 10
 SPLIT    ?= iid
 DATA     ?=
+FORM     ?= plug-in
+SCHEMA   ?=
 PRIVACY  ?= secure
+NODES    ?= 22.23.3 24.21.0
 export NETWORK
 
 SEV := node application/bin/sev.js
-RUN := $(SEV) round run --task $(TASK) --vehicles $(VEHICLES) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY)
+RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY)
 
 .PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
-        test test-full test-fabric lint format bench experiments-privacy audit clean
+        test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy audit tfjs-node clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo '  rounds takes TASK=$(TASK) DATA=<csv, default generated> VEHICLES=$(VEHICLES) ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
+	@echo '  rounds takes TASK=price|demand|table DATA=<csv, default generated> SCHEMA=<json, of table> FORM=<of demand>'
+	@echo '         VEHICLES=<20, or as many as a natural split has> ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
 	@echo '         and PRIVACY=secure|dp|plain, who may see an update; both demo and rounds take it (now $(PRIVACY))'
 	@echo '  network-up takes NETWORK=auto|fabric|embedded'
 
@@ -40,7 +44,7 @@ demo: network-up ## the main job: 20 vehicles, 10 rounds of task price, audit, t
 	@$(RUN)
 
 rounds: build ## rounds on your data: TASK= DATA= VEHICLES= ROUNDS= SPLIT= PRIVACY=
-	@$(RUN) $(if $(DATA),--data "$(DATA)")
+	@$(RUN) $(if $(DATA),--data "$(DATA)") $(if $(SCHEMA),--schema "$(SCHEMA)")
 
 network-up: build ## start the network and the consortium on it
 	@$(SEV) network up
@@ -69,6 +73,13 @@ test-full: build ## every test, exhaustive and randomised ones in full
 test-fabric: build ## the tests on real Fabric; they say so and skip where its programs are missing
 	@$(SEV) network programs >/dev/null && npm run test:fabric --silent
 
+test-nodes: build ## contracts, protocol and learning on Node 22 and 24, taken from npm
+	@for version in $(NODES); do \
+	  echo "Node $$version"; \
+	  npx --yes --package node@$$version -- node node_modules/mocha/bin/mocha.js --reporter dot \
+	    "{chaincode/dist,fl/dist,application/dist/secure-protocol}/**/*.test.js" || exit 1; \
+	done
+
 lint: build ## typed lint and format check
 	@npx eslint . --max-warnings 0
 	@npx prettier --check --log-level warn .
@@ -79,8 +90,18 @@ format: install ## format every file
 bench: build ## measure every figure beside its target, write runs/bench.json; BENCH=names for some only
 	@node experiments/dist/bench.js $(BENCH)
 
+experiments-learning: build ## errors of federations on the real data, write runs/learning.json; PART=names for some only
+	@node experiments/dist/learning.js $(PART)
+
 experiments-privacy: build ## attacks on privacy and the price of noise, write runs/privacy.json; PART=names for some only
 	@node experiments/dist/privacy.js $(PART)
+
+# Of the same version as the rest of TensorFlow.js; not saved, so that `npm ci` removes it.
+TFJS = $(shell node -p "require('./fl/package.json').dependencies['@tensorflow/tfjs-core']")
+tfjs-node: build ## install TensorFlow's own library for engine tfjs; without it WebAssembly serves
+	@npm install --no-save --no-fund --no-audit @tensorflow/tfjs-node@$(TFJS); code=$$?; \
+	node --input-type=module -e "import { chooseEngine } from '@sev/fl'; \
+	const { engine, reason } = await chooseEngine('tfjs'); console.log('engine tfjs is', engine + ':', reason)"; exit $$code
 
 clean: ## remove what was compiled
 	rm -rf */dist

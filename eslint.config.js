@@ -3,7 +3,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', 'runs/**', '.network/**', '.sev/**', 'node_modules/**'] },
+  { ignores: ['**/dist/**', 'runs/**', '.network/**', '.sev/**', 'node_modules/**', 'fl/wasm/**'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -3,10 +3,12 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { resolve } from 'node:path';
 import { enrolment, networkEnd, networkStart } from './benchmarks/bringup.js';
+import { engineEpochs } from './benchmarks/engines.js';
 import { envelopeSize } from './benchmarks/envelope.js';
 import { homomorphicSums } from './benchmarks/he.js';
 import { faults, soak } from './benchmarks/faults.js';
 import { puts } from './benchmarks/puts.js';
+import { learning } from './benchmarks/learning.js';
 import { brandRun, fleetRun, hundredVehicles } from './benchmarks/rounds.js';
 import { ledgerRecords } from './benchmarks/records.js';
 import { secureCore } from './benchmarks/secure-core.js';
@@ -17,6 +19,8 @@ import { Sandbox } from './sandbox.js';
 
 const EMBEDDED: readonly Benchmark[] = [
   localTraining,
+  learning,
+  engineEpochs,
   envelopeSize,
   secureCore,
   secureScale,

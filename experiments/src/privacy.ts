@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { generateCarTable, isTestRow, readCarDekho, type CarTable } from '@sev/fl';
 import { rounded } from './figure.js';
+import { print, printTable, saveResults } from './output.js';
 import type { GuessScore } from './privacy/car-guess.js';
 import { confirmLastRecord, type Confirmation } from './privacy/confirmation.js';
 import { measureLeaks, type Leaks } from './privacy/leaks.js';
@@ -59,7 +59,7 @@ async function main(): Promise<void> {
       results[name] = await measure(data);
     }
   }
-  await save(results);
+  await saveResults('privacy', results);
   print(`${rounded((performance.now() - started) / 60_000, 1)} minutes`);
 }
 
@@ -163,24 +163,6 @@ async function showNoise(): Promise<Awaited<ReturnType<typeof measureNoise>>> {
     ]),
   );
   return rows;
-}
-
-function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
-  [header, header.map(() => '---'), ...rows].forEach((cells) => {
-    print(`| ${cells.join(' | ')} |`);
-  });
-}
-
-async function save(results: object): Promise<void> {
-  const file = resolve('runs/privacy.json');
-  await mkdir(resolve('runs'), { recursive: true });
-  await writeFile(`${file}.new`, `${JSON.stringify(results, null, 2)}\n`);
-  await rename(`${file}.new`, file);
-  print(`\n${file}`);
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }
 
 await main();

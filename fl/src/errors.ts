@@ -4,25 +4,33 @@
 export const DATA_ERROR_CODES = {
   DATA_FILE_MISSING: 'No file at this path.',
   DATA_FILE_UNREADABLE: 'The file is there but cannot be read.',
-  DATA_MALFORMED: 'The text is not a table of comma-separated values in UTF-8.',
+  DATA_MALFORMED: 'The text is not a table of separated values in UTF-8.',
+  DATA_SCHEMA_INVALID: 'The schema of a table is not of the form that its reference describes.',
   DATA_COLUMN_MISSING: 'A column that the feature set needs is not in the header.',
   DATA_COLUMN_UNKNOWN: 'The header holds a column that the reader does not know, or one twice.',
+  DATA_COLUMN_CONSTANT: 'A column holds the same value in every row, so there is nothing to learn from it.',
+  DATA_COLUMN_EMPTY: 'A column holds no value in any row.',
+  DATA_TARGET_MISSING: 'A row has no target.',
   DATA_NOT_A_NUMBER: 'A cell that must hold a finite number does not.',
+  DATA_NOT_A_TIME: 'A cell that must hold a time (YYYY-MM-DD hh:mm:ss) does not.',
   DATA_OUT_OF_RANGE: 'A number lies outside the range that makes sense for its column.',
   DATA_VALUE_MISSING: 'A cell that must hold a value is empty.',
   DATA_VALUE_UNKNOWN: 'A cell holds a category that the feature set does not know.',
   DATA_NOT_FINITE: 'A feature or a target is NaN or infinite.',
   DATA_TOO_FEW_ROWS: 'The table holds fewer rows than the work needs.',
   DATA_CLIENT_EMPTY: 'A client of the split holds fewer rows than the minimum.',
+  DATA_CLIENT_CONSTANT: 'All training rows of a client have the same target.',
   DATA_SHAPE: 'The arrays of a data set do not fit its stated numbers of rows and features.',
   DATA_OPTION_INVALID: 'An option of the generator or the split lies outside its range.',
+  STATISTICS_NONE: 'The schema leaves nothing to federated statistics.',
+  STATISTICS_IMPLAUSIBLE: 'Federated statistics lie outside what honest clients add up to.',
   SPLIT_UNKNOWN: 'No split of this name.',
 } as const;
 export type DataErrorCode = keyof typeof DATA_ERROR_CODES;
 
 /** What can be wrong with a model, an update or a training run. */
 export const MODEL_ERROR_CODES = {
-  MODEL_LAYERS: 'The layer widths do not describe a dense network.',
+  MODEL_LAYERS: 'The numbers do not describe a network.',
   MODEL_LENGTH: 'The number of parameters is not that of the model.',
   MODEL_NOT_FINITE: 'A parameter is NaN or infinite.',
   MODEL_INPUT_WIDTH: 'The data set has another number of features than the model has inputs.',

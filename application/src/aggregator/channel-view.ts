@@ -24,6 +24,8 @@ export abstract class ChannelView<T> {
   protected readonly session: ServiceSession;
   protected readonly learning: LearningContract;
   readonly #tasks = new Map<string, Promise<T>>();
+  /** The hash binds all of it, and every step of a round asks again. */
+  #lastCohort: { readonly hash: string; readonly members: CohortRecord['members'] } | undefined;
 
   constructor(session: ServiceSession) {
     this.session = session;
@@ -80,10 +82,14 @@ export abstract class ChannelView<T> {
 
   /** The fixed cohort, checked against the hash that the round carries. */
   protected async cohortOf(ref: AttemptRef, hash: string | undefined): Promise<CohortRecord['members']> {
+    if (this.#lastCohort !== undefined && this.#lastCohort.hash === hash) {
+      return this.#lastCohort.members;
+    }
     const { members } = await this.learning.cohort(ref);
-    if (cohortHash(members) !== hash) {
+    if (hash === undefined || cohortHash(members) !== hash) {
       throw inconsistent('cohort');
     }
+    this.#lastCohort = { hash, members };
     return members;
   }
 }

@@ -17,6 +17,7 @@ import {
 import { checkComponent, newSealingKey, project, projectionVectors, ringFromBytes, totalOf } from '@sev/fl';
 import { attemptKey } from '../services/attempt.js';
 import { MemoryStore } from '../testing/federation.js';
+import { writeFileOnce } from '../store/files.js';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
 import { openRelease } from './release.js';
 import { Scene, type PreparedShare, type SceneOptions } from './testing/scene.js';
@@ -128,6 +129,40 @@ describe('Opening what the ledger fixed', () => {
       const share = await scene.share(scene.federation.vehicleIds[0]!);
       expect(await codeOf(full.submitShare(share.submissionFor(CITY)))).to.equal('STORAGE_FULL');
       expect((await (await scene.restart(CITY)).holdings(scene.ref)).held).to.equal('');
+    });
+  });
+
+  describe('holdings on a failing disk', () => {
+    it('do not count what is in memory only', async () => {
+      const scene = await start();
+      await scene.open();
+      const [a, b] = scene.federation.vehicleIds as [string, string];
+      await scene.takePart(a);
+      await scene.takePart(b);
+      scene.close();
+      await rm(sharesOf(scene, CITY), { recursive: true });
+      expect(decodeBitmap((await scene.at(CITY).holdings(scene.ref)).held, 2)).to.deep.equal([false, false]);
+    });
+
+    it('count as signed once they may be on it, and no receipt is given after', async () => {
+      const scene = await start();
+      await scene.open();
+      const city = await scene.restart(CITY, {
+        disk: {
+          once: async (path, ...file) => {
+            const isWritten = await writeFileOnce(path, ...file);
+            if (path.includes('holdings')) {
+              throw Object.assign(new Error('i/o error'), { code: 'EIO' });
+            }
+            return isWritten;
+          },
+        },
+      });
+      const [a, b] = scene.federation.vehicleIds as [string, string];
+      await city.submitShare((await scene.share(a)).submissionFor(CITY));
+      scene.close();
+      expect(await codeOf(city.holdings(scene.ref))).to.equal('STORAGE_FAILED');
+      expect(await codeOf(city.submitShare((await scene.share(b)).submissionFor(CITY)))).to.equal('ROUND_STATE');
     });
   });
 

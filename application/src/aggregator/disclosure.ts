@@ -167,7 +167,7 @@ export class Disclosure {
     try {
       const updates = await view.updates(ref);
       const held = await mapConcurrently(updates, VERIFY_AT_A_TIME, async ({ vehicleId, updateHash }) => {
-        const report = await work.reports.findIntact(vehicleId);
+        const report = await work.reports.findIntact(vehicleId, { fromDisk: true });
         return report?.share.root === updateHash;
       });
       const content = { recordedHash: cohortHash(updates), held: encodeBitmap(held) };

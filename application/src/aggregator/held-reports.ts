@@ -17,7 +17,7 @@ import { isAbsent } from '../services/round-outcome.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { storageKeyOf, type AttemptSecrets } from './attempt-secrets.js';
 import type { DealPlace } from './deals.js';
-import type { AttemptFolder } from './inbox.js';
+import type { AttemptFolder, ReadOptions } from './inbox.js';
 import type { SecureTask } from './ledger-view.js';
 
 /** A share as it lies on the disk: checked when it came, with the receipt that was given for it. */
@@ -79,8 +79,8 @@ export class HeldReports {
   }
 
   /** @returns undefined where there is none. @throws SevError SHARE_DAMAGED. */
-  async find(name: string): Promise<HeldReport | undefined> {
-    const bytes = await this.#folder.share(name, this.#storageKey);
+  async find(name: string, options: ReadOptions = {}): Promise<HeldReport | undefined> {
+    const bytes = await this.#folder.share(name, this.#storageKey, options);
     if (bytes === undefined) {
       return undefined;
     }
@@ -106,9 +106,9 @@ export class HeldReports {
   }
 
   /** As `find`, and undefined for a damaged one too. */
-  async findIntact(name: string): Promise<HeldReport | undefined> {
+  async findIntact(name: string, options: ReadOptions = {}): Promise<HeldReport | undefined> {
     try {
-      return await this.find(name);
+      return await this.find(name, options);
     } catch (error) {
       if (errorCode(error) === 'SHARE_DAMAGED') {
         return undefined;

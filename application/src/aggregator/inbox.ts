@@ -30,6 +30,11 @@ export interface Disk {
 }
 const DISK: Disk = { once: writeFileOnce, append: appendDurably };
 
+export interface ReadOptions {
+  /** Reads from the disk what may be in memory. */
+  readonly fromDisk?: boolean;
+}
+
 /** Shares that were kept or read last, in the clear, by attempt and name. */
 type Recent = LRUCache<string, Buffer>;
 
@@ -155,9 +160,13 @@ export class AttemptFolder {
    * @returns undefined where there is none.
    * @throws SevError SHARE_DAMAGED where the record is not what was written.
    */
-  async share(name: string, storageKey: Uint8Array): Promise<Buffer | undefined> {
+  async share(
+    name: string,
+    storageKey: Uint8Array,
+    { fromDisk = false }: ReadOptions = {},
+  ): Promise<Buffer | undefined> {
     const place = this.#place(name);
-    const recent = this.#recent.get(place);
+    const recent = fromDisk ? undefined : this.#recent.get(place);
     if (recent !== undefined) {
       return recent;
     }
@@ -173,7 +182,7 @@ export class AttemptFolder {
   /**
    * Keeps a share encrypted under the attempt's storage key, so that it is gone with the key.
    *
-   * @returns false where there is one already, which stays.
+   * @returns false where there is one already, which stays unless it is damaged.
    * @throws SevError STORAGE_FULL, STORAGE_FAILED.
    */
   async keepShare(name: string, share: Buffer, storageKey: Uint8Array): Promise<boolean> {
@@ -182,7 +191,8 @@ export class AttemptFolder {
     const cipher = createCipheriv(CIPHER, storageKey, nonce).setAAD(Buffer.from(place));
     const ciphertext = [cipher.update(share), cipher.final()];
     const record = Buffer.concat([nonce, cipher.getAuthTag(), ...ciphertext]);
-    const isKept = await this.#durably(() => this.#shares.write(name, record));
+    const isIntact = (before: Buffer): boolean => this.#decryptIfIntact(name, before, storageKey) !== undefined;
+    const isKept = await this.#durably(() => this.#shares.write(name, record, isIntact));
     if (isKept) {
       this.#recent.set(place, share);
     }
@@ -209,18 +219,25 @@ export class AttemptFolder {
   }
 
   #decrypt(name: string, bytes: Buffer, storageKey: Uint8Array): Buffer {
+    const share = this.#decryptIfIntact(name, bytes, storageKey);
+    if (share === undefined) {
+      throw new SevError('SHARE_DAMAGED', `the share ${name} of ${attemptKey(this.ref)} was changed on the disk`, {
+        hint: 'Look after the disk; the share counts as lost.',
+        exitCode: EXIT.integrity,
+      });
+    }
+    return share;
+  }
+
+  #decryptIfIntact(name: string, bytes: Buffer, storageKey: Uint8Array): Buffer | undefined {
     try {
       const decipher = createDecipheriv(CIPHER, storageKey, bytes.subarray(0, NONCE_BYTES)).setAAD(
         Buffer.from(this.#place(name)),
       );
       decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
       return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
-    } catch (error) {
-      throw new SevError('SHARE_DAMAGED', `the share ${name} of ${attemptKey(this.ref)} was changed on the disk`, {
-        hint: 'Look after the disk; the share counts as lost.',
-        exitCode: EXIT.integrity,
-        cause: error,
-      });
+    } catch {
+      return undefined;
     }
   }
 

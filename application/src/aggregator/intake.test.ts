@@ -208,7 +208,43 @@ describe('Taking shares in', () => {
     expect((await city.submitShare(shares[2]!.submissionFor(CITY))).mspId).to.equal(CITY);
   });
 
-  it('notices a share file that was changed', async () => {
+  it('gives no place to vehicles that are made up while the ledger is asked for them', async () => {
+    const scene = await open();
+    const [one, other] = await Promise.all(scene.federation.vehicleIds.map((id) => scene.share(id)));
+    const own = scene.federation.ledger.session(CITY);
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let asked = 0;
+    const city = await scene.restart(CITY, {
+      limits: { atATime: 1, waiting: 1, viewMs: 0 },
+      session: {
+        ...own,
+        evaluate: async (contract, transaction, argument) => {
+          if (transaction === 'GetVehicle' && (argument as { vehicleId: string }).vehicleId.startsWith('v-A')) {
+            asked++;
+            await held;
+          }
+          return own.evaluate(contract, transaction, argument);
+        },
+      },
+    });
+    const submission = one!.submissionFor(CITY);
+    await city.submitShare(submission);
+    const madeUp = ['A', 'B', 'C'].map((name) => {
+      const vehicleId = `v-A${name.repeat(21)}`;
+      return codeOf(city.submitShare({ ...submission, envelope: { ...submission.envelope, vehicleId } }));
+    });
+    await until(() => asked === 2);
+    expect((await city.submitShare(submission)).mspId, 'one that is known').to.equal(CITY);
+    expect(await codeOf(city.submitShare(other!.submissionFor(CITY))), 'one that is not').to.equal('SERVICE_BUSY');
+    release();
+    expect((await Promise.all(madeUp)).sort()).to.deep.equal(['SERVICE_BUSY', 'VEHICLE_UNKNOWN', 'VEHICLE_UNKNOWN']);
+    expect((await city.submitShare(other!.submissionFor(CITY))).mspId).to.equal(CITY);
+  });
+
+  it('takes a share that was changed on the disk in again', async () => {
     const scene = await open();
     const share = await first(scene);
     const submission = share.submissionFor(CITY);
@@ -219,7 +255,11 @@ describe('Taking shares in', () => {
         bytes[damaged]! ^= 1;
         return bytes;
       });
-      expect(await codeOf((await scene.restart(CITY)).submitShare(submission))).to.equal('SHARE_DAMAGED');
+      const receipt = await (await scene.restart(CITY)).submitShare(submission);
+      expect(isReceipt(scene, share, receipt)).to.equal(true);
+      const once = await shareOnDisk(sharesIn(scene), vehicleId);
+      expect(await (await scene.restart(CITY)).submitShare(submission)).to.deep.equal(receipt);
+      expect(await shareOnDisk(sharesIn(scene), vehicleId), 'kept once').to.deep.equal(once);
     }
   });
 

@@ -16,7 +16,10 @@ import { TakingIn } from './taking-in.js';
 export interface IntakeLimits {
   /** Shares opened at a time; default 16: each may fetch and check a whole vector. */
   readonly atATime?: number;
-  /** Shares that wait for that, at the most; default 256. More are turned away with SERVICE_BUSY. */
+  /**
+   * Shares that wait for that, at the most; default 256. More are turned away with SERVICE_BUSY, and so are those beyond as
+   * many whose vehicles are looked up first.
+   */
   readonly waiting?: number;
   /** How long the view of a round may be old, in ms; default 1 s. */
   readonly viewMs?: number;
@@ -36,16 +39,16 @@ export class Intake {
   readonly #viewMs: number;
   readonly #seen = new Map<string, SeenRound>();
   readonly #takingIn = new TakingIn();
-  /** Attempts of which no process before has signed holdings. */
+  /** Attempts of which the disk has shown no signed holdings. */
   readonly #unsigned = new Set<string>();
   #pending = 0;
 
   constructor(parts: AggregatorParts, session: ServiceSession, limits: IntakeLimits = {}) {
     const { atATime = 16, waiting = 256, viewMs = 1_000 } = limits;
     this.#parts = parts;
-    this.#gate = new EnvelopeGate(session);
     this.#limited = newLimiter(atATime);
     this.#most = atATime + waiting;
+    this.#gate = new EnvelopeGate(session, { maxWaiting: this.#most });
     this.#viewMs = viewMs;
   }
 
@@ -54,16 +57,17 @@ export class Intake {
    *
    * @throws SevError SERVICE_BUSY, ROUND_STALE, ROUND_STATE, OPENING_UNKNOWN, ATTEMPT_UNKNOWN, VEHICLE_UNKNOWN,
    *   VEHICLE_NOT_ACTIVE, SIGNATURE_INVALID, SHARE_CONFLICT, SHARE_UNREADABLE, SHARE_MALFORMED, SHARE_MISMATCH,
-   *   SHARE_INCOMPLETE, SHARE_DAMAGED, STORAGE_FULL, STORAGE_FAILED, STORE_UNREACHABLE; LedgerError.
+   *   SHARE_INCOMPLETE, STORAGE_FULL, STORAGE_FAILED, STORE_UNREACHABLE; LedgerError.
    */
   async submit(submission: ShareSubmission): Promise<SignedBy> {
+    const round = await this.#acceptingRound(submission);
+    await this.#insistOnVehicle(round, submission);
+    // Only now: whoever makes vehicles up takes no place from those that there are.
     if (this.#pending >= this.#most) {
       throw new SevError('SERVICE_BUSY', `${String(this.#pending)} shares are waiting`);
     }
     this.#pending++;
     try {
-      const round = await this.#acceptingRound(submission);
-      await this.#insistOnVehicle(round, submission);
       return await this.#takingIn.tracked(submission, () => this.#limited(() => this.#take(round, submission)));
     } finally {
       this.#pending--;
@@ -75,8 +79,9 @@ export class Intake {
     return this.#takingIn.close(ref);
   }
 
-  /** Takes shares again, where nothing was signed after all. */
+  /** Takes shares again, unless the disk shows that holdings were signed though writing them failed. */
   reopen(ref: AttemptRef): void {
+    this.#unsigned.delete(attemptKey(ref));
     this.#takingIn.reopen(ref);
   }
 
@@ -123,7 +128,8 @@ export class Intake {
     const folder = inbox.attempt(submission);
     const secrets = await readSecrets(folder);
     const reports = new HeldReports(folder, secrets);
-    const before = await reports.find(vehicleId);
+    // One that is damaged is taken in again: the vehicle still has it.
+    const before = await reports.findIntact(vehicleId);
     if (before !== undefined) {
       return this.#receiptAgain(submission, before.share.root, before.receipt);
     }
@@ -146,11 +152,11 @@ export class Intake {
       return { mspId, signature };
     }
     // The vehicle sent it twice at once.
-    const first = await reports.find(vehicleId);
+    const first = await reports.findIntact(vehicleId);
     return this.#receiptAgain(submission, first?.share.root, first?.receipt ?? '');
   }
 
-  /** Whether holdings are signed or being signed, by this process or by one before. */
+  /** Whether holdings are signed or being signed, by this process or by one before. The home is this process's alone. */
   async #isSigned(folder: AttemptFolder): Promise<boolean> {
     const key = attemptKey(folder.ref);
     if (!this.#unsigned.has(key) && !(await this.#parts.book.hasSigned(folder, 'sev/holdings/v1'))) {

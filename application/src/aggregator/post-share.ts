@@ -69,8 +69,8 @@ export async function postShares(
   }
   const answers = parsed.data?.answers ?? submissions.map(() => answer);
   return Promise.allSettled(
-    submissions.map(async (submission, index) =>
-      checkedReceipt(recipient, consortium, submission, answers[index] ?? answer),
+    submissions.map((submission, index) =>
+      Promise.resolve(answers[index] ?? answer).then((own) => checkedReceipt(recipient, consortium, submission, own)),
     ),
   );
 }

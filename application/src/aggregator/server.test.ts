@@ -308,6 +308,33 @@ describe('The aggregator over HTTPS', function () {
     expect(JSON.parse(await get(`${url}/healthz`))).to.deep.equal({ ok: true, service: 'aggregator', mspId: CITY });
   });
 
+  it('counts shares, not the requests that they come in', async () => {
+    const scene = await start();
+    await scene.open();
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let waiting = 0;
+    const { store, consortium, vehicleIds } = scene.federation;
+    const read = store.get.bind(store);
+    store.get = async (hash) => {
+      waiting++;
+      await held;
+      return read(hash);
+    };
+    const { url } = await serve(scene, CITY, { maxShares: 2 });
+    const three = vehicleIds.slice(0, 3).map(async (id) => (await scene.share(id)).submissionFor(CITY));
+    const shares = await Promise.all(three);
+    const together = postShares(recipient(scene, url), consortium, shares);
+    await until(() => waiting === 2);
+    expect(await codeOf(postShare(recipient(scene, url), consortium, shares[2]!))).to.equal('SERVICE_BUSY');
+    release();
+    const results = await together;
+    expect(results.map(({ status }) => status)).to.deep.equal(['fulfilled', 'fulfilled', 'rejected']);
+    expect((results[2] as PromiseRejectedResult).reason).to.have.property('code', 'SERVICE_BUSY');
+  });
+
   function get(url: string): Promise<string> {
     return new Promise((resolve, reject) => {
       request(url, { agent: vehicleOptions().tls }, (response) => {

@@ -25,6 +25,7 @@ import {
   type HttpServer,
   type ServerTls,
 } from '../services/http-server.js';
+import { SevError } from '../errors.js';
 import type { ServiceLog } from '../services/log.js';
 import { addHeRoutes, HE_STATUS } from '../homomorphic/routes.js';
 import type { HeParty } from '../homomorphic/party.js';
@@ -53,7 +54,7 @@ const SHARE_BODY_BYTES = 32 * 1024;
 const SEVERAL_SHARES_BODY_BYTES = 512 * 1024;
 /** Largest body of an organisation: openings and deals of seven aggregators. */
 const ORGANISATION_BODY_BYTES = 1024 * 1024;
-/** Requests under way of either kind, so that vehicles do not keep organisations out. */
+/** Shares, together or one by one, and requests of organisations under way, so that vehicles do not keep organisations out. */
 const MAX_SHARES = 512;
 const MAX_ORGANISATION_REQUESTS = 64;
 
@@ -85,8 +86,19 @@ export interface AggregatorServerOptions {
 export function startAggregatorServer(options: AggregatorServerOptions): Promise<HttpServer> {
   const { aggregator, gate, maxShares = MAX_SHARES } = options;
   const metrics = new AggregatorMetrics();
+  let sharesUnderWay = 0;
   const takeShare = (body: unknown): Promise<SignedBy> =>
-    metrics.share(async () => aggregator.submitShare(parsedBody(shareSubmission, body)));
+    metrics.share(async () => {
+      if (sharesUnderWay >= maxShares) {
+        throw new SevError('SERVICE_BUSY', `${String(maxShares)} shares are under way`);
+      }
+      sharesUnderWay++;
+      try {
+        return await aggregator.submitShare(parsedBody(shareSubmission, body));
+      } finally {
+        sharesUnderWay--;
+      }
+    });
   return startHttpServer({
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.port === undefined ? {} : { port: options.port }),

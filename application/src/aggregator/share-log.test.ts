@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdtemp, readdir, readFile, stat, truncate } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { temporaryDirectory } from '../testing/temporary.js';
@@ -88,6 +88,67 @@ describe('A log of shares', () => {
       expect(await one.read('v-1')).to.deep.equal(data(20, 2));
       expect(await one.read('v-2')).to.deep.equal(data(20, 2));
     }
+  });
+
+  it('passes over a record that is damaged, and has those after it', async () => {
+    const path = await newDirectory();
+    const log = reopened(path);
+    await Promise.all([1, 2, 3].map((byte) => log.write(`v-${String(byte)}`, data(300, byte))));
+    const [name] = await readdir(path);
+    const file = await readFile(join(path, name!));
+    const at = file.indexOf(data(300, 2));
+    for (const [from, to] of [
+      [at, at + 300],
+      [at + 299, at + 300],
+      [at - 1, at],
+    ] as const) {
+      await writeFile(join(path, name!), Buffer.from(file).fill(0, from, to));
+      expect(await reopened(path).names()).to.deep.equal(['v-1', 'v-3']);
+    }
+    const again = reopened(path);
+    expect(await again.write('v-2', data(300, 4))).to.equal(true);
+    expect(await reopened(path).read('v-2')).to.deep.equal(data(300, 4));
+  });
+
+  it('takes another in the place of one that is not intact, once', async () => {
+    const path = await newDirectory();
+    const log = reopened(path);
+    await log.write('v-1', data(20, 1));
+    const isIntact = (before: Buffer): boolean => before[0] !== 1;
+    const written = await Promise.all([2, 3, 4].map((byte) => log.write('v-1', data(20, byte), isIntact)));
+    expect(written.filter(Boolean)).to.have.length(1);
+    const kept = await log.read('v-1');
+    expect(kept).to.deep.equal(data(20, 2 + written.indexOf(true)));
+    expect(await reopened(path).read('v-1')).to.deep.equal(kept);
+  });
+
+  it('has nothing of a record whose file was cut or is gone', async () => {
+    const path = await newDirectory();
+    const log = reopened(path);
+    await log.write('v-1', data(20, 1));
+    const [name] = await readdir(path);
+    await truncate(join(path, name!), 0);
+    expect(await log.read('v-1')).to.have.length(0);
+    await rm(join(path, name!));
+    expect(await log.read('v-1')).to.have.length(0);
+  });
+
+  it('has what earlier versions kept: a file for each record, or records without a checksum', async () => {
+    const path = await newDirectory();
+    await writeFile(join(path, 'v-1'), data(20, 1));
+    await writeFile(join(path, '.v-2.tmp'), data(20, 1));
+    for (const byte of [3, 4]) {
+      await appendFile(join(path, '000001.log'), Buffer.from([3, 0, 0, 0, 20]));
+      await appendFile(join(path, '000001.log'), Buffer.concat([Buffer.from(`v-${String(byte)}`), data(20, byte)]));
+    }
+    const log = reopened(path);
+    expect(await log.names()).to.deep.equal(['v-1', 'v-3', 'v-4']);
+    for (const byte of [1, 3, 4]) {
+      expect(await log.read(`v-${String(byte)}`)).to.deep.equal(data(20, byte));
+      expect(await log.write(`v-${String(byte)}`, data(20, 9))).to.equal(false);
+    }
+    expect(await log.write('v-2', data(20, 2))).to.equal(true);
+    expect(await reopened(path).names()).to.deep.equal(['v-1', 'v-2', 'v-3', 'v-4']);
   });
 
   it('is for its owner only', async () => {

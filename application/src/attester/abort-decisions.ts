@@ -3,9 +3,11 @@ import {
   cohortDifferenceProblem,
   coveredUpdates,
   differenceProblem,
+  ledgerPatienceMs,
   refutedComponents,
   roundSeed,
   sizeProblem,
+  stepPatienceMs,
   type AbortReason,
   type CohortProblem,
   type Holdings,
@@ -21,9 +23,6 @@ import { secureTermsOf } from '../services/secure-scores.js';
 import { subsetsBySize } from '../services/subsets.js';
 import { refuseUntil, type Refusal } from './decisions.js';
 import { signedHoldings, type SecureView } from './secure-decisions.js';
-
-/** Least share of a round's time that an aggregator, or the arbiter, is given for one step. */
-const PATIENCE_SHARE = 4;
 
 /** What an attester's own ledger shows that decides about a cohort. */
 export interface CohortView extends SecureView {
@@ -45,13 +44,12 @@ export function refuseCohortAbort(
   view: CohortView,
   reason: CohortReason,
   { holdings = [] }: AbortEvidence,
-  nowMs: number,
 ): Refusal | undefined {
-  const { task, round, secure } = view;
+  const { task, secure, inStateMs } = view;
   const terms = secureTermsOf(task);
   const signed = signedHoldings(view, holdings, view.updates);
   if (signed.length <= terms.threshold) {
-    return refuseImpatience(view, nowMs);
+    return refuseImpatience(view);
   }
   const enough = subsetsBySize(signed).filter(({ length }) => length > terms.threshold);
   const problems = enough.map((some) => problemOf(view, some));
@@ -62,10 +60,7 @@ export function refuseCohortAbort(
   }
   // Who has not signed yet might still hold what others lack, so it has its time.
   const isComplete = signed.length === secure.opening.aggregators.length;
-  const closedAtMs = round.closedAtMs ?? nowMs;
-  return isComplete
-    ? refuseUntil('GRACE_NOT_OVER', closedAtMs + terms.receiptMs - nowMs)
-    : refuseImpatience(view, nowMs);
+  return isComplete ? refuseUntil('GRACE_NOT_OVER', terms.receiptMs - inStateMs) : refuseImpatience(view);
 }
 
 /** A scored round is given up at once where its weights leave too little between its sums and those that were shown. */
@@ -83,7 +78,7 @@ export function refuseScoredAbort(
  * For a reason that shows in nothing but in that nothing comes, an attester has patience: once sums were committed, so that
  * another attempt costs the base, the time of a whole round. Reasons that do not fit what its ledger shows it never signs.
  */
-export function refuseSilence(view: SecureView, reason: AbortReason, nowMs: number): Refusal | undefined {
+export function refuseSilence(view: SecureView, reason: AbortReason): Refusal | undefined {
   const { secure, task, round } = view;
   const isInVain = refutedComponents(secure).length > 0 || isBeyondAudit(secure, secureTermsOf(task));
   if (reason === 'AGGREGATORS_MISSING' && isInVain) {
@@ -91,14 +86,15 @@ export function refuseSilence(view: SecureView, reason: AbortReason, nowMs: numb
   }
   const open = openDisputeOf(secure);
   const mayBe =
-    reason === 'AGGREGATORS_MISSING' ||
+    // While a dispute is open it is the arbiter that is waited for, and the ledger is to say so.
+    (reason === 'AGGREGATORS_MISSING' && open === undefined) ||
     (reason === 'DISPUTE_UNSETTLED' && (open !== undefined || (secure.unverified ?? []).length > 0)) ||
     // Weights may leave fewer than the minimum.
     (reason === 'COHORT_TOO_SMALL' && round.state === 'cohort');
   if (!mayBe) {
     return { code: 'REASON_NOT_CONFIRMED', detail: `nothing in a round that is ${round.state} speaks for ${reason}` };
   }
-  return refuseImpatience(view, nowMs, reason === 'DISPUTE_UNSETTLED' ? open?.openedAtMs : undefined);
+  return refuseImpatience(view);
 }
 
 /** Noise is false where the seed that its aggregator committed itself to gives another. */
@@ -117,12 +113,19 @@ export function refuseAccusation(view: SecureView, evidence: AbortEvidence): Ref
     : { code: 'REASON_NOT_CONFIRMED', detail: `the shown seeds accuse ${found.false.join(', ') || 'nobody'}` };
 }
 
-/** @param sinceMs - when the wait began, where that is later than the round's present state. */
-function refuseImpatience({ task, round }: SecureView, nowMs: number, sinceMs = 0): Refusal | undefined {
-  const share = round.state === 'aggregated' ? 1 : PATIENCE_SHARE;
-  const patienceMs = Math.max(secureTermsOf(task).receiptMs, Math.ceil(task.deadlines.roundMs / share));
-  const since = Math.max(round.stateSinceMs ?? round.closedAtMs ?? nowMs, sinceMs);
-  return refuseUntil('ROUND_DEADLINE_NOT_REACHED', since + patienceMs - nowMs);
+function refuseImpatience(view: SecureView): Refusal | undefined {
+  const { inStateMs, disputedMs = inStateMs } = view;
+  // A dispute begins the wait anew: the arbiter has its time, whatever was waited for before.
+  return refuseUntil('ROUND_DEADLINE_NOT_REACHED', patienceMs(view) - Math.min(inStateMs, disputedMs));
+}
+
+/** Where the contract holds an audit back for a holder's word, nobody is taken to be missing before it could be opened. */
+function patienceMs({ task, round, secure, disputedMs }: SecureView): number {
+  if (round.state === 'aggregated') {
+    return Math.max(secureTermsOf(task).receiptMs, task.deadlines.roundMs);
+  }
+  const mayBeAudited = round.state === 'scored' && secure.opening.arbiter !== undefined && disputedMs === undefined;
+  return stepPatienceMs(task) + (mayBeAudited ? ledgerPatienceMs(task) : 0);
 }
 
 function problemOf(

@@ -30,6 +30,7 @@ import {
 } from '../services/rounds.js';
 import { shownWeights, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
+import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -54,6 +55,7 @@ import {
   type OpenAttempt,
   type Refusal,
 } from './decisions.js';
+import { FirstSeen } from './first-seen.js';
 import { refuseCohort, refuseScores, type SecureView } from './secure-decisions.js';
 
 export interface AttesterOptions {
@@ -62,17 +64,25 @@ export interface AttesterOptions {
   readonly signer: StatementSigner;
   /** Bytes of models and updates kept in memory; default 256 MiB. */
   readonly cacheBytes?: number;
+  /** A monotonic clock in milliseconds; default that of the process. */
+  readonly nowMs?: () => number;
   readonly log: ServiceLog;
 }
 
 type ClosedRound = Parameters<typeof computeOutcome>[1];
 
-/** Attempts whose opening is remembered. */
-const REMEMBERED_ATTEMPTS = 1_000;
+/** What a round is in once its event was heard. */
+const STATE_AFTER: Partial<Record<RoundEvent['type'], RoundRecord['state']>> = {
+  RoundOpened: 'open',
+  RoundClosed: 'closed',
+  CohortFixed: 'cohort',
+  RoundScored: 'scored',
+  SumsCommitted: 'aggregated',
+};
 
 /**
  * Speaks for one organisation about rounds, believing only its own view of the ledger, its own clock and its own
- * computation. It drives nothing and keeps nothing: after a restart the grace time of an open round begins anew.
+ * computation. It drives nothing and keeps nothing: after a restart the times that it gives others begin anew.
  */
 export class Attester {
   readonly #options: AttesterOptions;
@@ -80,7 +90,7 @@ export class Attester {
   readonly #objects: ObjectCache;
   readonly #ending = new AbortController();
   readonly #tasks = new Map<string, Promise<Task>>();
-  readonly #openSince = new Map<string, number>();
+  readonly #seen: FirstSeen;
   /** The attempt closed last, computed ahead of the request. */
   #ahead: { readonly key: string; readonly computation: Promise<RoundOutcome | undefined> } | undefined;
 
@@ -88,16 +98,17 @@ export class Attester {
     this.#options = options;
     this.#learning = learning(options.session);
     this.#objects = new ObjectCache(options.store, options.cacheBytes ?? 256 * 1024 * 1024);
+    this.#seen = new FirstSeen(options.nowMs ?? (() => performance.now()));
   }
 
-  /** Watches rounds open, until {@link end} is called. */
+  /** Watches rounds go on, until {@link end} is called. */
   async run(): Promise<void> {
     const { session, log } = this.#options;
     const events = followRounds(session, this.#ending.signal, log, (event) => {
       this.#hear(event);
     });
-    this.#seeOpenRounds().catch((error: unknown) => {
-      log.warn(failureFields(error), 'looking for open rounds failed; they are noticed when first asked about');
+    this.#seeRounds().catch((error: unknown) => {
+      log.warn(failureFields(error), 'looking for rounds failed; they are noticed when first asked about');
     });
     await events;
   }
@@ -120,7 +131,7 @@ export class Attester {
   }
 
   /**
-   * Agrees to a cohort that leaves vehicles or aggregators out.
+   * Agrees to a cohort: at once where it is complete, later where it leaves vehicles or aggregators out.
    *
    * @throws SevError with the code of the {@link Refusal}; LedgerError.
    */
@@ -135,7 +146,7 @@ export class Attester {
       updatesOf(this.#learning, ref),
       collect(this.#learning.receipts(ref)),
     ]);
-    insist(refuseCohort(view, request, updates, receipts, Date.now()));
+    insist(refuseCohort(view, request, updates, receipts));
     return this.#options.signer.cohort(ref, request);
   }
 
@@ -152,7 +163,7 @@ export class Attester {
       this.#learning.cohort(ref),
       shownWeights(this.#learning, view.task, view.secure),
     ]);
-    insist(refuseScores(view, request, { members, shown }, Date.now()));
+    insist(refuseScores(view, request, { members, shown }));
     return this.#options.signer.scores(request);
   }
 
@@ -169,12 +180,12 @@ export class Attester {
     if (reason === 'OPERATOR') {
       insist(refuseOperator());
     } else if (reason === 'NO_MAJORITY' || round === undefined) {
-      insist(refuseNoMajority(task, round, Date.now()));
+      insist(refuseNoMajority(task, round, this.#inStateMs(round)));
     } else if (round.state === 'open') {
       insist(
         reason === 'COHORT_TOO_SMALL'
           ? refuseAbort(this.#openAttempt(ref, task, updates))
-          : refuseNoMajority(task, round, Date.now()),
+          : refuseNoMajority(task, round, this.#inStateMs(round)),
       );
     } else if (round.secure !== undefined) {
       await this.#insistOnSecureReason(ref, reason, evidence);
@@ -182,7 +193,7 @@ export class Attester {
       insist(
         reason === 'COHORT_TOO_SMALL' && task.privacy === 'plain'
           ? refuseAbortClosed(task, await this.#compute(task, round, updates))
-          : refuseNoMajority(task, round, Date.now()),
+          : refuseNoMajority(task, round, this.#inStateMs(round)),
       );
     }
     return this.#options.signer.abort(ref, reason, reason === 'NOISE_FALSE' ? evidence.accused : undefined);
@@ -197,14 +208,17 @@ export class Attester {
     const ahead = this.#ahead?.key === attemptKey(proposal) ? await this.#ahead.computation : undefined;
     if (ahead === undefined || refuseProposal(proposal, ahead) !== undefined) {
       // Not computed, or the store held something else then.
-      const { round, updates, task } = await this.#read(proposal);
+      const [round, task] = await Promise.all([roundIfAny(this.#learning, proposal), this.#task(proposal.taskId)]);
       insist(refuseState(proposal, round, [task.privacy === 'plain' ? 'closed' : 'aggregated']));
       if (round !== undefined) {
         insist(refuseUnverified(round));
-        insist(refuseProposal(proposal, await this.#outcome(task, round, updates)));
+        insist(refuseProposal(proposal, await this.#outcome(task, round)));
       }
     }
-    await this.#insistOnModel(proposal.modelHash);
+    await this.#insistOnObject(proposal.modelHash, 'the model');
+    if (proposal.serverStateHash !== undefined) {
+      await this.#insistOnObject(proposal.serverStateHash, "the moments of the server's optimiser");
+    }
     this.#options.log.info(
       { ...attemptOf(proposal), cohort: proposal.cohortSize, modelHash: proposal.modelHash },
       'attested',
@@ -229,12 +243,12 @@ export class Attester {
       insist(refuseState(ref, view.round, ['cohort']));
       insist(refuseAccusation(view, evidence));
     } else if (isCohortReason(reason) && state === 'closed') {
-      insist(refuseCohortAbort(await this.#cohortView(view), reason, evidence, Date.now()));
+      insist(refuseCohortAbort(await this.#cohortView(view), reason, evidence));
     } else if (reason === 'COHORT_TOO_CLOSE' && state === 'scored') {
       const shown = await shownWeights(this.#learning, view.task, view.secure);
       insist(refuseScoredAbort(view, shown, await weightsOf(this.#learning, view.task, ref)));
     } else {
-      insist(refuseSilence(view, reason, Date.now()));
+      insist(refuseSilence(view, reason));
     }
   }
 
@@ -250,7 +264,16 @@ export class Attester {
   }
 
   /** What a round that waits for its model comes to, in any mode. */
-  async #outcome(task: Task, round: RoundRecord, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {
+  async #outcome(task: Task, round: RoundRecord): Promise<RoundOutcome> {
+    return this.#moved(task, round, await this.#average(task, round));
+  }
+
+  async #moved(task: Task, round: Pick<RoundRecord, 'round'>, average: RoundOutcome): Promise<RoundOutcome> {
+    const before = await stateBefore(task, round, this.#learning);
+    return outcomeMovedByServer(task, average, before, (hash) => this.#objects.get(hash));
+  }
+
+  async #average(task: Task, round: RoundRecord): Promise<RoundOutcome> {
     const fetch = (hash: string): Promise<Uint8Array> => this.#objects.get(hash);
     if (task.he !== undefined) {
       const { members } = await this.#learning.cohort(attemptOf(round));
@@ -260,7 +283,7 @@ export class Attester {
       return computeHeOutcome(task, round, members, fetch);
     }
     return task.secure === undefined
-      ? this.#compute(task, round, updates)
+      ? this.#compute(task, round, await updatesOf(this.#learning, round))
       : computeSecureOutcome(task, round, this.#learning, fetch);
   }
 
@@ -273,7 +296,7 @@ export class Attester {
     ]);
     insist(refuseState(ref, round, ['closed']));
     if (round !== undefined) {
-      insist(refuseHeCohort({ consortium, task, round, updates }, request, Date.now()));
+      insist(refuseHeCohort({ consortium, task, round, updates, inStateMs: this.#inStateMs(round) }, request));
     }
     return this.#options.signer.cohort(ref, { recordedHash, cohortHash: fixed, holders });
   }
@@ -288,7 +311,9 @@ export class Attester {
     if (round?.secure === undefined) {
       throw new SevError('MODE_NOT_SECURE', `task ${ref.taskId} runs in mode ${task.privacy}`);
     }
-    return { round, task, consortium, secure: round.secure };
+    const disputedMs = this.#seen.disputedMs(round);
+    const waited = { inStateMs: this.#inStateMs(round), ...(disputedMs === undefined ? {} : { disputedMs }) };
+    return { round, task, consortium, secure: round.secure, ...waited };
   }
 
   #task(taskId: string): Promise<Task> {
@@ -303,18 +328,18 @@ export class Attester {
   }
 
   #openAttempt(ref: AttemptRef, task: Task, updates: readonly UpdateRecord[]): OpenAttempt {
-    return { task, recorded: updates.length, openForMs: performance.now() - this.#seeOpen(ref) };
+    return { task, recorded: updates.length, openForMs: this.#seen.inStateMs(ref, 'open') };
   }
 
   #compute(task: Task, round: ClosedRound, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {
     return computeOutcome(task, round, updates, (hash) => this.#objects.get(hash));
   }
 
-  /** Reading the model, not only asking for it, makes sure that the bytes under the hash are the right ones. */
-  async #insistOnModel(modelHash: string): Promise<void> {
+  /** Reading an object, not only asking for it, makes sure that the bytes under the hash are the right ones. */
+  async #insistOnObject(hash: string, what: string): Promise<void> {
     try {
-      const bytes = await this.#objects.get(modelHash);
-      if (sha256Hex(bytes) === modelHash) {
+      const bytes = await this.#objects.get(hash);
+      if (sha256Hex(bytes) === hash) {
         return;
       }
     } catch (error) {
@@ -322,7 +347,7 @@ export class Attester {
         throw error;
       }
     }
-    insist({ code: 'ATTESTATION_REFUSED', detail: 'the store does not hold the model' });
+    insist({ code: 'ATTESTATION_REFUSED', detail: `the store does not hold ${what}` });
   }
 
   /** The updates of a round that closes are needed next; reading them overlaps with the closing transaction. */
@@ -335,44 +360,52 @@ export class Attester {
   }
 
   #hear(event: RoundEvent): void {
-    if (event.type === 'RoundOpened') {
-      this.#seeOpen(event);
-    } else if (event.type === 'RoundClosed') {
+    const state = STATE_AFTER[event.type];
+    if (state !== undefined) {
+      this.#seen.inStateMs(event, state);
+    }
+    if (event.type === 'RoundClosed') {
       this.#ahead = { key: attemptKey(event), computation: this.#computeAhead({ ...event, type: event.type }) };
+    } else if (event.type === 'DisputeOpened') {
+      this.#seeRound(event).catch((error: unknown) => {
+        this.#options.log.debug(failureFields(error), 'a dispute is noticed when first asked about its round');
+      });
     }
   }
 
   /** Closing is the fence: what a closed attempt comes to can be computed before anybody asks. */
   async #computeAhead(event: RoundEvent & { readonly type: 'RoundClosed' }): Promise<RoundOutcome | undefined> {
     try {
-      const [updates, task] = await Promise.all([updatesOf(this.#learning, event), this.#task(event.taskId)]);
+      const task = await this.#task(event.taskId);
       if (task.privacy !== 'plain') {
         return undefined; // What the aggregators will open is not there yet.
       }
-      return await this.#compute(task, { ...attemptOf(event), baseModelHash: event.modelHash }, updates);
+      const updates = await updatesOf(this.#learning, event);
+      const round = { ...attemptOf(event), baseModelHash: event.modelHash };
+      return await this.#moved(task, round, await this.#compute(task, round, updates));
     } catch (error) {
       this.#options.log.debug(failureFields(error), 'computing a round ahead of the request failed');
       return undefined;
     }
   }
 
-  /** When this attester first saw the attempt open, on its monotonic clock. */
-  #seeOpen(ref: AttemptRef): number {
-    const key = attemptKey(ref);
-    const since = this.#openSince.get(key) ?? performance.now();
-    this.#openSince.set(key, since);
-    const [oldest] = this.#openSince.keys();
-    if (this.#openSince.size > REMEMBERED_ATTEMPTS && oldest !== undefined) {
-      this.#openSince.delete(oldest);
-    }
-    return since;
+  /** How long this attester has seen the round in its state, on its monotonic clock. */
+  #inStateMs(round: RoundRecord | undefined): number {
+    return round === undefined ? 0 : this.#seen.inStateMs(round, round.state);
   }
 
-  async #seeOpenRounds(): Promise<void> {
+  async #seeRound(ref: AttemptRef): Promise<void> {
+    const round = await roundIfAny(this.#learning, ref);
+    if (round !== undefined) {
+      this.#seen.see(round);
+    }
+  }
+
+  async #seeRounds(): Promise<void> {
     for (const { task } of await collect(this.#learning.tasks())) {
       const round = await latestRound(this.#learning, task.taskId);
-      if (round?.state === 'open') {
-        this.#seeOpen(round);
+      if (round !== undefined) {
+        this.#seen.see(round);
       }
     }
   }

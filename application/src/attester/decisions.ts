@@ -79,13 +79,16 @@ export function refuseAbortClosed(task: Task, outcome: RoundOutcome): Refusal | 
     : { code: 'COHORT_REACHED', detail: `${String(outcome.usable)} usable updates, the minimum is ${String(minimum)}` };
 }
 
-/** A closed round may be given up for want of a majority when as long as a round takes has gone by without one. */
-export function refuseNoMajority(task: Task, round: RoundRecord | undefined, nowMs: number): Refusal | undefined {
-  const since = round?.stateSinceMs ?? round?.closedAtMs;
-  if (round === undefined || round.state === 'open' || since === undefined) {
+/**
+ * A closed round may be given up for want of a majority when as long as a round takes has gone by without one.
+ *
+ * @param inStateMs - how long this attester has seen the round in its state, on its own clock.
+ */
+export function refuseNoMajority(task: Task, round: RoundRecord | undefined, inStateMs: number): Refusal | undefined {
+  if (round === undefined || round.state === 'open') {
     return { code: 'REASON_NOT_CONFIRMED', detail: 'the round is not closed, and no majority was asked for yet' };
   }
-  const left = since + task.deadlines.roundMs - nowMs;
+  const left = Math.ceil(task.deadlines.roundMs - inStateMs);
   return left <= 0
     ? undefined
     : { code: 'REASON_NOT_CONFIRMED', detail: `attesters have ${String(left)} ms left to attest the model` };

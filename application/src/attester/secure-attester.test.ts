@@ -9,6 +9,7 @@ import {
   scoresHash,
   sha256Hex,
   signStatement,
+  TIME_MARGIN_MS,
   verifyStatement,
   type AbortReason,
   type AbortStatement,
@@ -34,33 +35,40 @@ const GRID = 'GridMSP';
 const MAKER = 'MakerMSP';
 const ALL = [CITY, GRID, MAKER];
 const HOUR = 3_600_000;
+/** By so much may whoever submits a transaction choose the ledger's time of it. */
+const SKEW = 2 * TIME_MARGIN_MS;
 const DP = { noiseDeviation: 50, budgetMicroRho: 1_000_000_000, deltaExponent: 5 };
 
 describe('Attester of secure rounds', () => {
   const directory = temporaryDirectory();
   let scenes = 0;
+  /** The attester's own clock. */
+  let nowMs = 0;
   const start = async (options: Omit<SceneOptions, 'directory'> = {}): Promise<[Scene, Attester]> => {
     const scene = await Scene.start({ minimum: 3, ...options, directory: `${directory()}/${String(scenes++)}` });
     const { federation } = scene;
     const session = federation.ledger.session('RegulatorMSP');
     return [
       scene,
-      new Attester({ session, store: federation.store, signer: federation.signer('RegulatorMSP'), log: silentLog }),
+      new Attester({
+        ...{ session, store: federation.store, signer: federation.signer('RegulatorMSP'), log: silentLog },
+        nowMs: () => nowMs,
+      }),
     ];
   };
   const isSignedBy = (scene: Scene, { mspId, signature }: SignedBy, statement: Parameters<typeof verifyStatement>[0]) =>
     verifyStatement(statement, signature, createPublicKey(scene.federation.organisationKey(mspId)));
   const bound = (scene: Scene) => ({ consortium: scene.federation.consortium, ...scene.ref, mspId: 'RegulatorMSP' });
 
-  /** Closed so long ago, with all vehicles recorded. */
-  async function closed(agoMs: number, options: Omit<SceneOptions, 'directory'> = {}): Promise<[Scene, Attester]> {
+  /** Just closed, with all vehicles recorded; by the ledger's clock long ago. */
+  async function closed(options: Omit<SceneOptions, 'directory'> = {}): Promise<[Scene, Attester]> {
     const [scene, attester] = await start(options);
     await scene.open();
     for (const id of scene.federation.vehicleIds) {
       await scene.record(scene.federation.sign(scene.round, id, sha256Hex(id)));
     }
     scene.close();
-    scene.federation.ledger.advance(scene.ref, { closedAtMs: Date.now() - agoMs });
+    scene.federation.ledger.advance(scene.ref, { closedAtMs: Date.now() - HOUR });
     return [scene, attester];
   }
   const updatesIn = ({ federation, ref }: Scene): UpdateRecord[] => federation.ledger.updates(ref);
@@ -89,7 +97,7 @@ describe('Attester of secure rounds', () => {
     };
 
     it('signs exactly the statement that the contract checks', async () => {
-      const [scene, attester] = await closed(0);
+      const [scene, attester] = await closed();
       const asked = request(scene, { [CITY]: [], [GRID]: [], [MAKER]: [1] }, [1]);
       const signed = await attester.cohort(asked);
       const { recordedHash, cohortHash: hash, holders } = asked;
@@ -99,7 +107,7 @@ describe('Attester of secure rounds', () => {
     });
 
     it('signs none that does not follow from signed holdings', async () => {
-      const [scene, attester] = await closed(0);
+      const [scene, attester] = await closed();
       const asked = request(scene, { [CITY]: [], [GRID]: [], [MAKER]: [] }, [1]);
       expect(await codeOf(attester.cohort(asked))).to.equal('ATTESTATION_REFUSED');
       const good = request(scene, { [CITY]: [], [GRID]: [] }, []);
@@ -109,11 +117,19 @@ describe('Attester of secure rounds', () => {
     });
 
     it('waits for receipts first', async () => {
-      const [scene, attester] = await closed(1_000, { secure: { receiptMs: 60_000 } });
+      const [scene, attester] = await closed({ secure: { receiptMs: 60_000 } });
       const asked = request(scene, { [CITY]: [], [GRID]: [], [MAKER]: [1] }, [1]);
       const early = await rejection(attester.cohort(asked));
       expect(early).to.include({ code: 'GRACE_NOT_OVER' });
-      expect(early).to.have.property('leftMs').that.is.within(50_000, 59_000);
+      expect(early).to.have.property('leftMs', 60_000);
+      nowMs += 60_000;
+      expect(await attester.cohort(asked)).to.have.property('mspId', 'RegulatorMSP');
+    });
+
+    it('waits for nothing where nobody is left out', async () => {
+      const [scene, attester] = await closed({ secure: { receiptMs: 60_000 } });
+      const asked = request(scene, { [CITY]: [], [GRID]: [], [MAKER]: [] }, []);
+      expect(await attester.cohort(asked)).to.have.property('mspId', 'RegulatorMSP');
     });
   });
 
@@ -150,17 +166,16 @@ describe('Attester of secure rounds', () => {
       const [scene, attester] = await start({ roundMs: 400_000 });
       const { numbers, ...request } = await scored(scene);
       const fewer = { ...request, numbers, projections: request.projections.slice(1) };
-      const ago = (ms: number) => scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - ms });
-      ago(1_000);
+      scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - HOUR });
       const early = await rejection(attester.scores(fewer));
       expect(early).to.include({ code: 'GRACE_NOT_OVER' });
-      expect(early).to.have.property('leftMs').that.is.within(90_000, 99_000);
+      expect(early, 'counted from when it first saw the cohort').to.have.property('leftMs', 100_000);
       expect(await attester.scores({ ...request, numbers })).to.have.property('mspId', 'RegulatorMSP');
       const [first, ...others] = request.projections;
       const partial = { ...first!, components: { 2: first!.components['2']! } };
       const halfSaid = { ...request, numbers, projections: [partial, ...others] };
       expect(await codeOf(attester.scores(halfSaid)), 'it was not signed like this').to.equal('ATTESTATION_REFUSED');
-      ago(100_001);
+      nowMs += 100_000;
       expect(await attester.scores(fewer)).to.have.property('mspId', 'RegulatorMSP');
     });
 
@@ -168,9 +183,8 @@ describe('Attester of secure rounds', () => {
       const [scene, attester] = await start();
       const request = await scored(scene);
       const fewer = { ...request, projections: request.projections.slice(1) };
-      const since = { stateSinceMs: Date.now() };
       for (const secure of [{ holders: [GRID, MAKER] }, { holders: ALL, faulty: [CITY] }]) {
-        scene.federation.ledger.advance(scene.ref, since, secure);
+        scene.federation.ledger.advance(scene.ref, {}, secure);
         expect(await attester.scores(fewer)).to.have.property('mspId', 'RegulatorMSP');
       }
     });
@@ -204,8 +218,7 @@ describe('Attester of secure rounds', () => {
       for (const arbiter of ['the arbiter’s key', undefined]) {
         const [scene, attester] = await start();
         await scene.open(ALL, arbiter);
-        const now = { state: 'aggregated', stateSinceMs: Date.now() } as const;
-        scene.federation.ledger.advance(scene.ref, now, { unverified: [1] });
+        scene.federation.ledger.advance(scene.ref, { state: 'aggregated' }, { unverified: [1] });
         const answer = attester.abort(scene.ref, 'AGGREGATORS_MISSING');
         if (arbiter === undefined) {
           expect(await answer).to.have.property('mspId', 'RegulatorMSP');
@@ -220,7 +233,7 @@ describe('Attester of secure rounds', () => {
     const TOO_SMALL = 'COHORT_TOO_SMALL';
 
     it('agrees at once where all aggregators signed that they hold too little', async () => {
-      const [scene, attester] = await closed(1_000);
+      const [scene, attester] = await closed();
       const holdings = holdingsOf(scene, { [CITY]: [0, 1], [GRID]: [0, 1], [MAKER]: [1, 2] });
       expect(await attester.abort(scene.ref, TOO_SMALL, { holdings })).to.have.property('mspId', 'RegulatorMSP');
       expect(await codeOf(attester.abort(scene.ref, 'COHORT_TOO_LARGE', { holdings }))).to.equal(
@@ -229,34 +242,35 @@ describe('Attester of secure rounds', () => {
     });
 
     it('does not where t + 1 of them make a cohort: one aggregator alone ends no round', async () => {
-      const [scene, attester] = await closed(HOUR);
+      const [scene, attester] = await closed();
       const holdings = holdingsOf(scene, { [CITY]: [], [GRID]: [], [MAKER]: [0, 1, 2, 3] });
       expect(await codeOf(attester.abort(scene.ref, TOO_SMALL, { holdings }))).to.equal('REASON_NOT_CONFIRMED');
     });
 
     it('gives one that has not signed its time', async () => {
-      const [scene, attester] = await closed(1_000, { roundMs: 600_000 });
+      const [scene, attester] = await closed({ roundMs: 600_000 });
       const holdings = holdingsOf(scene, { [CITY]: [0, 1], [MAKER]: [] });
       const early = await rejection(attester.abort(scene.ref, TOO_SMALL, { holdings }));
       expect(early).to.include({ code: 'ROUND_DEADLINE_NOT_REACHED' });
-      expect(early).to.have.property('leftMs').that.is.within(140_000, 149_000);
-      scene.federation.ledger.advance(scene.ref, { closedAtMs: Date.now() - 151_000 });
+      expect(early).to.have.property('leftMs', 150_000);
+      nowMs += 150_000;
       expect(await attester.abort(scene.ref, TOO_SMALL, { holdings })).to.have.property('mspId', 'RegulatorMSP');
     });
 
     it('waits for receipts, and believes only what is signed', async () => {
-      const [scene, attester] = await closed(1_000, { secure: { receiptMs: 60_000 } });
+      const [scene, attester] = await closed({ secure: { receiptMs: 60_000 } });
       const holdings = holdingsOf(scene, { [CITY]: [0, 1], [GRID]: [0, 1], [MAKER]: [0, 1] });
       expect(await codeOf(attester.abort(scene.ref, TOO_SMALL, { holdings }))).to.equal('GRACE_NOT_OVER');
       const forged = holdings.map((one) => ({ ...one, signature: holdings[0]!.signature }));
-      scene.federation.ledger.advance(scene.ref, { closedAtMs: Date.now() - 61_000 });
+      nowMs += 60_000;
+      expect(await attester.abort(scene.ref, TOO_SMALL, { holdings })).to.have.property('mspId', 'RegulatorMSP');
       expect(await codeOf(attester.abort(scene.ref, TOO_SMALL, { holdings: forged }))).to.equal(
         'ROUND_DEADLINE_NOT_REACHED',
       );
     });
 
     it('sees on its own ledger what was shown of the same base', async () => {
-      const [scene, attester] = await closed(1_000);
+      const [scene, attester] = await closed();
       const { federation, ref } = scene;
       const [first, ...others] = updatesIn(scene);
       const members = [first!, ...others, { ...first!, vehicleId: 'one that is not there any more' }];
@@ -275,20 +289,41 @@ describe('Attester of secure rounds', () => {
   });
 
   describe('asked to give a round up because something does not come', () => {
-    it('has a quarter of a round’s patience, and longer for a dispute that was opened later', async () => {
-      const [scene, attester] = await closed(0, { roundMs: 400_000 });
+    it('has a quarter of a round’s patience, on its own clock', async () => {
+      for (const state of ['closed', 'cohort'] as const) {
+        const [scene, attester] = await closed({ roundMs: 400_000 });
+        scene.federation.ledger.advance(scene.ref, { state, stateSinceMs: Date.now() - HOUR });
+        const abort = () => attester.abort(scene.ref, 'AGGREGATORS_MISSING');
+        expect(await rejection(abort())).to.include({ code: 'ROUND_DEADLINE_NOT_REACHED', leftMs: 100_000 });
+        nowMs += 99_999;
+        expect(await rejection(abort())).to.have.property('leftMs', 1);
+        nowMs += 1;
+        expect(await abort()).to.have.property('mspId', 'RegulatorMSP');
+      }
+    });
+
+    it('lets an audit come first that the contract holds back, and the arbiter have its time', async () => {
+      const [scene, attester] = await closed({ roundMs: 400_000 });
+      const { ledger } = scene.federation;
       const abort = (reason: 'AGGREGATORS_MISSING' | 'DISPUTE_UNSETTLED') => attester.abort(scene.ref, reason);
-      expect(await codeOf(abort('AGGREGATORS_MISSING'))).to.equal('ROUND_DEADLINE_NOT_REACHED');
-      scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - 101_000, state: 'scored' });
+      const arbiter = { mspId: 'RegulatorMSP', sealingKey: 'its key' };
+      ledger.advance(scene.ref, { state: 'scored' }, { opening: { ...scene.round.secure!.opening, arbiter } });
+      expect(await rejection(abort('AGGREGATORS_MISSING'))).to.have.property('leftMs', 200_000 + SKEW);
+      nowMs += 150_000 + SKEW;
+      const opened = { component: 0, phase: 'sums' as const, openedAtMs: Date.now() - HOUR, said: [] };
+      ledger.advance(scene.ref, {}, { disputes: [opened] });
+      expect(await rejection(abort('DISPUTE_UNSETTLED'))).to.have.property('leftMs', 100_000);
+      nowMs += 50_000;
+      expect(await rejection(abort('DISPUTE_UNSETTLED'))).to.have.property('leftMs', 50_000);
+      nowMs += 50_000;
+      expect(await codeOf(abort('AGGREGATORS_MISSING')), 'the arbiter is').to.equal('REASON_NOT_CONFIRMED');
+      expect(await abort('DISPUTE_UNSETTLED')).to.have.property('mspId', 'RegulatorMSP');
+      ledger.advance(scene.ref, {}, { disputes: [{ ...opened, faulty: [] }] });
       expect(await abort('AGGREGATORS_MISSING')).to.have.property('mspId', 'RegulatorMSP');
-      const opened = { component: 0, phase: 'sums' as const, openedAtMs: Date.now() - 50_000, said: [] };
-      scene.federation.ledger.advance(scene.ref, {}, { disputes: [opened] });
-      const early = await rejection(abort('DISPUTE_UNSETTLED'));
-      expect(early).to.have.property('leftMs').that.is.within(40_000, 50_000);
     });
 
     it('signs no reason that its ledger does not bear out, however late', async () => {
-      const [scene, attester] = await closed(HOUR);
+      const [scene, attester] = await closed();
       const asked = async (reason: AbortReason, state: RoundState): Promise<unknown> => {
         scene.federation.ledger.advance(scene.ref, { state, stateSinceMs: Date.now() - HOUR });
         return codeOf(attester.abort(scene.ref, reason));
@@ -302,16 +337,15 @@ describe('Attester of secure rounds', () => {
     });
 
     it('has the patience of a whole round once sums were committed', async () => {
-      const [scene, attester] = await closed(0, { roundMs: 400_000 });
-      scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - 101_000, state: 'aggregated' });
-      const early = await rejection(attester.abort(scene.ref, 'AGGREGATORS_MISSING'));
-      expect(early).to.have.property('leftMs').that.is.within(290_000, 300_000);
-      scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - 401_000 });
+      const [scene, attester] = await closed({ roundMs: 400_000 });
+      scene.federation.ledger.advance(scene.ref, { stateSinceMs: Date.now() - HOUR, state: 'aggregated' });
+      expect(await rejection(attester.abort(scene.ref, 'AGGREGATORS_MISSING'))).to.have.property('leftMs', 400_000);
+      nowMs += 400_000;
       expect(await attester.abort(scene.ref, 'AGGREGATORS_MISSING')).to.have.property('mspId', 'RegulatorMSP');
     });
 
     it('agrees at once where verdicts left nothing for a model to rest on', async () => {
-      const [scene, attester] = await closed(0);
+      const [scene, attester] = await closed();
       const answeredBy = [[GRID], [CITY], [CITY, GRID]];
       const sums = answeredBy.map(() => ['a'.repeat(64)]);
       scene.federation.ledger.advance(scene.ref, { state: 'aggregated' }, { sums, answeredBy, faulty: [GRID] });

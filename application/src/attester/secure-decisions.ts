@@ -32,17 +32,20 @@ export interface SecureView {
   readonly task: Task;
   readonly round: RoundRecord;
   readonly secure: SecureRound;
+  /** How long this attester has seen the round in its state, on its own clock: that of the ledger its submitters choose. */
+  readonly inStateMs: number;
+  /** How long it has seen the dispute that was opened last; undefined where there is none. */
+  readonly disputedMs?: number;
 }
 
-/** A cohort that leaves some out is agreed to when receipts have had their time, and it is the one that follows. */
+/** A cohort is agreed to when it is the one that follows; one that leaves some out when receipts have had their time. */
 export function refuseCohort(
   view: SecureView,
   request: CohortRequest,
   updates: readonly UpdateRecord[],
   receipts: readonly ReceiptRecord[],
-  nowMs: number,
 ): Refusal | undefined {
-  const { round, task } = view;
+  const { task, inStateMs } = view;
   const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
   const recordedHash = cohortHash(sorted);
   const said = signedHoldings(view, request.holdings, sorted);
@@ -56,7 +59,8 @@ export function refuseCohort(
   if (canonicalJson(own) !== canonicalJson(asked)) {
     return { code: 'ATTESTATION_REFUSED', detail: 'another cohort follows from these holdings and the receipts shown' };
   }
-  const leftMs = Math.ceil((round.closedAtMs ?? nowMs) + secureTermsOf(task).receiptMs - nowMs);
+  const isComplete = request.cohortHash === recordedHash && holders.length === view.secure.opening.aggregators.length;
+  const leftMs = isComplete ? 0 : Math.ceil(secureTermsOf(task).receiptMs - inStateMs);
   return leftMs <= 0
     ? undefined
     : { code: 'GRACE_NOT_OVER', detail: `receipts may be shown for ${String(leftMs)} ms more`, leftMs };
@@ -97,12 +101,7 @@ export interface ScoredVehicles {
  * Weights are attested where the same follow from numbers that aggregators signed, and no noise was made up; those of all
  * that made the cohort, unless they had their time: what one says alone is not contradicted by whom nobody asked.
  */
-export function refuseScores(
-  view: SecureView,
-  request: ScoresRequest,
-  vehicles: ScoredVehicles,
-  nowMs: number,
-): Refusal | undefined {
+export function refuseScores(view: SecureView, request: ScoresRequest, vehicles: ScoredVehicles): Refusal | undefined {
   const { round, secure, consortium } = view;
   const ref = { consortium: consortium.bootstrapHash, ...attemptOf(round) };
   if (!noncesFit(ref, secure.opening, request.nonces)) {
@@ -120,15 +119,11 @@ export function refuseScores(
   if (unsigned !== undefined) {
     return refused(`${unsigned.mspId} did not sign these projections`);
   }
-  return (
-    refuseNumbers(view, request, vehicles, seed) ??
-    refuseNoise(view, request, seed) ??
-    refuseFewer(view, request, nowMs)
-  );
+  return refuseNumbers(view, request, vehicles, seed) ?? refuseNoise(view, request, seed) ?? refuseFewer(view, request);
 }
 
-/** An aggregator whose holdings made the cohort and whose word is missing has its time, on the ledger's clock. */
-function refuseFewer({ round, task, secure }: SecureView, { projections }: ScoresRequest, nowMs: number) {
+/** An aggregator whose holdings made the cohort and whose word is missing has its time. */
+function refuseFewer({ task, secure, inStateMs }: SecureView, { projections }: ScoresRequest): Refusal | undefined {
   const terms = secureTermsOf(task);
   if (terms.projections === 0) {
     return undefined;
@@ -140,9 +135,7 @@ function refuseFewer({ round, task, secure }: SecureView, { projections }: Score
         projections.some((one) => one.mspId === mspId && Object.hasOwn(one.components, String(component))),
     );
   const isComplete = (secure.holders ?? []).every((mspId) => secure.faulty.includes(mspId) || saysAll(mspId));
-  return isComplete
-    ? undefined
-    : refuseUntil('GRACE_NOT_OVER', (round.stateSinceMs ?? nowMs) + stepPatienceMs(task) - nowMs);
+  return isComplete ? undefined : refuseUntil('GRACE_NOT_OVER', stepPatienceMs(task) - inStateMs);
 }
 
 function refuseNumbers(

@@ -68,8 +68,10 @@ export interface DomainState {
   readonly scores: Map<string, Audited<'scores'>>;
   /** `task/base` → record */
   readonly shownSums: Map<string, Audited<'shownSums'>>;
-  /** Base model → the task that opened a round on it first */
-  readonly bases: Map<string, string>;
+  /** Base model → whose it is */
+  readonly bases: Map<string, Pick<Audited<'base'>, 'baseModelHash' | 'taskId' | 'begunAtMs'>>;
+  /** Whether the contracts write whose a base is when a task or a model is made; earlier ones did when a round opened. */
+  claimsBases: boolean;
   /** `task/modelHash` → record */
   readonly models: Map<string, Audited<'model'>>;
   readonly finalised: FinalisedRound[];
@@ -104,6 +106,7 @@ export function newDomainState(counts: AuditCounts): DomainState {
     scores: new Map(),
     shownSums: new Map(),
     bases: new Map(),
+    claimsBases: false,
     models: new Map(),
     finalised: [],
     activity: new Map(),

@@ -64,7 +64,8 @@ export class DomainReplay {
     const vehicles = ofType(writes, 'vehicle');
     const updates = ofType(writes, 'update');
     checkVehicleWrites(this.state, transaction, vehicles, voted);
-    checkTaskWrites(this.state, transaction, ofType(writes, 'task'));
+    const tasks = ofType(writes, 'task');
+    checkTaskWrites(this.state, transaction, tasks);
     checkUpdateWrites(this.state, transaction, updates);
     checkReceiptWrites(this.state, transaction, ofType(writes, 'receipt'));
     checkCohortWrites(this.state, transaction, ofType(writes, 'cohort'));
@@ -72,7 +73,10 @@ export class DomainReplay {
     const rounds = ofType(writes, 'round');
     checkRoundWrites(this.state, transaction, rounds);
     checkShownWrites(this.state, transaction, ofType(writes, 'shownSums'), rounds);
-    checkBaseWrites(this.state, transaction, ofType(writes, 'base'), rounds);
+    checkBaseWrites(this.state, transaction, ofType(writes, 'base'), {
+      tasks: tasks.map(({ record }) => record),
+      rounds: rounds.map(({ record }) => record),
+    });
     checkModelWrites(this.state, transaction, ofType(writes, 'model'));
     const enrolled = vehicles.filter((write) => write.before === undefined).map((write) => write.record.vehicleId);
     const recorded = updates.map((write) => write.record.vehicleId);

@@ -48,7 +48,7 @@ export const AUDIT_CODES = {
   SUMS_INVALID:
     'The committed sums are not those that aggregators signed, these contradict each other, or one aggregator alone answers.',
   SUMS_TOO_CLOSE: 'Sums were, or could be, shown whose difference shows few vehicles.',
-  BASE_TAKEN: 'A task begins with a model that another task worked from.',
+  BASE_TAKEN: 'A task begins with, or goes on from, a model that is the base of another task.',
   BUDGET_EXCEEDED: 'A round was opened, or went on, beyond a budget of its task.',
   DISPUTE_INVALID: 'A dispute was opened, settled or passed over against the rules.',
   MODEL_CHAIN: 'The base model of a round is not the model of the round before.',

@@ -63,7 +63,8 @@ export function checkTaskWrites(
     if (broken !== undefined) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId}: ${broken.path}: ${broken.problem}`);
     }
-    requireOwnBase(state, transaction, task);
+    const { taskId, privacy, model } = task;
+    requireOwnBase(state, transaction, { taskId, privacy, baseModelHash: model.initialModelHash });
     const { organisations } = consortiumOf(state, transaction);
     const parties = task.he === undefined ? (task.secure?.aggregators ?? []) : heParties(task.he);
     const stranger = parties.find((mspId) => !organisations.some((o) => o.mspId === mspId));
@@ -296,9 +297,6 @@ function checkOpened(
   const previous = state.rounds.get(roundKey({ taskId: record.taskId, round: record.round - 1 }));
   checkSecureOpening({ state, transaction, record, before, previous, task });
   checkHeOpening({ state, transaction, record, before, previous, task });
-  if (record.round === 1) {
-    requireOwnBase(state, transaction, task);
-  }
   const base = record.round === 1 ? task.model.initialModelHash : modelOf(previous);
   if (base !== record.baseModelHash) {
     const expected = base ?? 'not finalised';

@@ -173,6 +173,7 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     schemaVersion: z.literal(1),
     baseModelHash: hash,
     taskId: identifier,
+    begunAtMs: timestampMs.exactOptional(),
   }),
   z.object({
     docType: z.literal('model'),

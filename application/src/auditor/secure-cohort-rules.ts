@@ -21,7 +21,10 @@ import { attemptKey, isSigned, requireMajority } from './domain-context.js';
 import { requireProjectionBudget } from './secure-opening-rules.js';
 import { stepError, type SecureAudit } from './secure-step.js';
 
-/** The cohort is what signed holdings and receipts cover; who is left out, is left out on the word of a majority. */
+/**
+ * The cohort is what signed holdings and receipts cover, on the word of a majority. Under the first rules a complete one needed
+ * nobody's, and whoever was alone with it long enough fixed any.
+ */
 export function cohortFixed(audit: SecureAudit): SecureRound {
   const { state, transaction, before, record, task, terms, secure } = audit;
   const { holdings, statements } = fixCohort.parse(transaction.argument);
@@ -45,13 +48,17 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
   checkSize(audit, members.length);
   const hash = cohortHash(members);
   const leftOut = covered.length < updates.length || holders.length < secure.opening.aggregators.length;
-  if (leftOut && transaction.timestampMs <= aloneAfterMs(before, task)) {
+  const neededFirst = leftOut && transaction.timestampMs <= aloneAfterMs(before, task);
+  if (secure.rules !== undefined || neededFirst) {
     requireMajority(state, transaction, statements, (mspId): CohortStatement => ({
       type: 'sev/fix-cohort/v1',
       ...{ ...audit.ref, mspId, recordedHash, cohortHash: hash, holders },
     }));
   }
-  refuse(audit, cohortDifferenceProblem(shownIn(audit), members, task.cohort.minimum));
+  if (secure.rules !== undefined) {
+    // Under the first rules a cohort was fixed that no weights could bring to the rule; its sums were judged as they are now.
+    refuse(audit, cohortDifferenceProblem(shownIn(audit), members, task.cohort.minimum));
+  }
   const openedProjections = secure.openedProjections + terms.projections;
   requireProjectionBudget(audit, terms, openedProjections);
   return {

@@ -24,17 +24,23 @@ import { projectionAnswers, seedOf, sumAnswers } from './secure-sum-rules.js';
  * the last one.
  */
 export function disputeOpened(audit: SecureAudit): SecureRound {
-  const { transaction, terms, secure } = audit;
+  const { transaction, before, terms, secure } = audit;
   const asked = openDispute.parse(transaction.argument);
   const { component, phase } = asked;
   const components = componentHolders(terms).length;
   const released = new Set([...secure.disputes.map((dispute) => dispute.component), component]);
   const isNew = disputeOf(secure, asked) === undefined;
   const maySettle = secure.opening.arbiter !== undefined;
+  // Once sums are shown, a dispute could only spend the base; under the first rules they were audited then.
+  const isInTime = before.state !== 'aggregated' || secure.rules === undefined;
   const grounds = groundsOf(audit, asked);
-  const mayOpen = isNew && maySettle && component < components && released.size < components;
+  const mayOpen = isNew && isInTime && maySettle && component < components && released.size < components;
   if (!mayOpen || grounds === undefined) {
-    throw stepError(audit, 'DISPUTE_INVALID', `component ${String(component)} was released without need, or arbiter`);
+    throw stepError(
+      audit,
+      'DISPUTE_INVALID',
+      `component ${String(component)} was released without need, in time, or arbiter`,
+    );
   }
   const dispute: Dispute = { component, phase, openedAtMs: transaction.timestampMs, ...grounds };
   return { ...secure, disputes: [...secure.disputes, dispute] };

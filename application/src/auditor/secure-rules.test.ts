@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { ledgerPatienceMs, TIME_MARGIN_MS } from '@sev/chaincode/api';
 import { expect } from 'chai';
 import type { AuditCode } from './failure.js';
 import { BASE, codeOf, HASH, NOW, TASK } from './testing/scenario.js';
@@ -6,10 +7,24 @@ import { dpTask, SecureScenario, secureTask } from './testing/secure-scenario.js
 
 // Component 0 is held by BMSP and CMSP, 1 by AMSP and CMSP, 2 by AMSP and BMSP; DMSP is the arbiter.
 const LIE = HASH('7');
+/** The model that a round ends with. */
+const MADE = HASH('e');
+/** Another task, which begins with that model. */
+const TWIN = { ...secureTask(), taskId: 'price-2', model: { ...secureTask().model, initialModelHash: MADE } };
+const LONG_BEFORE = NOW - 2 * TIME_MARGIN_MS - 1;
 const begun = (task = secureTask()): SecureScenario => new SecureScenario(task).begin();
 /** Two answer, and AMSP and CMSP are each alone with a component. */
 const TWO = ['AMSP', 'CMSP'] as const;
-const PATIENCE_MS = Math.ceil(TASK.deadlines.roundMs / 4);
+const PATIENCE_MS = ledgerPatienceMs(TASK);
+/** From now on the contracts write nothing of whose base a model is. */
+function unclaimed(scenario: SecureScenario): SecureScenario {
+  scenario.claimsBases = false;
+  return scenario;
+}
+/** By contracts that wrote whose a base is when a round was opened on it. */
+function begunEarlier(): SecureScenario {
+  return unclaimed(new SecureScenario(secureTask())).begin();
+}
 const closed = (task = secureTask()): SecureScenario => begun(task).closedRound();
 const fixed = (task = secureTask()): SecureScenario => closed(task).fix();
 const scored = (task = secureTask()): SecureScenario => fixed(task).score();
@@ -30,6 +45,12 @@ function disputed(): SecureScenario {
   return scenario.dispute('cohort', 2, 'projections', { projections, nonces: scenario.nonces() });
 }
 
+/** BMSP signs other sums after those that were committed. */
+function contradicted(scenario: SecureScenario): SecureScenario {
+  const sums = scenario.sums(['AMSP', 'BMSP'], { BMSP: { '2': [LIE] } });
+  return scenario.dispute('aggregated', 2, 'sums', { sums });
+}
+
 describe('audit rules of secure rounds', () => {
   for (const task of [secureTask(), dpTask()]) {
     it(`accept a round in mode ${task.privacy} from its opening to its model`, () => {
@@ -39,8 +60,23 @@ describe('audit rules of secure rounds', () => {
     });
   }
 
-  it('accept a round of contracts that kept no record of whose a base is', () => {
-    begun().openSecurely({ writes: {} }).recordUpdates().closeSecurely().fix().score().commit().finaliseSecurely();
+  it('accept rounds of contracts that kept no record of whose a base is, or kept it from the first round on', () => {
+    for (const forgery of [{ writes: {} }, {}]) {
+      const scenario = begunEarlier().openSecurely(forgery).recordUpdates().closeSecurely();
+      scenario.fix().score().commit().finaliseSecurely();
+    }
+  });
+
+  it('accept a model that becomes the base of the task that makes it, though another began with it meanwhile', () => {
+    const scenario = summed().task(TWIN).finaliseSecurely();
+    expect(scenario.replay.state.bases.get(MADE)).to.deep.equal({ baseModelHash: MADE, taskId: 'price-1' });
+  });
+
+  it('accept a model that stays with a task that began with it before the round that made it was closed', () => {
+    const scenario = unclaimed(
+      begun().task(TWIN, {}, LONG_BEFORE).closedRound().fix().score().commit(),
+    ).finaliseSecurely();
+    expect(scenario.replay.state.bases.get(MADE)).to.include({ taskId: 'price-2' });
   });
 
   it('accept a task in plain mode that begins with the model of another, whose updates are not shown', () => {
@@ -116,6 +152,7 @@ describe('audit rules of secure rounds', () => {
     scenario.dispute('aggregated', 0, 'audit', {}).settle('aggregated', 0, 'audit', ['CMSP']).abortSecurely();
     scenario.openSecurely({ opening: scenario.nextOpening(['AMSP', 'BMSP']) });
     expect(scenario.secure.accused).to.deep.equal(['CMSP']);
+    contradicted(first().closedRound().fix().score().commit()).settle('aggregated', 2, 'sums', ['BMSP']);
     scenario.abortSecurely().underPresentRules();
     scenario.openSecurely({ opening: scenario.nextOpening(['AMSP', 'BMSP']) });
   });
@@ -339,31 +376,53 @@ describe('audit rules of secure rounds', () => {
           .abortSecurely()
           .openSecurely({ secure: { fixedCohorts: 0 } }),
     ],
+    [
+      'a cohort that nobody agreed to, however late and complete it is',
+      'STATEMENTS_INSUFFICIENT',
+      () => closed().fix({ signers: [], at: NOW + 10 * TASK.deadlines.roundMs }),
+    ],
     ['a fixed cohort that is not counted', 'RECORD_MALFORMED', () => closed().fix({ secure: { fixedCohorts: 0 } })],
     [
       'a base that is kept as that of another task',
       'RECORD_MALFORMED',
       () => {
-        const record = { docType: 'base', schemaVersion: 1, taskId: 'price-2', baseModelHash: BASE };
-        return begun().openSecurely({ writes: { [`base/${BASE}`]: record } });
+        const scenario = begunEarlier();
+        return scenario.openSecurely({ writes: scenario.baseRecord('price-2', BASE) });
       },
     ],
     [
       'a base that changes its task',
       'RECORD_MALFORMED',
       () => {
-        const record = { docType: 'base', schemaVersion: 1, taskId: 'price-1', baseModelHash: BASE };
-        return begun()
-          .openSecurely()
-          .abortSecurely()
-          .openSecurely({ writes: { [`base/${BASE}`]: record } });
+        const scenario = begun().openSecurely().abortSecurely();
+        return scenario.openSecurely({ writes: scenario.baseRecord('price-1', BASE) });
       },
     ],
     [
-      'a task that begins with a model that another worked from',
+      'a task that is not kept as that of the model that it begins with, where another is',
+      'RECORD_MALFORMED',
+      () => unclaimed(begun()).task(TWIN),
+    ],
+    [
+      'a model that is not kept as the base of the task that made it',
+      'RECORD_MALFORMED',
+      () => unclaimed(summed()).finaliseSecurely(),
+    ],
+    [
+      'a model that is taken from a task that began with it before the round was closed',
+      'RECORD_MALFORMED',
+      () => begun().task(TWIN, {}, LONG_BEFORE).closedRound().fix().score().commit().finaliseSecurely(),
+    ],
+    [
+      'a task that begins with a model that is the base of another',
+      'BASE_TAKEN',
+      () => begun().task({ ...secureTask(), taskId: 'price-2' }),
+    ],
+    [
+      'the same where earlier contracts kept it from the first round on',
       'BASE_TAKEN',
       () =>
-        begun()
+        begunEarlier()
           .openSecurely()
           .task({ ...secureTask(), taskId: 'price-2' }),
     ],
@@ -444,7 +503,7 @@ describe('audit rules of secure rounds', () => {
     [
       'an aggregator left out by one organisation before a round’s time',
       'STATEMENTS_INSUFFICIENT',
-      () => closed().fix({ holders: ['AMSP', 'BMSP'] }),
+      () => closed().fix({ holders: ['AMSP', 'BMSP'], signers: [] }),
     ],
     [
       'a cohort of one aggregator’s word',
@@ -645,6 +704,7 @@ describe('audit rules of secure rounds', () => {
       'DISPUTE_INVALID',
       () => summed().dispute('aggregated', 0, 'audit', {}),
     ],
+    ['a dispute once sums are shown, which could only spend the base', 'DISPUTE_INVALID', () => contradicted(summed())],
     [
       'the release of the last component',
       'DISPUTE_INVALID',

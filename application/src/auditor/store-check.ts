@@ -10,8 +10,9 @@ import {
 import { SecureError } from '@sev/fl';
 import { hasCode } from '../errors.js';
 import { heModel } from '../homomorphic/he-outcome.js';
-import { computeOutcome } from '../services/round-outcome.js';
+import { computeOutcome, type RoundModel } from '../services/round-outcome.js';
 import { secureModel } from '../services/secure-outcome.js';
+import { movedByServer } from '../services/server-step.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import { objectMissing } from '../store/object-store.js';
 import { attemptKey, type DomainState, type FinalisedRound } from './domain-context.js';
@@ -85,12 +86,13 @@ async function checkRound(state: DomainState, reader: CheckedReader, finalised: 
   }
   await reader.parameters(record.baseModelHash, task.model.parameters, `base model of ${round}`);
   await reader.parameters(proposal.modelHash, task.model.parameters, `model of ${round}`);
-  const found =
+  const average =
     cohort !== undefined
       ? await openedAgain(reader, finalised, cohort.members)
       : scores !== undefined
         ? await summedAgain(reader, finalised, scores.scores)
         : await averagedAgain(reader, finalised, proposal);
+  const found = average && (await movedAgain(state, reader, finalised, average));
   if (found === undefined || canonicalJson(found) !== canonicalJson(proposal)) {
     const detail = `the record names model ${proposal.modelHash}, its updates give ${found?.modelHash ?? 'none'}`;
     throw failure('model', round, 'AGGREGATION_MISMATCH', detail);
@@ -98,11 +100,30 @@ async function checkRound(state: DomainState, reader: CheckedReader, finalised: 
   state.counts.aggregations += 1;
 }
 
+/** The step of the task's optimiser of the server. */
+async function movedAgain(
+  state: DomainState,
+  reader: CheckedReader,
+  { task, record }: FinalisedRound,
+  average: RoundModel,
+): Promise<Proposal> {
+  const round = `round ${attemptKey(record)}`;
+  const { serverStateHash } = record.proposal ?? {};
+  if (serverStateHash !== undefined) {
+    await reader.bytes(serverStateHash, `moments after ${round}`);
+  }
+  const before = state.finalised.find(
+    (other) => other.record.taskId === record.taskId && other.record.round === record.round - 1,
+  );
+  const fetch = (hash: string): Promise<Uint8Array> => reader.bytes(hash, round);
+  return (await movedByServer(task, average, before?.record.proposal?.serverStateHash, fetch)).proposal;
+}
+
 async function averagedAgain(
   reader: CheckedReader,
   { task, record, updates }: FinalisedRound,
   proposal: Proposal,
-): Promise<Proposal | undefined> {
+): Promise<RoundModel | undefined> {
   const round = `round ${attemptKey(record)}`;
   const excluded = new Map(proposal.excluded.map((e) => [e.vehicleId, e.reason]));
   const absent = new Set<string>();
@@ -119,10 +140,14 @@ async function averagedAgain(
   }
   const fetch = (hash: string): Promise<Uint8Array> =>
     absent.has(hash) ? Promise.reject(objectMissing(hash)) : reader.bytes(hash, round);
-  return (await computeOutcome(task, record, updates, fetch)).model?.proposal;
+  return (await computeOutcome(task, record, updates, fetch)).model;
 }
 
-async function summedAgain(reader: CheckedReader, { task, record }: FinalisedRound, scores: Scores): Promise<Proposal> {
+async function summedAgain(
+  reader: CheckedReader,
+  { task, record }: FinalisedRound,
+  scores: Scores,
+): Promise<RoundModel> {
   const round = `round ${attemptKey(record)}`;
   const terms = secureTermsOf(task);
   const vector = { length: task.model.parameters + terms.metrics.length, bits: ringBitsOfTerms(terms) };
@@ -132,7 +157,7 @@ async function summedAgain(reader: CheckedReader, { task, record }: FinalisedRou
     }
   }
   try {
-    return (await secureModel(task, record, scores, (hash) => reader.bytes(hash, round))).proposal;
+    return await secureModel(task, record, scores, (hash) => reader.bytes(hash, round));
   } catch (error) {
     throw error instanceof SecureError ? failure('model', round, 'AGGREGATION_MISMATCH', error.message) : error;
   }
@@ -143,12 +168,12 @@ async function openedAgain(
   reader: CheckedReader,
   { task, record }: FinalisedRound,
   members: CohortRecord['members'],
-): Promise<Proposal> {
+): Promise<RoundModel> {
   const round = `round ${attemptKey(record)}`;
   await reader.bytes(record.he?.sumHash ?? '', `sum of ciphertexts in ${round}`);
   await reader.bytes(record.he?.opening.publicKeyHash ?? '', `public key of ${round}`);
   try {
-    return (await heModel(task, record, members, (hash) => reader.bytes(hash, round))).proposal;
+    return await heModel(task, record, members, (hash) => reader.bytes(hash, round));
   } catch (error) {
     if (hasCode(error, 'SUM_INVALID')) {
       throw failure('model', round, 'AGGREGATION_MISMATCH', error.message);

@@ -10,6 +10,7 @@ import { networkCommands } from './network.js';
 import { problemOf } from './problem.js';
 import { roundCommands } from './round.js';
 import { serviceCommands } from './services.js';
+import { statisticsCommands } from './statistics.js';
 import { taskCommands } from './task.js';
 import { Terminal, type TextStream } from './terminal.js';
 import { vehicleCommands } from './vehicle.js';
@@ -105,6 +106,7 @@ function newProgram(run: Runner, streams: CliStreams): Command {
   vehicleCommands(program, run);
   taskCommands(program, run);
   roundCommands(program, run);
+  statisticsCommands(program, run);
   auditCommands(program, run);
   serviceCommands(program, run);
   inheritSettings(program);

@@ -56,7 +56,7 @@ describe('sev round run', function () {
     const cases = [
       { args: ['--data', join(run.runs, 'none.csv')], code: 'DATA_FILE_MISSING' },
       { args: ['--split', 'colour'], code: 'SPLIT_UNKNOWN' },
-      { args: ['--task', 'weather'], code: 'TASK_KIND_UNKNOWN' },
+      { args: ['--task', 'table'], code: 'USAGE' },
       { args: ['--resume', 'price-none'], code: 'RUN_UNKNOWN' },
       { args: ['--vehicles', '2'], code: 'COHORT_TOO_SMALL' },
       { args: ['--vehicles', '4', '--minimum', '5', '--privacy', 'plain'], code: 'COHORT_TOO_SMALL' },

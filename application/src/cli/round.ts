@@ -7,12 +7,15 @@ import { PRIVACY_MODES, PRIVACY_NOTE, plotOf, privacyNotes, renderTable, summary
 import { terminalPlot } from '../report/terminal-plot.js';
 import type { RunEvents } from '../run/run.js';
 import type { RunPlan } from '../run/plan.js';
+import { errorCode } from '../services/log.js';
 import { collect } from '../services/rounds.js';
+import type { DataSource, LearningKind } from '../vehicle/data.js';
 import { auditProgress } from './audit.js';
 import { addCommand, addGroup, type Runner } from './command.js';
-import { generatedData } from './data-option.js';
+import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
+import { learningOptions, type LearningOptions } from './learning-options.js';
 import { Progress, progressText } from './progress.js';
 import { roundText } from './round-text.js';
 import type { Terminal } from './terminal.js';
@@ -23,11 +26,11 @@ interface LedgerOptions {
   readonly home?: string;
   readonly homes?: string;
 }
-interface RunOptions {
-  readonly task: string;
+interface RunOptions extends DataOptions, LearningOptions {
+  readonly task: LearningKind;
   readonly taskId?: string;
-  readonly data?: string;
-  readonly vehicles: number;
+  readonly vehicles?: number;
+  readonly patience?: number;
   readonly rounds: number;
   readonly split: string;
   readonly seed: number;
@@ -61,6 +64,8 @@ function addRun(group: Command, run: Runner): void {
     examples: [
       'sev round run --vehicles 20 --rounds 10',
       'sev round run --data "CAR DETAILS FROM CAR DEKHO.csv" --vehicles 10 --rounds 30 --split brand',
+      'sev round run --task demand --data Dataset1_charging_reports.csv --split location --rounds 30',
+      'sev round run --task table --data my.csv --schema my-schema.json --vehicles 10',
       'sev round run --resume price-1f0c9a7e',
     ],
     notes:
@@ -71,13 +76,17 @@ function addRun(group: Command, run: Runner): void {
         .join('')}` +
       'After Ctrl-C, --resume goes on from the ledger; so does the same command with the same --task-id.',
     options: (command) => {
-      command.option('--task <kind>', 'kind of task: price', 'price');
-      command.option('--data <file>', 'CSV file in the CarDekho columns (default: generated rows)');
-      command.option('--vehicles <n>', 'vehicles that take part', wholeNumber(1, 10_000), 20);
+      command.addOption(
+        new Option('--task <kind>', 'what is learned: prices of cars, energy of charging, or a table of your own')
+          .choices(TASK_KINDS)
+          .default('price'),
+      );
+      dataOptions(command);
+      command.option('--vehicles <n>', 'vehicles that take part', wholeNumber(1, 10_000));
       command.option('--rounds <n>', 'rounds', wholeNumber(1, 100_000), 10);
       command.option(
         '--split <name>',
-        'iid, or the column that divides the training rows: brand, seller, fuel, …',
+        'iid, or what divides the training rows: brand, seller, fuel, …; of demand location or user',
         'iid',
       );
       command.option(
@@ -88,7 +97,7 @@ function addRun(group: Command, run: Runner): void {
       );
       command.option(
         '--minimum <n>',
-        'fewest updates of a round (default: half of the vehicles)',
+        'fewest updates of a round (default: a third of the vehicles)',
         wholeNumber(1, 10_000),
       );
       command.addOption(
@@ -100,6 +109,8 @@ function addRun(group: Command, run: Runner): void {
           .choices(['16', '32'])
           .default('32'),
       );
+      learningOptions(command);
+      command.option('--patience <n>', 'end early after so many rounds without a better R²', wholeNumber(1, 100_000));
       command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
       command.option('--resume <task>', 'go on with an interrupted run');
       command.option('--homes <folder>', "folder of the programs' homes (default .sev)");
@@ -129,21 +140,17 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   if (options.resume !== undefined) {
     return loadPlan(homes, options.resume);
   }
-  if (options.task !== 'price') {
-    throw new SevError('TASK_KIND_UNKNOWN', `There is no task of kind "${options.task}"`, {
-      hint: 'Known is price.',
-      exitCode: EXIT.usage,
-    });
-  }
   insistOnRing(options);
-  const { data, vehicles, rounds, split, seed, privacy } = options;
+  const { rounds, split, seed, privacy } = options;
+  const data = dataOf(options.task, options, { seed });
+  const vehicles = options.vehicles ?? (await defaultVehicles(data, split));
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
   const plan: RunPlan = {
     schemaVersion: 1,
     taskId,
     kind: options.task,
-    data: data === undefined ? generatedData(undefined, seed) : { source: 'file', path: resolve(data) },
+    data,
     split,
     seed,
     vehicles,
@@ -160,12 +167,35 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   return plan;
 }
 
-/** What a mode has beside its name. */
+const DEFAULT_VEHICLES = 20;
+
+/** As many as the split has natural clients: locations, users; else twenty. */
+async function defaultVehicles(data: DataSource, split: string): Promise<number> {
+  if (split === 'iid') {
+    return DEFAULT_VEHICLES;
+  }
+  const { openTable } = await import('../vehicle/data.js');
+  const table = await openTable(data);
+  try {
+    return table.split({ split }).clients.length;
+  } catch (error) {
+    if (errorCode(error) === 'DATA_OPTION_INVALID') {
+      return DEFAULT_VEHICLES;
+    }
+    throw error;
+  }
+}
+
+/** What a run departs from the defaults in. */
 function variantOf(
-  { ring, privacy, epsilon: asked }: RunOptions,
+  { ring, privacy, epsilon: asked, engine, server, proximal, patience }: RunOptions,
   defaultEpsilon: number,
-): Pick<RunPlan, 'ringBits' | 'epsilon'> {
+): Pick<RunPlan, 'ringBits' | 'epsilon' | 'engine' | 'server' | 'proximal' | 'patience'> {
   return {
+    ...(engine === 'tfjs' ? { engine } : {}),
+    ...(server === undefined ? {} : { server }),
+    ...(proximal === undefined ? {} : { proximal }),
+    ...(patience === undefined ? {} : { patience }),
     ...(ring === '16' ? { ringBits: 16 } : {}),
     ...(privacy === 'dp' ? { epsilon: asked ?? defaultEpsilon } : {}),
   };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { join, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { Option, type Command } from 'commander';
 import { homeOf, inHome, organisationNamed, readConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 import type { RunningService, ServiceLog } from '../services/index.js';
+import type { TaskKind } from '../vehicle/data.js';
 import { addCommand, addGroup, type CommandContext, type Runner } from './command.js';
-import { generatedData } from './data-option.js';
+import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
 import { PORT, SEED, pair, positive, wholeNumber } from './values.js';
 
 interface ListenOptions {
@@ -35,20 +37,22 @@ interface CoordinatorOptions extends AttesterOptions {
   readonly aggregator?: Readonly<Record<string, string>>;
   readonly arbiter?: Readonly<Record<string, string>>;
 }
-interface VehicleOptions {
+interface VehicleOptions extends DataOptions {
+  readonly kind: TaskKind;
   readonly home?: string;
   readonly store: string;
   readonly batcher: Readonly<Record<string, string>>;
   readonly aggregator?: Readonly<Record<string, string>>;
   readonly task?: string;
-  readonly data?: string;
   readonly generate?: number;
   readonly dataSeed?: number;
   readonly split: string;
   readonly client: string;
   readonly plain?: boolean;
+  readonly he?: boolean;
   readonly maxEpsilon?: number;
   readonly vehicle?: readonly string[];
+  readonly lowMemory?: boolean;
   readonly workers?: number;
 }
 
@@ -258,12 +262,16 @@ export function addVehicleRun(group: Command, run: Runner): void {
         'only this task, which its owner has agreed to (default: every one that it can train, whoever made it)',
       );
       command.option('--plain', 'take part in tasks of mode plain, too, in which updates are visible');
+      command.option('--he', 'take part in tasks of mode he, too, in which two organisations in league see updates');
       command.option(
         '--max-epsilon <x>',
         'no task of mode dp whose whole budget is more, at δ = 1e-5 or less (default 10); tasks add up',
         positive,
       );
-      command.option('--data <file>', 'CSV file in the CarDekho columns');
+      command.addOption(
+        new Option('--kind <kind>', 'what its data are about').choices([...TASK_KINDS, 'statistics']).default('price'),
+      );
+      dataOptions(command);
       command.option(
         '--generate <rows>',
         'generate that many rows instead of reading a file',
@@ -274,8 +282,14 @@ export function addVehicleRun(group: Command, run: Runner): void {
       command.option('--pool', 'run all vehicles of the home');
       command.option('--vehicle <id...>', 'only these vehicles, in the order of their clients');
       command.option('--workers <n>', 'worker threads (default: one for each core)', wholeNumber(1, 1_024));
+      command.option('--low-memory', 'for small devices: trains without worker threads, and keeps memory small');
     },
     work: async (context, options) => {
+      if (options.lowMemory === true) {
+        // Before the other modules are compiled.
+        setFlagsFromString('--optimize-for-size');
+        setFlagsFromString('--max-lazy');
+      }
       const profile = await readConnectionProfile();
       const home = homeOf('fleet', options.home);
       const { runVehicle } = await import('../services/run-vehicle.js');
@@ -287,18 +301,17 @@ export function addVehicleRun(group: Command, run: Runner): void {
         storeUrl: options.store,
         batchers: addressesOf(options.batcher),
         aggregators: addressesOf(options.aggregator),
-        data:
-          options.data === undefined
-            ? generatedData(options.generate, options.dataSeed)
-            : { source: 'file', path: resolve(options.data) },
+        data: dataOf(options.kind, options, { rows: options.generate, seed: options.dataSeed }),
         split: options.split,
         clients,
         firstClient: first,
         vehicleIds: options.vehicle,
         taskId: options.task,
         plain: options.plain,
+        he: options.he,
         maxEpsilon: options.maxEpsilon,
         workers: options.workers,
+        lowMemory: options.lowMemory,
         log,
       });
       await serve(context, 'vehicle', home, service, log);

@@ -4,9 +4,12 @@ import { Option, type Command } from 'commander';
 import { epsilonOf } from '@sev/fl';
 import { organisationNamed } from '../config/index.js';
 import { heTaskLines } from '../homomorphic/lines.js';
+import type { DemandForm, LearningKind } from '../vehicle/data.js';
 import { PRIVACY_MODES, PRIVACY_NOTE, privacyNotes, renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Runner } from './command.js';
 import { withSession } from './homes.js';
+import { insistOnSchema, kindOptions } from './data-option.js';
+import { learningOptions, type LearningOptions } from './learning-options.js';
 import { SEED, positive, wholeNumber } from './values.js';
 
 interface LedgerOptions {
@@ -14,7 +17,11 @@ interface LedgerOptions {
   readonly home?: string;
   readonly homes?: string;
 }
-interface CreateOptions extends LedgerOptions {
+interface CreateOptions extends LedgerOptions, LearningOptions {
+  readonly kind: LearningKind;
+  readonly form: DemandForm;
+  readonly schema?: string;
+  readonly statistics?: string;
   readonly vehicles: number;
   readonly rounds: number;
   readonly rows: number;
@@ -23,8 +30,8 @@ interface CreateOptions extends LedgerOptions {
   readonly privacy: PrivacyMode;
   readonly epsilon?: number;
   readonly aggregators?: readonly string[];
-  readonly grace: number;
-  readonly deadline: number;
+  readonly grace?: number;
+  readonly deadline?: number;
   readonly store: string;
 }
 
@@ -38,7 +45,7 @@ export function taskCommands(program: Command, run: Runner): void {
   const group = addGroup(program, 'task', 'learning tasks on the ledger');
   addCommand<CreateOptions>(group, run, {
     usage: 'create <task>',
-    summary: 'create a task of kind price, with its initial model in the store',
+    summary: 'create a task, with its initial model in the store',
     examples: [
       'sev task create price-1 --vehicles 20 --rounds 10 --store http://127.0.0.1:8100',
       'sev task create price-2 --privacy dp --epsilon 8 --store http://127.0.0.1:8100',
@@ -46,10 +53,12 @@ export function taskCommands(program: Command, run: Runner): void {
     notes: `Modes of --privacy:\n${PRIVACY_MODES.map((mode) => `  ${PRIVACY_NOTE[mode]}\n`).join('')}`,
     options: (command) => {
       command.requiredOption('--store <url>', 'address or folder of the store, for the initial model');
+      kindOptions(command);
+      learningOptions(command);
       command.option('--vehicles <n>', 'with this many updates a round closes at once', wholeNumber(1, 100_000), 20);
       command.option(
         '--minimum <n>',
-        'fewest updates of a round (default: half of the vehicles)',
+        'fewest updates of a round (default: a third of the vehicles)',
         wholeNumber(1, 100_000),
       );
       command.addOption(
@@ -67,35 +76,37 @@ export function taskCommands(program: Command, run: Runner): void {
       command.option('--seed <n>', 'seed of the training and, with the task id, of the initial model', SEED, 1);
       command.option(
         '--grace <s>',
-        'seconds after which a round that has its minimum closes',
+        'seconds after which a round that has its minimum closes (default 15; of an LSTM 300)',
         wholeNumber(1, 86_400),
-        15,
       );
       command.option(
         '--deadline <s>',
-        'seconds after which any organisation may close a round',
+        'seconds after which any organisation may close a round (default 300; of an LSTM 6000)',
         wholeNumber(1, 86_400),
-        300,
       );
       ledgerOptions(command);
     },
     work: (_context, options, [taskId = '']) =>
       withSession({ ...options, label: 'operator' }, async ({ session, profile }) => {
-        const [{ priceTask }, { openStore }, { learning }, defaults] = await Promise.all([
-          import('../run/price-task.js'),
+        const [{ choiceOf, learningTask }, { openStore }, { learning }, defaults, { featuresOf }] = await Promise.all([
+          import('../run/learning-task.js'),
           import('../run/audit-ledger.js'),
           import('../ledger/index.js'),
           import('../run/secure-terms.js'),
+          import('../vehicle/data.js'),
         ]);
         const { privacy, epsilon = defaults.DEFAULT_EPSILON } = options;
-        const { task, initialModel } = priceTask({
+        const { kind, schema, statistics } = options;
+        insistOnSchema(kind, schema, statistics);
+        const features = await featuresOf(kind, options);
+        const { task, initialModel } = learningTask(choiceOf(kind, features, options), {
           taskId,
           vehicles: options.vehicles,
           rounds: options.rounds,
           seed: options.seed,
           trainingRows: options.rows,
-          graceMs: options.grace * 1_000,
-          roundMs: options.deadline * 1_000,
+          ...(options.grace === undefined ? {} : { graceMs: options.grace * 1_000 }),
+          ...(options.deadline === undefined ? {} : { roundMs: options.deadline * 1_000 }),
           minimumCohort: defaults.minimumCohort(privacy, options.vehicles, options.minimum),
           privacy,
           aggregators:
@@ -161,7 +172,7 @@ export function taskCommands(program: Command, run: Runner): void {
 }
 
 function taskText(task: Task): string {
-  const { model, training, cohort, deadlines, aggregation } = task;
+  const { model, cohort, deadlines, aggregation } = task;
   const classes = aggregation.weightClasses
     .map((c) => `from ${String(c.minSamples)} rows: ${String(c.weight)}`)
     .join(', ');
@@ -169,13 +180,17 @@ function taskText(task: Task): string {
     `task ${task.taskId}: ${task.kind}, ${String(task.plannedRounds)} rounds, ${PRIVACY_NOTE[task.privacy]}`,
     `features   ${task.features}`,
     `model      ${model.layers.join('-')}, ${String(model.parameters)} parameters, initial ${model.initialModelHash}`,
-    `training   ${String(training.epochs)} epochs, batch ${String(training.batchSize)}, rate ${String(training.learningRateMicro / 1e6)}, seed ${String(training.seed)}`,
+    ...(task.kind === 'statistics' ? [] : [trainingLine(task)]),
     `weights    ${aggregation.rule}, ${classes}`,
     `cohort     at least ${String(cohort.minimum)}, closes at once with ${String(cohort.target)}`,
     ...secureLines(task),
     ...heTaskLines(task),
     `deadlines  grace ${String(deadlines.graceMs / 1000)} s, round ${String(deadlines.roundMs / 1000)} s`,
   ].join('\n');
+}
+
+function trainingLine({ training }: Task): string {
+  return `training   ${String(training.epochs)} epochs, batch ${String(training.batchSize)}, rate ${String(training.learningRateMicro / 1e6)}, seed ${String(training.seed)}`;
 }
 
 function secureLines({ secure }: Task): string[] {

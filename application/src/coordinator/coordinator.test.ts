@@ -2,10 +2,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ConsortiumRecord, RoundRecord } from '@sev/chaincode/api';
-import { parametersFromBytes, parametersToBytes } from '@sev/fl';
+import { initialServerState, parametersFromBytes, parametersToBytes, serverStep } from '@sev/fl';
 import { Attester } from '../attester/attester.js';
 import { LedgerError } from '../ledger/errors.js';
 import { silentLog } from '../services/log.js';
+import { computeOutcome } from '../services/round-outcome.js';
+import { serverOptimiserOf } from '../services/server-step.js';
 import { Federation, until } from '../testing/federation.js';
 import type { Hooks } from '../testing/fake-ledger.js';
 import { Coordinator, type CoordinatorOptions } from './coordinator.js';
@@ -104,6 +106,39 @@ describe('Coordinator', () => {
       [2, 20, 4, 4, false],
       [3, 20, 4, 4, false],
     ]);
+  });
+
+  it('lets the optimiser of the server make the model of the average, from the moments of the round before', async () => {
+    const server = {
+      kind: 'adam',
+      rateMicro: 50_000,
+      beta1Micro: 900_000,
+      beta2Micro: 990_000,
+      tauMicro: 1_000,
+    } as const;
+    const federation = new Federation({ server });
+    const { store, ledger, task } = federation;
+    const coordinator = newCoordinator(federation);
+    let over = false;
+    const vehicles = driveVehicles(federation, () => over);
+    await coordinator.run();
+    over = true;
+    await vehicles;
+    expectWholeRun(federation, 3);
+    const optimiser = serverOptimiserOf(task);
+    const count = task.model.parameters;
+    const read = async (hash: string, length: number): Promise<Float32Array> =>
+      parametersFromBytes(await store.get(hash), length);
+    let parameters = await read(task.model.initialModelHash, count);
+    let state = initialServerState(optimiser, count);
+    for (const round of ledger.rounds.values()) {
+      const average = await computeOutcome(task, round, ledger.updates(round), (hash) => store.get(hash));
+      const mean = parametersFromBytes(average.model!.bytes, count);
+      ({ parameters, state } = serverStep(optimiser, parameters, mean, state));
+      expect(await read(round.proposal!.modelHash, count)).to.deep.equal(parameters);
+      expect(parameters).not.to.deep.equal(mean);
+      expect(await read(round.proposal!.serverStateHash!, 2 * count)).to.deep.equal(state);
+    }
   });
 
   it('goes on from the ledger wherever it is killed, and counts no update twice', async function () {

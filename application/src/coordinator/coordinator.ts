@@ -22,6 +22,7 @@ import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { followRounds } from '../services/round-events.js';
 import { computeOutcome, type RoundOutcome } from '../services/round-outcome.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
+import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
 import { updateBytesOf } from '../services/update-bytes.js';
 import { updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
@@ -266,13 +267,17 @@ export class Coordinator {
     }
     const aggregateAt = performance.now();
     if (current.outcome === undefined) {
-      current.outcome = await this.#outcome(task, current, gatherer);
+      const average = await this.#outcome(task, current, gatherer);
+      const before = await stateBefore(task, current.record, this.#learning);
+      const fetch = (hash: string): Promise<Uint8Array> => this.#options.store.get(hash);
+      current.outcome = await outcomeMovedByServer(task, average, before, fetch);
     }
     const { model, usable } = current.outcome;
     if (model === undefined || usable < task.cohort.minimum) {
       return; // the next step sees the outcome and aborts
     }
-    await this.#options.store.put(model.bytes);
+    const objects = model.serverState === undefined ? [model.bytes] : [model.bytes, model.serverState];
+    await Promise.all(objects.map((bytes) => this.#options.store.put(bytes)));
     const attestations = await gatherer.attest(model.proposal);
     current.clock.aggregated(aggregateAt);
     const ledgerAt = performance.now();
@@ -330,7 +335,7 @@ export class Coordinator {
     try {
       switch (action.kind) {
         case 'fix-cohort': {
-          const cohort = this.#secure.cohort(attempt, action.alone);
+          const cohort = this.#secure.cohort(attempt);
           await this.#transition(
             async () => this.#learning.fixCohort(await whenDue(current, action.kind, cohort)),
             task,
@@ -457,7 +462,6 @@ export class Coordinator {
     if (current !== undefined && current.record.state !== 'open') {
       // What the store holds may have changed since; the attesters look again too.
       current.reconsider();
-      current.stepFailures++;
       rememberFailure(current, error);
     }
     this.#tracker.distrust();
@@ -491,6 +495,12 @@ function troublesOf(current: CurrentAttempt): Partial<RoundView> {
 /** A ledger or store that was down says nothing about the model, and must not end the attempt. */
 function rememberFailure(current: CurrentAttempt, error: unknown): void {
   const code = errorCode(error) ?? '';
+  if (code === 'SECOND_WORD_AWAITED') {
+    // Enough aggregators answer: only time is wanting.
+    current.forgetFailures();
+    return;
+  }
+  current.stepFailures++;
   current.evidence ??= error instanceof AbortCause ? error.evidence : undefined;
   current.stepFailed ??= STEP_FAILED[code];
   if (current.record.privacy !== 'plain') {

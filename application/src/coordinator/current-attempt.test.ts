@@ -52,4 +52,25 @@ describe('CurrentAttempt', () => {
     const envelope = await federation.envelope(attempt.record, federation.vehicleIds[0]!, tooLong);
     expect(await attempt.fetch(envelope.updateHash)).to.have.length(0);
   });
+
+  it('forgets what failed once the round goes on, or a dispute in it does', () => {
+    const { record } = attempt;
+    const opening = { aggregators: [] };
+    const spent = { openedProjections: 0, chargedMicroRho: 0, shownAttempts: [] };
+    const secure = { opening, openingHash: '', ...spent, faulty: [], accused: [], disputes: [] };
+    const dispute = { component: 0, phase: 'audit' as const, openedAtMs: 0, said: [] };
+    const scored = { ...record, state: 'scored' as const, secure };
+    for (const seen of [
+      scored,
+      { ...scored, secure: { ...secure, disputes: [dispute] } },
+      { ...scored, secure: { ...secure, disputes: [{ ...dispute, faulty: [] }] } },
+    ]) {
+      attempt.stepFailed = 'AGGREGATORS_MISSING';
+      attempt.stepFailures = 3;
+      attempt.see({ ...attempt.record });
+      expect(attempt, 'nothing new').to.include({ stepFailed: 'AGGREGATORS_MISSING', stepFailures: 3 });
+      attempt.see(seen);
+      expect(attempt).to.include({ stepFailed: undefined, stepFailures: 0 });
+    }
+  });
 });

@@ -78,16 +78,21 @@ export class CurrentAttempt {
     return reading;
   }
 
-  /** Takes over what the ledger shows; what stood in the way of the state before is over with it. */
+  /** Takes over what the ledger shows; what stood in the way of the state before, or of a dispute, is over with it. */
   see(record: RoundRecord): void {
-    if (record.state !== this.record.state) {
-      this.stepFailed = undefined;
-      this.stepFailures = 0;
+    if (progressOf(record) !== progressOf(this.record)) {
+      this.forgetFailures();
       this.hopeless = undefined;
       this.tooEarly = undefined;
       this.evidence = undefined;
     }
     this.record = record;
+  }
+
+  /** What failed so far does not stand in the way any more. */
+  forgetFailures(): void {
+    this.stepFailed = undefined;
+    this.stepFailures = 0;
   }
 
   /** Forgets the outcome and what it was computed from, so that both are read and computed again. */
@@ -101,4 +106,11 @@ export class CurrentAttempt {
     const bytes = await this.#options.fetch(hash);
     return bytes.length === 4 * this.#options.task.model.parameters ? bytes : new Uint8Array(0);
   }
+}
+
+/** How far a round is: its state, and the disputes and verdicts in it. */
+function progressOf({ state, secure }: RoundRecord): string {
+  const disputes = secure?.disputes ?? [];
+  const settled = disputes.filter(({ faulty }) => faulty !== undefined);
+  return `${state} ${String(disputes.length)} ${String(settled.length)}`;
 }

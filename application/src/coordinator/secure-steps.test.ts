@@ -54,12 +54,12 @@ describe('SecureSteps', () => {
       return scene;
     };
 
-    it('needs nobody’s word where everybody holds everything', async () => {
+    it('is all of it, with a majority’s word, where everybody holds everything', async () => {
       const scene = await closed();
       const script = new ScriptedSteps(scene, {});
-      const { holdings, statements } = await script.steps.cohort(await script.attempt(), false);
+      const { holdings, statements } = await script.steps.cohort(await script.attempt());
       expect(holdings.map(({ mspId }) => mspId)).to.deep.equal([CITY, GRID, MAKER]);
-      expect(statements).to.deep.equal([]);
+      expect(statements).to.have.length(3);
     });
 
     const faults: Readonly<Record<string, Fault>> = {
@@ -76,18 +76,12 @@ describe('SecureSteps', () => {
       it(`is that of the others, with a majority’s word, where one ${fault}`, async () => {
         const scene = await closed();
         const script = withLiar(scene, lies);
-        const { holdings, statements } = await script.steps.cohort(await script.attempt(), false);
+        const { holdings, statements } = await script.steps.cohort(await script.attempt());
         expect(holdings.map(({ mspId }) => mspId)).to.deep.equal([CITY, MAKER]);
         expect(statements).to.have.length(3);
         expect(Object.keys(script.leftOut)).to.deep.equal([GRID]);
       });
     }
-
-    it('is fixed with nobody’s word once the time for it has passed', async () => {
-      const scene = await closed();
-      const script = withLiar(scene, () => gone);
-      expect((await script.steps.cohort(await script.attempt(), true)).statements).to.deep.equal([]);
-    });
 
     it('is that of the others where one denies so many that too few remain, and of all where enough do', async () => {
       const scene = await closed({ minimum: 3 });
@@ -99,17 +93,17 @@ describe('SecureSteps', () => {
         });
       };
       const none = withLiar(scene, denying([false, false, false, false]));
-      const without = await none.steps.cohort(await none.attempt(), false);
+      const without = await none.steps.cohort(await none.attempt());
       expect(without.holdings.map(({ mspId }) => mspId)).to.deep.equal([CITY, MAKER]);
       const one = withLiar(scene, denying([true, true, true, false]));
-      const withIt = await one.steps.cohort(await one.attempt(), false);
+      const withIt = await one.steps.cohort(await one.attempt());
       expect(withIt.holdings.map(({ mspId }) => mspId)).to.deep.equal([CITY, GRID, MAKER]);
     });
 
     it('is missing aggregators where t or fewer answer', async () => {
       const scene = await closed();
       const script = new ScriptedSteps(scene, { [CITY]: gone, [GRID]: gone }, { patience: SHORT });
-      expect(await codeOf(script.steps.cohort(await script.attempt(), false))).to.equal('AGGREGATORS_MISSING');
+      expect(await codeOf(script.steps.cohort(await script.attempt()))).to.equal('AGGREGATORS_MISSING');
     });
   });
 

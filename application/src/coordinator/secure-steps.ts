@@ -70,21 +70,16 @@ export class SecureSteps {
     return agreeOnOpening(content, { panel: this.#panel, arbiter, log });
   }
 
-  /**
-   * Gathers holdings and, where vehicles or aggregators are left out, a majority's word for it.
-   *
-   * @param alone the time for it has passed: nobody's word is needed.
-   */
-  async cohort(attempt: SecureAttempt, alone: boolean): Promise<FixCohort> {
+  /** Gathers holdings and a majority's word for the cohort that follows from them. */
+  async cohort(attempt: SecureAttempt): Promise<FixCohort> {
     const { consortium, round, gatherer, task } = attempt;
     const { learning } = this.#options;
     const ref = attemptOf(round);
-    const { opening } = secureOf(round);
     const needed = secureTermsOf(task).threshold + 1;
     const updates = await updatesOf(learning, ref);
     updates.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
     const checks = new AnswerChecks(consortium, task, ref);
-    const signed = await this.#panel.of(opening).ask(
+    const signed = await this.#panel.of(secureOf(round).opening).ask(
       'signing holdings',
       needed,
       (client) => client.holdings(ref),
@@ -93,18 +88,10 @@ export class SecureSteps {
       },
     );
     const said = signed.map(({ mspId, held }) => ({ mspId, held: decodeBitmap(held, updates.length) ?? [] }));
-    const isComplete = said.length === opening.aggregators.length && said.every(({ held }) => held.every(Boolean));
-    if (isComplete) {
-      return { ...ref, holdings: signed, statements: [] };
-    }
-    const receipts = await collect(learning.receipts(ref));
+    const receipts = said.every(({ held }) => held.every(Boolean)) ? [] : await collect(learning.receipts(ref));
     const mayBeSummed = await this.#mayBeSummed(attempt);
     const { covered, holders } = heldCohort(updates, said, receipts, needed, mayBeSummed);
     const holdings = signed.filter(({ mspId }) => holders.includes(mspId));
-    const isWhole = covered.length === updates.length && holders.length === opening.aggregators.length;
-    if (alone || isWhole) {
-      return { ...ref, holdings, statements: [] };
-    }
     const content = { recordedHash: cohortHash(updates), cohortHash: cohortHash(covered), holders };
     return { ...ref, holdings, statements: [...(await gatherer.cohort({ ref, holdings, ...content }))] };
   }

@@ -25,7 +25,7 @@ import { errorCode } from '../services/log.js';
 import { isSigned } from '../services/signed-statements.js';
 import { TooEarlyError } from '../services/too-early.js';
 
-/** What a cohort is that leaves vehicles or aggregators out, and whose holdings say so. */
+/** What a cohort is, and whose holdings say so. */
 export interface CohortRequest {
   readonly ref: AttemptRef;
   readonly holdings: FixCohort['holdings'];
@@ -143,7 +143,7 @@ export class StatementGatherer {
     const { ref, recordedHash, cohortHash, holders } = request;
     const content = { consortium: this.#consortium.bootstrapHash, ...ref, recordedHash, cohortHash, holders };
     return this.#majority(
-      'a cohort that leaves some out',
+      'the cohort',
       (source) => source.cohort(request),
       (mspId): CohortStatement => ({ type: 'sev/fix-cohort/v1', ...content, mspId }),
     );

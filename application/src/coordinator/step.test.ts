@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { TIME_MARGIN_MS, type Dispute, type RoundRecord, type SecureRound } from '@sev/chaincode/api';
+import { ledgerPatienceMs, TIME_MARGIN_MS, type Dispute, type RoundRecord, type SecureRound } from '@sev/chaincode/api';
 import { Federation } from '../testing/federation.js';
 import { ASK_LATER_MS, nextAction, type RoundView } from './step.js';
 
@@ -215,6 +215,21 @@ describe('nextAction in a secure mode', () => {
     expect(actionIn('scored', { disputes: [dispute] }, unsettled)).to.include({ reason: 'DISPUTE_UNSETTLED' });
   });
 
+  it('has an open dispute settled before it gives up for what failed earlier, alone or not', () => {
+    const stepFailed = 'AGGREGATORS_MISSING';
+    const settle = { kind: 'settle' };
+    expect(actionIn('scored', { disputes: [dispute] }, { stepFailed, stepFailures: 9 })).to.deep.equal(settle);
+    const late = { ...dispute, openedAtMs: ALONE - 1 };
+    for (const failed of [stepFailed, 'DISPUTE_UNSETTLED'] as const) {
+      const view = { stepFailed: failed, stepFailures: 9, nowMs: ALONE };
+      expect(actionIn('scored', { disputes: [late] }, view), failed).to.deep.equal(settle);
+      const over = { ...view, nowMs: late.openedAtMs + ledgerPatienceMs(secureTask) };
+      expect(actionIn('scored', { disputes: [late] }, over), failed).to.include({ kind: 'abort', alone: true });
+    }
+    const unsettled = { stepFailed: 'DISPUTE_UNSETTLED', stepFailures: 3 } as const;
+    expect(actionIn('scored', { disputes: [dispute] }, unsettled)).to.include({ kind: 'abort', alone: false });
+  });
+
   it('asks for the abort of a step that failed often as soon as attesters agree, and tries it on until then', () => {
     const stepFailed = 'AGGREGATORS_MISSING';
     const failed = { stepFailed, stepFailures: 3 } as const;
@@ -243,10 +258,11 @@ describe('nextAction in a secure mode', () => {
     expect(actionIn('scored', { ...alone, opening: { ...opening, arbiter } })).to.deep.equal({ kind: 'commit-sums' });
   });
 
-  it('asks for the cohort when attesters agree, and fixes it alone when the time for it has passed', () => {
+  it('asks for the cohort when attesters agree, and gives up without a majority for it', () => {
     const tooEarly = { action: 'fix-cohort', untilMs: sinceMs + 40 } as const;
     expect(actionIn('closed', {}, { tooEarly })).to.deep.equal({ kind: 'wait', untilMs: sinceMs + 40 });
-    const alone = { kind: 'fix-cohort', alone: true };
-    expect(actionIn('closed', {}, { nowMs: ALONE, stepFailed: 'NO_MAJORITY' })).to.deep.equal(alone);
+    expect(actionIn('closed', {}, { nowMs: ALONE })).to.deep.equal({ kind: 'fix-cohort', alone: false });
+    const abort = { kind: 'abort', reason: 'NO_MAJORITY', alone: true };
+    expect(actionIn('closed', {}, { nowMs: ALONE, stepFailed: 'NO_MAJORITY' })).to.deep.equal(abort);
   });
 });

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { aloneAfterMs, refutedComponents, type AbortReason, type RoundRecord, type Task } from '@sev/chaincode/api';
+import {
+  aloneAfterMs,
+  ledgerPatienceMs,
+  refutedComponents,
+  type AbortReason,
+  type RoundRecord,
+  type Task,
+} from '@sev/chaincode/api';
 import { heAction } from '../homomorphic/he-action.js';
 import { componentToAudit, isBeyondAudit, openDisputeOf } from '../services/audits.js';
 import type { TooEarly } from './current-attempt.js';
@@ -32,7 +39,10 @@ export interface RoundView {
   readonly nowMs: number;
 }
 
-/** What to do next. `alone`: the time for it has passed on every clock, so no statements of others are needed. */
+/**
+ * What to do next. `alone`: the time for it has passed on every clock, so no statements of others are needed. Of the modes with
+ * aggregators no cohort is fixed alone.
+ */
 export type CoordinatorAction =
   | { readonly kind: 'open'; readonly round: number; readonly attempt: number; readonly baseModelHash: string }
   | { readonly kind: 'wait'; readonly untilMs: number; readonly belowMinimum?: true }
@@ -163,18 +173,38 @@ function secureAction(view: RoundView, round: RoundRecord, kind: NextStep): Coor
     const reason = alone && hopeless === 'NOISE_FALSE' ? (view.stepFailed ?? hopeless) : hopeless;
     return askedFrom('abort', { kind: 'abort', reason, alone });
   }
-  // Without a majority's word a cohort that leaves some out can be fixed alone now.
-  const canGoOnAlone = kind === 'fix-cohort' && view.stepFailed === 'NO_MAJORITY';
-  if (alone && view.stepFailed !== undefined && !canGoOnAlone) {
-    return { kind: 'abort', reason: view.stepFailed, alone };
-  }
-  if (isGivenUp(view) && view.nowMs >= earliestMs(view, 'abort', aloneAfter)) {
-    return { kind: 'abort', reason: view.stepFailed ?? 'AGGREGATORS_MISSING', alone };
+  const reason = givenUpFor(view, round);
+  if (reason !== undefined) {
+    return { kind: 'abort', reason, alone };
   }
   if (kind === 'fix-cohort') {
-    return askedFrom('fix-cohort', { kind, alone });
+    return askedFrom('fix-cohort', { kind, alone: false });
   }
   return arbitration(view, round, kind) ?? (kind === 'score' ? askedFrom('score', { kind }) : { kind });
+}
+
+/**
+ * Why the attempt is given up for a step that failed: for good once the time for it is over, before that where attesters may
+ * agree; undefined where it is not. An open dispute is settled first.
+ */
+function givenUpFor(view: RoundView, round: RoundRecord): AbortReason | undefined {
+  const { stepFailed, nowMs } = view;
+  const aloneAfter = aloneAfterMs(round, view.task);
+  const alone = nowMs >= aloneAfter;
+  const overAtMs = arbiterHasUntilMs(view, round);
+  const isOver = alone && (overAtMs === undefined || nowMs >= overAtMs);
+  if (isOver && stepFailed !== undefined) {
+    return stepFailed;
+  }
+  const isArbitersTurn = overAtMs !== undefined && (alone || stepFailed !== 'DISPUTE_UNSETTLED');
+  const isAsked = !isArbitersTurn && isGivenUp(view) && nowMs >= earliestMs(view, 'abort', aloneAfter);
+  return isAsked ? (stepFailed ?? 'AGGREGATORS_MISSING') : undefined;
+}
+
+/** Until when the arbiter of an open dispute has time before anybody alone gives the attempt up; undefined where none is open. */
+function arbiterHasUntilMs({ task }: RoundView, { secure }: RoundRecord): number | undefined {
+  const open = secure && openDisputeOf(secure);
+  return open && open.openedAtMs + ledgerPatienceMs(task);
 }
 
 /** A step is tried on while attesters have patience with it; who is missing may come back meanwhile. */

@@ -36,7 +36,7 @@ const NEVER_OPENS: Readonly<Record<string, string>> = {
     'Sums of two attempts at this round were shown, so a third could show single vehicles, and so could another task from this model: its model stands as it is. A new task begins with an initial model of its own.',
   ATTEMPTS_EXHAUSTED:
     'Three attempts at this round ended after their cohort was fixed: its model stands as it is; `sev audit history round` tells how they ended. A new task begins with an initial model of its own.',
-  BASE_TAKEN: 'Another task worked from this model: create a task with an initial model of its own.',
+  BASE_TAKEN: 'Another task works from this model: create a task with an initial model of its own.',
   PRIVACY_BUDGET_EXCEEDED: 'The task has spent its privacy: its model stands as it is; see `sev task show`.',
   PROJECTION_BUDGET_EXCEEDED:
     'The task has opened its share of projections: its model stands as it is; see `sev task show`.',

@@ -20,7 +20,7 @@ import {
 import { isIssuedBy } from '../identity/certificates.js';
 import { openWallet } from '../identity/index.js';
 import { governance, learning, openSession, type LedgerSession } from '../ledger/index.js';
-import { priceTask } from '../run/price-task.js';
+import { priceTask } from '../run/learning-task.js';
 import { attemptOf } from '../services/attempt.js';
 import { postJson, problemOf } from '../services/http-client.js';
 import { collect, roundIfAny } from '../services/rounds.js';

@@ -24,13 +24,14 @@ export interface HeCohortView {
   readonly round: RoundRecord;
   /** All recorded ones. */
   readonly updates: readonly UpdateRecord[];
+  /** How long the attester has seen the round closed, on its own clock. */
+  readonly inStateMs: number;
 }
 
 /** A cohort that leaves some out is agreed to when it follows from what both receivers signed, and time has been given. */
 export function refuseHeCohort(
-  { consortium, task, round, updates }: HeCohortView,
+  { consortium, task, round, updates, inStateMs }: HeCohortView,
   request: CohortRequest,
-  nowMs: number,
 ): Refusal | undefined {
   const terms = heTermsOf(task);
   const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
@@ -52,7 +53,7 @@ export function refuseHeCohort(
   if (!isSame || canonicalJson(signers) !== canonicalJson(own.holders)) {
     return { code: 'ATTESTATION_REFUSED', detail: 'another cohort follows from what summer and mask holder signed' };
   }
-  const leftMs = Math.ceil((round.closedAtMs ?? nowMs) + terms.receiptMs - nowMs);
+  const leftMs = Math.ceil(terms.receiptMs - inStateMs);
   return leftMs <= 0
     ? undefined
     : { code: 'GRACE_NOT_OVER', detail: `vehicles have ${String(leftMs)} ms more`, leftMs };

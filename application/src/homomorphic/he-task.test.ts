@@ -2,7 +2,7 @@
 import { HE_MAX_VEHICLES, HE_PLAIN_MODULUS, heTermsProblem } from '@sev/chaincode/api';
 import { checkHeRange, HE_PARAMETERS } from '@sev/fl';
 import { expect } from 'chai';
-import { priceTask } from '../run/price-task.js';
+import { priceTask } from '../run/learning-task.js';
 import { heSumTermsOf } from './he-task.js';
 import { heTaskLines } from './lines.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { learning } from '../ledger/contracts.js';
 import { enrollFleet } from '../run/fleet.js';
-import { priceTask } from '../run/price-task.js';
+import { priceTask } from '../run/learning-task.js';
 import {
   runAggregator,
   runAttester,
@@ -89,7 +89,7 @@ describe('A key holder that is restarted on the embedded network', function () {
       await runVehicle({
         ...{ profile, home: fleet, storeUrl, batchers: [], aggregators: addresses },
         ...{ data: { source: 'generated', rows: 400, seed: 1 }, split: 'iid', clients: VEHICLES },
-        ...{ vehicleIds: vehicles, taskId: TASK, workers: 1 },
+        ...{ vehicleIds: vehicles, taskId: TASK, he: true, workers: 1 },
       }),
     );
     await coordinator.done;

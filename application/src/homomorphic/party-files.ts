@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { hash, publicKey, signature } from '@sev/chaincode/api';
 import { z } from 'zod';
-import type { AttemptFolder } from '../aggregator/inbox.js';
+import type { AttemptFolder, ReadOptions } from '../aggregator/inbox.js';
 import { EXIT, SevError } from '../errors.js';
 import { attemptKey } from '../services/attempt.js';
+import { errorCode } from '../services/log.js';
 
 const base64 = z.base64();
 
@@ -88,19 +89,36 @@ export function keepReport(
   return folder.keepShare(vehicleId, bytes, storageKeyOf(secrets));
 }
 
-/** @returns undefined where there is none. @throws SevError SHARE_DAMAGED. */
+/** @returns undefined where there is none that is intact. */
 export async function findReport(
   folder: AttemptFolder,
   secrets: PartySecrets,
   vehicleId: string,
+  options: ReadOptions = {},
 ): Promise<HeldHeReport | undefined> {
-  const bytes = await folder.share(vehicleId, storageKeyOf(secrets));
+  const bytes = await shareIfIntact(folder, secrets, vehicleId, options);
   if (bytes === undefined) {
     return undefined;
   }
   const end = bytes.indexOf(NEWLINE);
   const { root, receipt } = heldHeader.parse(JSON.parse(bytes.toString('utf8', 0, end)));
   return { root, receipt, content: bytes.subarray(end + 1) };
+}
+
+async function shareIfIntact(
+  folder: AttemptFolder,
+  secrets: PartySecrets,
+  vehicleId: string,
+  options: ReadOptions,
+): Promise<Buffer | undefined> {
+  try {
+    return await folder.share(vehicleId, storageKeyOf(secrets), options);
+  } catch (error) {
+    if (errorCode(error) === 'SHARE_DAMAGED') {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** As `findReport`, of exactly this root. @throws SevError SHARE_LOST where it is not here, or damaged. */

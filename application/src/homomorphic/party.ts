@@ -217,7 +217,7 @@ export class HeParty implements HePartyClient {
       const updates = await view.updates(ref);
       const held: boolean[] = [];
       for (const { vehicleId, updateHash } of updates) {
-        const report = await findReport(folder, secrets, vehicleId).catch(() => undefined);
+        const report = await findReport(folder, secrets, vehicleId, { fromDisk: true }).catch(() => undefined);
         held.push(report?.root === updateHash);
       }
       const content = { recordedHash: cohortHash(updates), held: encodeBitmap(held) };

@@ -2,7 +2,7 @@
 import { reportContext, type HeOpening, type Task } from '@sev/chaincode/api';
 import { createHeReport, encodeMetric, encodeUpdate, HeRuntime, systemRandom, toSigned, type Dataset } from '@sev/fl';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
-import { metricsOf } from '../vehicle/secure-report.js';
+import { metricsOf, type TrainedModel } from '../vehicle/secure-report.js';
 import { heFormatOf, heSumTermsOf, heTermsOf } from './he-task.js';
 import { weightOf } from './he-outcome.js';
 import { reportMessage } from './report-message.js';
@@ -34,18 +34,17 @@ function sharedRuntime(): Promise<HeRuntime> {
  * vehicle's own rows, all multiplied by the weight of the vehicle's class and masked.
  *
  * @param round.attempt with the base model that the vehicle trained from.
- * @param model.base, model.trained parameters, length d.
  */
 export async function vehicleHeReport(
   consortium: string,
   task: Task,
   round: AttemptRef & { readonly baseModelHash: string; readonly he: HeKeys },
   vehicle: { readonly vehicleId: string; readonly weightClass: number },
-  model: { readonly base: Float32Array; readonly trained: Float32Array },
+  model: TrainedModel,
   data: Dataset,
 ): Promise<VehicleHeReport> {
   const { summer, maskHolder, metrics } = heTermsOf(task);
-  const { base, trained } = model;
+  const { base, trained, predictions } = model;
   const format = heFormatOf(task);
   const update = toSigned(
     encodeUpdate(
@@ -54,7 +53,7 @@ export async function vehicleHeReport(
       systemRandom,
     ),
   );
-  const reported = metricsOf(metrics, base, task, data).map((value) => encodeMetric(value, format));
+  const reported = metricsOf(metrics, predictions, data).map((value) => encodeMetric(value, format));
   const weight = weightOf(task, vehicle.weightClass);
   const { opening, publicKey } = round.he;
   const place = { consortium, ...attemptOf(round), baseModelHash: round.baseModelHash };

@@ -17,7 +17,7 @@ import { inHome } from '../config/homes.js';
 import { organisationNamed } from '../config/profile.js';
 import { governance, learning, registry } from '../ledger/contracts.js';
 import type { LedgerSession } from '../ledger/session.js';
-import { priceTask } from '../run/price-task.js';
+import { priceTask } from '../run/learning-task.js';
 import {
   runAttester,
   runBatcher,

@@ -47,7 +47,7 @@ const HINTS: Readonly<Partial<Record<LedgerCode | ErrorCode, string>>> = {
   ATTEMPTS_EXHAUSTED:
     'The model of the round before stands; `sev audit history round <task>/<round>` tells how the attempts ended. A new task begins with an initial model of its own.',
   BASE_TAKEN:
-    'Begin with another initial model: take another task id or --seed. Continue from the last model of a task only, on which no round was opened.',
+    'Begin with another initial model: take another task id or --seed. To continue from a model of another task, take that of its last planned round.',
   TASK_CONFLICT: 'Choose another id: a task never changes.',
   TERMS_BELOW_FLOOR:
     'Change the field that is named; docs/security.md says what the floors are for. Mode plain has none, and shows updates.',

@@ -3,11 +3,17 @@ import { z } from 'zod';
 
 /** Accuracy on the common test rows. */
 const accuracy = z.strictObject({
-  r2: z.number().describe('Coefficient of determination on ln(price).'),
-  mae: z.number().nonnegative().describe('Mean absolute error, rupees.'),
+  r2: z
+    .number()
+    .describe('Coefficient of determination on the scale that the model sees: of ln(price), of the energy.'),
+  mae: z.number().nonnegative().describe('Mean absolute error, in the unit.'),
 });
 export type Accuracy = z.infer<typeof accuracy>;
 
+const served = accuracy.extend({
+  meanMae: z.number().nonnegative().describe('Mean over clients, each counting once.'),
+  worstTenthMae: z.number().nonnegative().describe('Mean over the tenth of clients with the largest error.'),
+});
 const count = z.int().nonnegative();
 const ms = z.number().nonnegative();
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
@@ -50,7 +56,8 @@ export const reportSchema = z
       organisations: z.array(z.string()).min(1),
       height: count.describe('Blocks on the channel after the run.'),
     }),
-    task: z.string().describe('Kind of task: price.'),
+    task: z.string().describe('Kind of task: price, demand or table.'),
+    unit: z.string().describe('What errors are in: rupees, kWh, or what the schema says.'),
     taskId: z.string(),
     data: z.strictObject({
       source: z.string().describe("The file's name, or the generator's settings."),
@@ -78,6 +85,19 @@ export const reportSchema = z
         .extend({ epochs: count })
         .describe('Mean over the vehicles, each training alone for as many epochs as the federation gives it.'),
     }),
+    personalised: served
+      .extend({ epochs: count, before: served.describe('The last model as it is, on the same rows.') })
+      .optional()
+      .describe(
+        "The last model after each client trained it for so many epochs on its own rows; on each client's test rows.",
+      ),
+    vehicle: z
+      .strictObject({ cpuMs: ms, peakMemoryMb: ms, bytesUp: count, bytesDown: count })
+      .optional()
+      .describe(
+        'What a round costs a vehicle, medians over the rounds: processor time, payload sent and got. The memory is the peak of ' +
+          'the program that runs all vehicles.',
+      ),
     audit: z.strictObject({
       ok: z.boolean(),
       checked: count.describe('Blocks, transactions, signatures, records and objects that were checked.'),

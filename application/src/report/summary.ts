@@ -76,9 +76,22 @@ export function renderTable(
 
 /** The table of rounds, the baselines, the audit: what a run came to. */
 export function summaryText(report: Report): string {
-  const head = ['round', 'cohort', 'R²', 'error ₹', 'ms', 'train', 'record', 'aggregate', 'ledger', 'commits', 'model'];
+  const head = [
+    'round',
+    'cohort',
+    'R²',
+    `error ${report.unit === 'rupees' ? '₹' : report.unit}`,
+    'ms',
+    'train',
+    'record',
+    'aggregate',
+    'ledger',
+    'commits',
+    'model',
+  ];
   const numbers = new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  const rows = report.rounds.map(roundRow);
+  const error = (value: number): string => errorText(value, report.unit);
+  const rows = report.rounds.map((round) => roundRow(round, error));
   const { central, alone } = report.baselines;
   const { network, audit, data } = report;
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
@@ -90,8 +103,10 @@ export function summaryText(report: Report): string {
     '',
     renderTable(head, rows, numbers),
     '',
-    `central  R² ${central.r2.toFixed(3)}  error ₹${money(central.mae)}  (all training rows in one place, ${String(central.epochs)} epochs)`,
-    `alone    R² ${alone.r2.toFixed(3)}  error ₹${money(alone.mae)}  (mean of vehicles by themselves, ${String(alone.epochs)} epochs)`,
+    `central  R² ${central.r2.toFixed(3)}  error ${error(central.mae)}  (all training rows in one place, ${String(central.epochs)} epochs)`,
+    `alone    R² ${alone.r2.toFixed(3)}  error ${error(alone.mae)}  (mean of vehicles by themselves, ${String(alone.epochs)} epochs)`,
+    ...personalisedLines(report, error),
+    ...vehicleLines(report),
     ...privacyLines(report),
     '',
     `audit ${audit.ok ? `ok: ${String(audit.checked)} items checked` : `FAILED: ${failure?.code ?? ''}: ${failure?.where ?? ''}: ${failure?.detail ?? ''}`}`,
@@ -99,6 +114,18 @@ export function summaryText(report: Report): string {
     `median round ${medianMs.toFixed(0)} ms · set-up ${seconds(report.ms.setUp)}, rounds ${seconds(report.ms.rounds)}, ` +
       `baselines ${seconds(report.ms.baselines)}, audit ${seconds(report.ms.audit)}, whole ${seconds(report.ms.total)}`,
   ].join('\n');
+}
+
+function vehicleLines({ vehicle }: Report): string[] {
+  if (vehicle === undefined) {
+    return [];
+  }
+  const { cpuMs, bytesUp, bytesDown, peakMemoryMb } = vehicle;
+  const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
+  return [
+    `vehicle  ${cpuMs.toFixed(0)} ms of CPU a round, ${kilobytes(bytesUp)} up, ${kilobytes(bytesDown)} down; ` +
+      `the program of all of them ${peakMemoryMb.toFixed(0)} MB at the peak`,
+  ];
 }
 
 function privacyLines({ privacy }: Report): string[] {
@@ -112,14 +139,25 @@ function privacyLines({ privacy }: Report): string[] {
   ];
 }
 
-function roundRow(round: RoundReport): string[] {
+function personalisedLines({ personalised }: Report, error: (value: number) => string): string[] {
+  if (personalised === undefined) {
+    return [];
+  }
+  const { before, epochs, mae, worstTenthMae } = personalised;
+  return [
+    `tuned    R² ${personalised.r2.toFixed(3)}  error ${error(mae)}, worst tenth of clients ${error(worstTenthMae)}  ` +
+      `(${String(epochs)} epochs on each client's own rows; before: ${error(before.mae)}, ${error(before.worstTenthMae)})`,
+  ];
+}
+
+function roundRow(round: RoundReport, error: (value: number) => string): string[] {
   const { ms } = round;
   const whole = (value: number): string => value.toFixed(0);
   return [
     String(round.round),
     round.excluded === 0 ? String(round.cohort) : `${String(round.cohort)} (−${String(round.excluded)})`,
     round.r2.toFixed(3),
-    money(round.mae),
+    error(round.mae).replace(/^₹| .*$/g, ''),
     whole(ms.total),
     whole(ms.train),
     whole(ms.record),
@@ -128,6 +166,11 @@ function roundRow(round: RoundReport): string[] {
     String(round.commits),
     round.modelHash.slice(0, 12),
   ];
+}
+
+/** `₹331,797`, `5.06 kWh` */
+function errorText(value: number, unit: string): string {
+  return unit === 'rupees' ? `₹${money(value)}` : `${value.toFixed(2)} ${unit}`;
 }
 
 export function money(rupees: number): string {

@@ -1,32 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import type { Task } from '@sev/chaincode/api';
 import {
   CENTRAL_EPOCHS,
-  PRICE_LAYERS,
-  PRICE_TRAINING,
   aloneBaseline,
   centralBaseline,
-  encodeCars,
-  splitTable,
+  personalise,
+  type ClientMetrics,
+  type TrainingOptions,
 } from '@sev/fl';
 import { z } from 'zod';
 import { SevError } from '../errors.js';
-import { loadTable, type DataPlan } from '../vehicle/data.js';
 import type { Report } from '../report/report.js';
+import { engineOf, modelSpecOf, trainingOf } from '../services/model-spec.js';
+import { openTable, splitOf, type DataPlan } from '../vehicle/data.js';
+import { FINE_TUNING } from './task-defaults.js';
 
 export interface BaselineRequest {
   readonly plan: DataPlan;
-  readonly seed: number;
+  readonly task: Task;
   readonly rounds: number;
+  /** Of the last round, length d: what vehicles fine-tune. */
+  readonly model: Float32Array;
 }
 
-type Baselines = Report['baselines'];
+/** What the federation is compared with, and what its model becomes at its clients. */
+export type Comparison = Pick<Report, 'baselines' | 'personalised'>;
 
 const metrics = z.object({ r2: z.number(), mae: z.number(), epochs: z.number() });
-const answer = z.union([z.object({ central: metrics, alone: metrics }), z.object({ error: z.string() })]);
+const served = z.object({ r2: z.number(), mae: z.number(), meanMae: z.number(), worstTenthMae: z.number() });
+const comparison = z.object({
+  baselines: z.object({ central: metrics, alone: metrics }),
+  personalised: served.extend({ epochs: z.number(), before: served }).optional(),
+});
+const answer = z.union([comparison, z.object({ error: z.string() })]);
 
-/** Central training and training alone on the run's own data, in a worker thread. */
-export async function computeBaselines(request: BaselineRequest): Promise<Baselines> {
+/** Central training, training alone and fine-tuning on the run's own data, in a worker thread. */
+export async function computeBaselines(request: BaselineRequest): Promise<Comparison> {
   const worker = new Worker(new URL(import.meta.url), { workerData: request });
   try {
     const message = await new Promise<unknown>((resolve, reject) => {
@@ -43,24 +53,33 @@ export async function computeBaselines(request: BaselineRequest): Promise<Baseli
   }
 }
 
-async function baselinesOf({ plan, seed, rounds }: BaselineRequest): Promise<Baselines> {
-  const parts = splitTable(await loadTable(plan.data), { split: plan.split, clients: plan.clients });
-  const clients = parts.clients.map(encodeCars);
-  const test = encodeCars(parts.test);
-  const common = { layers: PRICE_LAYERS, clients, test };
-  const training = { ...PRICE_TRAINING, seed };
-  const aloneEpochs = rounds * PRICE_TRAINING.epochs;
-  const central = centralBaseline({ ...common, training: { ...training, epochs: CENTRAL_EPOCHS } });
-  const { mean } = aloneBaseline({ ...common, training: { ...training, epochs: aloneEpochs } });
+async function comparisonOf({ plan, task, rounds, model }: BaselineRequest): Promise<Comparison> {
+  const table = await openTable(plan.data);
+  const { clients, test, clientTests } = splitOf(table, plan);
+  const learner = { engine: await engineOf(task), spec: modelSpecOf(task.model), target: table.target };
+  const training = trainingOf(task, task.training.seed);
+  const common = { ...learner, clients, test };
+  const aloneEpochs = rounds * training.epochs;
+  const central = await centralBaseline({ ...common, training: { ...training, epochs: CENTRAL_EPOCHS } });
+  const { mean } = await aloneBaseline({ ...common, training: { ...training, epochs: aloneEpochs } });
+  const tuning: TrainingOptions = { ...training, ...FINE_TUNING };
+  const { before, after } = await personalise(model, { ...learner, clients, clientTests, training: tuning });
   return {
-    central: { r2: central.r2, mae: central.mae, epochs: CENTRAL_EPOCHS },
-    alone: { r2: mean.r2, mae: mean.mae, epochs: aloneEpochs },
+    baselines: {
+      central: { r2: central.r2, mae: central.mae, epochs: CENTRAL_EPOCHS },
+      alone: { r2: mean.r2, mae: mean.mae, epochs: aloneEpochs },
+    },
+    personalised: { ...servedBy(after), epochs: FINE_TUNING.epochs, before: servedBy(before) },
   };
+}
+
+function servedBy({ rows, mean, worstTenth }: ClientMetrics) {
+  return { r2: rows.r2, mae: rows.mae, meanMae: mean, worstTenthMae: worstTenth };
 }
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort;
-  baselinesOf(workerData as BaselineRequest).then(
+  comparisonOf(workerData as BaselineRequest).then(
     (result) => {
       port.postMessage(result);
     },

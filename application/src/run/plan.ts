@@ -7,18 +7,26 @@ import { z } from 'zod';
 import { parseFile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 import { readJson, writeJson } from '../store/files.js';
-import type { DataPlan } from '../vehicle/data.js';
+import { DEMAND_FORMS, type DataPlan } from '../vehicle/data.js';
+import { SERVER_NAMES } from './task-defaults.js';
 
+const generated = { source: z.literal('generated'), rows: z.int(), seed: z.int() };
+const file = { source: z.literal('file'), path: z.string() };
+const demand = { kind: z.literal('demand'), form: z.enum(DEMAND_FORMS) };
 const dataSource = z.union([
-  z.strictObject({ source: z.literal('generated'), rows: z.int(), seed: z.int() }),
-  z.strictObject({ source: z.literal('file'), path: z.string() }),
+  z.strictObject({ ...generated, kind: z.literal('price').optional() }),
+  z.strictObject({ ...file, kind: z.literal('price').optional() }),
+  z.strictObject({ ...generated, ...demand }),
+  z.strictObject({ ...file, ...demand }),
+  z.strictObject({ ...file, kind: z.literal('table'), schema: z.string(), statistics: z.string().optional() }),
+  z.strictObject({ ...file, kind: z.literal('statistics'), schema: z.string() }),
 ]);
 
 /** Everything that decides a run, kept so that it can be resumed with one word. */
 const runPlan = z.strictObject({
   schemaVersion: z.literal(1),
   taskId: z.string(),
-  kind: z.literal('price'),
+  kind: z.enum(['price', 'demand', 'table', 'statistics']),
   data: dataSource,
   split: z.string(),
   seed: z.int(),
@@ -30,6 +38,12 @@ const runPlan = z.strictObject({
   epsilon: z.number().positive().optional(),
   /** Width of the ring that updates are shared in; absent: 32. */
   ringBits: z.literal(16).optional(),
+  /** What local training and aggregation depart from the defaults in. */
+  engine: z.enum(['tfjs']).optional(),
+  server: z.enum(SERVER_NAMES).optional(),
+  proximal: z.number().positive().optional(),
+  /** Rounds without a better R² after which the run ends early. */
+  patience: z.int().min(1).optional(),
   /** Ids of the vehicles that take part; the position is the client of the split. */
   vehicleIds: z.array(z.string()),
   startedAt: z.iso.datetime(),
@@ -69,12 +83,8 @@ export async function findPlan(homes: string, taskId: string): Promise<RunPlan |
  * @throws SevError RUN_CONFLICT.
  */
 export function assertSamePlan(earlier: RunPlan, plan: RunPlan): void {
-  const decided = ({ kind, data, split, seed, vehicles, rounds, minimumCohort, privacy, epsilon, ringBits }: RunPlan) =>
-    canonicalJson({
-      ...{ kind, data, split, seed, vehicles, rounds, minimumCohort, privacy },
-      ...(epsilon && { epsilon }),
-      ...(ringBits && { ringBits }),
-    });
+  const decided = ({ schemaVersion: _version, taskId: _id, vehicleIds: _ids, startedAt: _at, ...others }: RunPlan) =>
+    canonicalJson(Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined)));
   if (decided(earlier) !== decided(plan)) {
     throw new SevError('RUN_CONFLICT', `A run of task ${plan.taskId} was started with other options`, {
       hint: `Go on with it by --resume ${plan.taskId}, or choose another --task-id.`,

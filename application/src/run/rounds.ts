@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundRecord, Task } from '@sev/chaincode/api';
-import { evaluatePrice, parametersFromBytes, type Dataset } from '@sev/fl';
+import { evaluateBy, parametersFromBytes, type Dataset, type Target } from '@sev/fl';
 import { timingPath, type RoundTiming } from '../coordinator/round-clock.js';
 import { learning, type LedgerSession } from '../ledger/index.js';
 import type { RoundReport } from '../report/report.js';
+import { engineOf, modelSpecOf } from '../services/model-spec.js';
 import { updateBytesOf } from '../services/update-bytes.js';
 import { readJson } from '../store/files.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -17,6 +18,9 @@ export interface FollowOptions {
   /** Home of the coordinator, where it leaves the timing of each round. */
   readonly coordinatorHome: string;
   readonly test: Dataset;
+  readonly target: Target;
+  /** Ends early after so many rounds without a better R². */
+  readonly patience?: number | undefined;
   readonly signal: AbortSignal;
   readonly onRound?: (round: RoundReport) => void;
 }
@@ -30,12 +34,13 @@ const LOOK_MS = 1_000;
  * the rounds; rounds that were finalised before are read from the ledger.
  */
 export async function followRounds(options: FollowOptions): Promise<RoundReport[]> {
-  const { session, task, rounds, signal, onRound } = options;
+  const { session, task, rounds, patience, signal, onRound } = options;
+  const isOver = (): boolean => done.length >= rounds || hasStalled(done, patience);
   const contract = learning(session);
   const done: RoundReport[] = [];
   const news = new News(session, task.taskId, signal);
   try {
-    while (done.length < rounds && !signal.aborted) {
+    while (!isOver() && !signal.aborted) {
       const finalised: RoundRecord[] = [];
       for await (const record of contract.rounds(task.taskId)) {
         if (record.state === 'finalised' && record.round > done.length) {
@@ -47,8 +52,11 @@ export async function followRounds(options: FollowOptions): Promise<RoundReport[
         const report = await reportRound(options, record);
         done.push(report);
         onRound?.(report);
+        if (isOver()) {
+          break;
+        }
       }
-      if (done.length < rounds) {
+      if (!isOver()) {
         await news.wait();
       }
     }
@@ -56,6 +64,19 @@ export async function followRounds(options: FollowOptions): Promise<RoundReport[
   } finally {
     news.close();
   }
+}
+
+/** What R² has to gain to count as better. */
+const GAIN = 0.001;
+
+function hasStalled(rounds: readonly RoundReport[], patience: number | undefined): boolean {
+  let best = Number.NEGATIVE_INFINITY;
+  let since = 0;
+  for (const { r2 } of rounds) {
+    since = r2 > best + GAIN ? 0 : since + 1;
+    best = Math.max(best, r2);
+  }
+  return patience !== undefined && since >= patience;
 }
 
 /** Wakes its reader when a round of the task ends, or after a while in any case. */
@@ -103,10 +124,11 @@ class News {
 }
 
 async function reportRound(options: FollowOptions, record: RoundRecord): Promise<RoundReport> {
-  const { store, task, test } = options;
+  const { store, task, test, target } = options;
   const modelHash = record.proposal?.modelHash ?? record.baseModelHash;
   const parameters = parametersFromBytes(await store.get(modelHash), task.model.parameters);
-  const { r2, mae } = evaluatePrice(parameters, task.model.layers, test);
+  const learner = { engine: await engineOf(task), spec: modelSpecOf(task.model), target };
+  const { r2, mae } = await evaluateBy(learner, parameters, test);
   const timing = await timingOf(options, record);
   const { round, attempt } = record;
   return {

@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join, resolve } from 'node:path';
-import { heParties } from '@sev/chaincode/api';
-import { encodeCars, splitTable, type CarTable } from '@sev/fl';
+import { heParties, type Task } from '@sev/chaincode/api';
+import { chooseEngine, parametersFromBytes, type LearningSplit, type LearningTable } from '@sev/fl';
 import { inHome, type ConnectionProfile } from '../config/index.js';
-import { SevError } from '../errors.js';
+import { EXIT, SevError } from '../errors.js';
 import { openWallet } from '../identity/index.js';
 import { learning, openSession, type LedgerSession } from '../ledger/index.js';
 import { counted } from '../report/plural.js';
+import { median } from '../report/summary.js';
+import { readCost, type RoundCost } from '../vehicle/round-cost.js';
 import type { Report, RoundReport } from '../report/report.js';
 import { writeReport } from '../report/write-report.js';
 import { HttpStore } from '../store/index.js';
-import { loadTable } from '../vehicle/data.js';
+import { insistOnStatistics } from '../services/statistics.js';
+import { openTable, splitOf, type DataSource, type LearningKind } from '../vehicle/data.js';
+import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
 import { reconcile } from './audited-rounds.js';
-import { computeBaselines } from './baselines.js';
+import { computeBaselines, type Comparison } from './baselines.js';
 import { enrollFleet } from './fleet.js';
 import { requireNetwork } from './network-ready.js';
 import { dataPlan, savePlan, type RunPlan } from './plan.js';
-import { priceTask } from './price-task.js';
+import { choiceOf, learningTask, type PreparedTask } from './learning-task.js';
 import { Programs } from './processes.js';
 import { followRounds } from './rounds.js';
 import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
 import { spentOnLedger } from './spent-privacy.js';
 
 /** The organisation whose coordinator drives the rounds, and the one that enrols. */
-const COORDINATOR_ORG = 'grid';
+export const COORDINATOR_ORG = 'grid';
 const REGISTRAR_ORG = 'maker';
 
 export interface RunOptions {
@@ -55,8 +59,8 @@ export interface RunOutcome {
 
 /** Data of a run, read before anything is started: a wrong file or split costs nothing. */
 interface RunData {
-  readonly table: CarTable;
-  readonly test: ReturnType<typeof encodeCars>;
+  readonly table: LearningTable;
+  readonly test: LearningSplit['test'];
   readonly trainingRows: number;
 }
 
@@ -72,7 +76,7 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   const data = await readData(options.plan);
   const programs = new Programs(options.events.onLog);
   const sessions = new Sessions(profile, options.homes);
-  const interrupted = interruption(options);
+  const interrupted = interruption(options.signal, `sev round run --resume ${options.plan.taskId}`);
   try {
     const plan = await Promise.race([preparePlan(options), interrupted]);
     const operator = await sessions.open(COORDINATOR_ORG, 'operator');
@@ -88,8 +92,9 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
       createdAt: new Date().toISOString(),
       network: { kind, trust, organisations, height: Number(await auditor.height()) },
       task: plan.kind,
+      unit: data.table.target.unit,
       taskId: plan.taskId,
-      data: { source: data.table.source, rows: data.table.rows.length, testRows: data.test.rows },
+      data: { source: data.table.source, rows: data.table.rows, testRows: data.test.rows },
       split: plan.split,
       seed: plan.seed,
       vehicles: plan.vehicles,
@@ -97,6 +102,8 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
       ...trained.privacy,
       rounds: concluded.rounds,
       baselines: concluded.baselines,
+      personalised: concluded.personalised,
+      vehicle: trained.vehicle,
       audit: concluded.audit,
       ms: {
         setUp: Math.round(trained.startedAt - startedAt),
@@ -114,14 +121,20 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
 }
 
 async function readData(plan: RunPlan): Promise<RunData> {
-  const table = await loadTable(plan.data);
-  const parts = splitTable(table, { split: plan.split, clients: plan.vehicles });
-  const trainingRows = parts.clients.reduce((sum, rows) => sum + rows.length, 0);
-  return { table, test: encodeCars(parts.test), trainingRows };
+  const table = await openTable(plan.data);
+  const { clients, test } = splitOf(table, dataPlan(plan));
+  return { table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0) };
+}
+
+/** What the steps that all runs have in common need. */
+export interface Preparation {
+  readonly plan: RunPlan;
+  readonly homes: string;
+  readonly events: Pick<RunEvents, 'onStep' | 'onEnrolled'>;
 }
 
 /** Settles which vehicles take part, enrolling those that are missing, and keeps the plan for a resumption. */
-async function preparePlan({ plan, homes, events }: RunOptions): Promise<RunPlan> {
+export async function preparePlan({ plan, homes, events }: Preparation): Promise<RunPlan> {
   if (plan.vehicleIds.length > 0) {
     return plan;
   }
@@ -150,6 +163,8 @@ interface Training {
 }
 
 interface Trained {
+  readonly task: Task;
+  readonly vehicle: Report['vehicle'];
   readonly rounds: RoundReport[];
   /** In mode dp: what was spent. */
   readonly privacy: Pick<Report, 'privacy'> | undefined;
@@ -161,9 +176,9 @@ interface Trained {
 async function train(training: Training): Promise<Trained> {
   const { options, plan, data, profile, programs, operator } = training;
   const { homes, events, signal } = options;
-  const { taskId } = plan;
-  const { task, initialModel } = priceTask({
-    taskId,
+  const spentMicroRho = await spentOnStatistics(operator, plan);
+  const prepared = learningTask(choiceOf(learningKindOf(plan), data.table.features, plan), {
+    taskId: plan.taskId,
     vehicles: plan.vehicles,
     rounds: plan.rounds,
     seed: plan.seed,
@@ -172,8 +187,92 @@ async function train(training: Training): Promise<Trained> {
     privacy: plan.privacy,
     aggregators: defaultAggregators(profile),
     ...(plan.ringBits === undefined ? {} : { ringBits: plan.ringBits }),
-    differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT },
+    differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
+  const { task } = prepared;
+  if (task.engine === 'tfjs') {
+    const { engine, reason } = await chooseEngine(task.engine);
+    events.onStep(`engine ${engine}: ${reason}`);
+  }
+  const { objects, startedAt } = await startPrograms({ plan, homes, events, profile, programs, operator }, prepared);
+  const followed = followRounds({
+    session: operator,
+    store: objects,
+    task,
+    rounds: plan.rounds,
+    coordinatorHome: join(homes, COORDINATOR_ORG),
+    test: data.test,
+    target: data.table.target,
+    patience: plan.patience,
+    signal,
+    onRound: (round) => {
+      events.onRound(round, plan.rounds);
+    },
+  });
+  const reports = await Promise.race([followed, programs.watch()]);
+  const endedAt = performance.now();
+  const privacy = await spentOnLedger(operator, task);
+  const vehicle = await vehicleCost(fleetHome(homes), task.taskId, reports.length);
+  return { task, rounds: reports, privacy: privacy && { privacy }, vehicle, startedAt, endedAt };
+}
+
+/** Medians over the rounds that the vehicles' program has left the cost of. */
+async function vehicleCost(home: string, taskId: string, rounds: number): Promise<Report['vehicle']> {
+  const numbers = Array.from({ length: rounds }, (_, index) => index + 1);
+  const costs = (await Promise.all(numbers.map((round) => readCost(home, { taskId, round })))).flatMap((c) => c ?? []);
+  if (costs.length === 0) {
+    return undefined;
+  }
+  const middle = (of: (cost: RoundCost) => number): number => median(costs.map(of));
+  return {
+    cpuMs: middle(({ cpuMs }) => cpuMs),
+    peakMemoryMb: Math.max(...costs.map(({ peakMemoryMb }) => peakMemoryMb)),
+    bytesUp: Math.round(middle(({ bytesUp }) => bytesUp)),
+    bytesDown: Math.round(middle(({ bytesDown }) => bytesDown)),
+  };
+}
+
+/** Millionths of ρ that the statistics which a run is scaled by were charged. */
+async function spentOnStatistics(session: LedgerSession, { privacy, data }: RunPlan): Promise<number> {
+  if (data.kind !== 'table' || data.statistics === undefined) {
+    return 0;
+  }
+  const task = await insistOnStatistics(learning(session), await readStatisticsFile(data.statistics));
+  if (privacy === 'dp' && task.privacy !== 'dp') {
+    throw new SevError('STATISTICS_WITHOUT_NOISE', `the statistics of task ${task.taskId} carry no noise`, {
+      hint: 'A task of mode dp promises nothing beside them: make others with `sev statistics run --privacy dp`.',
+      exitCode: EXIT.usage,
+    });
+  }
+  return (await spentOnLedger(session, task))?.chargedMicroRho ?? 0;
+}
+
+function learningKindOf({ kind, taskId }: RunPlan): LearningKind {
+  if (kind === 'statistics') {
+    throw new SevError('USAGE', `${taskId} is a task of statistics`, {
+      hint: `Go on with: sev statistics run --task-id ${taskId}, with the same options.`,
+      exitCode: EXIT.usage,
+    });
+  }
+  return kind;
+}
+
+interface Starting extends Preparation {
+  readonly profile: ConnectionProfile;
+  readonly programs: Programs;
+  readonly operator: LedgerSession;
+}
+
+/**
+ * Creates the task where it is not there yet and starts everything that takes part in it, the coordinator last.
+ *
+ * @returns the store, and when the coordinator was started.
+ */
+export async function startPrograms(
+  { plan, homes, events, profile, programs, operator }: Starting,
+  { task, initialModel }: PreparedTask,
+): Promise<{ objects: HttpStore; startedAt: number }> {
+  const { taskId } = plan;
   events.onStep(`starting store, attesters, ${task.privacy === 'plain' ? '' : 'aggregators, '}batcher, vehicles`);
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
@@ -212,22 +311,7 @@ async function train(training: Training): Promise<Trained> {
     ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
     ...[...aggregatorArgs, ...arbiterArgs],
   ]);
-  const followed = followRounds({
-    session: operator,
-    store: objects,
-    task,
-    rounds: plan.rounds,
-    coordinatorHome,
-    test: data.test,
-    signal,
-    onRound: (round) => {
-      events.onRound(round, plan.rounds);
-    },
-  });
-  const reports = await Promise.race([followed, programs.watch()]);
-  const endedAt = performance.now();
-  const privacy = await spentOnLedger(operator, task);
-  return { rounds: reports, privacy: privacy && { privacy }, startedAt, endedAt };
+  return { objects, startedAt };
 }
 
 /** One batcher for each organisation that has vehicles in the run. @returns how the vehicles are told of them */
@@ -252,11 +336,7 @@ async function startBatchers(
 }
 
 function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
-  const { data } = plan;
-  const source =
-    data.source === 'file'
-      ? ['--data', resolve(data.path)]
-      : ['--generate', String(data.rows), '--data-seed', String(data.seed)];
+  const source = dataArguments(plan.data);
   const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
   const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
@@ -266,14 +346,29 @@ function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
 /** Whoever starts a run has agreed to what its vehicles give. */
 function agreedTo({ privacy, epsilon }: RunPlan): string[] {
   return [
-    ...(privacy === 'plain' ? ['--plain'] : []),
+    ...(privacy === 'plain' || privacy === 'he' ? [`--${privacy}`] : []),
     ...(epsilon === undefined ? [] : ['--max-epsilon', String(epsilon)]),
   ];
 }
 
+/** How `sev vehicle run` is told where the data are. */
+function dataArguments(data: DataSource): string[] {
+  const kind = data.kind ?? 'price';
+  const what = [
+    ...['--kind', kind],
+    ...(data.kind === 'demand' ? ['--form', data.form] : []),
+    ...(data.kind === 'table' || data.kind === 'statistics' ? ['--schema', resolve(data.schema)] : []),
+    ...(data.kind === 'table' && data.statistics !== undefined ? ['--statistics', resolve(data.statistics)] : []),
+  ];
+  return data.source === 'file'
+    ? [...what, '--data', resolve(data.path)]
+    : [...what, '--generate', String(data.rows), '--data-seed', String(data.seed)];
+}
+
 interface Concluded {
   readonly rounds: RoundReport[];
-  readonly baselines: Report['baselines'];
+  readonly baselines: Comparison['baselines'];
+  readonly personalised?: Comparison['personalised'];
   readonly baselinesMs: number;
   readonly audit: Report['audit'];
   readonly auditMs: number;
@@ -289,7 +384,10 @@ async function conclude(
   const { events, homes } = options;
   events.onStep('baselines and audit');
   const store = await openStoresToAudit([storeFolder(homes)]);
-  const request = { plan: dataPlan(plan), seed: plan.seed, rounds: plan.rounds };
+  const { task, rounds } = trained;
+  const last = rounds.at(-1)?.modelHash ?? task.model.initialModelHash;
+  const model = parametersFromBytes(await store.get(last), task.model.parameters);
+  const request = { plan: dataPlan(plan), task, rounds: rounds.length, model };
   const [baselines, audit] = await Promise.all([
     timed(() => computeBaselines(request)),
     timed(() =>
@@ -307,7 +405,7 @@ async function conclude(
   const checked = reconcile(plan.taskId, trained.rounds, audit.result);
   return {
     rounds: checked.rounds,
-    baselines: baselines.result,
+    ...baselines.result,
     baselinesMs: baselines.ms,
     audit: auditReport(checked.audit),
     auditMs: audit.ms,
@@ -325,12 +423,12 @@ function fleetHome(homes: string): string {
 }
 
 /** Rejects when the run is interrupted; never resolves. */
-function interruption({ signal, plan }: RunOptions): Promise<never> {
+export function interruption(signal: AbortSignal, again: string): Promise<never> {
   const interrupted = new Promise<never>((_resolve, reject) => {
     const stop = (): void => {
       reject(
         new SevError('INTERRUPTED', 'The run was interrupted; what is recorded stays on the ledger', {
-          hint: `Go on with: sev round run --resume ${plan.taskId}`,
+          hint: `Go on with: ${again}`,
         }),
       );
     };
@@ -345,7 +443,7 @@ function interruption({ signal, plan }: RunOptions): Promise<never> {
 }
 
 /** Sessions of the organisations' staff, closed together. */
-class Sessions {
+export class Sessions {
   readonly #open: LedgerSession[] = [];
 
   constructor(

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { floorProblem, heTermsProblem, secureTermsProblem, type PrivacyMode } from '@sev/chaincode/api';
 import { expect } from 'chai';
-import { priceTask, type PriceTaskOptions } from './price-task.js';
+import { priceTask, type TaskOptions } from './learning-task.js';
 
 const AGGREGATORS = ['AMSP', 'BMSP', 'CMSP'];
 
-function taskOf(privacy: PrivacyMode, vehicles: number, change: Partial<PriceTaskOptions> = {}) {
+function taskOf(privacy: PrivacyMode, vehicles: number, change: Partial<TaskOptions> = {}) {
   const options = { taskId: 'price-1', vehicles, rounds: 10, seed: 1, trainingRows: 100 * vehicles };
   const differentialPrivacy = { epsilon: 8, deltaExponent: 5 };
   return priceTask({ ...options, privacy, aggregators: AGGREGATORS, differentialPrivacy, ...change });

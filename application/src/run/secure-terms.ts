@@ -16,13 +16,15 @@ export function defaultAggregators({ organisations }: ConnectionProfile): string
 }
 
 /**
- * Fewest vehicles of a cohort unless told otherwise: half of them and, where updates are kept secret, at least three.
+ * Fewest vehicles of a cohort unless told otherwise: a third of them and, where updates are kept secret, at least three. With
+ * half of them a second attempt on a base could not leave one vehicle out: as many as the minimum would have to go with it,
+ * and as many be left.
  *
  * @throws SevError COHORT_TOO_SMALL where there are fewer vehicles than that.
  */
 export function minimumCohort(privacy: PrivacyMode, vehicles: number, asked?: number): number {
   const least = privacy === 'plain' ? 1 : LEAST_SECURE_COHORT;
-  const minimum = asked ?? Math.max(least, Math.ceil(vehicles / 2));
+  const minimum = asked ?? Math.max(least, Math.floor(vehicles / 3));
   if (minimum < least || minimum > vehicles) {
     throw new SevError(
       'COHORT_TOO_SMALL',
@@ -43,6 +45,8 @@ export function minimumCohort(privacy: PrivacyMode, vehicles: number, asked?: nu
 export interface DifferentialPrivacy {
   readonly epsilon: number;
   readonly deltaExponent: number;
+  /** Millionths of ρ that the same vehicles have spent on statistics: they are part of the promise. */
+  readonly spentMicroRho?: number;
 }
 
 /** The product's defaults; see docs/security.md for what follows from them. */
@@ -70,6 +74,8 @@ const NARROW_SHARD = 127;
 export interface TermsChoice {
   readonly privacy?: DifferentialPrivacy;
   readonly ringBits?: 16;
+  /** No projections and no metrics, whatever the mode; all vehicles have to weigh alike. */
+  readonly sumsOnly?: Pick<SecureTerms, 'clipMilli' | 'fractionBits'>;
 }
 
 /**
@@ -81,7 +87,7 @@ export interface TermsChoice {
 export function secureTerms(
   task: Omit<Task, 'secure'>,
   aggregators: readonly string[],
-  { privacy, ringBits }: TermsChoice = {},
+  { privacy, ringBits, sumsOnly }: TermsChoice = {},
 ): SecureTerms {
   const threshold = THRESHOLD_OF[aggregators.length];
   if (threshold === undefined) {
@@ -93,7 +99,12 @@ export function secureTerms(
   const { metrics, ...defaults } = DEFAULTS;
   const terms: SecureTerms = { ...defaults, metrics: [...metrics], threshold, aggregators: [...aggregators].sort() };
   const inRing = ringBits === 16 ? inNarrowRing(task, terms) : terms;
-  return privacy === undefined ? inRing : withNoise(task, inRing, privacy);
+  const opened = sumsOnly === undefined ? inRing : { ...withoutProjections(inRing), ...sumsOnly };
+  return privacy === undefined ? opened : withNoise(task, opened, privacy);
+}
+
+function withoutProjections(terms: SecureTerms): SecureTerms {
+  return { ...terms, projections: 0, rule: 'uniform', metrics: [] };
 }
 
 /**
@@ -104,15 +115,15 @@ function inNarrowRing({ cohort }: Pick<Task, 'cohort'>, terms: SecureTerms): Sec
   const shardSize = Math.min(NARROW_SHARD, cohort.target);
   const room = (2 ** 15 - 1) / ((2 * terms.clipMilli * shardSize) / 1_000);
   const fractionBits = Math.min(terms.fractionBits, Math.floor(Math.log2(room)));
-  return { ...terms, ringBits: 16, projections: 0, rule: 'uniform', metrics: [], shardSize, fractionBits };
+  return { ...withoutProjections(terms), ringBits: 16, shardSize, fractionBits };
 }
 
 /** Nothing is opened but sums, and they carry noise: the least that keeps within ε over all planned rounds. */
 function withNoise(task: Omit<Task, 'secure'>, terms: SecureTerms, privacy: DifferentialPrivacy): SecureTerms {
-  const { epsilon, deltaExponent } = privacy;
-  const budget = rhoWithin(epsilon, 10 ** -deltaExponent);
+  const { epsilon, deltaExponent, spentMicroRho = 0 } = privacy;
+  const budget = Math.max(0, rhoWithin(epsilon, 10 ** -deltaExponent) - spentMicroRho / MILLION);
   const rounds = task.plannedRounds + SPARE_ROUNDS;
-  const strict: SecureTerms = { ...terms, projections: 0, rule: 'uniform', metrics: [] };
+  const strict = withoutProjections(terms);
   const sensitivity = Number(sumSensitivity({ ...task, secure: strict }, strict));
   // In whole millionths, as the contract charges every round, so that its rounding up does not cross the budget.
   const perRound = Math.floor((budget * MILLION) / rounds) / MILLION;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import type { RoundOpening } from '@sev/chaincode/api';
+import { MAX_FIXED_COHORTS, type RoundOpening } from '@sev/chaincode/api';
 import { newRandom } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { AccusationError } from '../services/accusation.js';
@@ -155,6 +155,20 @@ describe('aggregators that crash while others lie', () => {
     expect(round.secure).to.deep.include({ silent: ['RegulatorMSP'], shownAttempts: [] });
   });
 
+  it('of three, one crashed and one that is away for a while: the audit comes before the attempt is given up', async () => {
+    bed = await SecureBed.start({ vehicles: VEHICLES });
+    const [crashed, away] = bed.aggregatorIds as [string, string];
+    crashAt(bed, { mspId: crashed, call: 'sums', when: 'before' });
+    let left = 4;
+    bed.around.set(away, ({ method, proceed }) =>
+      method === 'sums' && left-- > 0 ? Promise.reject(new SevError('SERVICE_UNREACHABLE', 'away')) : proceed(),
+    );
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed);
+    expect([round.state, round.abortReason]).to.deep.equal(['finalised', undefined]);
+    expect(round.secure!.disputes.map(({ phase }) => phase)).to.deep.equal(['audit', 'audit']);
+  });
+
   it('in front of an arbiter that gives no key: the round waits, and opens once it does', async () => {
     bed = await SecureBed.start({ vehicles: VEHICLES });
     let left = 4;
@@ -165,5 +179,24 @@ describe('aggregators that crash while others lie', () => {
     const { round } = await expectSound(bed);
     expect([round.state, round.attempt]).to.deep.equal(['finalised', 1]);
     expect(round.secure!.opening.arbiter?.mspId).to.equal('RegulatorMSP');
+  });
+});
+
+describe('attesters that are away', () => {
+  let bed: SecureBed;
+  afterEach(() => bed.stop());
+
+  it('so that there is no majority: attempts end without their cohort fixed, and the round once it is back', async () => {
+    bed = await SecureBed.start({ vehicles: VEHICLES });
+    const away = ['attester/CityMSP', 'attester/RegulatorMSP'];
+    away.forEach((name) => bed.around.set(name, () => Promise.reject(new SevError('SERVICE_UNREACHABLE', 'away'))));
+    expect(await runToEnd(bed, { maxAttempts: MAX_FIXED_COHORTS })).to.include('aborted 3 times');
+    const attempts = await attemptsOf(bed);
+    expect(attempts.map(({ round }) => round.abortReason)).to.deep.equal(Array(MAX_FIXED_COHORTS).fill('NO_MAJORITY'));
+    expect((await bed.round()).secure).to.deep.include({ fixedCohorts: 0, openedProjections: 0 });
+    away.forEach((name) => bed.around.delete(name));
+    await bed.run({ maxAttempts: MAX_FIXED_COHORTS + 1 });
+    const { round } = await expectSound(bed);
+    expect([round.state, round.attempt]).to.deep.equal(['finalised', MAX_FIXED_COHORTS + 1]);
   });
 });

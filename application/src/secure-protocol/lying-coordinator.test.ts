@@ -5,6 +5,7 @@ import {
   encodeBitmap,
   MAX_FIXED_COHORTS,
   roundSeed,
+  TIME_MARGIN_MS,
   type HoldingsStatement,
   type Proposal,
   type SignedBy,
@@ -139,6 +140,32 @@ describe('a lying coordinator', () => {
     const { nonces, projections } = asked!;
     const other = submitted({ ...request, nonces, projections }, given);
     expect(await codeOf(other)).to.equal('STATEMENTS_INSUFFICIENT');
+    await expectHonestEnd();
+  });
+
+  it('gains no time by dating its transactions early', async () => {
+    bed.ledger.skewMs = -TIME_MARGIN_MS;
+    await driveTo('ScoreRound');
+    expect((await bed.round()).stateSinceMs).to.be.below(bed.clock.nowMs - QUARTER_MS);
+    const request = await collusion(asked!);
+    expect(await signatures((source) => source.scores(request)), 'weights without a third word').to.deep.equal([]);
+    expect(await silence(), 'an abort').to.deep.equal([]);
+    bed.ledger.skewMs = 0;
+    await expectHonestEnd();
+  });
+
+  it('gets no audit by dating its transactions early and late', async () => {
+    bed.ledger.skewMs = -TIME_MARGIN_MS;
+    await driveTo('CommitSums');
+    const ref = attemptOf(await bed.round());
+    const [liar] = bed.aggregatorIds as [string];
+    const { components, ...signed } = await bed.client(liar).sums(ref);
+    const [component] = Object.keys(components);
+    const audit = { ...ref, phase: 'audit' as const, component: Number(component), projections: [] };
+    bed.ledger.skewMs = TIME_MARGIN_MS;
+    const alone = [{ ...signed, components }];
+    expect(await codeOf(contract.openDispute({ ...audit, sums: alone }))).to.equal('DISPUTE_REFUSED');
+    bed.ledger.skewMs = 0;
     await expectHonestEnd();
   });
 

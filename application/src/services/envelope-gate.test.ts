@@ -64,6 +64,33 @@ describe('EnvelopeGate', () => {
     expect(lookups).to.deep.equal([mine.vehicleId]);
   });
 
+  it('looks up no more than it may at a time, and lets those pass meanwhile that it knows', async () => {
+    const federation = new Federation({ vehicles: 2 });
+    let release = (): void => undefined;
+    let held = Promise.resolve();
+    const { session } = counted(federation);
+    const evaluate = session.evaluate.bind(session);
+    const slow: ServiceSession = {
+      ...session,
+      evaluate: async (...call) => {
+        await held;
+        return evaluate(...call);
+      },
+    };
+    const gate = new EnvelopeGate(slow, { maxWaiting: 2 });
+    const [known, other] = [signed(federation, 0), signed(federation, 1)];
+    expect(await gate.refusalOf(round, known)).to.equal(undefined);
+    held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const unknown = [1, 2].map((n) => gate.refusalOf(round, { ...known, vehicleId: vehicleIdOf(90 + n) }));
+    expect(await codeOf(gate.refusalOf(round, other))).to.equal('SERVICE_BUSY');
+    expect(await gate.refusalOf(round, known)).to.equal(undefined);
+    release();
+    await Promise.all(unknown);
+    expect(await gate.refusalOf(round, other)).to.equal(undefined);
+  });
+
   it('turns unknown and inactive vehicles away, and sees when they are let in', async () => {
     const federation = new Federation({ vehicles: 1 });
     const gate = new EnvelopeGate(counted(federation).session);

@@ -10,6 +10,7 @@ import {
   type UpdateStatement,
   type VehicleRecord,
 } from '@sev/chaincode/api';
+import { SevError } from '../errors.js';
 import { registry } from '../ledger/contracts.js';
 import { newLimiter } from './concurrency.js';
 import { errorCode } from './log.js';
@@ -21,6 +22,8 @@ export interface EnvelopeGateOptions {
   readonly maxVehicles?: number;
   /** Vehicles that are looked up at a time; default 16. */
   readonly maxLookups?: number;
+  /** Look-ups under way or waiting, at the most; default: any number. */
+  readonly maxWaiting?: number;
   /** How long a key is trusted to be the present one where a signature does not hold with it; default 1 s. */
   readonly recheckMs?: number;
 }
@@ -47,6 +50,7 @@ export class EnvelopeGate {
   readonly #session: ServiceSession;
   readonly #maxVehicles: number;
   readonly #limited: ReturnType<typeof newLimiter>;
+  readonly #maxWaiting: number;
   readonly #recheckMs: number;
   /** Keys of active vehicles; the one used longest ago comes first. */
   readonly #keys = new Map<string, KnownKey>();
@@ -57,13 +61,14 @@ export class EnvelopeGate {
     this.#session = session;
     this.#network = networkName(session);
     this.#maxVehicles = options.maxVehicles ?? 20_000;
+    this.#maxWaiting = options.maxWaiting ?? Number.POSITIVE_INFINITY;
     this.#recheckMs = options.recheckMs ?? 1_000;
     this.#limited = newLimiter(options.maxLookups ?? 16);
   }
 
   /**
    * @returns undefined for an envelope that an active vehicle signed for this attempt, else what the ledger would answer.
-   * @throws LedgerError where the vehicle could not be looked up.
+   * @throws LedgerError where the vehicle could not be looked up; SevError SERVICE_BUSY where too many wait for that.
    */
   async refusalOf(
     round: Pick<RoundRecord, 'taskId' | 'round' | 'attempt' | 'baseModelHash'>,
@@ -105,10 +110,13 @@ export class EnvelopeGate {
   }
 
   /** Looks a vehicle up, once however many envelopes in its name come at the same time. */
-  #lookUp(vehicleId: string): Promise<KnownKey | Refusal> {
+  async #lookUp(vehicleId: string): Promise<KnownKey | Refusal> {
     const underWay = this.#lookups.get(vehicleId);
     if (underWay !== undefined) {
       return underWay;
+    }
+    if (this.#lookups.size >= this.#maxWaiting) {
+      throw new SevError('SERVICE_BUSY', `${String(this.#lookups.size)} vehicles are looked up`);
     }
     const lookup = this.#limited(() => this.#read(vehicleId)).finally(() => this.#lookups.delete(vehicleId));
     this.#lookups.set(vehicleId, lookup);

@@ -25,7 +25,14 @@ export interface RoundOutcome {
   readonly usable: number;
   readonly excluded: readonly Exclusion[];
   /** Present unless no update is usable. */
-  readonly model?: { readonly proposal: Proposal; readonly bytes: Uint8Array };
+  readonly model?: RoundModel;
+}
+
+/** What a round proposes: the model's bytes, and where the task has an optimiser of the server those of its moments. */
+export interface RoundModel {
+  readonly proposal: Proposal;
+  readonly bytes: Uint8Array;
+  readonly serverState?: Uint8Array;
 }
 
 /**

@@ -8,7 +8,7 @@ import { openMaker } from '../identity/maker.js';
 import { openRegistrar } from '../identity/registrar.js';
 import { installCertificates } from '../identity/vehicles.js';
 import { learning } from '../ledger/contracts.js';
-import { priceTask } from '../run/price-task.js';
+import { priceTask } from '../run/learning-task.js';
 import { HttpStore } from '../store/http-store.js';
 import { testNetwork, type TestNetwork } from '../testing/network.js';
 import { eventually } from '../testing/temporary.js';

@@ -4,15 +4,20 @@ import { inHome } from '../config/homes.js';
 import { organisationNamed, type ConnectionProfile } from '../config/profile.js';
 import { EXIT, SevError } from '../errors.js';
 import { openWallet } from '../identity/wallet.js';
+import { learning } from '../ledger/contracts.js';
 import { openSession } from '../ledger/gateway-session.js';
+import type { LedgerSession } from '../ledger/session.js';
 import { HttpStore } from '../store/http-store.js';
 import { Fleet, type FleetOptions } from '../vehicle/fleet.js';
 import type { DataSource } from '../vehicle/data.js';
 import type { PooledVehicle } from '../vehicle/messages.js';
 import { startPool } from '../vehicle/pool.js';
+import { writeCost } from '../vehicle/round-cost.js';
+import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { sharePoster } from './share-poster.js';
-import { silentLog, type ServiceLog } from './log.js';
+import { failureFields, silentLog, type ServiceLog } from './log.js';
 import { newService, type RunningService } from './service.js';
+import { insistOnStatistics } from './statistics.js';
 
 export interface RunVehicleOptions {
   readonly profile: ConnectionProfile;
@@ -38,9 +43,13 @@ export interface RunVehicleOptions {
   /** See `FleetOptions`. */
   readonly plain?: boolean | undefined;
   /** See `FleetOptions`. */
+  readonly he?: boolean | undefined;
+  /** See `FleetOptions`. */
   readonly maxEpsilon?: number | undefined;
   /** Worker threads; default: one for each core, and no more than there are vehicles. */
   readonly workers?: number | undefined;
+  /** See `PoolOptions`. */
+  readonly lowMemory?: boolean | undefined;
   /** How long batchers are tried before a vehicle records its update itself; default 5 s. */
   readonly directAfterMs?: number | undefined;
   readonly onTakenPart?: FleetOptions['onTakenPart'] | undefined;
@@ -50,10 +59,11 @@ export interface RunVehicleOptions {
 /**
  * Runs the vehicles of a home: they take part in every open round until the service is closed.
  *
- * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, ORGANISATION_UNKNOWN, or with the code of what is wrong with the data.
+ * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, ORGANISATION_UNKNOWN, TASK_NOT_NAMED, STATISTICS_NOT_ON_LEDGER, or with the code of what is wrong with the data.
  */
 export async function runVehicle(options: RunVehicleOptions): Promise<RunningService> {
-  const { profile, home, data, split, clients, minRows, workers, log = silentLog } = options;
+  const { profile, home, data, split, clients, minRows, workers, lowMemory, log = silentLog } = options;
+  insistOnNamedTask(options);
   const wallet = await openWallet(inHome.wallet(home));
   const vehicles = pooledVehicles(options, await wallet.list());
   const pool = await startPool({
@@ -62,10 +72,14 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
     vehicles,
     plan: { data, split, clients, ...(minRows === undefined ? {} : { minRows }) },
     ...(workers === undefined ? {} : { workers }),
+    lowMemory,
   });
   try {
     // The pool reads the ledger as its first vehicle.
     const session = await openSession({ profile, identity: await wallet.get(vehicles[0].vehicleId) });
+    if (data.kind === 'table' && data.statistics !== undefined) {
+      await checkStatistics(session, data.statistics);
+    }
     const fleet = new Fleet({
       session,
       store: new HttpStore(options.storeUrl),
@@ -78,9 +92,15 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
       log,
       ...(options.taskId === undefined ? {} : { taskId: options.taskId }),
       ...(options.plain === undefined ? {} : { plain: options.plain }),
+      ...(options.he === undefined ? {} : { he: options.he }),
       ...(options.maxEpsilon === undefined ? {} : { maxEpsilon: options.maxEpsilon }),
       ...(options.directAfterMs === undefined ? {} : { directAfterMs: options.directAfterMs }),
-      ...(options.onTakenPart === undefined ? {} : { onTakenPart: options.onTakenPart }),
+      onTakenPart: (round, deliveries, cost) => {
+        options.onTakenPart?.(round, deliveries, cost);
+        writeCost(home, round, cost).catch((error: unknown) => {
+          log.warn(failureFields(error), 'what the round cost was not written');
+        });
+      },
     });
     return newService({
       running: fleet.run(),
@@ -94,6 +114,26 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
     });
   } catch (error) {
     await pool.close();
+    throw error;
+  }
+}
+
+/** What vehicles report of their rows is the same in every task: the sums of two could be subtracted. */
+function insistOnNamedTask({ data, taskId }: RunVehicleOptions): void {
+  if (data.kind === 'statistics' && taskId === undefined) {
+    throw new SevError('TASK_NOT_NAMED', 'vehicles report statistics to the one task that their owner has agreed to', {
+      hint: 'Name it with --task.',
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
+/** Closes the session where the ledger does not hold the statistics. */
+async function checkStatistics(session: LedgerSession, path: string): Promise<void> {
+  try {
+    await insistOnStatistics(learning(session), await readStatisticsFile(path));
+  } catch (error) {
+    session.close();
     throw error;
   }
 }

@@ -12,7 +12,7 @@ import {
   type RingVector,
 } from '@sev/fl';
 import { expect } from 'chai';
-import { priceTask } from '../run/price-task.js';
+import { priceTask } from '../run/learning-task.js';
 import { objectMissing } from '../store/object-store.js';
 import { secureModel, type SummedRound } from './secure-outcome.js';
 

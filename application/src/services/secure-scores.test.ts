@@ -9,7 +9,7 @@ import {
   type WeightedCohort,
 } from '@sev/chaincode/api';
 import { expect } from 'chai';
-import { priceTask } from '../run/price-task.js';
+import { priceTask } from '../run/learning-task.js';
 import { FULL, seededRandom } from '../e2e/testing/seed.js';
 import { computeScores } from './secure-scores.js';
 

@@ -27,6 +27,8 @@ export interface Hooks {
 /** The contracts themselves behind the sessions that services use: one transaction a block, events in order. */
 export class ContractLedger {
   readonly consortium: TestConsortium;
+  /** By so much the time of a transaction departs from the clock's; whoever submits one chooses it within a margin. */
+  skewMs = 0;
   readonly transactions: Committed[] = [];
   readonly #clock: VirtualClock;
   readonly #log = new EventLog();
@@ -98,7 +100,7 @@ export class ContractLedger {
   }
 
   async #simulate(transaction: string, argument: unknown, identity: Identity) {
-    this.consortium.nowMs = Math.floor(this.#clock.nowMs);
+    this.consortium.nowMs = Math.floor(this.#clock.nowMs) + this.skewMs;
     const simulated = await this.consortium.simulate(transaction, argument, identity, newTxId());
     const { error, message } = simulated;
     if (error !== undefined) {

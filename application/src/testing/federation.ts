@@ -41,6 +41,7 @@ export class MemoryStore implements ObjectStore {
 }
 
 export interface FederationOptions {
+  readonly server?: Task['aggregation']['server'];
   readonly vehicles?: number;
   readonly minimum?: number;
   readonly target?: number;
@@ -114,6 +115,7 @@ export class Federation {
           ...(options.he === undefined ? [{ minSamples: 100, weight: 3 }] : []),
         ],
         maxAbsolute: 1_000,
+        ...(options.server === undefined ? {} : { server: options.server }),
       },
       ...(options.he === undefined ? privacyOf(options.secure) : { privacy: 'he', he: { ...HE_TERMS, ...options.he } }),
       cohort: { minimum: options.minimum ?? 1, target: options.target ?? count },

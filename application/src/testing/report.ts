@@ -14,6 +14,7 @@ export function exampleReport(): Report {
       height: 31,
     },
     task: 'price',
+    unit: 'rupees',
     taskId: 'price-0000',
     data: { source: 'generated (400 rows, seed 1)', rows: 400, testRows: 81 },
     split: 'iid',
@@ -35,6 +36,11 @@ export function exampleReport(): Report {
       measured: 'whole' as const,
     })),
     baselines: { central: { r2: 0.861, mae: 121_000, epochs: 15 }, alone: { r2: 0.62, mae: 190_000, epochs: 25 } },
+    personalised: {
+      ...{ r2: 0.791, mae: 138_000, meanMae: 139_000, worstTenthMae: 171_000, epochs: 5 },
+      before: { r2: 0.787, mae: 140_000, meanMae: 141_000, worstTenthMae: 180_000 },
+    },
+    vehicle: { cpuMs: 12.5, peakMemoryMb: 92, bytesUp: 46_800, bytesDown: 45_900 },
     audit: { ok: true, checked: 31, details: { blocks: 31 } },
     ms: { setUp: 2_000, rounds: 1_500, baselines: 900, audit: 300, total: 5_000 },
   };

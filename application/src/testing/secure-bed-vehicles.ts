@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { signStatement, weightClassOf, type RoundRecord, type Task, type UpdateStatement } from '@sev/chaincode/api';
 import { identity, MAKER, type Identity, type Vehicle } from '@sev/chaincode/testing';
-import { parametersFromBytes, type Dataset } from '@sev/fl';
+import { parametersFromBytes, predict, type Dataset } from '@sev/fl';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import type { ServiceLog } from '../services/log.js';
@@ -160,7 +160,9 @@ export class BedFleet {
     const terms = secureTermsOf(task);
     const trained = base.map((value, i) => value + factor * (own[i] ?? 0) * 2 ** -terms.fractionBits);
     const believed = { ...task, secure: { ...terms, clipMilli: factor * terms.clipMilli } };
-    const report = await secureReport(consortium, believed, placed(round), vehicleId, { base, trained }, dataOf(index));
+    const data = dataOf(index);
+    const model = { base, trained, predictions: predict(base, task.model.layers, data) };
+    const report = await secureReport(consortium, believed, placed(round), vehicleId, model, data);
     const content = {
       ...attemptOf(round),
       ...{ baseModelHash: round.baseModelHash, vehicleId, updateHash: report.root },

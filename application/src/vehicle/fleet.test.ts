@@ -17,7 +17,12 @@ const NOBODY: BatcherAddress = { mspId: 'CityMSP', url: 'http://127.0.0.1:9' };
 /** A pool whose vehicles do not train but hand in some numbers, and record as themselves on the fake ledger. */
 function fakePool(federation: Federation, calls: { trained: number; direct: number }): VehiclePool {
   return {
-    vehicles: federation.vehicleIds.map((vehicleId) => ({ vehicleId, mspId: 'CityMSP', samples: 10 })),
+    vehicles: federation.vehicleIds.map((vehicleId) => ({
+      vehicleId,
+      mspId: 'CityMSP',
+      samples: 10,
+      features: federation.task.features,
+    })),
     train: async (order, vehicleIds, listener) => {
       const round = federation.ledger.rounds.get(order.round.round)!;
       for (const vehicleId of vehicleIds) {
@@ -277,6 +282,19 @@ describe('A fleet of vehicles', () => {
     expect(calls.trained).to.equal(0);
     objects.set(hash, right);
     await until(() => recordedIn(federation) === 1, 'the update');
+  });
+
+  it('trains nothing whose features are not those of its data, such as those of other statistics', async () => {
+    const federation = new Federation({ vehicles: 3 });
+    const codes: unknown[] = [];
+    const log: ServiceLog = { ...silentLog, warn: (fields) => codes.push((fields as { code?: string }).code) };
+    const calls = { trained: 0, direct: 0 };
+    const pool = fakePool(federation, calls);
+    const vehicles = pool.vehicles.map((vehicle) => ({ ...vehicle, features: `csv/trips-1-${'ab'.repeat(16)}` }));
+    start(federation, { pool: { ...pool, vehicles }, log });
+    await openRound(federation);
+    await until(() => codes.includes('FEATURES_UNSUPPORTED'), 'the refusal');
+    expect(calls.trained).to.equal(0);
   });
 
   it('leaves a round that is over and goes on with the next attempt', async () => {

@@ -18,11 +18,11 @@ import {
 import { backoffMs, pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { Courier, type CourierOptions, type Delivery } from './courier.js';
-import { FEATURES } from './data.js';
 import type { OpenRoundRef, TrainingOrder } from './messages.js';
 import type { VehiclePool } from './pool.js';
 import { ReceiptBook } from './receipts.js';
 import { RecordedUpdates } from './recorded-updates.js';
+import { CostMeter, type RoundCost } from './round-cost.js';
 import { DEFAULT_MAX_EPSILON, reasonToAbstain } from './task-choice.js';
 
 export interface FleetOptions {
@@ -37,6 +37,8 @@ export interface FleetOptions {
   readonly taskId?: string;
   /** Whether they take part in tasks of mode `plain`, too, which show every update to the organisations. */
   readonly plain?: boolean;
+  /** Whether they take part in tasks of mode `he`, too; see `TaskChoice`. */
+  readonly he?: boolean;
   /** See `TaskChoice`; default 10. */
   readonly maxEpsilon?: number;
   /** How often the ledger is looked at beside its events; default 2 s. */
@@ -46,7 +48,7 @@ export interface FleetOptions {
   readonly queuedMs?: number;
   readonly timeoutMs?: number;
   /** Told when the pool's part in an attempt is over, with how many updates ended how. */
-  readonly onTakenPart?: (round: OpenRoundRef, deliveries: Readonly<Record<Delivery, number>>) => void;
+  readonly onTakenPart?: (round: OpenRoundRef, deliveries: Readonly<Record<Delivery, number>>, cost: RoundCost) => void;
   readonly log: ServiceLog;
 }
 
@@ -186,12 +188,13 @@ export class Fleet {
   }
 
   async #takePartOnce(announced: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
-    const { pool, log, onTakenPart, plain = false, maxEpsilon = DEFAULT_MAX_EPSILON } = this.#options;
-    const reason = reasonToAbstain(await this.#task(announced.taskId), { plain, maxEpsilon });
+    const { pool, log, onTakenPart, plain = false, he = false, maxEpsilon = DEFAULT_MAX_EPSILON } = this.#options;
+    const reason = reasonToAbstain(await this.#task(announced.taskId), { plain, he, maxEpsilon });
     if (reason !== undefined) {
       log.warn(attemptOf(announced), reason);
       return;
     }
+    const meter = new CostMeter();
     const [order, vehicleIds] = await this.#prepare(announced, isNew);
     const { round } = order;
     const { graceMs } = order.task.deadlines;
@@ -199,6 +202,7 @@ export class Fleet {
     const outcomes: Promise<Delivery>[] = [];
     const listener: Parameters<VehiclePool['train']>[2] = {
       onUpdate: (update) => {
+        meter.sent(update);
         const delivery = this.#courier.deliver(round, update, recorded, signal, graceMs);
         outcomes.push(
           delivery.catch((error: unknown): Delivery => {
@@ -216,8 +220,11 @@ export class Fleet {
     } finally {
       const counts: Record<Delivery, number> = { recorded: 0, refused: 0, 'too-late': 0 };
       (await Promise.all(outcomes)).forEach((outcome) => counts[outcome]++);
-      onTakenPart?.(round, counts);
-      log.info({ ...attemptOf(round), ...counts }, 'took part');
+      const { opening, he } = round;
+      const shown = JSON.stringify({ opening, he: he?.opening }).length;
+      const cost = meter.cost(order.parameters.byteLength + shown + (he?.publicKey.length ?? 0));
+      onTakenPart?.(round, counts, cost);
+      log.info({ ...attemptOf(round), ...counts, ...cost }, 'took part');
     }
   }
 
@@ -235,10 +242,11 @@ export class Fleet {
       isNew ? [] : updatesOf(this.#learning, round),
       this.#insistOnModel(round),
     ]);
-    if (task.features !== FEATURES) {
+    const features = this.#options.pool.vehicles[0]?.features ?? 'none';
+    if (task.features !== features) {
       throw new SevError(
         'FEATURES_UNSUPPORTED',
-        `task ${round.taskId} needs ${task.features}; these vehicles have ${FEATURES}`,
+        `task ${round.taskId} needs ${task.features}; these vehicles have ${features}`,
       );
     }
     const done = new Set(updates.map((update) => update.vehicleId));

@@ -24,8 +24,20 @@ interface Job {
   readonly reject: (error: Error) => void;
 }
 
+/** What a lane hears of its worker. */
+interface WorkerEvents {
+  readonly onMessage: (message: WorkerMessage) => void;
+  readonly onError: (error: Error) => void;
+  readonly onExit: () => void;
+}
+
+interface LaneWorker {
+  postMessage(request: WorkerRequest): void;
+  terminate(): Promise<unknown>;
+}
+
 interface RunningWorker {
-  readonly worker: Worker;
+  readonly worker: LaneWorker;
   readonly vehicles: readonly LoadedVehicle[];
 }
 
@@ -33,13 +45,16 @@ interface RunningWorker {
 export class Lane {
   readonly vehicleIds: readonly string[];
   readonly #start: WorkerStart;
+  readonly #isInline: boolean;
   readonly #jobs = new Map<number, Job>();
   #running: Promise<RunningWorker> | undefined;
   #nextJob = 1;
   #isClosed = false;
 
-  constructor(start: WorkerStart) {
+  /** @param isInline works in this thread: slower for what else it does, but without the memory of another. */
+  constructor(start: WorkerStart, isInline = false) {
     this.#start = start;
+    this.#isInline = isInline;
     this.vehicleIds = start.vehicles.map(({ vehicleId }) => vehicleId);
   }
 
@@ -98,28 +113,41 @@ export class Lane {
   }
 
   async #launch(): Promise<RunningWorker> {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: this.#start });
-    let reason = 'its worker thread ended';
-    const message = await new Promise<WorkerMessage>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.on('error', (error) => {
+    let reason = 'its worker ended';
+    let isReady = (_message: WorkerMessage): void => undefined;
+    const first = new Promise<WorkerMessage>((resolve) => {
+      isReady = resolve;
+    });
+    let isFirst = true;
+    const events: WorkerEvents = {
+      onMessage: (message) => {
+        if (isFirst) {
+          isFirst = false;
+          isReady(message);
+        } else {
+          this.#hear(message);
+        }
+      },
+      onError: (error) => {
         reason = `its worker thread failed: ${error.message}`;
-      });
-      worker.once('exit', () => {
+      },
+      onExit: () => {
         this.#running = undefined;
-        reject(lost(reason));
+        isReady({ type: 'failed', failure: { code: 'VEHICLE_WORKER_LOST', message: reason } });
         this.#jobs.forEach((job) => {
           job.reject(lost(reason));
         });
-      });
-    });
+      },
+    };
+    const worker = this.#isInline ? inlineWorker(this.#start, events) : threadWorker(this.#start, events);
+    const message = await first;
     if (message.type !== 'ready') {
       await worker.terminate();
-      throw message.type === 'failed' ? unusable(message.failure) : lost('its worker spoke out of turn');
+      if (message.type === 'failed' && message.failure.code !== 'VEHICLE_WORKER_LOST') {
+        throw unusable(message.failure);
+      }
+      throw lost(reason);
     }
-    worker.on('message', (later: WorkerMessage) => {
-      this.#hear(later);
-    });
     return { worker, vehicles: message.vehicles };
   }
 
@@ -143,6 +171,34 @@ export class Lane {
         }
     }
   }
+}
+
+function threadWorker(start: WorkerStart, { onMessage, onError, onExit }: WorkerEvents): LaneWorker {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start });
+  worker.on('message', onMessage);
+  worker.on('error', onError);
+  worker.once('exit', onExit);
+  return worker;
+}
+
+function inlineWorker(start: WorkerStart, { onMessage, onExit }: WorkerEvents): LaneWorker {
+  let isOver = false;
+  const send = (message: WorkerMessage): void => {
+    if (!isOver) {
+      onMessage(message);
+    }
+  };
+  const handling = import('./pool-worker.js').then(({ startPoolWorker }) => startPoolWorker(start, send));
+  return {
+    postMessage: (request) => {
+      void handling.then((handle) => handle?.(request));
+    },
+    terminate: () => {
+      isOver = true;
+      onExit();
+      return handling;
+    },
+  };
 }
 
 /** Keys or data that a worker could not start with: the operator's to mend. */

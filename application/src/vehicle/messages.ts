@@ -87,6 +87,8 @@ export interface LoadedVehicle {
   /** Organisation that enrolled it. */
   readonly mspId: string;
   readonly samples: number;
+  /** Name of the feature set of its data. */
+  readonly features: string;
 }
 
 export type WorkerMessage =

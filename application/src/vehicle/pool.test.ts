@@ -69,6 +69,25 @@ describe('A pool of vehicles', () => {
     }
   });
 
+  it('trains the same without worker threads, and stops between vehicles when it is told to', async () => {
+    const inline = await start({ lowMemory: true });
+    const bytesOf = (updates: readonly TrainedUpdate[]): string[] =>
+      updates.map(({ bytes }) => Buffer.from(bytes).toString('hex'));
+    expect(bytesOf(await trainAll(inline))).to.deep.equal(bytesOf(await trainAll(await start())));
+    const ending = new AbortController();
+    const trained: string[] = [];
+    const listener = {
+      onUpdate: ({ vehicleId }: TrainedUpdate) => {
+        trained.push(vehicleId);
+        ending.abort();
+      },
+      onSkipped: () => undefined,
+    };
+    const ids = vehicles.map(({ vehicleId }) => vehicleId);
+    await inline.train(order, ids, listener, ending.signal);
+    expect(trained).to.have.length(1);
+  });
+
   afterEach(async () => {
     await Promise.all(pools.splice(0).map((pool) => pool.close()));
   });

@@ -7,6 +7,8 @@ import type { LoadedVehicle, TrainingOrder, WorkerStart } from './messages.js';
 export interface PoolOptions extends WorkerStart {
   /** Default: one for each core, and no more than there are vehicles. */
   readonly workers?: number;
+  /** All in this thread, one vehicle after the other: half the memory. */
+  readonly lowMemory?: boolean | undefined;
 }
 
 /** What the main thread can have its vehicles do. */
@@ -31,12 +33,12 @@ export interface VehiclePool {
  * @throws SevError with the code of what is wrong with a vehicle's key or data.
  */
 export async function startPool(options: PoolOptions): Promise<VehiclePool> {
-  const { vehicles } = options;
-  const count = Math.max(1, Math.min(options.workers ?? availableParallelism(), vehicles.length));
+  const { vehicles, lowMemory = false } = options;
+  const count = lowMemory ? 1 : Math.max(1, Math.min(options.workers ?? availableParallelism(), vehicles.length));
   const lanes = Array.from({ length: count }, (_, lane) => {
     const share = vehicles.filter((_vehicle, index) => index % count === lane);
     const { home, profile, plan } = options;
-    return new Lane({ home, profile, plan, vehicles: share });
+    return new Lane({ home, profile, plan, vehicles: share }, lowMemory);
   });
   const close = async (): Promise<void> => {
     await Promise.all(lanes.map((lane) => lane.close()));

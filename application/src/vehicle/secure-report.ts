@@ -7,7 +7,7 @@ import {
   type SecureTerms,
   type Task,
 } from '@sev/chaincode/api';
-import { createReport, encodeMetric, encodeUpdate, predict, ringZeros, systemRandom, type Dataset } from '@sev/fl';
+import { createReport, encodeMetric, encodeUpdate, ringZeros, systemRandom, type Dataset } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { formatOf, secureTermsOf } from '../services/secure-scores.js';
 import type { OpenRoundRef } from './messages.js';
@@ -22,6 +22,14 @@ export interface SecureReport {
   readonly shares: Readonly<Record<string, string>>;
 }
 
+/** What training made of a model on a vehicle's rows. */
+export interface TrainedModel {
+  readonly base: Float32Array;
+  readonly trained: Float32Array;
+  /** Of the base, one a row. */
+  readonly predictions: Float32Array;
+}
+
 /** Unit of the metric `samples`: so many rows count as 1. */
 const SAMPLES_UNIT = 1_000;
 
@@ -29,24 +37,24 @@ const SAMPLES_UNIT = 1_000;
  * Shares the difference that training made, clipped to the task's bound, and the metrics of the base model on the
  * vehicle's own rows.
  *
- * @param base parameters that the vehicle trained from, length d.
- * @param trained parameters after training, length d.
+ * @param model parameters that the vehicle trained from and those after training, both of length d; what the former
+ *   predict of the vehicle's rows.
  */
 export async function secureReport(
   consortium: string,
   task: Task,
   round: OpenRoundRef & { readonly opening: RoundOpening },
   vehicleId: string,
-  model: { readonly base: Float32Array; readonly trained: Float32Array },
+  model: TrainedModel,
   data: Dataset,
 ): Promise<SecureReport> {
   const terms = secureTermsOf(task);
-  const { base, trained } = model;
+  const { base, trained, predictions } = model;
   const format = formatOf(task);
   const update = trained.map((value, index) => value - (base[index] ?? 0));
   const vector = ringZeros(base.length + terms.metrics.length, ringBitsOfTerms(terms));
   vector.set(encodeUpdate(update, format, systemRandom));
-  const values = metricsOf(terms.metrics, base, task, data);
+  const values = metricsOf(terms.metrics, predictions, data);
   values.forEach((value, index) => {
     vector[base.length + index] = encodeMetric(value, format);
   });
@@ -74,8 +82,7 @@ function indexOf({ aggregators }: SecureTerms, mspId: string): number {
 }
 
 /** Errors of the base model on the vehicle's rows, and their number: together they make the mean over the fleet. */
-export function metricsOf(names: SecureTerms['metrics'], base: Float32Array, task: Task, data: Dataset): number[] {
-  const predictions = predict(base, task.model.layers, data);
+export function metricsOf(names: SecureTerms['metrics'], predictions: Float32Array, data: Dataset): number[] {
   let squared = 0;
   let absolute = 0;
   data.y.forEach((y, row) => {

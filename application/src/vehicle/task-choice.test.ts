@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { SecureTerms, Task } from '@sev/chaincode/api';
 import { expect } from 'chai';
-import { priceTask } from '../run/price-task.js';
+import { priceTask } from '../run/learning-task.js';
 import { reasonToAbstain } from './task-choice.js';
 
-const CHOICE = { plain: false, maxEpsilon: 10 };
+const CHOICE = { plain: false, he: false, maxEpsilon: 10 };
 const SIZE = { taskId: 'price-1', vehicles: 20, rounds: 10, seed: 1, trainingRows: 2_000 };
 const AGGREGATORS = ['AMSP', 'BMSP', 'CMSP'];
 
@@ -19,12 +19,16 @@ function secureWith(terms: Partial<SecureTerms>, change: Partial<Task> = {}): Ta
 }
 
 describe('What vehicles take part in', () => {
-  it('is every task that the product makes, of mode plain only where they were told so', () => {
-    for (const privacy of ['secure', 'dp', 'he'] as const) {
+  it('is every task that the product makes, of modes plain and he only where they were told so', () => {
+    for (const privacy of ['secure', 'dp'] as const) {
       expect(reasonToAbstain(taskOf(privacy), CHOICE), privacy).to.equal(undefined);
     }
-    expect(reasonToAbstain(taskOf('plain'), CHOICE)).to.include('mode plain');
-    expect(reasonToAbstain(taskOf('plain'), { ...CHOICE, plain: true })).to.equal(undefined);
+    for (const privacy of ['plain', 'he'] as const) {
+      expect(reasonToAbstain(taskOf(privacy), CHOICE)).to.include(`mode ${privacy}`);
+      expect(reasonToAbstain(taskOf(privacy), { ...CHOICE, [privacy]: true })).to.equal(undefined);
+    }
+    expect(reasonToAbstain(taskOf('he'), { ...CHOICE, plain: true })).to.include('mode he');
+    expect(reasonToAbstain(taskOf('plain'), { ...CHOICE, he: true })).to.include('mode plain');
   });
 
   const tooLow: readonly (readonly [string, Task, string])[] = [
@@ -34,7 +38,7 @@ describe('What vehicles take part in', () => {
   ];
   for (const [what, task, path] of tooLow) {
     it(`is no task with ${what}, though a contract took it`, () => {
-      expect(reasonToAbstain(task, { plain: true, maxEpsilon: 10 })).to.include(path);
+      expect(reasonToAbstain(task, { ...CHOICE, plain: true, he: true })).to.include(path);
     });
   }
 

@@ -12,6 +12,8 @@ const MAX_DELTA = 1e-5;
 export interface TaskChoice {
   /** Tasks of mode `plain`, too. */
   readonly plain: boolean;
+  /** Tasks of mode `he`, too: of the organisations that a task names, two in league see every update. */
+  readonly he: boolean;
   /** Most that the whole budget of a task of mode `dp` may come to, at the task's δ or 10^−5, whichever is less. */
   readonly maxEpsilon: number;
 }
@@ -22,9 +24,12 @@ export interface TaskChoice {
  *
  * @returns undefined where they do.
  */
-export function reasonToAbstain(task: Task, { plain, maxEpsilon }: TaskChoice): string | undefined {
+export function reasonToAbstain(task: Task, { plain, he, maxEpsilon }: TaskChoice): string | undefined {
   if (task.privacy === 'plain') {
     return plain ? undefined : 'the task runs in mode plain, in which these vehicles take no part';
+  }
+  if (task.privacy === 'he' && !he) {
+    return 'the task runs in mode he, in which these vehicles take no part';
   }
   const below = floorProblem(task);
   if (below !== undefined) {

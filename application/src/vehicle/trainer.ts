@@ -6,32 +6,45 @@ import {
   weightClassOf,
   type Envelope,
   type RecordUpdate,
+  type Task,
   type UpdateStatement,
 } from '@sev/chaincode/api';
-import { parametersToBytes, trainLocal, type Dataset } from '@sev/fl';
+import { parametersToBytes, reportedStatistics, type Dataset } from '@sev/fl';
 import { inHome } from '../config/homes.js';
 import { SevError } from '../errors.js';
 import { vehicleHeReport } from '../homomorphic/vehicle-report.js';
 import { openWallet, type IdentityWallet } from '../identity/wallet.js';
 import type { StoredIdentity } from '../identity/stored-identity.js';
 import { learning } from '../ledger/contracts.js';
+import { engineOf, modelSpecOf, trainingOf } from '../services/model-spec.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import { loadClients, trainingSeed } from './data.js';
 import type { TrainedUpdate, TrainingOrder, WorkerStart } from './messages.js';
-import { secureReport } from './secure-report.js';
+import { secureReport, type TrainedModel } from './secure-report.js';
+
+const NONE = new Float32Array(0);
 
 /** One vehicle with its key and its data; lives in a worker and nothing of either leaves it but trained parameters. */
 export class Trainer {
   readonly vehicleId: string;
   /** Organisation that enrolled the vehicle. */
   readonly mspId: string;
+  /** Name of the feature set of its data. */
+  readonly features: string;
   readonly #client: number;
   readonly #wallet: Pick<IdentityWallet, 'get'>;
   readonly #data: Dataset;
   #identity: StoredIdentity;
   #key: KeyObject;
 
-  constructor(identity: StoredIdentity, wallet: Pick<IdentityWallet, 'get'>, client: number, data: Dataset) {
+  constructor(
+    identity: StoredIdentity,
+    wallet: Pick<IdentityWallet, 'get'>,
+    client: number,
+    features: string,
+    data: Dataset,
+  ) {
+    this.features = features;
     this.vehicleId = identity.label;
     this.mspId = identity.mspId;
     this.#wallet = wallet;
@@ -56,7 +69,7 @@ export class Trainer {
   }
 
   /**
-   * Trains on the vehicle's rows from the base parameters and signs for the result. In plain mode the update is the full
+   * Trains on the vehicle's rows from the base parameters, or adds its statistics to them, and signs for the result. In plain mode the update is the full
    * parameters, in a secure mode shares of their difference from the base, in mode `he` its masked ciphertexts.
    *
    * @throws SevError SAMPLES_TOO_FEW where the task has no weight class for so few rows; ModelError TRAINING_DIVERGED.
@@ -66,13 +79,7 @@ export class Trainer {
     if (weightClass === undefined) {
       throw new SevError('SAMPLES_TOO_FEW', `${String(this.samples)} rows are fewer than task ${task.taskId} takes`);
     }
-    const { epochs, batchSize, learningRateMicro, seed } = task.training;
-    const trained = trainLocal(parameters, task.model.layers, this.#data, {
-      epochs,
-      batchSize,
-      learningRate: learningRateMicro / 1_000_000,
-      seed: trainingSeed(seed, round.round, this.#client),
-    });
+    const model = await this.#modelOf(task, round.round, parameters);
     const { taskId, attempt, baseModelHash, opening, he } = round;
     const { vehicleId } = this;
     const sign = (updateHash: string): Envelope => {
@@ -80,7 +87,6 @@ export class Trainer {
       const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
       return { vehicleId, updateHash, weightClass, signature: signStatement(statement, this.#key) };
     };
-    const model = { base: parameters, trained };
     if (he !== undefined) {
       const keyed = { ...round, he };
       const { root, messages } = await vehicleHeReport(
@@ -95,12 +101,26 @@ export class Trainer {
       return { vehicleId, bytes: new Uint8Array(), shares, envelope: sign(root) };
     }
     if (opening === undefined) {
-      const bytes = parametersToBytes(trained);
+      const bytes = parametersToBytes(model.trained);
       return { vehicleId, bytes, envelope: sign(sha256Hex(bytes)) };
     }
     const report = await secureReport(consortium, task, { ...round, opening }, vehicleId, model, this.#data);
     const shares = { path: '/shares', needed: secureTermsOf(task).threshold + 1, sealed: report.shares } as const;
     return { vehicleId, bytes: report.ciphertext, shares, envelope: sign(report.root) };
+  }
+
+  /** What the vehicle makes of the base parameters: a trained model, or its statistics added to them. */
+  async #modelOf(task: Task, round: number, base: Float32Array): Promise<TrainedModel> {
+    if (task.kind === 'statistics') {
+      const own = reportedStatistics(this.#data);
+      return { base, trained: base.map((value, index) => value + (own[index] ?? 0)), predictions: NONE };
+    }
+    const engine = await engineOf(task);
+    const spec = modelSpecOf(task.model);
+    const options = trainingOf(task, trainingSeed(task.training.seed, round, this.#client));
+    const trained = await engine.train(spec, base, this.#data, options);
+    const predictions = task.privacy === 'plain' ? NONE : await engine.predict(spec, base, this.#data);
+    return { base, trained, predictions };
   }
 
   /** Records the update as the vehicle itself. The session is opened for this one call: it is the exception. */
@@ -119,7 +139,7 @@ export class Trainer {
 export async function loadTrainers(start: WorkerStart): Promise<Map<string, Trainer>> {
   const wallet = await openWallet(inHome.wallet(start.home));
   const clients = start.vehicles.map(({ client }) => client);
-  const [data, identities] = await Promise.all([
+  const [{ features, data }, identities] = await Promise.all([
     loadClients(start.plan, clients),
     Promise.all(start.vehicles.map(({ vehicleId }) => wallet.get(vehicleId))),
   ]);
@@ -128,7 +148,7 @@ export async function loadTrainers(start: WorkerStart): Promise<Map<string, Trai
     const own = data[index];
     const client = clients[index];
     if (own !== undefined && client !== undefined) {
-      trainers.set(identity.label, new Trainer(identity, wallet, client, own));
+      trainers.set(identity.label, new Trainer(identity, wallet, client, features, own));
     }
   });
   return trainers;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { componentHolders } from './cohort';
 import type { Organisation } from './governance';
-import type { RoundRecord, Task } from './learning';
+import { TIME_MARGIN_MS, type RoundRecord, type Task } from './learning';
 import { aloneAfterMs } from './rounds';
 import type { Dispute, SecureRound, SecureTerms } from './secure';
 
@@ -31,6 +31,14 @@ export function arbitersOf(
 /** How long others wait for an aggregator, or the arbiter, before they go on without it; in milliseconds. */
 export function stepPatienceMs({ deadlines, secure }: Task): number {
   return Math.max(secure?.receiptMs ?? 0, Math.ceil(deadlines.roundMs / PATIENCE_SHARE));
+}
+
+/**
+ * The same where the wait is measured between times on the ledger's clock, that is between transactions whose submitters chose
+ * their times within the margin: the first may be dated so much too early, the second so much too late.
+ */
+export function ledgerPatienceMs(task: Task): number {
+  return stepPatienceMs(task) + 2 * TIME_MARGIN_MS;
 }
 
 /** The dispute that waits for a verdict, undefined where none does. */
@@ -75,7 +83,7 @@ export function auditableFromMs(
     secure !== undefined &&
     task.secure !== undefined &&
     awaitedHolders(secure, task.secure, component, spoke).length > 0;
-  return isAwaited ? stateSinceMs + stepPatienceMs(task) : stateSinceMs;
+  return isAwaited ? stateSinceMs + ledgerPatienceMs(task) : stateSinceMs;
 }
 
 /**
@@ -90,5 +98,5 @@ export function silentArbiter(round: WaitingRound, task: Task, nowMs: number): s
     return [];
   }
   const isMajority = nowMs <= aloneAfterMs(round, task);
-  return isMajority || nowMs >= open.openedAtMs + stepPatienceMs(task) ? [arbiter.mspId] : [];
+  return isMajority || nowMs >= open.openedAtMs + ledgerPatienceMs(task) ? [arbiter.mspId] : [];
 }

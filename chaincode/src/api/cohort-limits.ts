@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { equallyWeighted, MAX_SHOWN_ATTEMPTS, smallestGroup, type WeightedCohort } from './differencing';
+import { groupsCountedAlike, MAX_SHOWN_ATTEMPTS, smallestGroup, type WeightedCohort } from './differencing';
 import type { Task } from './learning';
 import type { SecureTerms } from './secure';
 import { LEAST_SHARD } from './task-floors';
@@ -43,9 +43,9 @@ export function sizeProblem({ cohort }: Task, terms: SecureTerms, size: number):
 }
 
 /**
- * Whether a cohort can be weighted so that its sums may be shown beside those on the same base that were. Whoever counted
- * nothing in these may count nothing again, or may not be there: only those that did count must all be in it, or be left out
- * as many as a cohort has at the least.
+ * Whether a cohort can be weighted so that its sums may be shown beside those on the same base that were, if every vehicle is
+ * believed: of those that the shown sums count alike all may count again, or as many as leave a minimum of them out; of
+ * those that they count nothing any number from the minimum on. In one shard: cut into several, there is less room.
  *
  * @param shown - what the sums that may have been shown count.
  * @returns undefined where it can.
@@ -55,13 +55,28 @@ export function cohortDifferenceProblem(
   members: readonly { readonly vehicleId: string }[],
   minimum: number,
 ): CohortProblem | undefined {
-  const counted = shown.map((sum) => equallyWeighted(vehiclesIn(sum)));
-  const again = members.filter(({ vehicleId }) => counted.some((sum) => sum.has(vehicleId)));
-  return differenceProblem(counted, equallyWeighted(again), minimum);
+  if (shown.length >= MAX_SHOWN_ATTEMPTS) {
+    return { code: 'BASE_BURNED', detail: `sums of ${shown.length} attempts were shown` };
+  }
+  const present = new Set(members.map(({ vehicleId }) => vehicleId));
+  const groups = groupsCountedAlike(shown);
+  const known = new Set(groups.flat());
+  const fresh = [...present].filter((vehicleId) => !known.has(vehicleId)).length;
+  const most = groups.map((group) => mostCounted(group, present, minimum));
+  const counted = [...most, fresh >= minimum ? fresh : 0].reduce((sum, count) => sum + count, 0);
+  return counted >= minimum
+    ? undefined
+    : {
+        code: 'COHORT_TOO_CLOSE',
+        detail: `beside the sums on this base ${counted} of ${members.length} vehicles may count; the task needs ${minimum}`,
+      };
 }
 
-function vehiclesIn(sum: WeightedCohort): readonly { readonly vehicleId: string }[] {
-  return [...sum].flatMap(([vehicleId, { weight }]) => (weight > 0 ? [{ vehicleId }] : []));
+/** Of vehicles that the shown sums count alike: all, or so many that those left out are a group, too; else none. */
+function mostCounted(group: readonly string[], present: ReadonlySet<string>, minimum: number): number {
+  const there = group.filter((vehicleId) => present.has(vehicleId)).length;
+  const most = there === group.length ? there : Math.min(there, group.length - minimum);
+  return most >= minimum ? most : 0;
 }
 
 /**

@@ -21,15 +21,20 @@ export type WeightedCohort = ReadonlyMap<string, Counted>;
  * number. What a vehicle counts there follows from its weights in the sums alone: the combination holds whole groups.
  */
 export function smallestGroup(sums: readonly WeightedCohort[]): number {
-  const sizes = new Map<string, number>();
+  return groupsCountedAlike(sums).reduce((least, { length }) => Math.min(least, length), Infinity);
+}
+
+/** Vehicles that all these sums count alike, those with weight 0 in all of them left out. */
+export function groupsCountedAlike(sums: readonly WeightedCohort[]): readonly (readonly string[])[] {
+  const groups = new Map<string, string[]>();
   for (const vehicleId of new Set(sums.flatMap((sum) => [...sum.keys()]))) {
     const counted = sums.map((sum) => sum.get(vehicleId)).map((one) => ((one?.weight ?? 0) > 0 ? one : undefined));
     if (counted.some((one) => one !== undefined)) {
-      const group = counted.map((one) => (one === undefined ? '-' : `${one.shard}:${one.weight}`)).join();
-      sizes.set(group, (sizes.get(group) ?? 0) + 1);
+      const key = counted.map((one) => (one === undefined ? '-' : `${one.shard}:${one.weight}`)).join();
+      groups.set(key, [...(groups.get(key) ?? []), vehicleId]);
     }
   }
-  return [...sizes.values()].reduce((least, size) => Math.min(least, size), Infinity);
+  return [...groups.values()];
 }
 
 /** The vehicles of one sum. @param weights - one a vehicle, in their order. */
@@ -38,14 +43,6 @@ export function weightedBy(
   weights: readonly number[],
 ): WeightedCohort {
   return new Map(members.map(({ vehicleId }, index) => [vehicleId, { shard: 0, weight: weights[index] ?? 0 }]));
-}
-
-/** A cohort before there are weights and shards: whether the vehicles alone tell sums apart. */
-export function equallyWeighted(members: readonly { readonly vehicleId: string }[]): WeightedCohort {
-  return weightedBy(
-    members,
-    members.map(() => 1),
-  );
 }
 
 /**

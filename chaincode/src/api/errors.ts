@@ -55,7 +55,7 @@ export const ERROR_CODES = {
   PRIVACY_BUDGET_EXCEEDED: "The sums would cross the task's budget of differential privacy.",
   PROJECTION_BUDGET_EXCEEDED: "The projections would cross the task's share of the model that may be opened.",
   ATTEMPTS_EXHAUSTED: 'The cohorts of three attempts at this round were fixed; a fourth is never opened.',
-  BASE_TAKEN: 'Another task has worked from this model: its vehicles would report the same updates again.',
+  BASE_TAKEN: 'Another task works from this model: its vehicles would report the same updates again.',
   BASE_BURNED: 'Sums of two attempts on this base model were shown; a third is never opened.',
   AGGREGATORS_MISSING: 'Too few aggregators answer: some component has none whose word counts.',
   RECEIPT_INVALID: "The receipt is not an aggregator's of this round for the recorded update of the vehicle.",

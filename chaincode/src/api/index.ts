@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export * from './arbitration';
+export * from './bases';
 export * from './canonical';
 export * from './cohort';
 export * from './cohort-limits';

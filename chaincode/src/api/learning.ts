@@ -33,27 +33,61 @@ export const TIME_MARGIN_MS = 60_000;
 export const privacyMode = z.enum(['plain', 'secure', 'dp', 'he']);
 export type PrivacyMode = z.infer<typeof privacyMode>;
 
+/** Optimiser of the server (fl: `ServerOptimiser`), in millionths. */
+const serverOptimiser = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('momentum'),
+    rateMicro: z.int().min(1).max(1_000_000_000),
+    beta1Micro: z.int().min(0).max(999_999),
+  }),
+  z.strictObject({
+    kind: z.enum(['adam', 'yogi']),
+    rateMicro: z.int().min(1).max(1_000_000_000),
+    beta1Micro: z.int().min(0).max(999_999),
+    beta2Micro: z.int().min(0).max(999_999),
+    tauMicro: z.int().min(1).max(1_000_000_000),
+  }),
+]);
+
 /**
  * A learning task. Everything that decides the outcome of a round is here, so that anyone can recompute it.
  * Learning rates and the like are integers in millionths: the ledger holds no float.
  */
 export const task = z.strictObject({
   taskId: identifier,
-  kind: z.enum(['price']),
+  /**
+   * `price`: used cars; `demand`: energy of charging; `table`: a CSV file by a declared schema. `statistics`: means over
+   * vehicles of numbers that each computes from its rows by such a schema. Its model of d numbers is [d − 1, 1] in layers;
+   * nothing is trained, so what `training` says but the seed is without effect.
+   */
+  kind: z.enum(['price', 'demand', 'table', 'statistics']),
   /** Named feature set, defined in fl (`price/cardekho-v1`); an update is only comparable within one. */
   features: z.string().min(1).max(100),
   model: z.strictObject({
     /** Layer widths, inputs first: [140, 64, 32, 1]. ReLU between, linear at the end. */
     layers: z.array(z.int().min(1).max(65_536)).min(2).max(16),
-    /** Number of parameters d; must equal the sum over layers of (in + 1) · out. */
+    /** An LSTM before the layers, whose last output of `units` numbers is their input; a row has steps · features numbers. */
+    lstm: z
+      .strictObject({
+        steps: z.int().min(1).max(10_000),
+        features: z.int().min(1).max(65_536),
+        units: z.int().min(1).max(65_536),
+      })
+      .optional(),
+    /** Number of parameters d; must equal {@link modelParameters}. */
     parameters: z.int().min(1).max(10_000_000),
     initialModelHash: hash,
   }),
-  engine: z.enum(['dense']),
+  /** What vehicles train with; what organisations recompute does not depend on it. */
+  engine: z.enum(['dense', 'tfjs']),
   training: z.strictObject({
     epochs: z.int().min(1).max(1_000),
     batchSize: z.int().min(1).max(100_000),
     learningRateMicro: z.int().min(1).max(1_000_000_000),
+    /** δ of Huber's loss; absent: squared error. */
+    huberMicro: z.int().min(1).max(1_000_000_000).optional(),
+    /** μ of FedProx; absent: none. */
+    proximalMicro: z.int().min(1).max(1_000_000_000).optional(),
     seed: z.int().min(0).max(0xffff_ffff),
   }),
   aggregation: z.strictObject({
@@ -68,6 +102,8 @@ export const task = z.strictObject({
       .max(4),
     /** An update with a parameter of larger magnitude is excluded: no vehicle drags the model further than this. */
     maxAbsolute: z.int().min(1).max(1_000_000_000),
+    /** What the average of a round does to the model; absent: it is the model. */
+    server: serverOptimiser.optional(),
   }),
   privacy: privacyMode,
   /** Present in the secure modes. */
@@ -263,6 +299,8 @@ export const proposal = z.strictObject({
   ...roundRef,
   baseModelHash: hash,
   modelHash: hash,
+  /** Where the task has an optimiser of the server: its moments after this round, little-endian float32. */
+  serverStateHash: hash.optional(),
   cohortHash: hash,
   cohortSize: z.int().min(1),
   excluded: z.array(exclusion).max(100_000),
@@ -303,12 +341,17 @@ export interface RoundRecord {
   readonly attestations?: readonly SignedBy[];
 }
 
-/** Which task works from a model, where updates are kept secret: the first that opened a round on it. */
+/**
+ * Which task works from a model, where updates are kept secret: the one that was made to begin with it, or whose round ended
+ * with it. Earlier contracts wrote it only when a round was opened.
+ */
 export interface BaseRecord {
   readonly docType: 'base';
   readonly schemaVersion: 1;
   readonly baseModelHash: string;
   readonly taskId: string;
+  /** When the task was made, where it begins with the model. */
+  readonly begunAtMs?: number;
 }
 
 export interface ModelRecord {

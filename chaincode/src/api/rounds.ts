@@ -42,6 +42,12 @@ export function parameterCount(layers: readonly number[]): number {
   return layers.slice(1).reduce((sum, out, i) => sum + ((layers[i] ?? 0) + 1) * out, 0);
 }
 
+/** Parameters of a task's model: an LSTM has 4 · units · (features + units + 1) before those of the layers. */
+export function modelParameters({ layers, lstm }: Pick<Task['model'], 'layers' | 'lstm'>): number {
+  const recurrent = lstm === undefined ? 0 : 4 * lstm.units * (lstm.features + lstm.units + 1);
+  return recurrent + parameterCount(layers);
+}
+
 /** The public weight class of n samples: the last whose minSamples ≤ n; undefined below the first. */
 export function weightClassOf(task: Task, samples: number): number | undefined {
   const index = task.aggregation.weightClasses.findLastIndex((c) => c.minSamples <= samples);

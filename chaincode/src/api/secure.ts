@@ -206,8 +206,8 @@ export type ShowReceipts = z.infer<typeof showReceipts>;
 
 /**
  * learning:FixCohort — closed → cohort. In the cohort are the recorded vehicles that every signing aggregator holds or
- * gave a receipt for. At least t + 1 aggregators sign. Where vehicles, or aggregators of the opening, are left out, a
- * majority's {@link CohortStatement} is needed before the deadline.
+ * gave a receipt for. At least t + 1 aggregators sign, and a majority agrees by its {@link CohortStatement}s, whenever: nobody
+ * fixes a cohort alone.
  */
 export const fixCohort = z.strictObject({
   ...roundRef,
@@ -262,10 +262,11 @@ export const disputePhase = z.enum(['projections', 'sums', 'audit']);
 export type DisputePhase = z.infer<typeof disputePhase>;
 
 /**
- * learning:OpenDispute — while cohort, scored or aggregated: releases one component to the arbiter. Shows two
+ * learning:OpenDispute — while cohort or scored: releases one component to the arbiter. Shows two
  * aggregators' signed statements that contradict each other about it. Phase `audit` is for a component whose projections
- * or sums are one aggregator's word: the arbiter recomputes both. While the round is scored it shows the signed sums that
- * are to be committed; once they are, it needs nothing. Holders that could still answer have their time first.
+ * or sums are one aggregator's word: the arbiter recomputes both. It shows the signed sums that are to be committed.
+ * Holders that could still answer have their time first. In rounds that were opened under the first rules disputes are taken
+ * while aggregated, too, and an audit needs no sums then.
  * A component is released once; a further dispute about it, in another phase, releases nothing.
  */
 export const openDispute = z.strictObject({

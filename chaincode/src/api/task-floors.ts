@@ -24,12 +24,19 @@ export interface FloorProblem {
  *
  * @returns the first floor that a task is below; undefined where it is below none.
  */
-export function floorProblem({ privacy, cohort, secure }: Task): FloorProblem | undefined {
+export function floorProblem(task: Task): FloorProblem | undefined {
+  const { privacy, cohort, secure } = task;
   if (privacy !== 'plain' && cohort.minimum < LEAST_SECURE_COHORT) {
     return { path: 'cohort.minimum', problem: `at least ${LEAST_SECURE_COHORT} in mode ${privacy}` };
   }
+  if (task.kind === 'statistics' && privacy !== 'plain' && task.plannedRounds > 1) {
+    return { path: 'plannedRounds', problem: '1 of statistics: a vehicle reports the same in every round' };
+  }
   if (secure === undefined) {
     return undefined;
+  }
+  if (task.kind === 'statistics' && secure.projections > 0) {
+    return { path: 'secure.projections', problem: '0 of statistics: they are few numbers and easily guessed' };
   }
   if (secure.openedShareMilli > MOST_OPENED_SHARE_MILLI) {
     return { path: 'secure.openedShareMilli', problem: `at most ${MOST_OPENED_SHARE_MILLI}` };

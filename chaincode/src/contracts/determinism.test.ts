@@ -97,7 +97,8 @@ describe('Every peer comes to the same write set', () => {
     );
     await coordinate('ShowReceipts', { ...ROUND_1, receipts });
     const holdings = await driver.holdings(AGGREGATORS, { [CITY]: [updates[0]!.vehicleId] });
-    await coordinate('FixCohort', { ...ROUND_1, holdings, statements: [] });
+    const statements = await driver.cohortStatements([...MSPS], updates);
+    await coordinate('FixCohort', { ...ROUND_1, holdings, statements });
     const lie = { [GRID]: { '2': 'd'.repeat(64) } };
     const projections = await driver.projections(AGGREGATORS, lie);
     const dispute = { ...ROUND_1, component: 2, phase: 'projections', projections, sums: [] };

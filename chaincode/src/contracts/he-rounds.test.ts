@@ -5,7 +5,7 @@ import { CITY, GRID, MAKER, REGULATOR, TestConsortium } from '../testing/consort
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
 import { HeDriver, heTask, heTermsOf, KEY_HOLDER, MASK_HOLDER, SUMMER } from '../testing/he-learning';
 import { identity, signingKey } from '../testing/identities';
-import { INITIAL_MODEL, ROUND_1, ROUND_MS, taskOf } from '../testing/learning';
+import { INITIAL_MODEL, ROUND_1, ROUND_MS, taskOf, withOwnModel } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { secureTask, termsOf } from '../testing/secure-learning';
 
@@ -24,11 +24,11 @@ async function fresh(size = 4): Promise<void> {
 
 describe('learning:CreateTask in mode he', () => {
   before(() => fresh(0));
-  const create = (task: Task) => driver.coordinate('CreateTask', task);
+  const create = (task: Task) => driver.coordinate('CreateTask', withOwnModel(task));
 
   it('takes the terms, and returns the record when repeated', async () => {
     const record = await create(heTask());
-    expect(record).to.deep.include({ task: heTask() });
+    expect(record).to.deep.include({ task: withOwnModel(heTask()) });
     expect(await create(heTask())).to.deep.equal(record);
   });
 

@@ -29,13 +29,14 @@ import {
   type BatchResult,
   type HeRound,
   type LedgerEvent,
+  type Proposal,
   type RoundRecord,
   type SecureRound,
   type Task,
   type TaskRecord,
 } from '../api';
 import { encodeResult, parseArgument } from '../codec';
-import { newBase, requireOwnBase } from '../domain/base';
+import { begunBase, madeBase, newBase, requireOwnBase } from '../domain/base';
 import { tally } from '../domain/batch';
 import * as finalising from '../domain/finalise';
 import { checkPartiesAreMembers } from '../domain/he-opening';
@@ -74,7 +75,8 @@ export class LearningContract extends ConsortiumContract {
       }
       return encodeResult(existing);
     }
-    if (task.secure !== undefined || task.he !== undefined) {
+    const isSecret = task.secure !== undefined || task.he !== undefined;
+    if (isSecret) {
       const [members, base] = await Promise.all([
         ctx.governance.members(),
         ctx.learning.findBase(task.model.initialModelHash),
@@ -101,6 +103,9 @@ export class LearningContract extends ConsortiumContract {
       attempt: 0,
       baseModelHash: null,
     });
+    if (isSecret) {
+      await ctx.learning.putBase(begunBase(task, ctx.state.nowMs));
+    }
     ctx.state.emit({ type: 'TaskCreated', taskId, hash: modelHash });
     return encodeResult(record);
   }
@@ -118,9 +123,7 @@ export class LearningContract extends ConsortiumContract {
     ]);
     const facts = { ...(await transitionFacts(ctx)), shown: shown?.attempts };
     const next = rounds.openRound(task, input, current, previous, facts);
-    if (input.round === 1) {
-      requireOwnBase(task, base);
-    }
+    requireOwnBase(task, base);
     if (isSecret && base === undefined && next !== current) {
       await ctx.learning.putBase(newBase(next));
     }
@@ -181,6 +184,7 @@ export class LearningContract extends ConsortiumContract {
   async FixCohort(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(fixCohort, argument);
     const { task, round } = await taskAndRound(ctx, input);
+    requireOwnBase(task, await ctx.learning.findBase(round.baseModelHash));
     const fixCohortOf = task.he === undefined ? secure.fixCohort : homomorphic.fixHeCohort;
     return this.#saveSecure(ctx, 'CohortFixed', round, await fixCohortOf(ctx, input, { task, round }));
   }
@@ -196,6 +200,7 @@ export class LearningContract extends ConsortiumContract {
   async CommitSums(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(commitSums, argument);
     const { task, round } = await taskAndRound(ctx, input);
+    requireOwnBase(task, await ctx.learning.findBase(round.baseModelHash));
     return this.#saveSecure(ctx, 'SumsCommitted', round, await secure.commitSums(ctx, input, { task, round }));
   }
 
@@ -242,6 +247,7 @@ export class LearningContract extends ConsortiumContract {
     if (finalising.isFinalisedWith(round, proposal)) {
       return encodeResult(round);
     }
+    finalising.requireServerState(task, proposal);
     const facts = await transitionFacts(ctx);
     let next: RoundRecord;
     if (round.he !== undefined) {
@@ -252,10 +258,7 @@ export class LearningContract extends ConsortiumContract {
     } else {
       next = finalising.finaliseSecureRound(secureAttempt(round, task, attempt), input, facts);
     }
-    // A round may end with a model that the task has seen: its record tells where it came from first.
-    if ((await ctx.learning.findModel(taskId, proposal.modelHash)) === undefined) {
-      await ctx.learning.putModel(finalising.modelOf(taskId, proposal));
-    }
+    await keepModel(ctx, task, next, proposal);
     return this.#save(ctx, 'RoundFinalised', round, next);
   }
 
@@ -374,6 +377,25 @@ function hashFor(type: SecureEvent, { cohortHash, scoresHash, openingHash }: Sec
 
 function heHashFor(type: SecureEvent, he: HeRound | undefined): string {
   return (type === 'CohortFixed' ? he?.cohortHash : he?.sumHash) ?? '';
+}
+
+/** Writes where a round's model came from, and whose base it is. */
+async function keepModel(ctx: LedgerContext, task: Task, finalised: RoundRecord, proposal: Proposal): Promise<void> {
+  const { taskId } = task;
+  const { modelHash } = proposal;
+  const [model, base] = await Promise.all([
+    ctx.learning.findModel(taskId, modelHash),
+    task.privacy === 'plain' ? undefined : ctx.learning.findBase(modelHash),
+  ]);
+  // A round may end with a model that the task has seen: its record tells where it came from first.
+  if (model === undefined) {
+    await ctx.learning.putModel(finalising.modelOf(taskId, proposal));
+  }
+  const shown = base === undefined ? undefined : await ctx.learning.findShownSums(base.taskId, modelHash);
+  const made = madeBase(task, finalised, base, shown !== undefined);
+  if (made !== undefined) {
+    await ctx.learning.putBase(made);
+  }
 }
 
 /** Read together: records that are read without waiting for each other cost one message to the peer. */

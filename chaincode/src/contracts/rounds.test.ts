@@ -50,6 +50,16 @@ describe('learning:CreateTask', () => {
   const model = taskOf().model;
   const broken: [string, Partial<Record<keyof Task, unknown>>, string][] = [
     ['parameters that the layers do not have', { model: { ...model, parameters: 20 } }, 'model.parameters'],
+    [
+      'an LSTM that the layers do not follow',
+      { engine: 'tfjs', model: { ...model, lstm: { steps: 5, features: 2, units: 3 }, parameters: 91 } },
+      'model.layers',
+    ],
+    [
+      'an LSTM that its engine cannot train',
+      { model: { ...model, lstm: { steps: 5, features: 2, units: 4 }, parameters: 131 } },
+      'engine',
+    ],
     ['a minimum above the target', { cohort: { minimum: 4, target: 3 } }, 'cohort.minimum'],
     [
       'weight classes that do not ascend',
@@ -322,6 +332,21 @@ describe('learning:FinaliseRound', () => {
       await expectRefusal(changed(change), code);
     }
     await changed({ excluded: [out(ids[0])] });
+  });
+
+  it('names the moments of the optimiser of the server where the task has one, and nowhere else', async () => {
+    await expectRefusal(changed({ serverStateHash: randomHash() }), 'ARGUMENT_INVALID');
+    const server = { kind: 'momentum', rateMicro: 1_000_000, beta1Micro: 900_000 } as const;
+    const taskId = 'price-2';
+    await driver.coordinate('CreateTask', taskOf({ taskId, aggregation: { ...taskOf().aggregation, server } }));
+    const ref = { ...ROUND_1, taskId };
+    await driver.coordinate('OpenRound', { ...ref, baseModelHash: INITIAL_MODEL });
+    await driver.record(driver.envelopes(fleet, ref), ref);
+    await driver.close(MAJORITY, ref);
+    const proposal = await driver.proposal(ref);
+    await expectRefusal(driver.finalise(proposal, MAJORITY), 'ARGUMENT_INVALID');
+    const moved = { ...proposal, serverStateHash: randomHash() };
+    expect(await driver.finalise(moved, MAJORITY)).to.deep.include({ state: 'finalised', proposal: moved });
   });
 
   it('returns the record when repeated and conflicts with another proposal', async () => {

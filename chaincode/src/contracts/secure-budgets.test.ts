@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { sumsMicroRho, type Task } from '../api';
+import { sumsMicroRho, TIME_MARGIN_MS, type Task } from '../api';
 import { CITY, GRID, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
 import { INITIAL_MODEL, ROUND_1, taskOf } from '../testing/learning';
@@ -226,17 +226,14 @@ describe('A base model', () => {
     another({ model: { ...secureTask().model, initialModelHash } });
   beforeEach(() => fresh(secureTask()));
 
-  it('is that of the first task that opens a round on it, and no other begins with it', async () => {
-    await create(another());
-    await driver.open();
-    const late = new SecureDriver(driver.consortium, another());
-    const second = { ...ROUND_1, taskId: 'price-2' };
-    const refusal = await expectRefusal(late.open(second), 'BASE_TAKEN');
+  it('is that of the task that was made to begin with it first, and of no other', async () => {
+    await create(secureTask());
+    await expectRefusal(create(another()), 'BASE_TAKEN');
+    const refusal = await expectRefusal(create(dpTask({}, { taskId: 'price-4' })), 'BASE_TAKEN');
     expect(refusal.detail).to.include('price-1');
-    await expectRefusal(create(another({ taskId: 'price-3' })), 'BASE_TAKEN');
-    await expectRefusal(create(dpTask({}, { taskId: 'price-4' })), 'BASE_TAKEN');
+    expect(await driver.open()).to.include({ state: 'open' });
     await driver.abort();
-    expect(await driver.open(attempt(2)), 'the task itself').to.include({ state: 'open' });
+    expect(await driver.open(attempt(2)), 'its next attempt').to.include({ state: 'open' });
     expect(await create(secureTask()), 'the same task again').to.have.property('createdBy', GRID);
   });
 
@@ -251,23 +248,67 @@ describe('A base model', () => {
     );
   });
 
-  it('of a running task is nobody else’s either, but its last model is for a task to begin with', async () => {
+  it('of a running task is nobody else’s from the moment that it is made, but its last model is to begin with', async () => {
+    await fresh(secureTask({}, { plannedRounds: 2 }));
     await driver.closed(fleet);
     await driver.aggregated();
     const model = await finish();
-    await driver.closed(fleet, attempt(1, 2), model);
     await expectRefusal(create(startingFrom(model)), 'BASE_TAKEN');
+    await driver.closed(fleet, attempt(1, 2), model);
     await driver.aggregated(attempt(1, 2));
     const last = await finish(attempt(1, 2));
     expect(await create(startingFrom(last))).to.have.property('createdBy', GRID);
   });
 
-  it('does not stop a running task whose newest model another task took first', async () => {
+  it('goes to the task that makes it, not to one that began with it once the sums were out', async () => {
     await driver.closed(fleet);
     await driver.aggregated();
-    const model = await finish();
-    const other = new SecureDriver(driver.consortium, startingFrom(model));
-    await other.open({ ...ROUND_1, taskId: 'price-2' }, model);
+    const proposal = await driver.proposal();
+    const model = proposal.modelHash;
+    const twin = new SecureDriver(driver.consortium, startingFrom(model));
+    const first = { ...ROUND_1, taskId: 'price-2' };
+    await twin.closed(fleet, first, model);
+    await twin.fix(first);
+    await twin.score(first);
+    await driver.finalise(proposal, MAJORITY);
+    await expectRefusal(twin.commit(first), 'BASE_TAKEN');
+    await twin.abort(first);
+    await expectRefusal(twin.open({ ...first, attempt: 2 }, model), 'BASE_TAKEN');
     expect(await driver.open(attempt(1, 2), model)).to.include({ state: 'open' });
+  });
+
+  it('is taken before the projections of another task on it are opened', async () => {
+    await driver.closed(fleet);
+    await driver.aggregated();
+    const proposal = await driver.proposal();
+    const twin = new SecureDriver(driver.consortium, startingFrom(proposal.modelHash));
+    const first = { ...ROUND_1, taskId: 'price-2' };
+    await twin.closed(fleet, first, proposal.modelHash);
+    await driver.finalise(proposal, MAJORITY);
+    await expectRefusal(twin.fix(first), 'BASE_TAKEN');
+  });
+
+  it('stays with a task that has shown sums on it: whoever made it goes no further', async () => {
+    await driver.closed(fleet);
+    await driver.aggregated();
+    const proposal = await driver.proposal();
+    const twin = new SecureDriver(driver.consortium, startingFrom(proposal.modelHash));
+    const first = { ...ROUND_1, taskId: 'price-2' };
+    await twin.closed(fleet, first, proposal.modelHash);
+    await twin.aggregated(first);
+    expect(await driver.finalise(proposal, MAJORITY)).to.include({ state: 'finalised' });
+    await expectRefusal(driver.open(attempt(1, 2), proposal.modelHash), 'BASE_TAKEN');
+  });
+
+  it('stays with a task that began with it before the round closed that ends with it', async () => {
+    const aimedAt = 'c'.repeat(64);
+    await create(startingFrom(aimedAt));
+    driver.consortium.nowMs += 2 * TIME_MARGIN_MS + 1;
+    await driver.closed(fleet);
+    await driver.aggregated();
+    await driver.finalise({ ...(await driver.proposal()), modelHash: aimedAt }, MAJORITY);
+    await expectRefusal(driver.open(attempt(1, 2), aimedAt), 'BASE_TAKEN');
+    const kept = new SecureDriver(driver.consortium, startingFrom(aimedAt));
+    expect(await kept.open({ ...ROUND_1, taskId: 'price-2' }, aimedAt)).to.include({ state: 'open' });
   });
 });

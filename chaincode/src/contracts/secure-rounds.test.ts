@@ -17,7 +17,7 @@ import {
 import { CITY, GRID, MAKER, REGULATOR, START_MS, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
 import { identity, randomHash } from '../testing/identities';
-import { INITIAL_MODEL, ROUND_1, ROUND_MS, RoundDriver, taskOf } from '../testing/learning';
+import { INITIAL_MODEL, ROUND_1, ROUND_MS, RoundDriver, taskOf, withOwnModel } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { AGGREGATORS, dpTask, SecureDriver, secureTask } from '../testing/secure-learning';
 
@@ -53,9 +53,7 @@ for (const task of [secureTask(), dpTask()]) {
       await step('OpenRound', driver.signedOpening(driver.opening()));
       await driver.record(driver.envelopes(fleet));
       expect(await step('CloseRound', { ...ROUND_1, statements: driver.closeStatements(MAJORITY) })).to.equal('closed');
-      expect(await step('FixCohort', { ...ROUND_1, holdings: await driver.holdings(), statements: [] })).to.equal(
-        'cohort',
-      );
+      expect(await step('FixCohort', await driver.fixing())).to.equal('cohort');
       expect(await step('ScoreRound', await driver.scoring())).to.equal('scored');
       expect(await step('CommitSums', { ...ROUND_1, sums: await driver.sums() })).to.equal('aggregated');
       const proposal = await driver.proposal();
@@ -172,10 +170,11 @@ describe('learning:OpenRound in the secure modes', () => {
 
   it('refuses noise in mode secure, and an opening in plain mode', async () => {
     const noisy = driver.opening();
-    const secure = new SecureDriver(consortium, secureTask({}, { taskId: 'secure-1' }));
+    const secure = new SecureDriver(consortium, withOwnModel(secureTask({}, { taskId: 'secure-1' })));
+    const { initialModelHash } = secure.task.model;
     const ref = { ...ROUND_1, taskId: 'secure-1' };
     await driver.coordinate('CreateTask', secure.task);
-    await expectRefusal(open(secure.signedOpening(noisy, ref)), 'OPENING_INVALID');
+    await expectRefusal(open(secure.signedOpening(noisy, ref, initialModelHash)), 'OPENING_INVALID');
     await driver.coordinate('CreateTask', taskOf({ taskId: 'plain-1' }));
     await expectRefusal(open(secure.signedOpening(noisy, { ...ROUND_1, taskId: 'plain-1' })), 'OPENING_INVALID');
   });
@@ -276,8 +275,9 @@ describe('learning:FixCohort', () => {
   const fix = (holdings: unknown, statements: unknown = []) =>
     driver.coordinate('FixCohort', { ...ROUND_1, holdings, statements });
 
-  it('takes all recorded vehicles where every aggregator holds them, with nobody else asked', async () => {
-    const fixed = await fix(await driver.holdings());
+  it('takes all recorded vehicles where every aggregator holds them, on the word of a majority', async () => {
+    await expectRefusal(fix(await driver.holdings()), 'STATEMENTS_INSUFFICIENT');
+    const fixed = await driver.fix();
     expect(fixed).to.include({ state: 'cohort', stateSinceMs: START_MS });
     expect(fixed.secure).to.include({ cohortSize: 4, openedProjections: 2 });
     const { members } = await driver.cohort();
@@ -288,7 +288,7 @@ describe('learning:FixCohort', () => {
     const updates = await driver.recorded();
     const [out, ...rest] = updates;
     const holdings = await driver.holdings(AGGREGATORS, { [MAKER]: [out!.vehicleId] });
-    await expectRefusal(fix(holdings), 'ROUND_DEADLINE_NOT_REACHED');
+    await expectRefusal(fix(holdings), 'STATEMENTS_INSUFFICIENT');
     await expectRefusal(fix(holdings, await driver.cohortStatements([GRID, CITY], rest)), 'STATEMENTS_INSUFFICIENT');
     const ofAll = await driver.cohortStatements(MAJORITY, updates);
     await expectRefusal(fix(holdings, ofAll), 'STATEMENTS_INSUFFICIENT');
@@ -305,13 +305,13 @@ describe('learning:FixCohort', () => {
     const [censored] = (await driver.recorded()) as [UpdateRecord];
     await driver.coordinate('ShowReceipts', driver.receipt(MAKER, censored));
     const holdings = await driver.holdings(AGGREGATORS, { [MAKER]: [censored.vehicleId] });
-    const fixed = await fix(holdings);
+    const fixed = await fix(holdings, await driver.cohortStatements(MAJORITY, await driver.recorded()));
     expect(fixed.secure).to.deep.include({ cohortSize: 4, contradicted: [MAKER], holders: [...AGGREGATORS] });
   });
 
   it('conflicts with a receipt that is shown at the same time', async () => {
     const [update] = (await driver.recorded()) as [UpdateRecord];
-    const argument = { ...ROUND_1, holdings: await driver.holdings(), statements: [] };
+    const argument = await driver.fixing();
     const fixing = await consortium.simulate('learning:FixCohort', argument, await identity(GRID, 'coordinator'));
     await driver.coordinate('ShowReceipts', driver.receipt(MAKER, update));
     expect(consortium.commit(fixing)).to.equal('PHANTOM_READ_CONFLICT');
@@ -319,7 +319,7 @@ describe('learning:FixCohort', () => {
 
   it('goes on without an aggregator on the word of a majority, but not without t + 1', async () => {
     const two = await driver.holdings([CITY, MAKER]);
-    await expectRefusal(fix(two), 'ROUND_DEADLINE_NOT_REACHED');
+    await expectRefusal(fix(two), 'STATEMENTS_INSUFFICIENT');
     const statements = await driver.cohortStatements(MAJORITY, await driver.recorded(), [CITY, MAKER]);
     const fixed = await fix(two, statements);
     expect(fixed.secure?.holders).to.deep.equal([CITY, MAKER]);
@@ -335,7 +335,8 @@ describe('learning:FixCohort', () => {
     await expectRefusal(fix([city, stranger]), 'AGGREGATORS_MISSING');
     const borrowed = { ...grid, mspId: MAKER };
     await expectRefusal(fix([city, borrowed]), 'AGGREGATORS_MISSING');
-    expect(await fix([city, grid, maker, stranger])).to.include({ state: 'cohort' });
+    const statements = await driver.cohortStatements(MAJORITY, await driver.recorded());
+    expect(await fix([city, grid, maker, stranger], statements)).to.include({ state: 'cohort' });
   });
 
   it('names an aggregator that signed two different holdings, and goes on without it', async () => {
@@ -343,7 +344,7 @@ describe('learning:FixCohort', () => {
     const honest = await driver.holdings();
     const [other] = await driver.holdings([MAKER], { [MAKER]: [updates[0]!.vehicleId] });
     const both = [...honest, other];
-    await expectRefusal(fix(both), 'ROUND_DEADLINE_NOT_REACHED');
+    await expectRefusal(fix(both), 'STATEMENTS_INSUFFICIENT');
     const fixed = await fix(both, await driver.cohortStatements(MAJORITY, updates, [CITY, GRID]));
     expect(fixed.secure).to.deep.include({ holders: [CITY, GRID], contradicted: [MAKER], cohortSize: 4 });
   });
@@ -359,13 +360,17 @@ describe('learning:FixCohort', () => {
     expect(await driver.coordinate('AbortRound', abort)).to.include({ state: 'aborted', abortReason: reason });
   });
 
-  it('needs nobody else once as long as a round takes has gone by since the closing', async () => {
+  it('is done by nobody alone, however late, so that an attempt without a majority does not count', async () => {
+    consortium.nowMs += A_ROUND;
+    await expectRefusal(fix(await driver.holdings()), 'STATEMENTS_INSUFFICIENT');
     const [out] = (await driver.recorded()) as [UpdateRecord];
-    const holdings = await driver.holdings([CITY, GRID], { [GRID]: [out.vehicleId] });
-    consortium.nowMs += A_ROUND - 1;
-    await expectRefusal(fix(holdings), 'ROUND_DEADLINE_NOT_REACHED');
-    consortium.nowMs += 1;
-    expect((await fix(holdings)).secure).to.deep.include({ cohortSize: 3, holders: [CITY, GRID] });
+    await expectRefusal(
+      fix(await driver.holdings([CITY, GRID], { [GRID]: [out.vehicleId] })),
+      'STATEMENTS_INSUFFICIENT',
+    );
+    await driver.coordinate('AbortRound', { ...ROUND_1, reason: 'NO_MAJORITY', statements: [] });
+    const spent = { fixedCohorts: 0, openedProjections: 0 };
+    expect((await driver.open({ ...ROUND_1, attempt: 2 })).secure).to.deep.include(spent);
   });
 
   it('conflicts with another cohort, and with other holders of the same one', async () => {

@@ -1,22 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { sizeProblem, type SecureTerms, type Task } from '../api';
+import { sizeProblem, type ErrorCode, type SecureTerms, type Task } from '../api';
 import { CITY, GRID, MAKER, TestConsortium } from '../testing/consortium';
-import { RoundDriver, taskOf } from '../testing/learning';
+import { RoundDriver, taskOf, withOwnModel } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { DP, dpTask, secureTask, termsOf } from '../testing/secure-learning';
+
+/** Means of nineteen numbers over vehicles. */
+function statisticsTask(): Task {
+  const { aggregation, model } = taskOf();
+  return secureTask(
+    { projections: 0, rule: 'uniform', metrics: [] },
+    {
+      taskId: 'statistics-1',
+      kind: 'statistics',
+      model: { ...model, layers: [18, 1], parameters: 19, initialModelHash: 'e'.repeat(64) },
+      aggregation: { ...aggregation, weightClasses: [{ minSamples: 1, weight: 1 }] },
+      plannedRounds: 1,
+    },
+  );
+}
 
 describe('learning:CreateTask in the secure modes', () => {
   let driver: RoundDriver;
   before(async () => {
     driver = new RoundDriver(await TestConsortium.bootstrapped());
   });
-  const create = (task: Task) => driver.coordinate('CreateTask', task);
+  const create = (task: Task) => driver.coordinate('CreateTask', withOwnModel(task));
 
   it('takes the terms of both modes, and returns the record when repeated', async () => {
     for (const task of [secureTask({}, { taskId: 'secure-1' }), dpTask({}, { taskId: 'dp-1' })]) {
       const record = await create(task);
-      expect(record).to.deep.include({ task });
+      expect(record).to.deep.include({ task: withOwnModel(task) });
       expect(await create(task)).to.deep.equal(record);
     }
     const five = ['A', 'B', 'C', 'D', 'E'].map((name) => `${name}MSP`);
@@ -88,11 +103,62 @@ describe('learning:CreateTask in the secure modes', () => {
     });
   }
 
+  const STATISTICS = statisticsTask();
+  const statisticsWith = (change: Partial<Task>): Task => ({ ...STATISTICS, ...change });
+  const refusedStatistics: [string, Task, string, ErrorCode][] = [
+    ['of more than one round', statisticsWith({ plannedRounds: 2 }), 'plannedRounds', 'TERMS_BELOW_FLOOR'],
+    [
+      'of which projections are opened',
+      statisticsWith({
+        secure: { ...STATISTICS.secure!, projections: 1 },
+        aggregation: { ...STATISTICS.aggregation, weightClasses: [{ minSamples: 2, weight: 4 }] },
+      }),
+      'secure.projections',
+      'TERMS_BELOW_FLOOR',
+    ],
+    [
+      'of a network',
+      statisticsWith({ model: { ...taskOf().model, initialModelHash: 'f'.repeat(64) } }),
+      'model.layers',
+      'ARGUMENT_INVALID',
+    ],
+    [
+      'in which some weigh more',
+      statisticsWith({ aggregation: taskOf().aggregation }),
+      'aggregation.weightClasses',
+      'ARGUMENT_INVALID',
+    ],
+    [
+      'moved by an optimiser',
+      statisticsWith({
+        aggregation: { ...STATISTICS.aggregation, server: { kind: 'momentum', rateMicro: 1, beta1Micro: 1 } },
+      }),
+      'aggregation.server',
+      'ARGUMENT_INVALID',
+    ],
+    [
+      'with metrics of a model',
+      statisticsWith({ secure: { ...STATISTICS.secure!, metrics: ['loss'] } }),
+      'secure.metrics',
+      'ARGUMENT_INVALID',
+    ],
+  ];
+  for (const [what, task, path, code] of refusedStatistics) {
+    it(`refuses statistics ${what}, naming the path`, async () => {
+      const refusal = await expectRefusal(create({ ...task, taskId: 'other' }), code);
+      expect(refusal.detail).to.include(path);
+    });
+  }
+
+  it('takes statistics whose one round opens nothing but sums', async () => {
+    expect(await create(STATISTICS)).to.deep.include({ task: withOwnModel(STATISTICS) });
+  });
+
   it('takes small sums of a fleet that fits in one, and shards of any larger one that leave 64', async () => {
     const one = secureTask({ shardSize: 21 }, { taskId: 'one-sum', cohort: { minimum: 3, target: 21 } });
-    expect(await create(one)).to.deep.include({ task: one });
+    expect(await create(one)).to.deep.include({ task: withOwnModel(one) });
     const cut = secureTask({ shardSize: 127 }, { taskId: 'shards', cohort: { minimum: 3, target: 1_000 } });
-    expect(await create(cut)).to.deep.include({ task: cut });
+    expect(await create(cut)).to.deep.include({ task: withOwnModel(cut) });
     for (let size = 127; size < 2_000; size++) {
       expect(sizeProblem(cut, cut.secure!, size), `${size} vehicles`).to.equal(undefined);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { smallestGroup, weightedBy, type WeightedCohort } from '../api';
+import { cohortDifferenceProblem, smallestGroup, weightedBy, type WeightedCohort } from '../api';
 import { expectThrown } from '../testing/refusal';
 import { checkDifference } from './differencing';
 
@@ -55,6 +55,56 @@ describe('Two sums on one base model', () => {
     expectThrown(() => {
       checkDifference([equal(5), equal(5)], equal(5), MINIMUM);
     }, 'BASE_BURNED');
+  });
+});
+
+describe('A cohort on a base of which sums were shown', () => {
+  const members = (...ranges: readonly (readonly [from: number, to: number])[]): { vehicleId: string }[] =>
+    ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, i) => ({ vehicleId: `v-${from + i}` })));
+  const codeOf = (shown: WeightedCohort, cohort: { vehicleId: string }[], minimum: number): string | undefined =>
+    cohortDifferenceProblem([shown], cohort, minimum)?.code;
+
+  it('may be the same, or without some where as many as the minimum stay out and are left', () => {
+    expect(codeOf(equal(20), members([0, 20]), 10)).to.equal(undefined);
+    expect(codeOf(equal(20), members([0, 19]), 10)).to.equal(undefined);
+    expect(codeOf(equal(19), members([0, 18]), 10)).to.equal('COHORT_TOO_CLOSE');
+    expect(codeOf(equal(19), members([0, 18]), 6)).to.equal(undefined);
+    expect(codeOf(equal(20), members([0, 9]), 10)).to.equal('COHORT_TOO_CLOSE');
+  });
+
+  it('may be of as many others as the minimum, whoever of those that counted is there', () => {
+    expect(codeOf(equal(5), members([0, 2], [5, 8]), 3)).to.equal(undefined);
+    expect(codeOf(equal(5), members([0, 2], [5, 7]), 3)).to.equal('COHORT_TOO_CLOSE');
+  });
+
+  it('is judged by who counted alike, as the sums are: of two classes half of each cannot count', () => {
+    const shown = cohort([...Array<number>(10).fill(4), ...Array<number>(10).fill(64)]);
+    expect(codeOf(shown, members([0, 5], [10, 15]), 10)).to.equal('COHORT_TOO_CLOSE');
+    expect(codeOf(shown, members([0, 10]), 10), 'all of one class and none of the other').to.equal(undefined);
+    expect(codeOf(shown, members([0, 15]), 10), 'all of one class').to.equal(undefined);
+    expect(codeOf(shown, members([0, 5], [10, 15]), 5)).to.equal(undefined);
+  });
+
+  it('passes exactly where some weights keep the rule', () => {
+    const random = sequence(5);
+    const seen = { passed: 0, refused: 0 };
+    for (let trial = 0; trial < 1_500; trial++) {
+      const minimum = 1 + random(3);
+      const shown = cohort(Array.from({ length: 7 }, () => [0, 4, 64][random(3)] ?? 0));
+      if (smallestGroup([shown]) < minimum) {
+        continue;
+      }
+      const there = members([0, 9]).filter(() => random(3) > 0);
+      const keepsRule = (bits: number): boolean => {
+        const weights = there.map((_, index) => (bits >> index) & 1);
+        const counted = weights.filter((weight) => weight > 0).length;
+        return counted >= minimum && smallestGroup([shown, weightedBy(there, weights)]) >= minimum;
+      };
+      const exists = Array.from({ length: 2 ** there.length }, (_, bits) => bits).some(keepsRule);
+      expect(codeOf(shown, there, minimum) === undefined, `trial ${trial}`).to.equal(exists);
+      seen[exists ? 'passed' : 'refused'] += 1;
+    }
+    expect(Math.min(seen.passed, seen.refused)).to.be.greaterThan(10);
   });
 });
 

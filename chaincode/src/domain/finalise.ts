@@ -92,6 +92,14 @@ export function attested(round: RoundRecord, input: FinaliseRound, facts: Transi
   return { ...round, state: 'finalised', finalisedAtMs: facts.nowMs, proposal, attestations };
 }
 
+/** @throws ContractError ARGUMENT_INVALID where it names moments and the task has no optimiser that keeps any, or the reverse. */
+export function requireServerState({ aggregation }: Task, { serverStateHash }: Proposal): void {
+  if ((aggregation.server === undefined) !== (serverStateHash === undefined)) {
+    const detail = aggregation.server === undefined ? 'this task keeps none' : 'this task needs one';
+    throw new ContractError('ARGUMENT_INVALID', `proposal.serverStateHash: ${detail}`);
+  }
+}
+
 /** The record of the model that a finalised round made. */
 export function modelOf(taskId: string, proposal: Proposal): ModelRecord {
   const { modelHash, round, attempt, baseModelHash } = proposal;

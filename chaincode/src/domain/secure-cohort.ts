@@ -19,10 +19,10 @@ import {
   type WeightedCohort,
 } from '../api';
 import { refuse } from './differencing';
-import { requireAuthority, requireState, type TransitionFacts } from './round';
+import { requireState, type TransitionFacts } from './round';
 import { openedWithProjections } from './secure-opening';
 import { advanced, isPast, refOf, type SecureAttempt } from './secure-round';
-import { validStatements } from './statements';
+import { requireMajority, validStatements } from './statements';
 
 /**
  * Checks a receipt that is shown while a round is open or closed.
@@ -66,12 +66,13 @@ export interface CohortFacts extends TransitionFacts {
 }
 
 /**
- * closed → cohort: the recorded vehicles whose shares every signing aggregator holds or gave a receipt for.
+ * closed → cohort: the recorded vehicles whose shares every signing aggregator holds or gave a receipt for. From here on the
+ * attempt counts, so a majority agrees to it, always: one that is down would not attest the weights either, and the attempt ends
+ * without having counted.
  *
  * @returns the round, the same object where it was fixed like this before, and the cohort's record.
  * @throws ContractError ROUND_STALE, ROUND_STATE, AGGREGATORS_MISSING, COHORT_TOO_SMALL, COHORT_TOO_LARGE,
- *   COHORT_TOO_CLOSE, BASE_BURNED, COHORT_CONFLICT, PROJECTION_BUDGET_EXCEEDED, STATEMENTS_INSUFFICIENT,
- *   ROUND_DEADLINE_NOT_REACHED
+ *   COHORT_TOO_CLOSE, BASE_BURNED, COHORT_CONFLICT, PROJECTION_BUDGET_EXCEEDED, STATEMENTS_INSUFFICIENT
  */
 export function fixCohort(
   attempt: SecureAttempt,
@@ -103,13 +104,12 @@ export function fixCohort(
   refuse(sizeProblem(task, terms, covered.length));
   refuse(cohortDifferenceProblem(facts.shown, covered, task.cohort.minimum));
   const openedProjections = openedWithProjections(task, terms, secure);
-  if (covered.length < facts.updates.length || holders.length < secure.opening.aggregators.length) {
-    const content = { recordedHash: cohortHash(facts.updates), cohortHash: fixed.cohortHash, holders };
-    requireAuthority(round, task, input.statements, facts, (mspId): CohortStatement => ({
-      type: 'sev/fix-cohort/v1',
-      ...{ ...refOf(round, facts.consortium), mspId, ...content },
-    }));
-  }
+  const content = { recordedHash: cohortHash(facts.updates), cohortHash: fixed.cohortHash, holders };
+  const statements = validStatements(input.statements, facts.organisations, (mspId): CohortStatement => ({
+    type: 'sev/fix-cohort/v1',
+    ...{ ...refOf(round, facts.consortium), mspId, ...content },
+  }));
+  requireMajority(statements, facts.organisations);
   const counted = secure.fixedCohorts === undefined ? {} : { fixedCohorts: secure.fixedCohorts + 1 };
   return { round: advanced(round, 'cohort', facts.nowMs, { ...fixed, openedProjections, ...counted }), cohort };
 }

@@ -12,6 +12,7 @@ import {
   type Dispute,
   type OpenDispute,
   type RoundRecord,
+  type RoundState,
   type Said,
   type SecureRound,
   type SettleDispute,
@@ -39,7 +40,7 @@ export function openDispute(attempt: SecureAttempt, input: OpenDispute, facts: T
   if (findDispute(secure, input) !== undefined) {
     return round;
   }
-  requireState(round, 'cohort', 'scored', 'aggregated');
+  requireState(round, ...disputableStates(secure));
   insist(secure.opening.arbiter !== undefined, 'the opening names no arbiter');
   const components = componentHolders(terms).length;
   insist(component < components, `component ${component}; there are ${components}`);
@@ -48,6 +49,14 @@ export function openDispute(attempt: SecureAttempt, input: OpenDispute, facts: T
   insist(released.size < components, 'no component would stay closed to the arbiter');
   const dispute: Dispute = { component, phase, openedAtMs: facts.nowMs, ...grounds };
   return { ...round, secure: { ...secure, disputes: [...secure.disputes, dispute] } };
+}
+
+/**
+ * Once sums are committed a dispute could only end the attempt, and so spend the base for it: an aggregator that contradicts
+ * then what it had signed is shown by its two signatures, without an arbiter. Under the first rules sums were audited afterwards.
+ */
+function disputableStates({ rules }: SecureRound): readonly RoundState[] {
+  return rules === undefined ? ['cohort', 'scored', 'aggregated'] : ['cohort', 'scored'];
 }
 
 /**

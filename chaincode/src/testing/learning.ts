@@ -3,6 +3,7 @@ import {
   cohortHash,
   parameterCount,
   proposalHash,
+  sha256Hex,
   signStatement,
   type AbortReason,
   type AbortStatement,
@@ -50,6 +51,11 @@ export function taskOf(change: Partial<Task> = {}): Task {
     plannedRounds: 10,
     ...change,
   };
+}
+
+/** The same with an initial model of its own: tasks that keep updates secret do not begin with the same. */
+export function withOwnModel(task: Task): Task {
+  return { ...task, model: { ...task.model, initialModelHash: sha256Hex(task.taskId) } };
 }
 
 export interface RoundRef {

@@ -240,12 +240,15 @@ export class SecureDriver extends RoundDriver {
     return this.sign(signers, (mspId): CohortStatement => ({ type: 'sev/fix-cohort/v1', ...content, mspId }));
   }
 
-  async fix(ref: RoundRef = ROUND_1, mspIds: readonly string[] = AGGREGATORS): Promise<RoundRecord> {
+  /** What learning:FixCohort takes where these aggregators hold everything. */
+  async fixing(ref: RoundRef = ROUND_1, mspIds: readonly string[] = AGGREGATORS): Promise<FixCohort> {
     const holdings = await this.holdings(mspIds, {}, ref);
-    const { opening } = await this.secure(ref);
-    const complete = mspIds.length === opening.aggregators.length;
-    const statements = complete ? [] : await this.cohortStatements(MAJORITY, await this.recorded(ref), mspIds, ref);
-    return this.coordinate('FixCohort', { ...ref, holdings, statements });
+    const statements = await this.cohortStatements(MAJORITY, await this.recorded(ref), mspIds, ref);
+    return { ...ref, holdings, statements };
+  }
+
+  async fix(ref: RoundRef = ROUND_1, mspIds: readonly string[] = AGGREGATORS): Promise<RoundRecord> {
+    return this.coordinate('FixCohort', await this.fixing(ref, mspIds));
   }
 
   cohort(ref: RoundRef = ROUND_1): Promise<CohortRecord> {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { DataError } from '../errors.js';
 import { FUELS, isTestRow, OWNERS, SELLERS, TRANSMISSIONS, type CarRow, type CarTable } from './car.js';
-import { csvLines, decodeText, type CsvLine } from './lines.js';
+import { Cells, checkRowCount, findColumns } from './cells.js';
+import { csvLines, readText } from './lines.js';
 
 /** Columns of `CAR DETAILS FROM CAR DEKHO.csv`, in the order of the file. */
 export const CAR_COLUMNS = [
@@ -33,17 +32,7 @@ export interface ReadOptions {
  * @throws DataError DATA_FILE_MISSING, DATA_FILE_UNREADABLE and all of {@link parseCarTable}.
  */
 export async function readCarDekho(path: string, options: ReadOptions = {}): Promise<CarTable> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    if (reason === 'ENOENT' || reason === 'ENOTDIR') {
-      throw new DataError('DATA_FILE_MISSING', `${path} does not exist; check the path`, {}, { cause });
-    }
-    throw new DataError('DATA_FILE_UNREADABLE', `${path} cannot be read (${reason})`, {}, { cause });
-  }
-  return parseCarTable(decodeText(bytes), basename(path), options);
+  return parseCarTable(await readText(path), basename(path), options);
 }
 
 /**
@@ -55,15 +44,9 @@ export async function readCarDekho(path: string, options: ReadOptions = {}): Pro
  */
 export function parseCarTable(text: string, source: string, options: ReadOptions = {}): CarTable {
   const { header, lines, repeated } = csvLines(text);
-  const position = columnPositions(header);
-  const rows = lines.map((line) => carRow(line, position));
-  const minRows = options.minRows ?? 1;
-  if (rows.length < minRows) {
-    throw new DataError(
-      'DATA_TOO_FEW_ROWS',
-      `${source} holds ${String(rows.length)} distinct rows, ${String(minRows)} are needed`,
-    );
-  }
+  const columns = findColumns(header, CAR_COLUMNS, IGNORED_COLUMNS);
+  const rows = lines.map((line) => carRow(line.hash, new Cells(line, columns)));
+  checkRowCount(source, rows.length, options.minRows);
   return { source, rows, repeated };
 }
 
@@ -81,7 +64,7 @@ export function formatCarCsv(rows: readonly Omit<CarRow, 'hash' | 'brand'>[]): s
 }
 
 /** SHA-256, hex, of the sorted hashes of the test rows joined without separator: two parties compare their test sets. */
-export function testSetFingerprint(table: Pick<CarTable, 'rows'>): string {
+export function testSetFingerprint(table: { readonly rows: readonly Pick<CarRow, 'hash'>[] }): string {
   const hashes = table.rows.filter(isTestRow).map((row) => row.hash);
   return createHash('sha256').update(hashes.sort().join('')).digest('hex');
 }
@@ -90,71 +73,19 @@ function quoted(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
-function columnPositions(header: readonly string[]): ReadonlyMap<CarColumn, number> {
-  const known: readonly string[] = [...CAR_COLUMNS, ...IGNORED_COLUMNS];
-  const names = header.map((name) => name.trim());
-  names.forEach((column, index) => {
-    if (!known.includes(column)) {
-      const detail = `unknown column; known are ${known.join(', ')}`;
-      throw new DataError('DATA_COLUMN_UNKNOWN', detail, {
-        line: 1,
-        column: column === '' ? String(index + 1) : column,
-      });
-    }
-    if (names.indexOf(column) !== index) {
-      throw new DataError('DATA_COLUMN_UNKNOWN', 'the column is there twice', { line: 1, column });
-    }
-  });
-  return new Map(
-    CAR_COLUMNS.map((column) => {
-      const index = names.indexOf(column);
-      if (index < 0) {
-        throw new DataError('DATA_COLUMN_MISSING', `needed are ${CAR_COLUMNS.join(', ')}`, { line: 1, column });
-      }
-      return [column, index];
-    }),
-  );
-}
-
-function carRow({ line, hash, cells }: CsvLine, position: ReadonlyMap<CarColumn, number>): CarRow {
-  const text = (column: CarColumn): string => {
-    const value = cells[position.get(column) ?? -1]?.trim() ?? '';
-    if (value === '') {
-      throw new DataError('DATA_VALUE_MISSING', 'the cell is empty', { line, column });
-    }
-    return value;
-  };
-  const number = (column: CarColumn, low: number, high: number): number => {
-    const cell = cells[position.get(column) ?? -1]?.trim() ?? '';
-    const value = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(cell) ? Number(cell) : Number.NaN;
-    if (!Number.isFinite(value)) {
-      throw new DataError('DATA_NOT_A_NUMBER', `"${cell}" is not a number`, { line, column });
-    }
-    if (value < low || value > high) {
-      const detail = `${cell} is not between ${String(low)} and ${String(high)}`;
-      throw new DataError('DATA_OUT_OF_RANGE', detail, { line, column });
-    }
-    return value;
-  };
-  const oneOf = <T extends string>(column: CarColumn, known: readonly T[]): T => {
-    const value = text(column);
-    const found = known.find((category) => category === value);
-    if (found === undefined) {
-      throw new DataError('DATA_VALUE_UNKNOWN', `"${value}" is none of ${known.join(', ')}`, { line, column });
-    }
-    return found;
-  };
-  const name = text('name');
+/** The advert in a line's cells. @throws DataError DATA_VALUE_MISSING and the like, with row and column. */
+export function carRow(hash: string, cells: Pick<Cells<CarColumn>, 'text' | 'number' | 'oneOf'>): CarRow {
+  const name = cells.text('name');
   return {
     hash,
     name,
     brand: name.split(/\s+/, 1)[0] ?? name,
-    year: number('year', 1900, 2100),
-    priceRupees: number('selling_price', 1, 1e12),
-    kilometres: number('km_driven', 0, 1e8),
-    fuel: oneOf('fuel', FUELS),
-    seller: oneOf('seller_type', SELLERS),
-    transmission: oneOf('transmission', TRANSMISSIONS),
-    owner: oneOf('owner', OWNERS),
+    year: cells.number('year', 1900, 2100),
+    priceRupees: cells.number('selling_price', 1, 1e12),
+    kilometres: cells.number('km_driven', 0, 1e8),
+    fuel: cells.oneOf('fuel', FUELS),
+    seller: cells.oneOf('seller_type', SELLERS),
+    transmission: cells.oneOf('transmission', TRANSMISSIONS),
+    owner: cells.oneOf('owner', OWNERS),
   };
 }

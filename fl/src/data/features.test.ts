@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import { dataError } from '../testing/errors.js';
 import { parseCarTable } from './cardekho.js';
 import { checkDataset, concatDatasets, type Dataset } from './dataset.js';
-import { CAR_FEATURES, encodeCars, fnv1a } from './features.js';
+import { CAR_FEATURES, encodeCars } from './features.js';
+import { fnv1a } from './fnv.js';
 
 const table = parseCarTable(
   'name,year,selling_price,km_driven,fuel,seller_type,transmission,owner\n' +

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { FUELS, OWNERS, SELLERS, type CarRow } from './car.js';
 import type { Dataset } from './dataset.js';
+import { fnv1a } from './fnv.js';
 
 const NAME_BUCKETS = 128;
 
@@ -41,13 +42,4 @@ export function encodeCars(rows: readonly CarRow[]): Dataset {
     y[index] = Math.log(row.priceRupees) - LOG_PRICE_OFFSET;
   });
   return { features, rows: rows.length, x, y };
-}
-
-/** FNV-1a, 32 bits, over UTF-8 (Fowler, Noll, Vo; draft-eastlake-fnv). */
-export function fnv1a(text: string): number {
-  let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(text, 'utf8')) {
-    hash = Math.imul(hash ^ byte, 0x01000193);
-  }
-  return hash >>> 0;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { CsvError, parse } from 'csv-parse/sync';
 import { DataError } from '../errors.js';
 
-/** One line of a file of comma-separated values. */
+/** One line of a file of separated values. */
 export interface CsvLine {
   /** Line in the file, counted from 1. */
   readonly line: number;
@@ -25,6 +26,31 @@ interface ParsedRecord {
   readonly info: { readonly lines: number };
 }
 
+/**
+ * Reads a text file in UTF-8, a byte-order mark stripped.
+ *
+ * @throws DataError DATA_FILE_MISSING, DATA_FILE_UNREADABLE, DATA_MALFORMED
+ */
+export async function readText(path: string): Promise<string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    if (reason === 'ENOENT' || reason === 'ENOTDIR') {
+      throw new DataError('DATA_FILE_MISSING', `${path} does not exist; check the path`, {}, { cause });
+    }
+    throw new DataError('DATA_FILE_UNREADABLE', `${path} cannot be read (${reason})`, {}, { cause });
+  }
+  return decodeText(bytes);
+}
+
+/** Names in the first line of a file with commas. @throws DataError as {@link readText}. */
+export async function readHeader(path: string): Promise<readonly string[]> {
+  const [first = ''] = (await readText(path)).split(/\r?\n/, 1);
+  return first.split(',').map((name) => name.trim());
+}
+
 /** Decodes UTF-8 and strips a byte-order mark. @throws DataError DATA_MALFORMED for other bytes. */
 export function decodeText(bytes: Uint8Array): string {
   try {
@@ -37,11 +63,12 @@ export function decodeText(bytes: Uint8Array): string {
 /**
  * Splits a CSV text into distinct lines: line ends (LF, CRLF, CR) and empty lines dropped, of repeated lines the first
  * kept. Rows are told apart by the text of the line, because 763 adverts of the CarDekho file repeat and would
- * otherwise sit in training and test data at once. So a quoted cell may hold commas, but no line end.
+ * otherwise sit in training and test data at once. So a quoted cell may hold separators, but no line end.
  *
+ * @param separator what stands between two cells.
  * @throws DataError DATA_MALFORMED with the line: no header, an open quote, or another number of cells than the header.
  */
-export function csvLines(text: string): CsvLines {
+export function csvLines(text: string, separator = ','): CsvLines {
   const kept: { readonly line: number; readonly text: string }[] = [];
   const seen = new Set<string>();
   let repeated = 0;
@@ -57,7 +84,7 @@ export function csvLines(text: string): CsvLines {
     kept.push({ line: index + 1, text: lineText });
   });
 
-  const records = parseKept(kept);
+  const records = parseKept(kept, separator);
   const header = records[0]?.record;
   if (header === undefined) {
     throw new DataError('DATA_MALFORMED', 'the file is empty; a header line with column names is needed');
@@ -76,11 +103,15 @@ export function csvLines(text: string): CsvLines {
   return { header, lines, repeated };
 }
 
-function parseKept(kept: readonly { readonly line: number; readonly text: string }[]): readonly ParsedRecord[] {
+function parseKept(
+  kept: readonly { readonly line: number; readonly text: string }[],
+  separator: string,
+): readonly ParsedRecord[] {
   const lineInFile = (position: number): number => kept[position - 1]?.line ?? 0;
   let records: readonly ParsedRecord[];
   try {
     records = parse(kept.map((l) => l.text).join('\n'), {
+      delimiter: separator,
       info: true,
       relax_column_count: true,
       record_delimiter: '\n',

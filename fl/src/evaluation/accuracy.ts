@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { CarTable } from '../data/car.js';
-import { CAR_FEATURES, encodeCars } from '../data/features.js';
-import { splitTable } from '../data/split.js';
+import { CAR_FEATURES } from '../data/features.js';
+import type { LearningTable } from '../data/table.js';
+import type { ServerOptimiser } from '../aggregation/server-optimiser.js';
+import { engineNamed } from '../engines/named.js';
 import { aloneBaseline, centralBaseline } from './baselines.js';
 import { runFederation } from './federation.js';
-import type { PriceMetrics } from './metrics.js';
+import type { Metrics } from './metrics.js';
 
 /** The network that the published figures are for. */
 export const PRICE_LAYERS: readonly number[] = [CAR_FEATURES.width, 64, 32, 1];
@@ -14,12 +15,13 @@ export const PRICE_TRAINING = { epochs: 5, batchSize: 32, learningRate: 1e-3 } a
 export const CENTRAL_EPOCHS = 15;
 
 export interface AccuracyOptions {
-  readonly table: CarTable;
+  readonly table: LearningTable;
   readonly split: string;
   readonly clients: number;
   /** Rounds to report, e.g. [10, 30]; the largest is how long the federation runs. */
   readonly rounds: readonly number[];
   readonly seed: number;
+  readonly server?: ServerOptimiser;
   /** Central training and training alone, which gets as many epochs as the federation in all; left out where false. */
   readonly baselines?: boolean;
 }
@@ -28,9 +30,9 @@ export interface AccuracyRow {
   readonly split: string;
   readonly clients: number;
   readonly seed: number;
-  readonly federated: readonly { readonly round: number; readonly metrics: PriceMetrics }[];
-  readonly central?: PriceMetrics;
-  readonly alone?: Omit<PriceMetrics, 'rows'>;
+  readonly federated: readonly { readonly round: number; readonly metrics: Metrics }[];
+  readonly central?: Metrics;
+  readonly alone?: Omit<Metrics, 'rows'>;
 }
 
 /**
@@ -38,22 +40,28 @@ export interface AccuracyRow {
  *
  * @throws DataError as `splitTable`.
  */
-export function measureAccuracy(options: AccuracyOptions): AccuracyRow {
-  const { table, split, clients: count, rounds, seed, baselines = true } = options;
-  const parts = splitTable(table, { split, clients: count });
-  const clients = parts.clients.map(encodeCars);
-  const test = encodeCars(parts.test);
+export async function measureAccuracy(options: AccuracyOptions): Promise<AccuracyRow> {
+  const { table, split, clients: count, rounds, seed, server, baselines = true } = options;
+  const { clients, test } = table.split({ split, clients: count });
   const training = { ...PRICE_TRAINING, seed };
-  const common = { layers: PRICE_LAYERS, clients, test };
-  const federated = runFederation({ ...common, training, rounds: Math.max(...rounds), evaluateAt: rounds }).rounds;
+  const layers = [table.features.width, 64, 32, 1];
+  const { target } = table;
+  const federated = runFederation({
+    ...{ layers, target, clients, test, training },
+    rounds: Math.max(...rounds),
+    evaluateAt: rounds,
+    ...(server === undefined ? {} : { server }),
+  }).rounds;
   const row = { split, clients: count, seed, federated };
   if (!baselines) {
     return row;
   }
+  const engine = await engineNamed('dense');
+  const learner = { engine, spec: { kind: 'dense', layers } as const, target, clients, test };
   const aloneEpochs = Math.max(...rounds) * PRICE_TRAINING.epochs;
   return {
     ...row,
-    central: centralBaseline({ ...common, training: { ...training, epochs: CENTRAL_EPOCHS } }),
-    alone: aloneBaseline({ ...common, training: { ...training, epochs: aloneEpochs } }).mean,
+    central: await centralBaseline({ ...learner, training: { ...training, epochs: CENTRAL_EPOCHS } }),
+    alone: (await aloneBaseline({ ...learner, training: { ...training, epochs: aloneEpochs } })).mean,
   };
 }

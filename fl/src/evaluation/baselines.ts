@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import { concatDatasets, type Dataset } from '../data/dataset.js';
-import { initialParameters } from '../models/dense.js';
+import type { Target } from '../data/target.js';
+import type { Engine } from '../engines/engine.js';
+import type { ModelSpec } from '../engines/model.js';
 import { deriveSeed } from '../random.js';
-import { trainLocal, type TrainingOptions } from '../training/train.js';
-import { evaluatePrice, type PriceMetrics } from './metrics.js';
+import type { TrainingOptions } from '../training/train.js';
+import { metricsOf, type Metrics } from './metrics.js';
 
-export interface BaselineOptions {
-  readonly layers: readonly number[];
+/** A model, what it is trained with, and what it predicts. */
+export interface Learner {
+  readonly engine: Engine;
+  readonly spec: ModelSpec;
+  readonly target: Target;
+}
+
+export interface BaselineOptions extends Learner {
   /** Training data of each client. */
   readonly clients: readonly Dataset[];
   /** Common test data. */
@@ -15,32 +23,42 @@ export interface BaselineOptions {
   readonly training: TrainingOptions;
 }
 
+/** Error of a model. @throws as `Engine.predict`; DataError DATA_TOO_FEW_ROWS for an empty data set. */
+export async function evaluateBy(learner: Learner, parameters: Float32Array, data: Dataset): Promise<Metrics> {
+  const { engine, spec, target } = learner;
+  return metricsOf(target, await engine.predict(spec, parameters, data), data.y, data.rowScale);
+}
+
 /** What is reached when all clients' data lie in one place: the ceiling that a federation is compared with. */
-export function centralBaseline({ layers, clients, test, training }: BaselineOptions): PriceMetrics {
-  const start = initialParameters(layers, training.seed);
+export async function centralBaseline(options: BaselineOptions): Promise<Metrics> {
+  const { engine, spec, clients, test, training } = options;
+  const start = engine.initialParameters(spec, training.seed);
   const seed = deriveSeed(training.seed, 'central');
-  return evaluatePrice(trainLocal(start, layers, concatDatasets(clients), { ...training, seed }), layers, test);
+  const trained = await engine.train(spec, start, concatDatasets(clients), { ...training, seed });
+  return evaluateBy(options, trained, test);
 }
 
 export interface AloneBaseline {
   /** Mean over clients, each counting once. */
-  readonly mean: Omit<PriceMetrics, 'rows'>;
-  readonly clients: readonly PriceMetrics[];
+  readonly mean: Omit<Metrics, 'rows'>;
+  readonly clients: readonly Metrics[];
 }
 
 /**
  * What each client reaches by itself, on the common test data: the floor. For a fair comparison `training.epochs` is
  * what the federation gives a client in all: rounds × local epochs.
  */
-export function aloneBaseline({ layers, clients, test, training }: BaselineOptions): AloneBaseline {
-  const start = initialParameters(layers, training.seed);
-  const metrics = clients.map((data, index) => {
+export async function aloneBaseline(options: BaselineOptions): Promise<AloneBaseline> {
+  const { engine, spec, test, training } = options;
+  const start = engine.initialParameters(spec, training.seed);
+  const metrics: Metrics[] = [];
+  for (const [index, data] of options.clients.entries()) {
     const seed = deriveSeed(training.seed, 'alone', index);
-    return evaluatePrice(trainLocal(start, layers, data, { ...training, seed }), layers, test);
-  });
-  const mean = (of: (m: PriceMetrics) => number): number => metrics.reduce((sum, m) => sum + of(m), 0) / metrics.length;
+    metrics.push(await evaluateBy(options, await engine.train(spec, start, data, { ...training, seed }), test));
+  }
+  const mean = (of: (m: Metrics) => number): number => metrics.reduce((sum, m) => sum + of(m), 0) / metrics.length;
   return {
-    mean: { r2: mean((m) => m.r2), mae: mean((m) => m.mae), maeLog: mean((m) => m.maeLog) },
+    mean: { r2: mean((m) => m.r2), mae: mean((m) => m.mae), maeScaled: mean((m) => m.maeScaled) },
     clients: metrics,
   };
 }

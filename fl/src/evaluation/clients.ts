@@ -1,37 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Dataset } from '../data/dataset.js';
+import { concatDatasets, type Dataset } from '../data/dataset.js';
 import { DataError } from '../errors.js';
-import { evaluatePrice, type PriceMetrics } from './metrics.js';
+import { deriveSeed } from '../random.js';
+import type { TrainingOptions } from '../training/train.js';
+import type { Learner } from './baselines.js';
+import { metricsOf, type Metrics } from './metrics.js';
 
-/** How a model serves its clients one by one: a good mean may hide clients that it fails. */
+/** How models serve their clients one by one: a good mean may hide clients that they fail. Errors in the target's unit. */
 export interface ClientMetrics {
   /** In the order of the clients; null for a client without test rows. */
-  readonly clients: readonly (PriceMetrics | null)[];
-  /** Mean over clients with test rows, each counting once. */
-  readonly mean: Pick<PriceMetrics, 'mae' | 'maeLog'>;
-  /** Mean over the tenth of those clients (at least one) with the largest error of ln(price). */
-  readonly worstTenth: Pick<PriceMetrics, 'mae' | 'maeLog'>;
+  readonly clients: readonly (Metrics | null)[];
+  /** Over all test rows together. */
+  readonly rows: Metrics;
+  /** Mean absolute error, mean over clients with test rows, each counting once. */
+  readonly mean: number;
+  /** The same over the tenth of those clients (at least one) with the largest error. */
+  readonly worstTenth: number;
 }
 
 /**
+ * @param modelOf parameters that serve a client.
  * @param tests test data of each client; may be empty for some.
- * @throws DataError DATA_TOO_FEW_ROWS where no client has a test row; otherwise as `evaluatePrice`.
+ * @throws DataError DATA_TOO_FEW_ROWS where no client has a test row; otherwise as `Engine.predict`.
  */
-export function evaluateClients(
-  parameters: Float32Array,
-  layers: readonly number[],
+export async function evaluateClients(
+  { engine, spec, target }: Learner,
+  modelOf: (client: number) => Float32Array | Promise<Float32Array>,
   tests: readonly Dataset[],
-): ClientMetrics {
-  const clients = tests.map((data) => (data.rows === 0 ? null : evaluatePrice(parameters, layers, data)));
+): Promise<ClientMetrics> {
+  const predicted: (Float32Array | undefined)[] = [];
+  for (const [client, data] of tests.entries()) {
+    predicted.push(data.rows === 0 ? undefined : await engine.predict(spec, await modelOf(client), data));
+  }
+  const clients = tests.map(({ y, rowScale }, client) => {
+    const own = predicted[client];
+    return own === undefined ? null : metricsOf(target, own, y, rowScale);
+  });
   const known = clients.filter((metrics) => metrics !== null);
   if (known.length === 0) {
     throw new DataError('DATA_TOO_FEW_ROWS', 'no client has a test row');
   }
-  const worst = known.toSorted((a, b) => b.maeLog - a.maeLog).slice(0, Math.ceil(known.length / 10));
-  return { clients, mean: meanOf(known), worstTenth: meanOf(worst) };
+  const all = concatDatasets(tests);
+  const errors = known.map(({ mae }) => mae).sort((a, b) => b - a);
+  return {
+    clients,
+    rows: metricsOf(target, joined(predicted.flatMap((own) => own ?? [])), all.y, all.rowScale),
+    mean: meanOf(errors),
+    worstTenth: meanOf(errors.slice(0, Math.ceil(errors.length / 10))),
+  };
 }
 
-function meanOf(metrics: readonly PriceMetrics[]): Pick<PriceMetrics, 'mae' | 'maeLog'> {
-  const mean = (of: (m: PriceMetrics) => number): number => metrics.reduce((sum, m) => sum + of(m), 0) / metrics.length;
-  return { mae: mean((m) => m.mae), maeLog: mean((m) => m.maeLog) };
+/** A model before and after each client trained it a little more on its own rows. */
+export interface Personalised {
+  readonly before: ClientMetrics;
+  readonly after: ClientMetrics;
+}
+
+export interface PersonaliseOptions extends Learner {
+  /** Training data of each client. */
+  readonly clients: readonly Dataset[];
+  /** Test data of each client; may be empty for some. */
+  readonly clientTests: readonly Dataset[];
+  /** The few epochs of fine-tuning. */
+  readonly training: TrainingOptions;
+}
+
+/**
+ * Fine-tunes a model for each client on its own rows, which nobody else sees, and tells what that brings.
+ *
+ * @param parameters of the common model, length d.
+ * @throws as `evaluateClients` and `Engine.train`.
+ */
+export async function personalise(parameters: Float32Array, options: PersonaliseOptions): Promise<Personalised> {
+  const { engine, spec, clients, clientTests, training } = options;
+  const tuned = async (client: number): Promise<Float32Array> => {
+    const data = clients[client];
+    const seed = deriveSeed(training.seed, 'fine-tuning', client);
+    return data === undefined ? parameters : engine.train(spec, parameters, data, { ...training, seed });
+  };
+  return {
+    before: await evaluateClients(options, () => parameters, clientTests),
+    after: await evaluateClients(options, tuned, clientTests),
+  };
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -4,8 +4,11 @@ import { fileURLToPath } from 'node:url';
 
 /** The CarDekho file in the folder `shared` beside this repository, where there is one. */
 export function carDekhoFile(): string | undefined {
-  const path = fileURLToPath(
-    new URL('../../../../shared/data/cardekho/CAR DETAILS FROM CAR DEKHO.csv', import.meta.url),
-  );
+  return sharedFile('cardekho/CAR DETAILS FROM CAR DEKHO.csv');
+}
+
+/** A file below `shared/data` beside this repository, where there is one. */
+export function sharedFile(name: string): string | undefined {
+  const path = fileURLToPath(new URL(`../../../../shared/data/${name}`, import.meta.url));
   return existsSync(path) ? path : undefined;
 }

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { Dataset } from '../data/dataset.js';
 import { encodeCars } from '../data/features.js';
 import { generateCarTable } from '../data/generate.js';
@@ -10,6 +11,7 @@ import { initialParameters, parameterCount } from '../models/dense.js';
 import { newRandom } from '../random.js';
 import { dataError, modelError } from '../testing/errors.js';
 import { referenceGradient, referenceLayers, referenceLoss, referencePredict } from '../testing/reference.js';
+import { KERNEL_SOURCE } from './dense-kernel.js';
 import { lossGradient } from './gradient.js';
 import { predict, trainLocal, type TrainingOptions } from './train.js';
 
@@ -94,6 +96,59 @@ describe('Local training', () => {
     expect(trained.subarray(5, 10)).to.deep.equal(shifted.subarray(5, 10));
   });
 
+  it("takes the steps of Huber's loss and of a proximal term, as published", () => {
+    const options = { ...OPTIONS, epochs: 3, batchSize: 20, learningRate: 0.01, huber: 0.2, proximal: 0.5 };
+    const shifted = start.map((p) => p + 0.05);
+    const loss = (p: readonly number[]): number => {
+      const network = referenceLayers(Float32Array.from(p), layers);
+      const errors = [...data.y].map((y, row) => {
+        const input = Array.from(data.x.subarray(row * data.features, (row + 1) * data.features));
+        return Math.abs(referencePredict(network, input) - y);
+      });
+      const mean = errors.reduce((sum, e) => sum + (e <= 0.2 ? (e * e) / 2 : 0.2 * (e - 0.1)), 0) / errors.length;
+      return mean + (0.5 / 2) * p.reduce((sum, value, i) => sum + (value - shifted[i]!) ** 2, 0);
+    };
+    let expected = Array.from(shifted);
+    let m = expected.map(() => 0);
+    let v = expected.map(() => 0);
+    for (let t = 1; t <= options.epochs; t++) {
+      const step = 1e-3;
+      const moved = (i: number, by: number): number[] => expected.map((p, j) => (i === j ? p + by : p));
+      const at = expected;
+      const g = at.map((_, i) => (loss(moved(i, step)) - loss(moved(i, -step))) / (2 * step));
+      m = m.map((value, i) => 0.9 * value + 0.1 * g[i]!);
+      v = v.map((value, i) => 0.999 * value + 0.001 * g[i]! ** 2);
+      expected = at.map((p, i) => {
+        const root = Math.sqrt(v[i]! / (1 - 0.999 ** t)) + 1e-8;
+        return p - (options.learningRate * (m[i]! / (1 - 0.9 ** t))) / root;
+      });
+    }
+    const trained = trainLocal(shifted, layers, data, options);
+    trained.forEach((p, i) => expect(p).to.be.closeTo(expected[i]!, 2e-3, `parameter ${String(i)}`));
+  });
+
+  it('stays nearer to where it began with a stronger proximal term', () => {
+    const distance = (proximal: number): number => {
+      const trained = trainLocal(start, layers, data, { ...OPTIONS, epochs: 30, learningRate: 0.01, proximal });
+      return Math.hypot(...trained.map((p, i) => p - start[i]!));
+    };
+    expect(distance(1)).to.be.lessThan(0.8 * distance(0));
+    expect(distance(100)).to.be.lessThan(0.8 * distance(1));
+  });
+
+  it('runs the kernel that its source was compiled to', async () => {
+    const source = await readFile(new URL('../../wasm/dense.ts', import.meta.url));
+    const hash = createHash('sha256').update(source).digest('hex');
+    expect(hash).to.equal(KERNEL_SOURCE, 'npm run build:kernel -w @sev/fl');
+  });
+
+  it('does not mix up trainings of networks of other sizes that follow each other', () => {
+    const wide = [6, 33, 17, 1];
+    const alone = trainLocal(initialParameters(wide, 1), wide, data, OPTIONS);
+    trainLocal(start, layers, randomData(500, 6, 1, 9), OPTIONS);
+    expect(trainLocal(initialParameters(wide, 1), wide, data, OPTIONS)).to.deep.equal(alone);
+  });
+
   it('lowers the loss and leaves the parameters it was given', () => {
     const before = start.slice();
     const trained = trainLocal(start, layers, data, { ...OPTIONS, epochs: 100, learningRate: 0.01 });
@@ -118,7 +173,7 @@ describe('Local training', () => {
       seed: 13,
     });
     expect(createHash('sha256').update(parametersToBytes(trained)).digest('hex')).to.equal(
-      '89ed444e201563e58d084759ba712d0dc4d0f8c4e44a4df3262bd4520a1cd8c8',
+      'ebe7f73164eaf5cdd4feddebdf113aadf91b3f9a4064dba5e6d694135d3ae514',
     );
   });
 
@@ -145,6 +200,8 @@ describe('Local training', () => {
       { learningRate: 0 },
       { learningRate: Number.NaN },
       { seed: 0.5 },
+      { huber: -1 },
+      { proximal: Number.POSITIVE_INFINITY },
     ]) {
       expect(code(change)).to.equal('TRAINING_OPTION_INVALID');
     }

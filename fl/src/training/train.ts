@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Dataset } from '../data/dataset.js';
 import { ModelError } from '../errors.js';
-import { checkParameters, parameterCount } from '../models/dense.js';
+import { checkParameters, layerPlaces, parameterCount } from '../models/dense.js';
 import { newRandom, type Random } from '../random.js';
-import { Adam, type Span } from './adam.js';
+import { DenseTrainer, type Span } from './dense-trainer.js';
 import { DenseNetwork } from './network.js';
 import { preparedRows, type SparseRows } from './sparse.js';
 
@@ -13,10 +13,15 @@ export interface TrainingOptions {
   readonly learningRate: number;
   /** Decides the order of the rows in each epoch. */
   readonly seed: number;
+  /** Huber's loss with this δ in place of the squared error: outliers pull no harder than errors of δ. */
+  readonly huber?: number | undefined;
+  /** Strength μ of FedProx's term μ/2 · |w − w₀|² (Li et al., "Federated optimization in heterogeneous networks", 2020). */
+  readonly proximal?: number | undefined;
 }
 
 /**
- * Trains a dense network on one client's data: mean squared error, Adam from a fresh state, rows shuffled each epoch.
+ * Trains a dense network on one client's data: mean squared error or Huber's loss, Adam from a fresh state, rows shuffled
+ * each epoch, in float32.
  *
  * @param parameters length d, left as they are.
  * @param layers widths, inputs first; one output.
@@ -30,26 +35,24 @@ export function trainLocal(
   data: Dataset,
   options: TrainingOptions,
 ): Float32Array {
-  checkOptions(options);
+  checkTrainingOptions(options);
   checkFit(parameters, layers, data);
   const inputs = preparedRows(data);
-  const network = new DenseNetwork(layers, parameters);
-  const adam = new Adam(parameters.length, options.learningRate);
-  const spans = trainableSpans(network, inputs);
+  const { epochs, batchSize, learningRate, huber = 0, proximal = 0 } = options;
+  const spans = trainableSpans(layers, inputs);
+  const trainer = new DenseTrainer(layers, parameters, inputs, data.y, spans, { learningRate, huber, proximal });
   const random = newRandom(options.seed);
-  const order = Uint32Array.from({ length: data.rows }, (_, row) => row);
-  for (let epoch = 0; epoch < options.epochs; epoch++) {
+  const { order } = trainer;
+  order.forEach((_, row) => {
+    order[row] = row;
+  });
+  for (let epoch = 0; epoch < epochs; epoch++) {
     shuffle(order, random);
-    for (let start = 0; start < order.length; start += options.batchSize) {
-      const batch = order.subarray(start, start + options.batchSize);
-      for (const row of batch) {
-        const error = network.forward(inputs, row) - (data.y[row] ?? 0);
-        network.accumulateGradient((2 * error) / batch.length);
-      }
-      adam.step(network.parameters, network.gradient, spans);
+    for (let start = 0; start < order.length; start += batchSize) {
+      trainer.step(start, Math.min(start + batchSize, order.length));
     }
   }
-  const trained = new Float32Array(network.parameters);
+  const trained = trainer.parameters();
   if (!trained.every(Number.isFinite)) {
     throw new ModelError('TRAINING_DIVERGED', 'the parameters are no longer finite; lower the learning rate');
   }
@@ -80,23 +83,41 @@ function checkFit(parameters: Float32Array, layers: readonly number[], data: Dat
   }
 }
 
-function checkOptions({ epochs, batchSize, learningRate, seed }: TrainingOptions): void {
+/** @throws ModelError TRAINING_OPTION_INVALID */
+export function checkTrainingOptions({
+  epochs,
+  batchSize,
+  learningRate,
+  seed,
+  huber = 0,
+  proximal = 0,
+}: TrainingOptions): void {
   const positive = [epochs, batchSize].every((n) => Number.isInteger(n) && n >= 1);
-  if (!positive || !Number.isFinite(learningRate) || learningRate <= 0 || !Number.isInteger(seed)) {
-    const detail = 'epochs and batchSize must be whole numbers from 1 on, learningRate positive, seed whole';
+  const isRate = Number.isFinite(learningRate) && learningRate > 0;
+  const areBounds = [huber, proximal].every((value) => Number.isFinite(value) && value >= 0);
+  if (!positive || !isRate || !areBounds || !Number.isInteger(seed)) {
+    const detail =
+      'epochs and batchSize must be whole numbers from 1 on, learningRate positive, seed whole, huber and proximal not negative';
     throw new ModelError('TRAINING_OPTION_INVALID', detail);
   }
 }
 
 /** Weights of inputs that are zero in every row never get a gradient, so Adam need not visit them. */
-function trainableSpans({ places, parameters }: DenseNetwork, { active }: SparseRows): readonly Span[] {
-  const width = places[0]?.outputs ?? 0;
-  const first = Array.from(active, (input) => ({ from: input * width, to: (input + 1) * width }));
-  return [...first, { from: places[0]?.biases ?? 0, to: parameters.length }];
+function trainableSpans(layers: readonly number[], { active }: SparseRows): readonly Span[] {
+  const [place] = layerPlaces(layers);
+  const width = place?.outputs ?? 0;
+  const spans = Array.from(active, (input) => ({ from: input * width, to: (input + 1) * width }));
+  return [...spans, { from: place?.biases ?? 0, to: parameterCount(layers) }].reduce(joined, []);
+}
+
+/** Adjacent spans are visited as one. */
+function joined(spans: Span[], next: Span): Span[] {
+  const last = spans.at(-1);
+  return last?.to === next.from ? [...spans.slice(0, -1), { from: last.from, to: next.to }] : [...spans, next];
 }
 
 /** Fisher and Yates, as in Knuth, The Art of Computer Programming 2, algorithm 3.4.2 P. */
-function shuffle(order: Uint32Array, random: Random): void {
+export function shuffle(order: Uint32Array, random: Random): void {
   for (let i = order.length - 1; i > 0; i--) {
     const j = random.below(i + 1);
     const swapped = order[i] ?? 0;

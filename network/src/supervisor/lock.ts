@@ -32,13 +32,18 @@ export async function tryLock(directory: string): Promise<Lock | undefined> {
   return { release: () => level.close() };
 }
 
+/** Takes a lock, waiting for whoever lets go of it; `undefined` when it stayed taken until the deadline. */
+export function takeLock(directory: string, waitMs: number): Promise<Lock | undefined> {
+  return poll(() => tryLock(directory), waitMs);
+}
+
 /** Runs an action under a lock; `undefined` when it stayed taken until the deadline. */
 export async function withLock<T>(
   directory: string,
   waitMs: number,
   action: () => Promise<T>,
 ): Promise<{ readonly result: T } | undefined> {
-  const lock = await poll(() => tryLock(directory), waitMs);
+  const lock = await takeLock(directory, waitMs);
   if (lock === undefined) {
     return undefined;
   }

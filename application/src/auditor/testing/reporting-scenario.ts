@@ -96,7 +96,8 @@ export abstract class ReportingScenario extends Scenario {
     );
     const { modelHash } = proposal;
     const model = { docType: 'model', schemaVersion: 1, modelHash, ...this.attemptRef(), baseModelHash: BASE };
-    const writes: Readonly<Record<string, Record_>> = { [`model/${modelHash}`]: model };
+    const base = this.claimsBases ? this.baseRecord(this.roundTask.taskId, modelHash) : {};
+    const writes: Readonly<Record<string, Record_>> = { [`model/${modelHash}`]: model, ...base };
     return { proposal, attestations, writes };
   }
 }

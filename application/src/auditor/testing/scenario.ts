@@ -21,7 +21,7 @@ import {
   type UpdateStatement,
 } from '@sev/chaincode/api';
 import { expect } from 'chai';
-import { priceTask } from '../../run/price-task.js';
+import { priceTask } from '../../run/learning-task.js';
 import { DomainReplay } from '../domain-replay.js';
 import { AuditError, newAuditCounts, type AuditCode } from '../failure.js';
 
@@ -64,6 +64,8 @@ export class Scenario {
   readonly vehicle = newKey();
   readonly vehicleId = `v-${randomBytes(16).toString('base64url')}`;
   consortium = '';
+  /** Whether the contracts write whose base a model is when a task or a model is made. */
+  claimsBases = true;
   readonly #state = new Map<string, Uint8Array>();
   #number = 0;
   readonly #proposals = new Map<string, { change: Change; by: string; version: 1 | 2 }>();
@@ -280,22 +282,32 @@ export class Scenario {
     return this;
   }
 
-  task(change: Partial<Task> = {}): this {
+  /** @param writes - beside, or instead of, the records of task, model and base. */
+  task(change: Partial<Task> = {}, writes: Readonly<Record<string, Record_>> = {}, at = NOW): this {
     const task = { ...TASK, ...change };
     const model = {
       docType: 'model',
       schemaVersion: 1,
-      modelHash: BASE,
+      modelHash: task.model.initialModelHash,
       taskId: task.taskId,
       round: 0,
       attempt: 0,
       baseModelHash: null,
     };
-    this.submit('learning:CreateTask', task, {
+    const claimed = task.privacy !== 'plain' && this.claimsBases;
+    const all = {
       [`task/${task.taskId}`]: { docType: 'task', schemaVersion: 1, task },
       [`model/${task.taskId}`]: model,
-    });
+      ...(claimed ? this.baseRecord(task.taskId, task.model.initialModelHash, { begunAtMs: at }) : {}),
+      ...writes,
+    };
+    this.submit('learning:CreateTask', task, all, { at });
     return this;
+  }
+
+  baseRecord(taskId: string, baseModelHash: string, change: Record_ = {}): Record<string, Record_> {
+    const record = { docType: 'base', schemaVersion: 1, baseModelHash, taskId, ...change };
+    return { [`base/${baseModelHash}`]: record };
   }
 
   round(state: string, change: Record_ = {}): Record_ {

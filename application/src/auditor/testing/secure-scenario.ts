@@ -169,9 +169,8 @@ export class SecureScenario extends ReportingScenario {
     this.secure = { ...emptyRound(), opening, openingHash: hash, ...kept };
     this.closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
-    const base = { docType: 'base', schemaVersion: 1, baseModelHash: BASE, taskId: this.roundTask.taskId };
-    const writes: Forgery['writes'] =
-      this.attempt === 1 && forgery.writes === undefined ? { [`base/${BASE}`]: base } : {};
+    const isFirst = this.attempt === 1 && forgery.writes === undefined && !this.claimsBases;
+    const writes = isFirst ? this.baseRecord(this.roundTask.taskId, BASE) : {};
     return this.#step('OpenRound', 'open', argument, writes, forgery, undefined);
   }
 
@@ -209,7 +208,7 @@ export class SecureScenario extends ReportingScenario {
     const content = { ...this.ref(), recordedHash, cohortHash: hash, holders: [...holders] };
     const statements = this.sign(
       (mspId): CohortStatement => ({ type: 'sev/fix-cohort/v1', ...content, mspId }),
-      forgery.signers ?? [],
+      forgery.signers ?? (this.#rules === undefined ? [] : MAJORITY),
     );
     const openedProjections = this.secure.openedProjections + this.terms.projections;
     const fixed = { holders, contradicted, cohortHash: hash, cohortSize: members.length, openedProjections };

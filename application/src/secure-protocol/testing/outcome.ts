@@ -15,6 +15,7 @@ import { errorCode } from '../../services/log.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../../services/attempt.js';
 import type { CoordinatorSetup } from '../../testing/secure-bed-coordinator.js';
 import { seedOfParts } from '../../services/opened-noise.js';
+import { weightsOf } from '../../services/secure-scores.js';
 import type { SecureBed } from '../../testing/secure-bed.js';
 import { onDiskOf } from './secrets-of.js';
 
@@ -69,7 +70,8 @@ export function indicesOf(bed: SecureBed, { members }: Attempt): number[] {
  * The model that the integer sum of these vehicles' updates gives, computed without anything of the protocol: base +
  * (Σ aᵢ uᵢ + Σ noise) / (2^f Σ aᵢ), with the weights of the vehicles' classes.
  *
- * A vehicle has the weight of its class; all of them have the lower one where too few are in one of the two.
+ * A vehicle has the weight of its class; all of them have the lower one where too few are in one of the two. Beside sums that
+ * were shown before on the base weights follow from these, too: then those on the ledger are taken.
  *
  * @param noises vectors that mode `dp` adds.
  */
@@ -83,7 +85,12 @@ export async function plainModel(
   const [light, heavy] = aggregation.weightClasses;
   const sizes = [0, 1].map((parity) => indices.filter((index) => index % 2 === parity).length);
   const isRare = sizes.every((size) => size > 0) && sizes.some((size) => size < cohort.minimum);
-  const weightOf = (index: number): number => (index % 2 === 0 || isRare ? light! : heavy!).weight;
+  const isBesideShown = (round.secure?.shownAttempts.length ?? 0) > 1;
+  const attested = isBesideShown ? await weightsOf(bed.learning, bed.task, round) : undefined;
+  const weightOf = (index: number): number =>
+    attested === undefined
+      ? (index % 2 === 0 || isRare ? light! : heavy!).weight
+      : attested.get(bed.fleet.vehicles[index]!.vehicleId)!.weight;
   const total = new Array<number>(model.parameters).fill(0);
   for (const index of indices) {
     bed.fleet.updateOf(index, round.round).forEach((value, i) => {

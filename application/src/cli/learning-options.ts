@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Option, type Command } from 'commander';
+import type { NamedChoice } from '../run/learning-task.js';
+import { SERVER_NAMES } from '../run/task-defaults.js';
+import { positive } from './values.js';
+
+/** How a task is learned, beside its defaults. */
+export type LearningOptions = NamedChoice & { readonly engine: 'dense' | 'tfjs' };
+
+export function learningOptions(command: Command): void {
+  command.addOption(
+    new Option('--engine <name>', 'what vehicles train with').choices(['dense', 'tfjs']).default('dense'),
+  );
+  command.addOption(
+    new Option('--server <optimiser>', "what a round's average does to the model (default: it is the model)").choices(
+      SERVER_NAMES,
+    ),
+  );
+  command.option('--proximal <mu>', 'pull of FedProx towards the model that training begins with', positive);
+}
