@@ -9,7 +9,7 @@ import {
   finaliseRound,
   heParties,
   heTermsProblem,
-  parameterCount,
+  modelParameters,
   proposalHash,
   secureTermsProblem,
   task as taskSchema,
@@ -41,6 +41,16 @@ import { checkSecureEnd, checkSecureStep, SECURE_STEPS } from './secure-rules.js
 type Round = Audited<'round'>;
 type Update = Audited<'update'>;
 
+function requireFittingModel(transaction: DomainTransaction, { taskId, model, engine }: Audited<'task'>['task']): void {
+  const { lstm, layers, parameters } = model;
+  if (modelParameters(model) !== parameters) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `task ${taskId} counts its parameters wrongly`);
+  }
+  if (lstm !== undefined && (lstm.units !== layers[0] || engine === 'dense')) {
+    throw recordError(transaction, 'RECORD_MALFORMED', `task ${taskId} has an LSTM that does not fit`);
+  }
+}
+
 /** A task is written once, as its creator asked for it. */
 export function checkTaskWrites(
   state: DomainState,
@@ -56,9 +66,7 @@ export function checkTaskWrites(
     if (asked === undefined || canonicalJson(asked) !== canonicalJson(task)) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} is not what was asked for`);
     }
-    if (parameterCount(task.model.layers) !== task.model.parameters) {
-      throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} counts its parameters wrongly`);
-    }
+    requireFittingModel(transaction, task);
     const broken = secureTermsProblem(task) ?? heTermsProblem(task);
     if (broken !== undefined) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId}: ${broken.path}: ${broken.problem}`);

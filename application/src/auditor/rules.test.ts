@@ -12,6 +12,17 @@ describe('audit rules', () => {
     expect(next.replay.state.finalised).to.have.length(1);
   });
 
+  it('count the parameters of an LSTM, too, and let dense train none', () => {
+    const lstm = { steps: 24, features: 4, units: 16 };
+    const model = { ...TASK.model, lstm, layers: [16, 1], parameters: 4 * 16 * (4 + 16 + 1) + 17 };
+    const task = { ...TASK, engine: 'tfjs' as const, model };
+    const made = (change: object) => codeOf(() => new Scenario().bootstrap().task({ ...task, ...change }));
+    expect(made({})).to.equal(undefined);
+    expect(made({ engine: 'dense' })).to.equal('RECORD_MALFORMED');
+    expect(made({ model: { ...model, parameters: 17 } })).to.equal('RECORD_MALFORMED');
+    expect(made({ model: { ...model, lstm: { ...lstm, units: 15 } } })).to.equal('RECORD_MALFORMED');
+  });
+
   it('accept a round closed by one organisation after its deadline', () => {
     expect(
       codeOf(() =>

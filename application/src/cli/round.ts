@@ -159,6 +159,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     privacy,
     ...variantOf(options, DEFAULT_EPSILON),
     vehicleIds: earlier?.vehicleIds ?? [],
+    ...(earlier?.endedAfter === undefined ? {} : { endedAfter: earlier.endedAfter }),
     startedAt: earlier?.startedAt ?? new Date().toISOString(),
   };
   if (earlier !== undefined) {

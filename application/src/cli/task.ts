@@ -99,6 +99,14 @@ export function taskCommands(program: Command, run: Runner): void {
         const { kind, schema, statistics } = options;
         insistOnSchema(kind, schema, statistics);
         const features = await featuresOf(kind, options);
+        const { spentOnStatistics } = await import('../run/run.js');
+        const spentMicroRho =
+          schema === undefined
+            ? 0
+            : await spentOnStatistics(session, {
+                privacy,
+                data: { kind: 'table', source: 'file', path: '', schema, statistics },
+              });
         const { task, initialModel } = learningTask(choiceOf(kind, features, options), {
           taskId,
           vehicles: options.vehicles,
@@ -112,7 +120,7 @@ export function taskCommands(program: Command, run: Runner): void {
           aggregators:
             options.aggregators?.map((name) => organisationNamed(profile, name).mspId) ??
             defaults.defaultAggregators(profile),
-          differentialPrivacy: { epsilon, deltaExponent: defaults.DELTA_EXPONENT },
+          differentialPrivacy: { epsilon, deltaExponent: defaults.DELTA_EXPONENT, spentMicroRho },
         });
         await (await openStore(options.store)).put(initialModel);
         const { result, transactionId } = await learning(session).createTask(task);

@@ -60,8 +60,14 @@ async function comparisonOf({ plan, task, rounds, model }: BaselineRequest): Pro
   const training = trainingOf(task, task.training.seed);
   const common = { ...learner, clients, test };
   const aloneEpochs = rounds * training.epochs;
-  const central = await centralBaseline({ ...common, training: { ...training, epochs: CENTRAL_EPOCHS } });
-  const { mean } = await aloneBaseline({ ...common, training: { ...training, epochs: aloneEpochs } });
+  const { mean, clients: alone } = await aloneBaseline({ ...common, training: { ...training, epochs: aloneEpochs } });
+  // Vehicles that cannot be trained took no part in the rounds either.
+  const trainable = clients.filter((_, index) => alone[index] !== null);
+  const central = await centralBaseline({
+    ...common,
+    clients: trainable,
+    training: { ...training, epochs: CENTRAL_EPOCHS },
+  });
   const tuning: TrainingOptions = { ...training, ...FINE_TUNING };
   const { before, after } = await personalise(model, { ...learner, clients, clientTests, training: tuning });
   return {

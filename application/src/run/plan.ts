@@ -44,6 +44,8 @@ const runPlan = z.strictObject({
   proximal: z.number().positive().optional(),
   /** Rounds without a better R² after which the run ends early. */
   patience: z.int().min(1).optional(),
+  /** Rounds after which it ended early. */
+  endedAfter: z.int().min(1).optional(),
   /** Ids of the vehicles that take part; the position is the client of the split. */
   vehicleIds: z.array(z.string()),
   startedAt: z.iso.datetime(),
@@ -83,8 +85,14 @@ export async function findPlan(homes: string, taskId: string): Promise<RunPlan |
  * @throws SevError RUN_CONFLICT.
  */
 export function assertSamePlan(earlier: RunPlan, plan: RunPlan): void {
-  const decided = ({ schemaVersion: _version, taskId: _id, vehicleIds: _ids, startedAt: _at, ...others }: RunPlan) =>
-    canonicalJson(Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined)));
+  const decided = ({
+    schemaVersion: _v,
+    taskId: _id,
+    vehicleIds: _ids,
+    startedAt: _at,
+    endedAfter: _end,
+    ...others
+  }: RunPlan) => canonicalJson(Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined)));
   if (decided(earlier) !== decided(plan)) {
     throw new SevError('RUN_CONFLICT', `A run of task ${plan.taskId} was started with other options`, {
       hint: `Go on with it by --resume ${plan.taskId}, or choose another --task-id.`,

@@ -69,12 +69,14 @@ export async function followRounds(options: FollowOptions): Promise<RoundReport[
 /** What R² has to gain to count as better. */
 const GAIN = 0.001;
 
-function hasStalled(rounds: readonly RoundReport[], patience: number | undefined): boolean {
+/** Whether the last so many rounds brought no better R². */
+export function hasStalled(rounds: readonly Pick<RoundReport, 'r2'>[], patience: number | undefined): boolean {
   let best = Number.NEGATIVE_INFINITY;
   let since = 0;
   for (const { r2 } of rounds) {
-    since = r2 > best + GAIN ? 0 : since + 1;
-    best = Math.max(best, r2);
+    const isBetter = r2 > best + GAIN;
+    since = isBetter ? 0 : since + 1;
+    best = isBetter ? r2 : best;
   }
   return patience !== undefined && since >= patience;
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join, resolve } from 'node:path';
 import { heParties, type Task } from '@sev/chaincode/api';
-import { chooseEngine, parametersFromBytes, type LearningSplit, type LearningTable } from '@sev/fl';
+import {
+  DEFAULT_MODEL_BOUNDS,
+  checkModel,
+  chooseEngine,
+  parametersFromBytes,
+  type LearningSplit,
+  type LearningTable,
+} from '@sev/fl';
 import { inHome, type ConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 import { openWallet } from '../identity/index.js';
@@ -11,6 +18,7 @@ import { median } from '../report/summary.js';
 import { readCost, type RoundCost } from '../vehicle/round-cost.js';
 import type { Report, RoundReport } from '../report/report.js';
 import { writeReport } from '../report/write-report.js';
+import { modelSpecOf } from '../services/model-spec.js';
 import { HttpStore } from '../store/index.js';
 import { insistOnStatistics } from '../services/statistics.js';
 import { openTable, splitOf, type DataSource, type LearningKind } from '../vehicle/data.js';
@@ -123,6 +131,13 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
 async function readData(plan: RunPlan): Promise<RunData> {
   const table = await openTable(plan.data);
   const { clients, test } = splitOf(table, dataPlan(plan));
+  if (plan.kind !== 'statistics') {
+    // Before anything is started, as what is wrong with the data.
+    const { model } = learningTask(choiceOf(plan.kind, table.features, plan), {
+      ...{ taskId: plan.taskId, vehicles: plan.vehicles, rounds: plan.rounds, seed: plan.seed, trainingRows: 1 },
+    }).task;
+    checkModel(modelSpecOf(model), DEFAULT_MODEL_BOUNDS);
+  }
   return { table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0) };
 }
 
@@ -199,7 +214,7 @@ async function train(training: Training): Promise<Trained> {
     session: operator,
     store: objects,
     task,
-    rounds: plan.rounds,
+    rounds: plan.endedAfter ?? plan.rounds,
     coordinatorHome: join(homes, COORDINATOR_ORG),
     test: data.test,
     target: data.table.target,
@@ -211,6 +226,11 @@ async function train(training: Training): Promise<Trained> {
   });
   const reports = await Promise.race([followed, programs.watch()]);
   const endedAt = performance.now();
+  if (reports.length < plan.rounds) {
+    // A resumed run drives no more rounds of it.
+    await savePlan(homes, { ...plan, endedAfter: reports.length });
+  }
+  await programs.stop();
   const privacy = await spentOnLedger(operator, task);
   const vehicle = await vehicleCost(fleetHome(homes), task.taskId, reports.length);
   return { task, rounds: reports, privacy: privacy && { privacy }, vehicle, startedAt, endedAt };
@@ -233,7 +253,10 @@ async function vehicleCost(home: string, taskId: string, rounds: number): Promis
 }
 
 /** Millionths of ρ that the statistics which a run is scaled by were charged. */
-async function spentOnStatistics(session: LedgerSession, { privacy, data }: RunPlan): Promise<number> {
+export async function spentOnStatistics(
+  session: LedgerSession,
+  { privacy, data }: Pick<RunPlan, 'privacy' | 'data'>,
+): Promise<number> {
   if (data.kind !== 'table' || data.statistics === undefined) {
     return 0;
   }
@@ -306,7 +329,7 @@ export async function startPrograms(
   await programs.start('vehicles', [...vehicleArgs(plan, homes, store.url), ...batchers, ...aggregatorArgs]);
   const startedAt = performance.now();
   const common = ['--org', COORDINATOR_ORG, '--home', coordinatorHome, '--store', store.url];
-  const rounds = ['--task', taskId, '--rounds', String(plan.rounds)];
+  const rounds = ['--task', taskId, '--rounds', String(plan.endedAfter ?? plan.rounds)];
   await programs.start('coordinator', [
     ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
     ...[...aggregatorArgs, ...arbiterArgs],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Task } from '@sev/chaincode/api';
-import { engineNamed, type Engine, type ModelSpec, type TrainingOptions } from '@sev/fl';
+import { DEFAULT_MODEL_BOUNDS, engineNamed, type Engine, type ModelSpec, type TrainingOptions } from '@sev/fl';
 
 const MICRO = 1_000_000;
 
@@ -23,12 +23,12 @@ export function trainingOf({ training }: Task, seed: number): TrainingOptions {
 const engines = new Map<string, Promise<Engine>>();
 
 /** The engine that a task names, loaded once a thread. @throws EngineError ENGINE_UNKNOWN, ENGINE_MISSING. */
-export function engineOf({ engine, model }: Pick<Task, 'engine' | 'model'>): Promise<Engine> {
+export function engineOf({ engine }: Pick<Task, 'engine'>): Promise<Engine> {
   const known = engines.get(engine);
   if (known !== undefined) {
     return known;
   }
-  const loading = engineNamed(engine, { parameters: model.parameters, inputs: Number.MAX_SAFE_INTEGER });
+  const loading = engineNamed(engine, DEFAULT_MODEL_BOUNDS);
   engines.set(engine, loading);
   loading.catch(() => engines.delete(engine));
   return loading;

@@ -97,7 +97,9 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
       ...(options.directAfterMs === undefined ? {} : { directAfterMs: options.directAfterMs }),
       onTakenPart: (round, deliveries, cost) => {
         options.onTakenPart?.(round, deliveries, cost);
-        writeCost(home, round, cost).catch((error: unknown) => {
+        // Who comes back to a round that has its updates trains nothing more, and what it cost stays written.
+        const written = cost.vehicles === 0 ? Promise.resolve() : writeCost(home, round, cost);
+        written.catch((error: unknown) => {
           log.warn(failureFields(error), 'what the round cost was not written');
         });
       },

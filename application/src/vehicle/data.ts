@@ -97,7 +97,7 @@ export async function openTable(data: DataSource, ofOneClient = false): Promise<
     case 'table':
       return readSchemaTable(await schemaOf(data), data.path, { ofOneClient });
     case 'statistics':
-      return readStatisticsTable(await readSchema(data.schema), data.path);
+      return readStatisticsTable(await readSchema(data.schema), data.path, ofOneClient);
     default:
       return data.source === 'generated' ? priceTable(generateCarTable(data)) : readCars(data.path);
   }

@@ -3,6 +3,7 @@ import { concatDatasets, type Dataset } from '../data/dataset.js';
 import type { Target } from '../data/target.js';
 import type { Engine } from '../engines/engine.js';
 import type { ModelSpec } from '../engines/model.js';
+import { ModelError } from '../errors.js';
 import { deriveSeed } from '../random.js';
 import type { TrainingOptions } from '../training/train.js';
 import { metricsOf, type Metrics } from './metrics.js';
@@ -39,9 +40,10 @@ export async function centralBaseline(options: BaselineOptions): Promise<Metrics
 }
 
 export interface AloneBaseline {
-  /** Mean over clients, each counting once. */
+  /** Mean over clients that can be trained, each counting once. */
   readonly mean: Omit<Metrics, 'rows'>;
-  readonly clients: readonly Metrics[];
+  /** In the order of the clients; null for one whose training leaves the finite numbers. */
+  readonly clients: readonly (Metrics | null)[];
 }
 
 /**
@@ -51,14 +53,25 @@ export interface AloneBaseline {
 export async function aloneBaseline(options: BaselineOptions): Promise<AloneBaseline> {
   const { engine, spec, test, training } = options;
   const start = engine.initialParameters(spec, training.seed);
-  const metrics: Metrics[] = [];
+  const clients: (Metrics | null)[] = [];
   for (const [index, data] of options.clients.entries()) {
     const seed = deriveSeed(training.seed, 'alone', index);
-    metrics.push(await evaluateBy(options, await engine.train(spec, start, data, { ...training, seed }), test));
+    const trained = await orDiverged(engine.train(spec, start, data, { ...training, seed }));
+    clients.push(trained === undefined ? null : await evaluateBy(options, trained, test));
   }
+  const metrics = clients.filter((own) => own !== null);
   const mean = (of: (m: Metrics) => number): number => metrics.reduce((sum, m) => sum + of(m), 0) / metrics.length;
-  return {
-    mean: { r2: mean((m) => m.r2), mae: mean((m) => m.mae), maeScaled: mean((m) => m.maeScaled) },
-    clients: metrics,
-  };
+  return { mean: { r2: mean((m) => m.r2), mae: mean((m) => m.mae), maeScaled: mean((m) => m.maeScaled) }, clients };
+}
+
+/** @returns undefined for a training that leaves the finite numbers. */
+export async function orDiverged(training: Promise<Float32Array>): Promise<Float32Array | undefined> {
+  try {
+    return await training;
+  } catch (error) {
+    if (error instanceof ModelError && error.code === 'TRAINING_DIVERGED') {
+      return undefined;
+    }
+    throw error;
+  }
 }

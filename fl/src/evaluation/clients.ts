@@ -3,7 +3,7 @@ import { concatDatasets, type Dataset } from '../data/dataset.js';
 import { DataError } from '../errors.js';
 import { deriveSeed } from '../random.js';
 import type { TrainingOptions } from '../training/train.js';
-import type { Learner } from './baselines.js';
+import { orDiverged, type Learner } from './baselines.js';
 import { metricsOf, type Metrics } from './metrics.js';
 
 /** How models serve their clients one by one: a good mean may hide clients that they fail. Errors in the target's unit. */
@@ -76,7 +76,9 @@ export async function personalise(parameters: Float32Array, options: Personalise
   const tuned = async (client: number): Promise<Float32Array> => {
     const data = clients[client];
     const seed = deriveSeed(training.seed, 'fine-tuning', client);
-    return data === undefined ? parameters : engine.train(spec, parameters, data, { ...training, seed });
+    const own = data && (await orDiverged(engine.train(spec, parameters, data, { ...training, seed })));
+    // A client that cannot be trained is served by the common model.
+    return own ?? parameters;
   };
   return {
     before: await evaluateClients(options, () => parameters, clientTests),

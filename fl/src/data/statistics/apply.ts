@@ -28,7 +28,11 @@ export interface StatisticsOrigin {
  * @throws DataError DATA_COLUMN_EMPTY for a number that no vehicle has, DATA_COLUMN_CONSTANT for a number whose deviation
  *   the sums do not resolve and for categories none of which is kept; each names the column.
  */
-export function withStatistics(schema: TableSchema, { columns }: Statistics, origin: StatisticsOrigin): TableSchema {
+export function withStatistics(
+  schema: TableSchema,
+  { columns, error }: Statistics,
+  origin: StatisticsOrigin,
+): TableSchema {
   const summed = schema.features.filter(isSummed);
   const features = schema.features.map((feature): FeatureColumn => {
     if (!isSummed(feature)) {
@@ -39,12 +43,15 @@ export function withStatistics(schema: TableSchema, { columns }: Statistics, ori
       return scaledBy(feature, statistics);
     }
     if (feature.type === 'category' && statistics?.type === 'category') {
-      return keptOf(feature, statistics, origin);
+      return keptOf(feature, statistics, origin, error);
     }
     throw new DataError('STATISTICS_IMPLAUSIBLE', 'made for other columns', { column: feature.column });
   });
   return { ...schema, features, statisticsHash: origin.modelHash };
 }
+
+/** Deviations by which a share may seem larger than it is. */
+const TAIL = 3;
 
 function scaledBy(feature: NumberColumn, { column, mean, deviation }: NumberStatistics): NumberColumn {
   if (mean === undefined) {
@@ -63,8 +70,10 @@ function keptOf(
   feature: SummedCategory,
   { column, categories }: CategoryStatistics,
   { vehicles }: StatisticsOrigin,
+  error: number,
 ): CategoryColumn {
-  const least = Math.max(feature.threshold, LEAST_ADDED_SHARES / vehicles);
+  // What rounding and noise may add to a share that is none.
+  const least = Math.max(feature.threshold, LEAST_ADDED_SHARES / vehicles + TAIL * error);
   const isKept = (index: number): boolean => (categories[index]?.share ?? 0) >= least;
   const kept =
     'buckets' in feature

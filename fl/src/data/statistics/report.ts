@@ -12,10 +12,15 @@ import { MOST_ROWS, ROWS_AT, statisticsLayout, type StatisticsLayout, type Summe
  * A table whose rows are what each line adds to its client's statistics: the mean over a client's rows is what it reports,
  * see {@link reportedStatistics}.
  *
+ * @param ofOneClient see `SchemaTableOptions`.
  * @throws DataError STATISTICS_NONE, and all that `readSchemaTable` throws.
  */
-export async function readStatisticsTable(schema: TableSchema, path: string): Promise<LearningTable> {
-  return readSchemaTable(schema, path, { encoding: statisticsEncoding(statisticsLayout(schema)) });
+export async function readStatisticsTable(
+  schema: TableSchema,
+  path: string,
+  ofOneClient = false,
+): Promise<LearningTable> {
+  return readSchemaTable(schema, path, { encoding: statisticsEncoding(statisticsLayout(schema)), ofOneClient });
 }
 
 export function statisticsEncoding({ name, width, unit, columns }: StatisticsLayout): RowEncoding {
