@@ -31,7 +31,7 @@ import { requireNetwork } from './network-ready.js';
 import { dataPlan, savePlan, type RunPlan } from './plan.js';
 import { choiceOf, learningTask, type PreparedTask } from './learning-task.js';
 import { Programs } from './processes.js';
-import { followRounds } from './rounds.js';
+import { followRounds, hasStalled } from './rounds.js';
 import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
 import { spentOnLedger } from './spent-privacy.js';
 
@@ -226,7 +226,7 @@ async function train(training: Training): Promise<Trained> {
   });
   const reports = await Promise.race([followed, programs.watch()]);
   const endedAt = performance.now();
-  if (reports.length < plan.rounds) {
+  if (hasStalled(reports, plan.patience)) {
     // A resumed run drives no more rounds of it.
     await savePlan(homes, { ...plan, endedAfter: reports.length });
   }
