@@ -7,6 +7,7 @@ import { DEMAND_FORMS, type DataSource, type DemandForm, type LearningKind, type
 /** Rows and seed of the data that ships with the product: about as many as the published figures' file has. */
 const GENERATED_ROWS = { price: 4_000, demand: 6_000 } as const;
 const GENERATED_SEED = 1;
+const ROWS_PER_VEHICLE = 30;
 
 export const TASK_KINDS: readonly LearningKind[] = ['price', 'demand', 'table'];
 
@@ -53,7 +54,12 @@ function kindDetails(command: Command): void {
 export function dataOf(
   kind: TaskKind,
   options: DataOptions,
-  generated: { readonly rows?: number | undefined; readonly seed?: number | undefined } = {},
+  generated: {
+    readonly rows?: number | undefined;
+    readonly seed?: number | undefined;
+    /** Where no rows are named, there are enough for so many. */
+    readonly vehicles?: number | undefined;
+  } = {},
 ): DataSource {
   const { data, form, schema, statistics } = options;
   insistOnFit(kind, options);
@@ -63,10 +69,14 @@ export function dataOf(
       ? { ...file, kind }
       : { ...file, kind, ...(statistics === undefined ? {} : { statistics: resolve(statistics) }) };
   }
-  const { rows, seed = GENERATED_SEED } = generated;
+  const { rows, seed = GENERATED_SEED, vehicles = 0 } = generated;
   const source =
     data === undefined
-      ? { source: 'generated' as const, rows: rows ?? GENERATED_ROWS[kind], seed }
+      ? {
+          source: 'generated' as const,
+          rows: rows ?? Math.max(GENERATED_ROWS[kind], ROWS_PER_VEHICLE * vehicles),
+          seed,
+        }
       : { source: 'file' as const, path: resolve(data) };
   return kind === 'demand' ? { ...source, kind, form } : source;
 }

@@ -142,7 +142,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   }
   insistOnRing(options);
   const { rounds, split, seed, privacy } = options;
-  const data = dataOf(options.task, options, { seed });
+  const data = dataOf(options.task, options, { seed, vehicles: options.vehicles });
   const vehicles = options.vehicles ?? (await defaultVehicles(data, split));
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
