@@ -1,48 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-import { cpus } from 'node:os';
 import { resolve } from 'node:path';
-import { rounded } from './figure.js';
 import { readLearningData, type LearningData } from './learning/data.js';
 import { DEMAND_CASES, measureDemand, type DemandErrors, type DemandRow } from './learning/demand.js';
 import { measurePrices, PRICE_CASES, type PriceRow } from './learning/prices.js';
 import { bestServer, CANDIDATES, measureServer, withoutTestFold, type ServerRow } from './learning/servers.js';
-import { print, printTable, saveResults } from './output.js';
+import { print, printTable } from './output.js';
+import { measureParts, type Parts } from './parts.js';
 
 const SEEDS = [1, 2, 3] as const;
 
-/** What is measured, and what of it goes into the file. */
-const PARTS: Readonly<Record<string, (data: LearningData) => unknown>> = {
+const PARTS: Parts<LearningData> = {
   prices: showPrices,
   servers: showServers,
   demand: showDemand,
 };
 
 /** Runs federations in memory, prints their errors as tables and writes runs/learning.json. Names in argv choose parts. */
-async function main(): Promise<void> {
-  const chosen = process.argv.slice(2);
-  const unknown = chosen.filter((name) => !(name in PARTS));
-  if (unknown.length > 0) {
-    throw new Error(`no part ${unknown.join(', ')}; known: ${Object.keys(PARTS).join(', ')}`);
-  }
-  const processors = cpus();
-  print(
-    `${processors.length} × ${processors[0]?.model ?? 'processor'}, Node ${process.versions.node}, seeds ${SEEDS.join(', ')}`,
-  );
-  const started = performance.now();
-  const data = await readLearningData(process.env['SEV_DATA_FOLDER'] ?? resolve('../shared/data'));
-  for (const file of data.missing) {
-    print(
-      `not there: ${file} (SEV_DATA_FOLDER names its folder); generated data in its place, published figures do not hold`,
-    );
-  }
-  const results: Record<string, unknown> = { seeds: SEEDS, missing: data.missing };
-  for (const [name, measure] of Object.entries(PARTS)) {
-    if (chosen.length === 0 || chosen.includes(name)) {
-      results[name] = await measure(data);
+function main(): Promise<void> {
+  return measureParts('learning', `seeds ${SEEDS.join(', ')}`, PARTS, async () => {
+    const data = await readLearningData(process.env['SEV_DATA_FOLDER'] ?? resolve('../shared/data'));
+    for (const file of data.missing) {
+      print(
+        `not there: ${file} (SEV_DATA_FOLDER names its folder); generated data in its place, published figures do not hold`,
+      );
     }
-  }
-  await saveResults('learning', results);
-  print(`${rounded((performance.now() - started) / 60_000, 1)} minutes`);
+    return { data, facts: { seeds: SEEDS, missing: data.missing } };
+  });
 }
 
 function showPrices({ prices }: LearningData): readonly PriceRow[] {

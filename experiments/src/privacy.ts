@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { generateCarTable, isTestRow, readCarDekho, type CarTable } from '@sev/fl';
-import { rounded } from './figure.js';
-import { print, printTable, saveResults } from './output.js';
+import { print, printTable } from './output.js';
+import { measureParts, type Parts } from './parts.js';
 import type { GuessScore } from './privacy/car-guess.js';
 import { confirmLastRecord, type Confirmation } from './privacy/confirmation.js';
 import { measureLeaks, type Leaks } from './privacy/leaks.js';
@@ -33,8 +32,7 @@ const VIEWS: Readonly<Record<keyof Leaks, string>> = {
 
 const SEED = 1;
 
-/** What is measured, and what of it goes into the file. */
-const PARTS: Readonly<Record<string, (tables: Tables) => unknown>> = {
+const PARTS: Parts<Tables> = {
   leaks: ({ table, others }) => [table, ...others].flatMap(showLeaks),
   confirmation: showConfirmation,
   membership: ({ table }) => showMembership(table),
@@ -43,24 +41,11 @@ const PARTS: Readonly<Record<string, (tables: Tables) => unknown>> = {
 };
 
 /** Runs the attacks, prints what came of them as tables and writes runs/privacy.json. Names in argv choose parts. */
-async function main(): Promise<void> {
-  const chosen = process.argv.slice(2);
-  const unknown = chosen.filter((name) => !(name in PARTS));
-  if (unknown.length > 0) {
-    throw new Error(`no part ${unknown.join(', ')}; known: ${Object.keys(PARTS).join(', ')}`);
-  }
-  const processors = cpus();
-  print(`${processors.length} × ${processors[0]?.model ?? 'processor'}, Node ${process.versions.node}, seed ${SEED}`);
-  const started = performance.now();
-  const data = await readTables();
-  const results: Record<string, unknown> = { seed: SEED, source: data.table.source };
-  for (const [name, measure] of Object.entries(PARTS)) {
-    if (chosen.length === 0 || chosen.includes(name)) {
-      results[name] = await measure(data);
-    }
-  }
-  await saveResults('privacy', results);
-  print(`${rounded((performance.now() - started) / 60_000, 1)} minutes`);
+function main(): Promise<void> {
+  return measureParts('privacy', `seed ${SEED}`, PARTS, async () => {
+    const data = await readTables();
+    return { data, facts: { seed: SEED, source: data.table.source } };
+  });
 }
 
 interface Tables {

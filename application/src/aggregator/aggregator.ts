@@ -2,7 +2,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { LedgerEvent, RoundOpening, SignedBy } from '@sev/chaincode/api';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
-import { followEvents } from '../services/event-stream.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import type { ServiceSession } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -24,7 +23,7 @@ import { Intake, type IntakeLimits } from './intake.js';
 import { LedgerView } from './ledger-view.js';
 import type { AggregatorParts } from './parts.js';
 import { Preparation } from './preparation.js';
-import { cleanNowAndThen, DEFAULT_RETENTION_MS, destroyOver } from './retention.js';
+import { DEFAULT_RETENTION_MS, destroyOver, followAndClean } from './retention.js';
 import type { ShareSubmission } from './share-submission.js';
 import { StatementBook } from './statement-book.js';
 
@@ -67,15 +66,11 @@ export class Aggregator implements AggregatorClient {
   }
 
   /** Follows vehicles and rounds, and destroys what is over, until {@link end} is called. */
-  async run(): Promise<void> {
-    const { session, retentionMs, log } = this.#options;
-    const { signal } = this.#ending;
-    await Promise.all([
-      followEvents(session, signal, log, ({ event }) => {
-        this.#hear(event);
-      }),
-      cleanNowAndThen(() => this.clean(), { retentionMs, signal, log }),
-    ]);
+  run(): Promise<void> {
+    const hear = (event: LedgerEvent): void => {
+      this.#hear(event);
+    };
+    return followAndClean(this.#options, this.#ending.signal, hear, () => this.clean());
   }
 
   end(): void {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { RoundRecord } from '@sev/chaincode/api';
+import type { LedgerEvent, RoundRecord } from '@sev/chaincode/api';
 import { attemptOf, attemptKey, type AttemptRef } from '../services/attempt.js';
+import { followEvents } from '../services/event-stream.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
+import type { ServiceSession } from '../services/rounds.js';
 import { pause } from '../services/wake-up.js';
 import type { ChannelView } from './channel-view.js';
 import type { Inbox } from './inbox.js';
@@ -15,6 +17,12 @@ const CLEANING_MS = 10 * 60 * 1000;
 interface Holder {
   readonly view: Pick<ChannelView<unknown>, 'roundIfAny'>;
   readonly inbox: Inbox;
+  readonly log: ServiceLog;
+}
+
+interface Following {
+  readonly session: ServiceSession;
+  readonly retentionMs?: number;
   readonly log: ServiceLog;
 }
 
@@ -51,8 +59,23 @@ export async function destroyOver(
   return destroyed;
 }
 
+/** Tells of the ledger's events, and destroys what is over, until the signal is aborted. */
+export async function followAndClean(
+  { session, retentionMs, log }: Following,
+  signal: AbortSignal,
+  hear: (event: LedgerEvent) => void,
+  clean: () => Promise<unknown>,
+): Promise<void> {
+  await Promise.all([
+    followEvents(session, signal, log, ({ event }) => {
+      hear(event);
+    }),
+    cleanNowAndThen(clean, { retentionMs, signal, log }),
+  ]);
+}
+
 /** Cleans every ten minutes, or as often as the retention is short, until the signal is aborted. */
-export async function cleanNowAndThen(
+async function cleanNowAndThen(
   clean: () => Promise<unknown>,
   options: { readonly retentionMs: number | undefined; readonly signal: AbortSignal; readonly log: ServiceLog },
 ): Promise<void> {

@@ -73,6 +73,19 @@ async function driveVehicles(
   }
 }
 
+/** Does work while vehicles take part, and ends them after it. */
+async function withVehicles(
+  federation: Federation,
+  work: () => Promise<unknown>,
+  vehicleIds = federation.vehicleIds,
+): Promise<void> {
+  let over = false;
+  const driving = driveVehicles(federation, () => over, vehicleIds);
+  await work();
+  over = true;
+  await driving;
+}
+
 function expectWholeRun(federation: Federation, rounds: number): void {
   const { ledger, task } = federation;
   let base = task.model.initialModelHash;
@@ -94,11 +107,7 @@ describe('Coordinator', () => {
       pollMs: 2_000,
       onTiming: (timing) => timings.push(timing),
     });
-    let over = false;
-    const vehicles = driveVehicles(federation, () => over);
-    await coordinator.run();
-    over = true;
-    await vehicles;
+    await withVehicles(federation, () => coordinator.run());
     expectWholeRun(federation, 3);
     expect(federation.ledger.transactions).to.have.length(12);
     expect(timings.map((t) => [t.round, t.cohort, t.transactions, t.commits, t.resumed])).to.deep.equal([
@@ -119,11 +128,7 @@ describe('Coordinator', () => {
     const federation = new Federation({ server });
     const { store, ledger, task } = federation;
     const coordinator = newCoordinator(federation);
-    let over = false;
-    const vehicles = driveVehicles(federation, () => over);
-    await coordinator.run();
-    over = true;
-    await vehicles;
+    await withVehicles(federation, () => coordinator.run());
     expectWholeRun(federation, 3);
     const optimiser = serverOptimiserOf(task);
     const count = task.model.parameters;
@@ -167,22 +172,14 @@ describe('Coordinator', () => {
     this.timeout(20_000);
     const federation = new Federation({ vehicles: 6 });
     const both = [newCoordinator(federation), newCoordinator(federation, {}, 'CityMSP')];
-    let over = false;
-    const driving = driveVehicles(federation, () => over);
-    await Promise.all(both.map((coordinator) => coordinator.run()));
-    over = true;
-    await driving;
+    await withVehicles(federation, () => Promise.all(both.map((coordinator) => coordinator.run())));
     expectWholeRun(federation, 3);
   });
 
   it('closes with the minimum cohort when the grace time is over', async () => {
     const federation = new Federation({ vehicles: 4, minimum: 2, target: 4, graceMs: 60 });
     const coordinator = newCoordinator(federation, { lastRound: 1 });
-    let over = false;
-    const driving = driveVehicles(federation, () => over, federation.vehicleIds.slice(0, 3));
-    await coordinator.run();
-    over = true;
-    await driving;
+    await withVehicles(federation, () => coordinator.run(), federation.vehicleIds.slice(0, 3));
     expectWholeRun(federation, 1);
     expect(federation.ledger.rounds.get(1)!.proposal!.cohortSize).to.equal(3);
   });
@@ -262,11 +259,7 @@ describe('Coordinator', () => {
       ...attesters(federation, ['MakerMSP', 'CityMSP']),
     ];
     const coordinator = newCoordinator(federation, { sources });
-    let over = false;
-    const driving = driveVehicles(federation, () => over);
-    await coordinator.run();
-    over = true;
-    await driving;
+    await withVehicles(federation, () => coordinator.run());
     expectWholeRun(federation, 3);
   });
 
@@ -327,11 +320,7 @@ describe('Coordinator', () => {
       },
     };
     const coordinator = newCoordinator(federation, { session });
-    let over = false;
-    const driving = driveVehicles(federation, () => over);
-    await coordinator.run();
-    over = true;
-    await driving;
+    await withVehicles(federation, () => coordinator.run());
     expectWholeRun(federation, 3);
     expect(ledger.rounds.get(2)!.attempt).to.equal(2);
   });
@@ -353,11 +342,7 @@ describe('Coordinator', () => {
       },
     };
     const coordinator = newCoordinator(federation, { session, lastRound: 1 });
-    let over = false;
-    const driving = driveVehicles(federation, () => over);
-    await coordinator.run();
-    over = true;
-    await driving;
+    await withVehicles(federation, () => coordinator.run());
     expectWholeRun(federation, 1);
     expect(asked).to.equal(2);
   });
@@ -377,11 +362,7 @@ describe('Coordinator', () => {
       },
     };
     const coordinator = newCoordinator(federation, { lastRound: 1 }, 'GridMSP', hooks);
-    let over = false;
-    const driving = driveVehicles(federation, () => over);
-    await coordinator.run();
-    over = true;
-    await driving;
+    await withVehicles(federation, () => coordinator.run());
     expect(rounds.get(1)).to.include({ state: 'finalised', attempt: 1 });
     expect(transactions).not.to.include('AbortRound');
   });
@@ -417,11 +398,7 @@ describe('Coordinator', () => {
   it('is done with the last round that the task plans, whatever it was told', async () => {
     const federation = new Federation({ vehicles: 2 });
     const coordinator = newCoordinator(federation, { lastRound: 9 });
-    let over = false;
-    const driving = driveVehicles(federation, () => over);
-    await coordinator.run();
-    over = true;
-    await driving;
+    await withVehicles(federation, () => coordinator.run());
     expectWholeRun(federation, 3);
     expect(federation.ledger.rounds.size).to.equal(3);
     expect(coordinator.status().lastRound).to.equal(3);

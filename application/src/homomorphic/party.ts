@@ -15,12 +15,11 @@ import {
 } from '@sev/chaincode/api';
 import { HeRuntime, newSealingKey } from '@sev/fl';
 import type { Inbox } from '../aggregator/inbox.js';
-import { cleanNowAndThen, DEFAULT_RETENTION_MS, destroyOver } from '../aggregator/retention.js';
+import { DEFAULT_RETENTION_MS, destroyOver, followAndClean } from '../aggregator/retention.js';
 import type { ShareSubmission } from '../aggregator/share-submission.js';
 import { StatementBook } from '../aggregator/statement-book.js';
 import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
-import { followEvents } from '../services/event-stream.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { insistOnNext } from '../services/next-attempt.js';
 import type { ServiceSession } from '../services/rounds.js';
@@ -77,15 +76,11 @@ export class HeParty implements HePartyClient {
   }
 
   /** Follows vehicles and rounds, and destroys what is over, until {@link end} is called. */
-  async run(): Promise<void> {
-    const { session, retentionMs, log } = this.#options;
-    const { signal } = this.#ending;
-    await Promise.all([
-      followEvents(session, signal, log, ({ event }) => {
-        this.#hear(event);
-      }),
-      cleanNowAndThen(() => this.clean(), { retentionMs, signal, log }),
-    ]);
+  run(): Promise<void> {
+    const hear = (event: LedgerEvent): void => {
+      this.#hear(event);
+    };
+    return followAndClean(this.#options, this.#ending.signal, hear, () => this.clean());
   }
 
   /** Ends, destroys keys in memory and frees WebAssembly memory. */

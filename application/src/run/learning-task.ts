@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { modelParameters, sha256Hex, type PrivacyMode, type Task } from '@sev/chaincode/api';
-import { CAR_FEATURES, modelInitialParameters, parametersToBytes, type FeatureSet } from '@sev/fl';
+import { CAR_FEATURES, HIDDEN_LAYERS, modelInitialParameters, parametersToBytes, type FeatureSet } from '@sev/fl';
 import { newHeTerms } from '../homomorphic/he-terms.js';
 import { modelSpecOf } from '../services/model-spec.js';
 import type { LearningKind } from '../vehicle/data.js';
 import { secureTerms, type DifferentialPrivacy } from './secure-terms.js';
-import { LAYERS, SERVERS, TRAINING, UNITS, type ServerName } from './task-defaults.js';
+import { SERVERS, TRAINING, UNITS, type ServerName } from './task-defaults.js';
 
 /** What is learned, and by what. */
 export interface LearningChoice {
@@ -114,8 +114,9 @@ function deadlinesOf({ lstm }: LearningChoice, { graceMs, roundMs }: TaskOptions
   return { graceMs: graceMs ?? factor * GRACE_MS, roundMs: roundMs ?? factor * ROUND_MS };
 }
 
-function modelOf({ features, lstm }: LearningChoice): Omit<Task['model'], 'initialModelHash'> {
-  const layers = [lstm?.units ?? features.width, ...(lstm === undefined ? LAYERS : []), 1];
+/** The model that a task of this choice has. */
+export function modelOf({ features, lstm }: LearningChoice): Omit<Task['model'], 'initialModelHash'> {
+  const layers = [lstm?.units ?? features.width, ...(lstm === undefined ? HIDDEN_LAYERS : []), 1];
   const model = { layers, ...(lstm === undefined ? {} : { lstm }) };
   return { ...model, parameters: modelParameters(model) };
 }

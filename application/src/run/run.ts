@@ -29,7 +29,7 @@ import { computeBaselines, type Comparison } from './baselines.js';
 import { enrollFleet } from './fleet.js';
 import { requireNetwork } from './network-ready.js';
 import { dataPlan, savePlan, type RunPlan } from './plan.js';
-import { choiceOf, learningTask, type PreparedTask } from './learning-task.js';
+import { choiceOf, learningTask, modelOf, type PreparedTask } from './learning-task.js';
 import { Programs } from './processes.js';
 import { followRounds, hasStalled } from './rounds.js';
 import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
@@ -131,13 +131,7 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
 async function readData(plan: RunPlan): Promise<RunData> {
   const table = await openTable(plan.data);
   const { clients, test } = splitOf(table, dataPlan(plan));
-  if (plan.kind !== 'statistics') {
-    // Before anything is started, as what is wrong with the data.
-    const { model } = learningTask(choiceOf(plan.kind, table.features, plan), {
-      ...{ taskId: plan.taskId, vehicles: plan.vehicles, rounds: plan.rounds, seed: plan.seed, trainingRows: 1 },
-    }).task;
-    checkModel(modelSpecOf(model), DEFAULT_MODEL_BOUNDS);
-  }
+  checkModel(modelSpecOf(modelOf(choiceOf(learningKindOf(plan), table.features, plan))), DEFAULT_MODEL_BOUNDS);
   return { table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0) };
 }
 

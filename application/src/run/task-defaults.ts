@@ -3,9 +3,6 @@ import type { Task } from '@sev/chaincode/api';
 import { PRICE_TRAINING, type TrainingOptions } from '@sev/fl';
 import type { LearningKind } from '../vehicle/data.js';
 
-/** Widths of the hidden layers of every model; the published figures are for these. */
-export const LAYERS: readonly number[] = [64, 32];
-
 /** Of an LSTM. */
 export const UNITS = 16;
 

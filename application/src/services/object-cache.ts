@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { LRUCache } from 'lru-cache';
 import type { ObjectStore } from '../store/object-store.js';
 
 /**
@@ -7,22 +8,19 @@ import type { ObjectStore } from '../store/object-store.js';
  */
 export class ObjectCache {
   readonly #store: Pick<ObjectStore, 'get'>;
-  readonly #maxBytes: number;
-  readonly #objects = new Map<string, Uint8Array>();
+  readonly #objects: LRUCache<string, Uint8Array>;
   readonly #reading = new Map<string, Promise<Uint8Array>>();
-  #bytes = 0;
 
   constructor(store: Pick<ObjectStore, 'get'>, maxBytes: number) {
     this.#store = store;
-    this.#maxBytes = maxBytes;
+    // An empty object has a size, too.
+    this.#objects = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ length }) => Math.max(1, length) });
   }
 
   /** @throws what the store throws; failures are not kept. */
   get(hash: string): Promise<Uint8Array> {
     const kept = this.#objects.get(hash);
     if (kept !== undefined) {
-      this.#objects.delete(hash);
-      this.#objects.set(hash, kept);
       return Promise.resolve(kept);
     }
     const under = this.#reading.get(hash);
@@ -37,22 +35,10 @@ export class ObjectCache {
   async #read(hash: string): Promise<Uint8Array> {
     try {
       const bytes = await this.#store.get(hash);
-      this.#keep(hash, bytes);
+      this.#objects.set(hash, bytes);
       return bytes;
     } finally {
       this.#reading.delete(hash);
-    }
-  }
-
-  #keep(hash: string, bytes: Uint8Array): void {
-    this.#objects.set(hash, bytes);
-    this.#bytes += bytes.length;
-    for (const [oldest, old] of this.#objects) {
-      if (this.#bytes <= this.#maxBytes) {
-        return;
-      }
-      this.#objects.delete(oldest);
-      this.#bytes -= old.length;
     }
   }
 }

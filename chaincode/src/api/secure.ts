@@ -462,16 +462,24 @@ export function decodeBitmap(text: string, length: number): boolean[] | undefine
   return encodeBitmap(bits) === text ? bits : undefined;
 }
 
-/** Commitment to component i of an aggregator's nonce; 32 random bytes need no salt. */
-export function nonceLeaf(
-  ref: { readonly consortium: string; readonly taskId: string; readonly round: number; readonly attempt: number },
-  aggregator: string,
-  component: number,
-  value: string,
-): string {
-  const { consortium, taskId, round, attempt } = ref;
-  return hashOf({ type: 'sev/nonce/v1', consortium, taskId, round, attempt, aggregator, component, value });
+interface LeafPlace {
+  readonly consortium: string;
+  readonly taskId: string;
+  readonly round: number;
+  readonly attempt: number;
 }
+
+/** 32 random bytes need no salt. */
+function leafOf(type: 'sev/nonce/v1' | 'sev/noise-seed/v1') {
+  return ({ consortium, taskId, round, attempt }: LeafPlace, aggregator: string, component: number, value: string) =>
+    hashOf({ type, consortium, taskId, round, attempt, aggregator, component, value });
+}
+
+/** Commitment to component i of an aggregator's nonce. */
+export const nonceLeaf = leafOf('sev/nonce/v1');
+
+/** Commitment to part i of the seed of one of an aggregator's candidates of noise. */
+export const noiseLeaf = leafOf('sev/noise-seed/v1');
 
 /** One of two candidates of noise is opened: were the other the same, the noise that is used would be known. */
 export function areTwoCandidates(
@@ -481,17 +489,6 @@ export function areTwoCandidates(
   const areComplete = [first, second].every(({ seedLeaves }) => seedLeaves.length === components);
   const differ = first.seedLeaves.every((leaf, index) => leaf !== second.seedLeaves[index]);
   return areComplete && differ && first.root !== second.root;
-}
-
-/** Commitment to part i of the seed of one of an aggregator's candidates of noise; 32 random bytes need no salt. */
-export function noiseLeaf(
-  ref: { readonly consortium: string; readonly taskId: string; readonly round: number; readonly attempt: number },
-  aggregator: string,
-  component: number,
-  value: string,
-): string {
-  const { consortium, taskId, round, attempt } = ref;
-  return hashOf({ type: 'sev/noise-seed/v1', consortium, taskId, round, attempt, aggregator, component, value });
 }
 
 /** The seed that nobody knew before the nonces were shown: of projections, and of which noise is opened. */

@@ -7,8 +7,10 @@ import { aloneBaseline, centralBaseline } from './baselines.js';
 import { runFederation } from './federation.js';
 import type { Metrics } from './metrics.js';
 
-/** The network that the published figures are for. */
-export const PRICE_LAYERS: readonly number[] = [CAR_FEATURES.width, 64, 32, 1];
+/** Widths of the hidden layers of every dense network; the published figures are for these. */
+export const HIDDEN_LAYERS: readonly number[] = [64, 32];
+/** The network of task `price`. */
+export const PRICE_LAYERS: readonly number[] = [CAR_FEATURES.width, ...HIDDEN_LAYERS, 1];
 /** Local training of a round; the seed comes from the task. */
 export const PRICE_TRAINING = { epochs: 5, batchSize: 32, learningRate: 1e-3 } as const;
 /** Epochs of the central baseline. */
@@ -44,7 +46,7 @@ export async function measureAccuracy(options: AccuracyOptions): Promise<Accurac
   const { table, split, clients: count, rounds, seed, server, baselines = true } = options;
   const { clients, test } = table.split({ split, clients: count });
   const training = { ...PRICE_TRAINING, seed };
-  const layers = [table.features.width, 64, 32, 1];
+  const layers = [table.features.width, ...HIDDEN_LAYERS, 1];
   const { target } = table;
   const federated = runFederation({
     ...{ layers, target, clients, test, training },
