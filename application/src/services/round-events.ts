@@ -6,7 +6,7 @@ import type { ServiceLog } from './log.js';
 import type { ServiceSession } from './rounds.js';
 
 /** Events that concern a round of some task. */
-export type RoundEvent = Extract<LedgerEvent, { readonly round: number }>;
+export type RoundEvent = Extract<LedgerEvent, { readonly round: number; readonly attempt: number }>;
 
 /** The transaction that an event comes from, and its block. */
 export type EventPlace = Pick<LedgerEventEnvelope, 'transactionId' | 'blockNumber'>;

@@ -20,6 +20,7 @@ import {
   vectorNorms,
   WEIGHT_RULES,
   type FixedPoint,
+  type WeightRule,
 } from '@sev/fl';
 import { SevError } from '../errors.js';
 import { attemptOf, type AttemptRef } from './attempt.js';
@@ -80,7 +81,7 @@ export function computeScores(input: ScoringInput): Scores {
   const terms = secureTermsOf(task);
   const classWeights = members.map(({ weightClass }) => task.aggregation.weightClasses[weightClass]?.weight ?? 0);
   const vectors = projectionVectors(input.seed, terms.projections, task.model.parameters);
-  const { weights: ruled, reasons } = WEIGHT_RULES[terms.rule].weigh({
+  const { weights: ruled, reasons } = ruleNamed(terms.rule).weigh({
     classWeights,
     projections: projectionsOf(input, terms.projections),
     format: formatOf(task),
@@ -106,6 +107,15 @@ export function computeScores(input: ScoringInput): Scores {
       return reason === undefined ? [] : [{ vehicleId, reason }];
     }),
   };
+}
+
+/** @throws SevError RULE_UNKNOWN for a rule of a later version. */
+function ruleNamed(name: string): WeightRule {
+  const rule = (WEIGHT_RULES as Readonly<Record<string, WeightRule | undefined>>)[name];
+  if (rule === undefined) {
+    throw new SevError('RULE_UNKNOWN', `no rule ${name}`);
+  }
+  return rule;
 }
 
 /** Each member's K projections: those of its components added up. */

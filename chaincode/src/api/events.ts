@@ -25,6 +25,14 @@ export type LedgerEvent =
       readonly hash: string;
     }
   | {
+      readonly type: 'IncidentOpened' | 'IncidentStep' | 'ModelCorrected';
+      readonly taskId: string;
+      readonly incidentId: string;
+      /** Its state, or which model was kept. */
+      readonly state: string;
+    }
+  | { readonly type: 'RoundPaid'; readonly taskId: string; readonly round: number; readonly hash: string }
+  | {
       readonly type: 'ReceiptsShown';
       readonly taskId: string;
       readonly round: number;

@@ -13,6 +13,7 @@ import {
   vehicleId,
 } from './primitives';
 import { heOpening, heTerms, type HeRound } from './he';
+import { rewardTerms } from './rewards';
 import { roundOpening, secureTerms, type SecureRound } from './secure';
 import { signedBy, type NetworkBound, type SignedBy } from './signed';
 
@@ -110,6 +111,8 @@ export const task = z.strictObject({
   secure: secureTerms.optional(),
   /** Present in mode `he`. */
   he: heTerms.optional(),
+  /** What contributions are paid; with validators only. */
+  rewards: rewardTerms.optional(),
   cohort: z.strictObject({
     /** Fewer updates than this and the round is aborted. */
     minimum: z.int().min(1).max(100_000),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { hashOf } from './canonical';
 import { attemptNumber, hash, identifier, mspId, publicKey, roundNumber, signature, vehicleId } from './primitives';
 import { signedBy, type NetworkBound, type SignedBy } from './signed';
+import { evidence, validation, validationTerms, type ValidatedBase } from './validation';
 
 /**
  * Secure aggregation on the ledger. Updates are shared among n aggregators so that no t of them learn one; what they
@@ -29,7 +30,10 @@ export const secureTerms = z.strictObject({
   metrics: z.array(z.enum(['loss', 'absolute-error', 'samples'])).max(8),
   /** K: random projections that are opened of each vehicle's update in a round; 0 opens none (`strict`). */
   projections: z.int().min(0).max(64),
-  rule: z.enum(['uniform', 'norm-scaling']),
+  /** How weights follow from what is opened; see fl `WEIGHT_RULES`. Those that judge directions need {@link validation}. */
+  rule: z.enum(['uniform', 'norm-scaling', 'trust', 'capped-trust', 'multi-krum', 'clustering']),
+  /** Who gives the reference direction; one more number is opened of each update. */
+  validation: validationTerms.optional(),
   /** Share of the model's dimension, in thousandths, that all opened projections of a task may reach. */
   openedShareMilli: z.int().min(1).max(1_000),
   /** How long an attester waits for receipts, on its clock, before it agrees to a cohort with vehicles left out. */
@@ -104,6 +108,8 @@ export const roundOpening = z.strictObject({
   aggregators: z.array(aggregatorOpening).min(2).max(7),
   /** Key of the organisation that settles disputes, not an aggregator; absent where it was not there. */
   arbiter: z.strictObject({ mspId, sealingKey: publicKey }).optional(),
+  /** Where the task has validators: a majority's of those that are not set aside, sorted by MSP id. */
+  validations: z.array(validation).min(1).max(7).optional(),
 });
 export type RoundOpening = z.infer<typeof roundOpening>;
 
@@ -166,6 +172,8 @@ export interface ProjectionsStatement extends RoundStatement {
   readonly type: 'sev/projections/v1';
   readonly cohortHash: string;
   readonly seed: string;
+  /** Validators whose directions make the reference, sorted; absent where the task has none. */
+  readonly references?: readonly string[];
   readonly components: Readonly<Record<string, string>>;
 }
 
@@ -219,6 +227,20 @@ export const fixCohort = z.strictObject({
 });
 export type FixCohort = z.infer<typeof fixCohort>;
 
+/**
+ * Why a vehicle counts less than its class; fl `WeightReason` says what each means. `EVENED`: so that nobody stands apart.
+ */
+export const weightReason = z.enum([
+  'NORM_SCALED',
+  'RANGE_EXCEEDED',
+  'NORM_EXCEEDED',
+  'DIRECTION_OPPOSED',
+  'TRUST_LOW',
+  'SIMILAR',
+  'OUTVOTED',
+  'EVENED',
+]);
+
 /** One weight a vehicle of the cohort, in the order of their ids. */
 export const scores = z.strictObject({
   ...roundRef,
@@ -226,9 +248,13 @@ export const scores = z.strictObject({
   /** Integer weights: at most the weight of the vehicle's class, 0 leaves it out. */
   weights: z.array(z.int().min(0).max(64)).max(100_000),
   /** Why a weight is below the class's; sorted by vehicleId. */
-  reasons: z
-    .array(z.strictObject({ vehicleId, reason: z.enum(['NORM_SCALED', 'RANGE_EXCEEDED', 'NORM_EXCEEDED', 'EVENED']) }))
-    .max(100_000),
+  reasons: z.array(z.strictObject({ vehicleId, reason: weightReason })).max(100_000),
+  /** Validators whose directions, all of them shown, made the reference; sorted. Absent where the task has none. */
+  references: z.array(mspId).min(1).max(7).optional(),
+  /** Of {@link references}, whose direction points away from the median of all; sorted. */
+  astray: z.array(mspId).max(7).optional(),
+  /** Present with {@link references}. */
+  evidence: evidence.optional(),
 });
 export type Scores = z.infer<typeof scores>;
 
@@ -317,6 +343,8 @@ export interface Dispute {
 export interface SecureRound {
   readonly opening: RoundOpening;
   readonly openingHash: string;
+  /** Where the task has validators: what their words about the base come to. */
+  readonly validated?: ValidatedBase;
   /** Projections opened of one vehicle's updates in this task so far, all attempts counted, from fixing a cohort on. */
   readonly openedProjections: number;
   /** ρ charged in this task so far, aborted rounds too, in millionths. */

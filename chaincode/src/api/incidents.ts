@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import {
+  attemptNumber,
+  bookmark,
+  hash,
+  identifier,
+  mspId,
+  pageSize,
+  roundNumber,
+  signature,
+  vehicleId,
+} from './primitives';
+import type { NetworkBound } from './signed';
+
+/**
+ * An incident: a vehicle is suspected, and organisations vote on what may be opened of its updates and on what they find.
+ *
+ *   open ──projections──▶ projections ──vectors──▶ vectors
+ *     └──────────┴──────────────────────┴── confirm ▶ confirmed / clear ▶ cleared
+ *
+ * Each step needs a majority of the organisations, among them one with the role `auditor`. A further step opens more of the
+ * disputed attempts of this one vehicle, and of nothing else.
+ */
+
+/** Rounds that one incident disputes, at the most. */
+export const MAX_DISPUTED = 64;
+/** Further random projections that the first vote opens of each disputed update. */
+export const INCIDENT_PROJECTIONS = 64;
+
+export const incidentStep = z.enum(['projections', 'vectors', 'confirm', 'clear']);
+export type IncidentStep = z.infer<typeof incidentStep>;
+
+export type IncidentState = 'open' | 'projections' | 'vectors' | 'confirmed' | 'cleared';
+
+const disputedAttempt = z.strictObject({ round: roundNumber, attempt: attemptNumber });
+
+/** incidents:OpenIncident — by an operator, a coordinator or an auditor. The vehicle is in the cohort of each attempt. */
+export const openIncident = z.strictObject({
+  incidentId: identifier,
+  taskId: identifier,
+  vehicleId,
+  /** Ascending by round. */
+  disputed: z.array(disputedAttempt).min(1).max(MAX_DISPUTED),
+  reason: z.string().min(1).max(200),
+});
+export type OpenIncident = z.infer<typeof openIncident>;
+
+/**
+ * incidents:VoteIncident — one vote an organisation and step, by its operator or auditor; it may be changed until the step is
+ * decided. The vote that makes a majority takes the step. `confirm` and `clear` name the hash of the findings that the
+ * organisation verified; votes for other findings do not add up.
+ */
+export const voteIncident = z.strictObject({
+  incidentId: identifier,
+  step: incidentStep,
+  approve: z.boolean(),
+  findingsHash: hash.optional(),
+});
+export type VoteIncident = z.infer<typeof voteIncident>;
+
+export interface IncidentVote {
+  readonly docType: 'incidentVote';
+  readonly schemaVersion: 1;
+  readonly incidentId: string;
+  readonly step: IncidentStep;
+  readonly mspId: string;
+  readonly approve: boolean;
+  readonly findingsHash?: string;
+  readonly votedAtMs: number;
+}
+
+export interface IncidentRecord {
+  readonly docType: 'incident';
+  readonly schemaVersion: 1;
+  readonly incidentId: string;
+  readonly taskId: string;
+  readonly vehicleId: string;
+  readonly disputed: OpenIncident['disputed'];
+  readonly reason: string;
+  readonly state: IncidentState;
+  readonly openedBy: string;
+  readonly openedAtMs: number;
+  /** Standing when it was opened: where it came from. */
+  readonly suspicionMilli: number;
+  readonly scoresHash?: string;
+  /** Transaction that took the first step: the seed of the further projections follows from it. */
+  readonly projectionsTxId?: string;
+  readonly decidedAtMs?: number;
+  readonly findingsHash?: string;
+  /** Who voted for each step that was taken, sorted. */
+  readonly decidedBy: Readonly<Partial<Record<IncidentStep, readonly string[]>>>;
+  /** Once corrected: see {@link CorrectionRecord}. */
+  readonly correctedWith?: string;
+}
+
+/** Steps that may be voted on in each state. */
+export const STEPS_IN: Readonly<Record<IncidentState, readonly IncidentStep[]>> = {
+  open: ['projections', 'clear'],
+  projections: ['vectors', 'confirm', 'clear'],
+  vectors: ['confirm', 'clear'],
+  confirmed: [],
+  cleared: [],
+};
+
+/**
+ * Findings are kept off the ledger and named by their hash; canonical JSON. What was opened of one disputed update, and what it
+ * comes to. Integers.
+ */
+export interface IncidentFindings {
+  readonly type: 'sev/incident-findings/v1';
+  readonly incidentId: string;
+  readonly updates: readonly {
+    readonly round: number;
+    readonly attempt: number;
+    /** SHA-256 of the opened, quantised update (little-endian int32); absent while only projections are opened. */
+    readonly vectorHash?: string;
+    /** Cosine to the round's reference direction, in thousandths. */
+    readonly cosineMilli: number;
+    /** Norm of the update, in thousandths. */
+    readonly normMilli: number;
+    /** The weight it entered the round's sum with. */
+    readonly weight: number;
+  }[];
+}
+
+/**
+ * incidents:CorrectModel — after `confirmed`: what the task goes on from. `rollback` is the last model before the disputed
+ * rounds; `candidate` the present one without the culprit's opened contributions. A majority of organisations measured both on
+ * its own data; the contract takes the medians and keeps the better, the rollback where they are equal.
+ */
+export const correctModel = z.strictObject({
+  incidentId: identifier,
+  /** Last finalised round of the task. */
+  afterRound: roundNumber,
+  rollbackHash: hash,
+  candidateHash: hash,
+  losses: z
+    .array(
+      z.strictObject({
+        mspId,
+        rollbackLossMicro: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+        candidateLossMicro: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+        signature,
+      }),
+    )
+    .min(1)
+    .max(64),
+});
+export type CorrectModel = z.infer<typeof correctModel>;
+
+export interface CorrectionStatement extends NetworkBound {
+  readonly type: 'sev/correct-model/v1';
+  readonly incidentId: string;
+  readonly taskId: string;
+  readonly afterRound: number;
+  readonly rollbackHash: string;
+  readonly candidateHash: string;
+  readonly mspId: string;
+  readonly rollbackLossMicro: number;
+  readonly candidateLossMicro: number;
+}
+
+/** The model that the round after `afterRound` starts from, in place of that round's. */
+export interface CorrectionRecord {
+  readonly docType: 'correction';
+  readonly schemaVersion: 1;
+  readonly taskId: string;
+  readonly afterRound: number;
+  readonly incidentId: string;
+  readonly kept: 'rollback' | 'candidate';
+  readonly modelHash: string;
+  /** Last finalised round before the disputed ones; 0: the initial model. The optimiser of the server goes on from there. */
+  readonly cleanRound: number;
+  readonly rollbackHash: string;
+  readonly candidateHash: string;
+  readonly rollbackLossMicro: number;
+  readonly candidateLossMicro: number;
+  readonly attestedBy: readonly string[];
+  readonly correctedAtMs: number;
+}
+
+/** incidents:GetIncident, ListIncidents, GetCorrection, GetStanding, ListStandings, ListValidators */
+export const getIncident = z.strictObject({ incidentId: identifier });
+export const listIncidents = z.strictObject({ pageSize, bookmark });
+export const getCorrection = z.strictObject({ taskId: identifier, afterRound: roundNumber });
+export const getStanding = z.strictObject({ taskId: identifier, vehicleId });
+export const listStandings = z.strictObject({ taskId: identifier, pageSize, bookmark });
+export const listValidators = z.strictObject({ taskId: identifier });
+
+export interface IncidentView extends IncidentRecord {
+  readonly votes: readonly IncidentVote[];
+}
