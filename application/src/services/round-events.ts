@@ -19,7 +19,7 @@ export function followRounds(
   onEvent: (event: RoundEvent, place: EventPlace) => void,
 ): Promise<void> {
   return followEvents(session, signal, log, ({ event, transactionId, blockNumber }) => {
-    if ('round' in event) {
+    if ('attempt' in event) {
       onEvent(event, { transactionId, blockNumber });
     }
   });
