@@ -99,14 +99,8 @@ export function taskCommands(program: Command, run: Runner): void {
         const { kind, schema, statistics } = options;
         insistOnSchema(kind, schema, statistics);
         const features = await featuresOf(kind, options);
-        const { spentOnStatistics } = await import('../run/run.js');
-        const spentMicroRho =
-          schema === undefined
-            ? 0
-            : await spentOnStatistics(session, {
-                privacy,
-                data: { kind: 'table', source: 'file', path: '', schema, statistics },
-              });
+        const { chargedForStatistics } = await import('../run/run.js');
+        const spentMicroRho = await chargedForStatistics(session, privacy, statistics);
         const { task, initialModel } = learningTask(choiceOf(kind, features, options), {
           taskId,
           vehicles: options.vehicles,
