@@ -99,7 +99,11 @@ async function programOf(pid: string, folder: string): Promise<string | undefine
   const words = argumentsText.split('\0').filter((word) => !word.startsWith('--'));
   const command = words.findIndex((word) => word.endsWith('/sev.js'));
   return command < 0
-    ? (words.find((word) => word.endsWith('.js'))?.split('/').slice(-2).join('/') ?? 'other')
+    ? (words
+        .find((word) => word.endsWith('.js'))
+        ?.split('/')
+        .slice(-2)
+        .join('/') ?? 'other')
     : words.slice(command + 1, command + 3).join(' ');
 }
 
@@ -112,7 +116,7 @@ async function sample(pid: string, program: string): Promise<Sampled | undefined
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const kilobytes = Number(/^Pss:\s+(\d+) kB$/m.exec(memory)?.[1] ?? 0);
   const ticks = Number(fields[11]) + Number(fields[12]);
-  return { program, memoryMb: kilobytes / 1024, cpuMs: ticks * MS_PER_TICK };
+  return { program, memoryMb: (kilobytes * 1024) / 1e6, cpuMs: ticks * MS_PER_TICK };
 }
 
 /** @returns undefined where the process is gone or somebody else's. */

@@ -29,7 +29,13 @@ export const smallVehicle: Benchmark = {
       const bareMb = Number(stdout) / 1024 / 1024;
       const rows = `${ROWS.toString()} rows, a fifth of them for testing`;
       return [
-        lower('small-vehicle-memory', peakMemoryMb - bareMb, 'MB', 60, `above Node itself (${bareMb.toFixed(0)}); ${rows}`),
+        lower(
+          'small-vehicle-memory',
+          peakMemoryMb - bareMb,
+          'MB',
+          60,
+          `above Node itself (${bareMb.toFixed(0)}); ${rows}`,
+        ),
         lower('small-vehicle-cpu', cpuMs, 'ms', null, 'of its whole program in the last round'),
       ];
     } finally {
@@ -71,7 +77,16 @@ async function roundsBesideOthers(
   const peers = [...store, '--task', taskId, ...aggregators, ...batchers];
   const data = (rows: number): string[] => ['--generate', rows.toString(), '--data-seed', '1'];
   await run('vehicle', '--low-memory', '--home', own, '--client', '0/1', ...data(ROWS), ...peers);
-  await run('vehicle', '--pool', '--home', pool, '--client', `0/${OTHERS.toString()}`, ...data(ROWS * OTHERS), ...peers);
+  await run(
+    'vehicle',
+    '--pool',
+    '--home',
+    pool,
+    '--client',
+    `0/${OTHERS.toString()}`,
+    ...data(ROWS * OTHERS),
+    ...peers,
+  );
   const arbiter = attesters.at(-1) ?? '';
   const grid = ['--org', 'grid', '--home', join(homes, 'grid'), '--task', taskId, ...store];
   const coordinator = await run('coordinator', ...grid, ...attesters, ...aggregators, '--arbiter', arbiter);
