@@ -29,12 +29,16 @@ async function spawnBackground(paths: NetworkPaths, topology: Topology): Promise
   }
   const log = await open(paths.log, 'a', 0o600);
   try {
-    const child = spawn(process.execPath, [...LEAN_NODE_FLAGS, BACKGROUND_PROGRAM, paths.home, topology.file, paths.kind], {
-      cwd: paths.home,
-      env: leanEnvironment(process.env),
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
-    });
+    const child = spawn(
+      process.execPath,
+      [...LEAN_NODE_FLAGS, BACKGROUND_PROGRAM, paths.home, topology.file, paths.kind],
+      {
+        cwd: paths.home,
+        env: leanEnvironment(process.env),
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd],
+      },
+    );
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);
