@@ -206,7 +206,7 @@ function shareRows(schema: TableSchema, source: string, parts: Parts, request: S
     );
   }
   const counts = checkedCounts(request);
-  checkEnoughRows(source, { training: parts.training.length, test: parts.test.length }, counts);
+  checkEnoughRows(source, parts.training.length, counts);
   const shares =
     by === undefined
       ? sharesByHash(parts, counts.clients)
