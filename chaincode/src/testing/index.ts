@@ -3,3 +3,4 @@
 export { CITY, GRID, MAKER, REGULATOR, START_MS, TestConsortium, newTxId, type Simulated } from './consortium';
 export { WINDOW, enroll, enrollmentOf, newVehicle, type Vehicle } from './fleet';
 export { identity, signingKey, type Identity, type SigningKey } from './identities';
+export * from './sybil';
