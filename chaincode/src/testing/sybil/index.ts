@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Attempts at a second identity for one physical car, against the contracts in memory or on a network. */
-export type { Attempt, SybilKind } from './attempt';
+export { itemOf, type Attempt, type SybilKind } from './attempt';
 export { SYBIL_KINDS, runCampaign, type CampaignResult, type KindResult } from './campaign';
 export {
   refusalsOf,
