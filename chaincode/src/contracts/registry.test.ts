@@ -80,23 +80,6 @@ describe('registry:EnrollVehicles', () => {
     expect(record).to.include({ makerKeyId: 'maker-2', makerMspId: CITY });
   });
 
-  it('knows a car again whose maker lost its accreditation and got it back', async () => {
-    const decide = async (proposalId: string, change: Change): Promise<void> => {
-      await consortium.submit('governance:Propose', { proposalId, change }, GRID, 'operator');
-      for (const mspId of [CITY, MAKER]) {
-        await consortium.submit('governance:Vote', { proposalId, approve: true }, mspId, 'operator');
-      }
-      await consortium.submit('governance:Execute', { proposalId }, GRID, 'operator');
-    };
-    const [first] = await enrolledFleet(consortium, 1);
-    const again = item({ ...newVehicle(), tag: first!.tag }, 1);
-    await decide('p-1', { kind: 'remove-maker', makerKeyId: 'maker-1' });
-    expect(codes(await enroll(consortium, [again]))).to.deep.equal(['MAKER_UNKNOWN']);
-    const { publicKey } = consortium.makerKey;
-    await decide('p-2', { kind: 'put-maker', maker: { makerKeyId: 'maker-1', mspId: MAKER, publicKey } });
-    expect(codes(await enroll(consortium, [again]))).to.deep.equal(['TAG_ALREADY_ENROLLED']);
-  });
-
   it("refuses a maker's attestation for another network", async () => {
     const foreign = enrollmentOf(consortium, newVehicle(), { slot: 0, network: 'f'.repeat(64) });
     expect(codes(await enroll(consortium, [foreign]))).to.deep.equal(['ATTESTATION_INVALID']);

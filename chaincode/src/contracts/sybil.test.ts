@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { CITY, ROOMY, SYBIL_KINDS, inMemoryPort, prepareGround, runCampaign, spendMakerSecret } from '../testing';
+import type { Change } from '../api';
+import {
+  CITY,
+  GRID,
+  MAKER,
+  ROOMY,
+  SYBIL_KINDS,
+  TestConsortium,
+  enroll,
+  enrollmentOf,
+  inMemoryPort,
+  newVehicle,
+  prepareGround,
+  runCampaign,
+  spendMakerSecret,
+  type Vehicle,
+} from '../testing';
 
 const ATTEMPTS = 1_000;
 
@@ -31,5 +47,28 @@ describe('one physical car, one identity in a domain', function () {
     const ground = await prepareGround(await inMemoryPort(policy), policy);
     const spent = await spendMakerSecret(ground, CITY, 200);
     expect(spent).to.deep.equal({ tried: 200, quota: 60, gotIn: 60, refused: { QUOTA_EXCEEDED: 140 } });
+  });
+
+  it('holds for a car whose maker lost its accreditation and got it back', async () => {
+    const consortium = await TestConsortium.bootstrapped();
+    const decide = async (proposalId: string, change: Change): Promise<void> => {
+      await consortium.submit('governance:Propose', { proposalId, change }, GRID, 'operator');
+      for (const mspId of [CITY, MAKER]) {
+        await consortium.submit('governance:Vote', { proposalId, approve: true }, mspId, 'operator');
+      }
+      await consortium.submit('governance:Execute', { proposalId }, GRID, 'operator');
+    };
+    const car = newVehicle();
+    const codeOf = async (vehicle: Vehicle, slot: number): Promise<string | undefined> => {
+      const { results } = await enroll(consortium, [enrollmentOf(consortium, vehicle, { slot })]);
+      return results[0]?.code;
+    };
+    expect(await codeOf(car, 0)).to.equal(undefined);
+    const again = { ...newVehicle(), tag: car.tag };
+    await decide('p-1', { kind: 'remove-maker', makerKeyId: 'maker-1' });
+    expect(await codeOf(again, 1)).to.equal('MAKER_UNKNOWN');
+    const { publicKey } = consortium.makerKey;
+    await decide('p-2', { kind: 'put-maker', maker: { makerKeyId: 'maker-1', mspId: MAKER, publicKey } });
+    expect(await codeOf(again, 1)).to.equal('TAG_ALREADY_ENROLLED');
   });
 });
