@@ -52,7 +52,7 @@ export interface FinalisedRound {
 export interface DomainState {
   consortium: Omit<ConsortiumRecord, 'docType' | 'schemaVersion'> | undefined;
   readonly vehicles: Map<string, Audited<'vehicle'>>;
-  /** `maker's organisation/domain/tag` → vehicleId */
+  /** Scope (maker's organisation, and its key), domain and tag → vehicleId */
   readonly tags: Map<string, string>;
   /** Every key that a vehicle holds or held → vehicleId */
   readonly vehicleKeys: Map<string, string>;

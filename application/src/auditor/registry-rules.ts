@@ -94,12 +94,23 @@ function checkEnrollment(state: DomainState, transaction: DomainTransaction, rec
   if (record.makerMspId !== maker.mspId) {
     throw recordError(transaction, 'RECORD_MALFORMED', `vehicle ${vehicleId} names another organisation as its maker`);
   }
-  const tag = `${maker.mspId}/${record.domain}/${record.tag}`;
-  const holder = state.tags.get(tag);
-  if (holder !== undefined) {
-    throw recordError(transaction, 'TAG_REUSED', `vehicles ${holder} and ${vehicleId}`);
+  takeTag(state, transaction, record, maker.publicKey);
+}
+
+/**
+ * A car has one tag in a domain, among those of its maker's organisation and among those that its maker's key has
+ * attested, wherever that key was accredited at the time.
+ */
+function takeTag(state: DomainState, transaction: DomainTransaction, record: Vehicle, makerKey: string): void {
+  const { vehicleId, makerMspId, domain, tag } = record;
+  for (const scope of [makerMspId, makerKey]) {
+    const name = `${scope} ${domain} ${tag}`;
+    const holder = state.tags.get(name);
+    if (holder !== undefined) {
+      throw recordError(transaction, 'TAG_REUSED', `vehicles ${holder} and ${vehicleId}`);
+    }
+    state.tags.set(name, vehicleId);
   }
-  state.tags.set(tag, vehicleId);
 }
 
 function hasFirstKey({ keyRotations, previousKeyHash, keySetAtMs, enrolledAtMs, keySetBy }: Vehicle): boolean {

@@ -2,4 +2,5 @@
 /** The contracts on a ledger in memory, for the tests of other packages. Not part of what is installed on peers. */
 export { CITY, GRID, MAKER, REGULATOR, START_MS, TestConsortium, newTxId, type Simulated } from './consortium';
 export { WINDOW, enroll, enrollmentOf, newVehicle, type Vehicle } from './fleet';
-export { identity, signingKey, type Identity, type SigningKey } from './identities';
+export { identity, randomVehicleId, signingKey, type Identity, type SigningKey } from './identities';
+export * from './sybil';
