@@ -206,15 +206,12 @@ export interface CorrectionRecord {
   readonly correctedAtMs: number;
 }
 
-/** incidents:GetIncident, ListIncidents, GetCorrection, GetStanding, ListStandings, ListValidators */
+/** incidents:GetIncident, ListIncidents, GetCorrection */
 export const getIncident = z.strictObject({ incidentId: identifier });
 export const listIncidents = z.strictObject({ pageSize, bookmark });
 /** incidents:ListCulprits → CulpritRecord[] */
 export const listCulprits = z.strictObject({ taskId: identifier });
 export const getCorrection = z.strictObject({ taskId: identifier, afterRound: roundNumber });
-export const getStanding = z.strictObject({ taskId: identifier, vehicleId });
-export const listStandings = z.strictObject({ taskId: identifier, pageSize, bookmark });
-export const listValidators = z.strictObject({ taskId: identifier });
 
 /** The incident with the votes that count, in the order of steps and MSP ids. */
 export interface IncidentView extends IncidentRecord {

@@ -9,7 +9,6 @@ import { IncidentRepository } from '../ledger/incidents';
 import { LearningRepository } from '../ledger/learning';
 import { RegistryRepository } from '../ledger/registry';
 import { RewardRepository } from '../ledger/rewards';
-import { StandingRepository } from '../ledger/standing';
 import { LedgerState } from '../ledger/state';
 
 /** What one transaction works with. */
@@ -40,10 +39,6 @@ export class LedgerContext extends Context {
 
   get learning(): LearningRepository {
     return new LearningRepository(this.state);
-  }
-
-  get standing(): StandingRepository {
-    return new StandingRepository(this.state);
   }
 
   get incidents(): IncidentRepository {

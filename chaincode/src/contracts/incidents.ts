@@ -36,7 +36,7 @@ export class IncidentsContract extends ConsortiumContract {
     const [existing, { task }, standing, facts] = await Promise.all([
       incidents.find(incidentId),
       learning.task(taskId),
-      ctx.standing.find(taskId, vehicleId),
+      learning.findStanding(taskId, vehicleId),
       Promise.all(
         disputed.map(async ({ round, attempt }) => {
           const [record, cohort] = await Promise.all([

@@ -34,17 +34,17 @@ export async function condemnVehicle(ctx: LedgerContext, incident: IncidentRecor
  * About whom another incident was confirmed stays what that one made of it.
  */
 export async function clearVehicle(ctx: LedgerContext, incident: IncidentRecord): Promise<void> {
-  const { learning, incidents, standing, rewards } = ctx;
+  const { learning, incidents, rewards } = ctx;
   const { incidentId, taskId, vehicleId } = incident;
   const [{ task }, before, culprit] = await Promise.all([
     learning.task(taskId),
-    standing.find(taskId, vehicleId),
+    learning.findStanding(taskId, vehicleId),
     incidents.findCulprit(taskId, vehicleId),
   ]);
   if (before === undefined || culprit !== undefined) {
     return;
   }
-  await standing.put(clearedStanding(before));
+  await learning.putStanding(clearedStanding(before));
   if (task.rewards !== undefined && before.quarantined !== undefined) {
     const from = before.quarantined.round + 1;
     const missed = await missedRounds(ctx, task, vehicleId, from, await lastFinalisedAfter(ctx, incident));
