@@ -52,6 +52,11 @@ export const secureTerms = z.strictObject({
 });
 export type SecureTerms = z.infer<typeof secureTerms>;
 
+/** Numbers that are opened of each update in a round: K random projections and, with validators, its product with the reference. */
+export function openedPerUpdate({ projections, validation }: Pick<SecureTerms, 'projections' | 'validation'>): number {
+  return projections === 0 ? 0 : projections + (validation === undefined ? 0 : 1);
+}
+
 /** Width of the ring that a task's updates are shared in. */
 export function ringBitsOfTerms({ ringBits = 32 }: Pick<SecureTerms, 'ringBits'>): 16 | 32 {
   return ringBits;
@@ -253,6 +258,15 @@ export const scores = z.strictObject({
   references: z.array(mspId).min(1).max(7).optional(),
   /** Of {@link references}, whose direction points away from the median of all; sorted. */
   astray: z.array(mspId).max(7).optional(),
+  /**
+   * Earlier finalised rounds whose projections counted when vehicles were compared with each other, ascending; of the
+   * `pastRounds` before this one. Absent where none did.
+   */
+  past: z
+    .array(z.strictObject({ round: roundNumber, attempt: attemptNumber }))
+    .min(1)
+    .max(32)
+    .optional(),
   /** Present with {@link references}. */
   evidence: evidence.optional(),
 });
@@ -301,6 +315,8 @@ export const openDispute = z.strictObject({
   component: z.int().min(0).max(63),
   /** As in {@link scoreRound}: what the projections' seed follows from, as long as the round is not scored. */
   nonces: z.array(z.array(hex32).min(3).max(64)).max(7).optional(),
+  /** Beside {@link nonces}, where the task has validators: the references that the statements name. */
+  references: z.array(mspId).min(1).max(7).optional(),
   projections: z.array(z.strictObject({ mspId, components: z.record(componentIndex, hash), signature })).max(7),
   sums: z.array(signedSums).max(7),
 });
@@ -335,6 +351,8 @@ export interface Dispute {
   readonly said: readonly Said[];
   /** Phase `projections`: the seed of their vectors, which a round carries only once it is scored. */
   readonly seed?: string;
+  /** Phase `projections`, where the task has validators: whose directions the last number of each vehicle follows from. */
+  readonly references?: readonly string[];
   /** Absent until the verdict. */
   readonly faulty?: readonly string[];
 }
