@@ -7,6 +7,7 @@ import { identity, signingKey, type Identity } from '../testing/identities';
 import { recoveryOf, rotationOf, vehicleIdentity } from '../testing/key-changes';
 import { INITIAL_MODEL, ROUND_1, RoundDriver, taskOf } from '../testing/learning';
 import { AGGREGATORS, SecureDriver, secureTask } from '../testing/secure-learning';
+import { QUARANTINE_MILLI, roundRef, ValidatedDriver } from '../testing/validated-learning';
 
 const MAJORITY = [GRID, CITY, REGULATOR];
 const TX_ID = 'f'.repeat(64);
@@ -114,5 +115,33 @@ describe('Every peer comes to the same write set', () => {
     }
     await coordinate('CommitSums', { ...ROUND_1, sums });
     await coordinate('FinaliseRound', driver.attested(await driver.proposal(), MAJORITY));
+  });
+
+  it('for a round with validators whose end judges vehicles and validators', async () => {
+    const consortium = await TestConsortium.bootstrapped();
+    const driver = new ValidatedDriver(consortium);
+    const coordinate = async (transaction: string, argument: unknown): Promise<void> =>
+      endorseTwice(consortium, `learning:${transaction}`, argument, await identity(GRID, 'coordinator'));
+    const fleet = await enrolledFleet(consortium, 4);
+    const suspicion = { [fleet[0]!.vehicleId]: { suspicionMilli: QUARANTINE_MILLI } };
+    await coordinate('CreateTask', driver.task);
+    let base = INITIAL_MODEL;
+    for (const round of [1, 2]) {
+      const ref = roundRef(round);
+      const validations = driver.validations(ref, base, { [MAKER]: { lossMicro: 9_000_000 } });
+      await coordinate('OpenRound', driver.signedOpening({ ...driver.opening(ref), validations }, ref, base));
+      const envelopes = driver.envelopes(fleet, ref, base);
+      await coordinate('RecordUpdates', { ...ref, baseModelHash: base, envelopes });
+      await coordinate('CloseRound', { ...ref, statements: driver.closeStatements(MAJORITY, ref) });
+      await coordinate('FixCohort', await driver.fixing(ref));
+      await coordinate('ScoreRound', await driver.scoring(ref, { scores: await driver.judgedScores(suspicion, ref) }));
+      await coordinate('CommitSums', { ...ref, sums: await driver.sums(AGGREGATORS, {}, ref) });
+      const proposal = await driver.proposal(ref);
+      await coordinate('FinaliseRound', driver.attested(proposal, MAJORITY));
+      base = proposal.modelHash;
+    }
+    expect((await driver.standing(fleet[0]!)).quarantined).to.deep.include({ round: 1 });
+    const setAside = (await driver.validators()).filter(({ setAsideFrom }) => setAsideFrom === 3);
+    expect(setAside.map(({ mspId }) => mspId)).to.deep.equal([MAKER]);
   });
 });
