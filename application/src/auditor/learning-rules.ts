@@ -75,9 +75,7 @@ export function checkTaskWrites(
     const { taskId, privacy, model } = task;
     requireOwnBase(state, transaction, { taskId, privacy, baseModelHash: model.initialModelHash });
     const { organisations } = consortiumOf(state, transaction);
-    const validators = task.secure?.validation?.validators ?? [];
-    const parties = task.he === undefined ? [...(task.secure?.aggregators ?? []), ...validators] : heParties(task.he);
-    const stranger = parties.find((mspId) => !organisations.some((o) => o.mspId === mspId));
+    const stranger = partiesOf(task).find((mspId) => !organisations.some((o) => o.mspId === mspId));
     if (stranger !== undefined) {
       throw recordError(transaction, 'RECORD_UNKNOWN', `organisation ${stranger} of task ${task.taskId}`);
     }
@@ -86,6 +84,12 @@ export function checkTaskWrites(
     }
     state.tasks.set(task.taskId, task);
   }
+}
+
+/** Organisations that a task cannot do without. */
+function partiesOf({ secure, he }: Audited<'task'>['task']): readonly string[] {
+  const validators = secure?.validation?.validators ?? [];
+  return he === undefined ? [...(secure?.aggregators ?? []), ...validators] : heParties(he);
 }
 
 /** Every update was signed by its vehicle for exactly this open round, while the vehicle was active. */
