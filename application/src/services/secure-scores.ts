@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from 'node:buffer';
 import {
+  openedAmong,
   scoredWeights,
   sha256Hex,
   shardsOf,
+  withoutOpened,
   type CohortRecord,
   type Scores,
   type SecureRound,
@@ -55,13 +57,25 @@ export interface ScoringInput {
   readonly shown: readonly WeightedCohort[];
 }
 
-/** What the sums of the attempts on a round's base count that may have been shown. */
-export function shownWeights(
+/**
+ * What the sums of the attempts on a round's base count that may have been shown, as others are compared with them: without
+ * vehicles that were opened by vote.
+ */
+export async function shownWeights(
   learning: LearningContract,
   task: Task,
   { shownAttempts }: Pick<SecureRound, 'shownAttempts'>,
 ): Promise<readonly WeightedCohort[]> {
-  return Promise.all(shownAttempts.map((shown) => weightsOf(learning, task, { taskId: task.taskId, ...shown })));
+  if (shownAttempts.length === 0) {
+    return [];
+  }
+  const { taskId } = task;
+  const [culprits, sums] = await Promise.all([
+    learning.culprits(taskId),
+    Promise.all(shownAttempts.map((shown) => weightsOf(learning, task, { taskId, ...shown }))),
+  ]);
+  const opened = openedAmong(culprits);
+  return sums.map((sum) => withoutOpened(sum, opened));
 }
 
 /** What the sums of an attempt count that the ledger shows scored. */
