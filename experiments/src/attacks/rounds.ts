@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from 'node:crypto';
 import {
+  addSuspicion,
   attackNamed,
   componentSum,
   decodeTotal,
@@ -18,6 +19,7 @@ import {
   projectOn,
   quantiseDirection,
   seededRandom,
+  suspicionOf,
   serverStep,
   toSigned,
   totalOf,
@@ -71,6 +73,9 @@ export interface AttackedRound {
   readonly input: WeightInput;
   readonly weights: readonly number[];
   readonly reasons: readonly (WeightReason | undefined)[];
+  /** Of this round, and accumulated with it. */
+  readonly suspicion: Int32Array;
+  readonly standing: readonly { readonly suspicionMilli: number }[];
   readonly encoded: readonly Uint32Array[];
   readonly direction: Int32Array;
   /** Σ weight · update, units of 2^−f. */
@@ -104,6 +109,9 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
   let state = initialServerState(server, base.length);
   const bases: Float32Array[] = [];
   const past: RoundProjections[] = [];
+  let standing = fleet.vehicles.flatMap((_, vehicle) =>
+    options.leftOut?.includes(vehicle) === true ? [] : [{ suspicionMilli: 0 }],
+  );
   let lastDirection: Int32Array | undefined;
   for (let round = 1; ; round++) {
     const scene: Scene = { ...{ round, base, bases, lastDirection, hostile, sent }, options };
@@ -122,7 +130,9 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
         norm: directionNorm(direction),
       },
       past: past.slice(-PAST_ROUNDS),
+      standing,
     };
+    const suspicion = suspicionOf(input);
     const ruled = WEIGHT_RULES[options.rule].weigh(input);
     const weights = evenOut(
       ruled.weights.map((weight, i) => ({ classWeight: input.classWeights[i] ?? 0, weight })),
@@ -143,9 +153,14 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
       ({ parameters: base, state } = serverStep(server, base, average, state));
     }
     past.push(input.projections);
+    standing = standing.map(({ suspicionMilli }, i) => ({
+      suspicionMilli: addSuspicion(suspicionMilli, suspicion[i] ?? 0),
+    }));
     bases.push(before);
     lastDirection = direction;
     yield {
+      suspicion,
+      standing,
       ...{ round, base: before, input, weights, reasons: ruled.reasons, encoded, direction, total, model: base },
     };
   }

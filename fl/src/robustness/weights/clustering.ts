@@ -16,7 +16,7 @@ export const clustering: WeightRule<NormReason | 'OUTVOTED'> = {
     needProjections('clustering', input);
     const { projections, classWeights, past = [] } = input;
     const count = projections.length;
-    const clusters = twoClusters(similarities([...past, projections], count), count);
+    const clusters = twoClusters(similarities([...past, projections], count).cosines, count);
     const largest = clusters.reduce((best, one) => (one.length > best.length ? one : best), []);
     return weightsOf(
       projections.map((values, i): Ruled<NormReason | 'OUTVOTED'> => {
