@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 export * from './aggregation/fedavg.js';
+export * from './aggregation/geometric-median.js';
 export * from './aggregation/rule.js';
+export * from './aggregation/rules.js';
 export * from './aggregation/server-optimiser.js';
+export * from './aggregation/trimmed-mean.js';
 export * from './data/car-details-v3.js';
 export * from './data/car-details-v4.js';
 export * from './data/car.js';

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Attack, AttackContext } from './attack.js';
-import { cosine, mean, norm, plus, scale, withNorm } from './vectors.js';
+import { cosine, mean, norm, plus, withNorm } from './vectors.js';
 
-/** Halvings of λ, as in the paper's binary search. */
-const STEPS = 20;
+/** λ is sought from 0 to this by so many halvings. */
+const LONGEST = 4;
+const HALVINGS = 8;
+/** Against uniform weights nothing bounds an update. */
+const UNBOUNDED = 10;
 /** How far norm scaling lets an update be without loss, in clips. */
 const TOLERATED_CLIPS = 1.25;
 /** Share of the colluders' own cosine to the reference that a vehicle needs so as not to lose much trust. */
@@ -20,25 +23,23 @@ export const fang: Attack = {
   knows: 'the honest updates of all colluders, the rule, the last reference direction',
   role: 'vehicle',
   update(context) {
-    const honest = mean(context.colluders());
-    const usual = mean([context.colluders().map(norm)])[0] ?? 0;
-    const length = context.colluders().reduce((sum, one) => sum + norm(one), 0) / context.colluders().length;
+    const updates = context.colluders();
+    const honest = mean(updates);
+    const length = updates.reduce((sum, one) => sum + norm(one), 0) / updates.length;
     const reverse = withNorm(
       honest.map((value) => -Math.sign(value)),
       length,
     );
     if (context.rule === 'uniform' || context.rule === 'norm-scaling') {
-      return withNorm(reverse, context.rule === 'uniform' ? 10 * usual : TOLERATED_CLIPS * context.clip);
+      return withNorm(reverse, context.rule === 'uniform' ? UNBOUNDED * length : TOLERATED_CLIPS * context.clip);
     }
-    let lambda = 4;
-    for (let step = 0; step < STEPS; step++) {
-      const candidate = withNorm(plus(honest, reverse, lambda), length);
-      if (isAccepted(candidate, honest, context)) {
-        return candidate;
-      }
-      lambda *= 0.8;
+    const candidate = (lambda: number): Float32Array => withNorm(plus(honest, reverse, lambda), length);
+    let [accepted, refused] = [0, LONGEST];
+    for (let step = 0; step < HALVINGS; step++) {
+      const lambda = (accepted + refused) / 2;
+      [accepted, refused] = isAccepted(candidate(lambda), honest, context) ? [lambda, refused] : [accepted, lambda];
     }
-    return scale(honest, 1);
+    return candidate(accepted);
   },
 };
 

@@ -22,12 +22,20 @@ export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 export function scale(values: ArrayLike<number>, factor: number): Float32Array {
-  return Float32Array.from(values, (value) => value * factor);
+  const scaled = new Float32Array(values.length);
+  for (let i = 0; i < scaled.length; i++) {
+    scaled[i] = (values[i] as number) * factor;
+  }
+  return scaled;
 }
 
 /** a + factor · b */
 export function plus(a: ArrayLike<number>, b: ArrayLike<number>, factor = 1): Float32Array {
-  return Float32Array.from(a, (value, i) => value + factor * (b[i] as number));
+  const sum = new Float32Array(a.length);
+  for (let i = 0; i < sum.length; i++) {
+    sum[i] = (a[i] as number) + factor * (b[i] as number);
+  }
+  return sum;
 }
 
 /** The same direction with another norm; zeros stay zeros. */
