@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Reference, RoundProjections } from './weights/rule.js';
+
+/** What follows from the opened numbers of a round. All of it deterministic: sums, products, quotients, square roots. */
+
+/** √2 · √(mean of squares): the norm of what was projected, in the unit of the projections. 0 for none. */
+export function estimateNorm(projections: Int32Array): number {
+  return projections.length === 0 ? 0 : Math.sqrt((2 * squaresOf(projections)) / projections.length);
+}
+
+/**
+ * Cosine of each vehicle's update to the reference direction, its norm estimated: ⟨u, r⟩ / (N ‖r‖). At K = 8 the estimate
+ * is off by a quarter (one standard deviation), so a cosine may leave ±1. 0 for an update of zeros.
+ */
+export function referenceCosines(projections: readonly Int32Array[], { products, norm }: Reference): number[] {
+  return projections.map((values, vehicle) => {
+    const length = estimateNorm(values);
+    return length === 0 ? 0 : (products[vehicle] ?? 0) / (length * norm);
+  });
+}
+
+/** An estimated norm within this factor of the cohort's median is as likely as not the median itself. */
+const USUAL_LENGTH = 2;
+
+/**
+ * As {@link referenceCosines}, but where a norm is estimated within a factor of two of the cohort's median, the median is
+ * taken for it: updates of a cohort are nearly of one length, and the estimates are not.
+ */
+export function referencePulls(projections: readonly Int32Array[], { products, norm }: Reference): number[] {
+  const norms = projections.map(estimateNorm);
+  const usual = median(norms);
+  return norms.map((own, vehicle) => {
+    const isUsual = own <= USUAL_LENGTH * usual && own >= usual / USUAL_LENGTH;
+    const length = isUsual ? usual : own;
+    return length === 0 ? 0 : (products[vehicle] ?? 0) / (length * norm);
+  });
+}
+
+/**
+ * Cosine of every two vehicles' projections over several rounds taken as one long vector. In each round the cohort's median
+ * is taken away from every projection, because what all have in common says nothing, and what is left counts with length 1:
+ * rounds weigh alike, however the updates shrink.
+ *
+ * @param rounds with one entry for each vehicle; rounds in which one of two took no part do not count for them.
+ * @returns for row i, column j at i · count + j the cosine, 0 where two have no round in common, and how many they have.
+ */
+export function similarities(rounds: readonly RoundProjections[], count: number): Similarities {
+  const cosines = new Float64Array(count * count);
+  const common = new Uint32Array(count * count);
+  for (const round of rounds) {
+    const units = centredUnits(round);
+    forPairs(count, (i, j) => {
+      const [one, other] = [units[i], units[j]];
+      if (one !== undefined && other !== undefined) {
+        const at = i * count + j;
+        cosines[at] = (cosines[at] as number) + dot(one, other);
+        common[at] = (common[at] as number) + 1;
+      }
+    });
+  }
+  forPairs(count, (i, j) => {
+    const at = i * count + j;
+    const mirrored = j * count + i;
+    common[mirrored] = common[at] as number;
+    cosines[at] = common[at] === 0 ? 0 : (cosines[at] as number) / (common[at] as number);
+    cosines[mirrored] = cosines[at];
+  });
+  return { cosines, common };
+}
+
+export interface Similarities {
+  readonly cosines: Float64Array;
+  /** Rounds that two took part in together. */
+  readonly common: Uint32Array;
+}
+
+function forPairs(count: number, act: (i: number, j: number) => void): void {
+  for (let i = 0; i < count; i++) {
+    for (let j = i + 1; j < count; j++) {
+      act(i, j);
+    }
+  }
+}
+
+/** Each vehicle's projections less the cohort's median, at length 1; zeros stay zeros. */
+function centredUnits(round: RoundProjections): readonly (Float64Array | undefined)[] {
+  const present = round.filter((values) => values !== undefined);
+  const middle = Float64Array.from(present[0] ?? [], (_, k) => median(present.map((values) => values[k] ?? 0)));
+  return round.map((values) => {
+    if (values === undefined) {
+      return undefined;
+    }
+    const centred = Float64Array.from(values, (value, k) => value - (middle[k] ?? 0));
+    const length = Math.sqrt(dot(centred, centred));
+    return centred.map((value) => (length === 0 ? 0 : value / length));
+  });
+}
+
+/** The lower middle one of some numbers; 0 for none. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[(sorted.length - 1) >> 1] ?? 0;
+}
+
+function squaresOf(values: Int32Array): number {
+  let squares = 0;
+  for (let k = 0; k < values.length; k++) {
+    squares += (values[k] as number) * (values[k] as number);
+  }
+  return squares;
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) {
+    sum += (a[k] as number) * (b[k] as number);
+  }
+  return sum;
+}

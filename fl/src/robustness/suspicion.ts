@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import { estimateNorm, median, referencePulls } from './evidence.js';
+import { checkShapes, exceedsRange, needProjections, needReference, type WeightInput } from './weights/rule.js';
+
+/** Accumulated suspicion from which on the contract quarantines a vehicle, in thousandths of a natural logarithm. */
+export const QUARANTINE_MILLI = 6_000;
+/** What one round may add or take away at the most: no single odd round decides. */
+export const ROUND_LIMIT_MILLI = 4_000;
+
+/**
+ * The error model, measured on attack-free and attacked rounds (docs/robustness.md): an honest vehicle's cosine to the
+ * reference direction is normal around the cohort's median, a hostile one's around −.1, both with this deviation, which
+ * covers vehicles whose data are of one brand.
+ */
+const MODEL = { hostile: -0.1, deviation: 0.075 } as const;
+/** Beyond so many times the cohort's median norm, or below such a part of it, a length is no accident. */
+const LENGTHS = { longest: 3, shortest: 0.1 } as const;
+
+/**
+ * How much more likely a vehicle's opened numbers of this round are if it is hostile than if it is honest, as a
+ * log-likelihood ratio: positive speaks against it. With x its cosine to the reference, m the cohort's median, h and σ from the
+ * error model:
+ *
+ *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − (h + m) / 2) / σ²
+ *
+ * A vehicle out of the ring's range, or whose update is three times as long as the cohort's or a tenth as long, gets the most
+ * that a round can add.
+ *
+ * @returns milli-nats, one a vehicle in the order of the cohort, at most {@link ROUND_LIMIT_MILLI} either way.
+ * @throws SecureError SECURE_OPTION_INVALID as the rules.
+ */
+export function suspicionOf(input: WeightInput): Int32Array {
+  checkShapes(input);
+  needProjections('suspicion', input);
+  const cosines = referencePulls(input.projections, needReference('suspicion', input));
+  const usual = Math.max(0, median(cosines));
+  const norms = input.projections.map(estimateNorm);
+  const length = median(norms);
+  return Int32Array.from(input.projections, (values, i) => {
+    const norm = norms[i] ?? 0;
+    const isOdd = norm > LENGTHS.longest * length || norm < LENGTHS.shortest * length;
+    return isOdd || exceedsRange(values, input) ? ROUND_LIMIT_MILLI : ratioMilli(cosines[i] ?? 0, usual);
+  });
+}
+
+/** Sums what rounds say; never below 0, so that good conduct cannot be saved up for an attack (Page's CUSUM, 1954). */
+export function addSuspicion(accumulatedMilli: number, roundMilli: number): number {
+  return Math.max(0, accumulatedMilli + roundMilli);
+}
+
+function ratioMilli(cosine: number, usual: number): number {
+  const { hostile, deviation } = MODEL;
+  const ratio = ((hostile - usual) * (cosine - (hostile + usual) / 2)) / (deviation * deviation);
+  return Math.max(-ROUND_LIMIT_MILLI, Math.min(ROUND_LIMIT_MILLI, Math.round(1_000 * ratio)));
+}
