@@ -9,6 +9,7 @@ import {
   type Dataset,
   type Trigger,
   type WeightRuleName,
+  type AggregationRuleName,
 } from '@sev/fl';
 import { DEFAULT_FORMAT, DEFAULT_PROJECTIONS } from '../privacy/views.js';
 import { validatedFleet, type ValidatedFleet } from './fleet.js';
@@ -16,6 +17,8 @@ import type { AttackedOptions } from './rounds.js';
 
 /** Rows of each of the four validators: chosen by measurement, see docs/robustness.md. */
 export const ROOT_ROWS = 40;
+/** Share of the validators that one is. */
+export const VALIDATORS_HOSTILE = 0.25;
 /** Rounds of a run of the table. */
 export const ROUNDS = 10;
 
@@ -38,7 +41,7 @@ export interface AttackCell {
   readonly attack: string;
   /** Share of the vehicles. */
   readonly hostile: number;
-  readonly rule: WeightRuleName;
+  readonly rule: WeightRuleName | AggregationRuleName;
   readonly seed: number;
 }
 

@@ -5,14 +5,15 @@ import { checkShapes, exceedsRange, needProjections, needReference, type WeightI
 /** Accumulated suspicion from which on the contract quarantines a vehicle, in thousandths of a natural logarithm. */
 export const QUARANTINE_MILLI = 6_000;
 /** What one round may add or take away at the most: no single odd round decides. */
-export const ROUND_LIMIT_MILLI = 4_000;
+export const ROUND_LIMIT_MILLI = 5_000;
 
 /**
- * The error model, measured on attack-free and attacked rounds (docs/robustness.md): an honest vehicle's cosine to the
- * reference direction is normal around the cohort's median, a hostile one's around −.1, both with this deviation, which
- * covers vehicles whose data are of one brand.
+ * The error model, calibrated on attack-free and attacked rounds (docs/robustness.md). An honest vehicle's cosine to the
+ * reference direction is normal around the cohort's median, a hostile one's around −.05, both with this deviation, which
+ * covers vehicles whose data are of one brand. Where the cohort's median is below `telling` a round says less in
+ * proportion: honest vehicles with odd data then lean away round after round, and rounds are not independent.
  */
-const MODEL = { hostile: -0.1, deviation: 0.075 } as const;
+const MODEL = { hostile: -0.05, deviation: 0.08, telling: 0.1 } as const;
 /** Beyond so many times the cohort's median norm, or below such a part of it, a length is no accident. */
 const LENGTHS = { longest: 3, shortest: 0.1 } as const;
 
@@ -21,7 +22,7 @@ const LENGTHS = { longest: 3, shortest: 0.1 } as const;
  * log-likelihood ratio: positive speaks against it. With x its cosine to the reference, m the cohort's median, h and σ from the
  * error model:
  *
- *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − (h + m) / 2) / σ²
+ *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − (h + m) / 2) / σ²,  times min(1, m / .1)
  *
  * A vehicle out of the ring's range, or whose update is three times as long as the cohort's or a tenth as long, gets the most
  * that a round can add.
@@ -49,7 +50,8 @@ export function addSuspicion(accumulatedMilli: number, roundMilli: number): numb
 }
 
 function ratioMilli(cosine: number, usual: number): number {
-  const { hostile, deviation } = MODEL;
-  const ratio = ((hostile - usual) * (cosine - (hostile + usual) / 2)) / (deviation * deviation);
+  const { hostile, deviation, telling } = MODEL;
+  const likelihood = ((hostile - usual) * (cosine - (hostile + usual) / 2)) / (deviation * deviation);
+  const ratio = likelihood * Math.min(1, usual / telling);
   return Math.max(-ROUND_LIMIT_MILLI, Math.min(ROUND_LIMIT_MILLI, Math.round(1_000 * ratio)));
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { AggregationRuleName } from '../../aggregation/rules.js';
 import type { Dataset } from '../../data/dataset.js';
 import type { Random } from '../../random.js';
 import type { WeightRuleName } from '../weights/rules.js';
@@ -34,7 +35,7 @@ export interface AttackContext {
   /** Reference direction of the round before, which was shown after it closed. */
   readonly lastDirection?: Int32Array | undefined;
   /** How the task weighs vehicles; public. */
-  readonly rule: WeightRuleName;
+  readonly rule: WeightRuleName | AggregationRuleName;
   /** The clip C; public. */
   readonly clip: number;
   readonly trigger: Trigger;

@@ -5,7 +5,8 @@ import { cosine, mean, norm, plus, withNorm } from './vectors.js';
 /** λ is sought from 0 to this by so many halvings. */
 const LONGEST = 4;
 const HALVINGS = 8;
-/** Against uniform weights nothing bounds an update. */
+/** Where nothing bounds an update. */
+const UNBOUNDED_RULES: readonly string[] = ['uniform', 'fedavg'];
 const UNBOUNDED = 10;
 /** How far norm scaling lets an update be without loss, in clips. */
 const TOLERATED_CLIPS = 1.25;
@@ -30,8 +31,11 @@ export const fang: Attack = {
       honest.map((value) => -Math.sign(value)),
       length,
     );
-    if (context.rule === 'uniform' || context.rule === 'norm-scaling') {
-      return withNorm(reverse, context.rule === 'uniform' ? UNBOUNDED * length : TOLERATED_CLIPS * context.clip);
+    if (UNBOUNDED_RULES.includes(context.rule)) {
+      return withNorm(reverse, UNBOUNDED * length);
+    }
+    if (context.rule === 'norm-scaling') {
+      return withNorm(reverse, TOLERATED_CLIPS * context.clip);
     }
     const candidate = (lambda: number): Float32Array => withNorm(plus(honest, reverse, lambda), length);
     let [accepted, refused] = [0, LONGEST];
