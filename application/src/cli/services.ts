@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { Option, type Command } from 'commander';
+import type { AttackRequest } from '../attack/attack-order.js';
 import { homeOf, inHome, organisationNamed, readConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 import type { RunningService, ServiceLog } from '../services/index.js';
@@ -54,6 +55,9 @@ interface VehicleOptions extends DataOptions {
   readonly vehicle?: readonly string[];
   readonly lowMemory?: boolean;
   readonly workers?: number;
+  readonly attack?: string;
+  readonly hostile?: readonly string[];
+  readonly attackSeed?: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -281,6 +285,9 @@ export function addVehicleRun(group: Command, run: Runner): void {
       command.option('--split <name>', 'iid, or the column that divides the rows', 'iid');
       command.option('--pool', 'run all vehicles of the home');
       command.option('--vehicle <id...>', 'only these vehicles, in the order of their clients');
+      command.option('--attack <name>', 'for exercises: attack on purpose (see `sev attack list`)');
+      command.option('--hostile <id...>', 'with --attack: only these vehicles attack, in concert (default: all)');
+      command.option('--attack-seed <n>', 'what hostile vehicles draw follows from it', SEED, 0);
       command.option('--workers <n>', 'worker threads (default: one for each core)', wholeNumber(1, 1_024));
       command.option('--low-memory', 'for small devices: trains without worker threads, and keeps memory small');
     },
@@ -290,6 +297,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         setFlagsFromString('--optimize-for-size');
         setFlagsFromString('--max-lazy');
       }
+      const attack = await attackOf(options);
       const profile = await readConnectionProfile();
       const home = homeOf('fleet', options.home);
       const { runVehicle } = await import('../services/run-vehicle.js');
@@ -312,12 +320,27 @@ export function addVehicleRun(group: Command, run: Runner): void {
         maxEpsilon: options.maxEpsilon,
         workers: options.workers,
         lowMemory: options.lowMemory,
+        attack,
         log,
       });
       await serve(context, 'vehicle', home, service, log);
       return undefined;
     },
   });
+}
+
+/** @throws SevError ATTACK_UNKNOWN, ATTACK_UNSUITED */
+async function attackOf(options: VehicleOptions): Promise<AttackRequest | undefined> {
+  const { attack: name, hostile, attackSeed: seed } = options;
+  if (name === undefined && hostile !== undefined) {
+    throw new SevError('USAGE', '--hostile says who runs the attack that --attack names', { exitCode: EXIT.usage });
+  }
+  if (name === undefined) {
+    return undefined;
+  }
+  const { knownAttack } = await import('../attack/attack-order.js');
+  knownAttack(name, 'vehicle');
+  return { name, vehicleIds: hostile, seed };
 }
 
 /** What `--attester org=url` and the like name. */

@@ -46,6 +46,8 @@ const runPlan = z.strictObject({
   patience: z.int().min(1).optional(),
   /** Rounds after which it ended early. */
   endedAfter: z.int().min(1).optional(),
+  /** An exercise: some of the vehicles attack on purpose. */
+  attack: z.strictObject({ name: z.string(), hostile: z.int().min(1) }).optional(),
   /** Ids of the vehicles that take part; the position is the client of the split. */
   vehicleIds: z.array(z.string()),
   startedAt: z.iso.datetime(),

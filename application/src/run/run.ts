@@ -26,6 +26,7 @@ import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
 import { reconcile } from './audited-rounds.js';
 import { computeBaselines, type Comparison } from './baselines.js';
+import { attackArguments, hostileOf } from './exercise.js';
 import { enrollFleet } from './fleet.js';
 import { requireNetwork } from './network-ready.js';
 import { dataPlan, savePlan, type RunPlan } from './plan.js';
@@ -54,6 +55,8 @@ export interface RunOptions {
 export interface RunEvents {
   readonly onStep: (text: string) => void;
   readonly onEnrolled: (done: number, total: number) => void;
+  /** Told before anything is started where vehicles attack on purpose. */
+  readonly onHostile: (hostile: NonNullable<Report['hostile']>) => void;
   readonly onRound: (round: RoundReport, rounds: number) => void;
   readonly onAudit: (done: number, total: number | undefined, stage: string) => void;
   /** A line that a program logged. */
@@ -87,6 +90,10 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   const interrupted = interruption(options.signal, `sev round run --resume ${options.plan.taskId}`);
   try {
     const plan = await Promise.race([preparePlan(options), interrupted]);
+    const hostile = hostileOf(plan);
+    if (hostile !== undefined) {
+      options.events.onHostile(hostile);
+    }
     const operator = await sessions.open(COORDINATOR_ORG, 'operator');
     const training = { options, plan, data, profile, programs, operator };
     const trained = await Promise.race([train(training), interrupted]);
@@ -107,6 +114,7 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
       seed: plan.seed,
       vehicles: plan.vehicles,
       aggregation: plan.privacy,
+      ...(hostile === undefined ? {} : { hostile }),
       ...trained.privacy,
       rounds: concluded.rounds,
       baselines: concluded.baselines,
@@ -357,7 +365,8 @@ function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
   const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
   const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
-  return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...source, ...split, ...vehicles];
+  const what = [...source, ...split, ...vehicles, ...attackArguments(plan)];
+  return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...what];
 }
 
 /** Whoever starts a run has agreed to what its vehicles give. */
