@@ -32,9 +32,11 @@ import type {
   SetVehicleStatus,
   SettleDispute,
   ShowReceipts,
+  StandingRecord,
   Task,
   TaskRecord,
   UpdateRecord,
+  ValidatorRecord,
   VehicleRecord,
   Vote,
   freeSlots,
@@ -146,6 +148,11 @@ export function learning(session: Session) {
     culprits: (taskId: string) => bind(session, 'incidents').evaluate<CulpritRecord[]>('ListCulprits', { taskId }),
     model: (taskId: string, modelHash: string) => evaluate<ModelRecord>('GetModel', { taskId, modelHash }),
     tasks: () => pages((bookmark) => evaluate<Page<TaskRecord>>('ListTasks', { pageSize: PAGE_SIZE, bookmark })),
+    /** What the ledger keeps of a task's validators that were heard. */
+    validators: (taskId: string) => evaluate<ValidatorRecord[]>('ListValidators', { taskId }),
+    standing: (taskId: string, vehicleId: string) => evaluate<StandingRecord>('GetStanding', { taskId, vehicleId }),
+    standings: (taskId: string) =>
+      pages((bookmark) => evaluate<Page<StandingRecord>>('ListStandings', { taskId, pageSize: PAGE_SIZE, bookmark })),
     rounds: (taskId: string) =>
       pages((bookmark) => evaluate<Page<RoundRecord>>('ListRounds', { taskId, pageSize: PAGE_SIZE, bookmark })),
     roundHistory: ({ taskId, round }: RoundRef) =>
