@@ -98,8 +98,12 @@ function insistOnFit(kind: TaskKind, { data, schema, statistics }: DataOptions):
 
 /** @throws SevError USAGE */
 export function insistOnSchema(kind: TaskKind, schema: string | undefined, statistics?: string): void {
-  if ((kind === 'table' || kind === 'statistics') !== (schema !== undefined)) {
-    throw new SevError('USAGE', '--schema goes with tasks of kinds table and statistics, and with no other', {
+  const needed = kind === 'table' || kind === 'statistics';
+  if (needed !== (schema !== undefined)) {
+    const what = needed
+      ? `A task of kind ${kind} needs --schema`
+      : '--schema goes with tasks of kinds table and statistics, and with no other';
+    throw new SevError('USAGE', what, {
       hint: 'A schema declares the columns of your own file: see docs/learning.md.',
       exitCode: EXIT.usage,
     });

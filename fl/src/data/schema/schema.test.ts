@@ -128,6 +128,12 @@ describe('A table by a schema', () => {
       ['for a missing time', CSV.replace(/^2021\S+ \S+?;/m, 'NA;'), 'DATA_VALUE_MISSING', 'start'],
       ['with one row alone', [HEADER, LINES[0]].join('\n'), 'DATA_TOO_FEW_ROWS', undefined],
     ] as const;
+    it('with a word of the way out', () => {
+      const constant = dataError(() => parseSchemaTable(schema(), replaced(/\d+,5;red/g, '1,5;red'), 'trips.csv'));
+      expect(constant.message).to.contain('there is nothing to predict').and.not.to.contain('leave it out');
+      const other = dataError(() => parseSchemaTable(schema(), CSV.replaceAll(';', '|'), 'trips.csv'));
+      expect(other.message).to.match(/DATA_COLUMN_MISSING.*the header is one cell, "\S+\|.*another separator\?/);
+    });
     for (const [what, csv, code, column] of refusals) {
       it(what, () => {
         expect(dataError(() => parseSchemaTable(schema(), csv, 'trips.csv'))).to.deep.include({ code, column });
