@@ -35,7 +35,7 @@ export function runContributionJob(table: CarTable, job: ContributionJob): Contr
   const scores = new Float64Array(vehicles);
   const shapley = new Float64Array(vehicles);
   for (let count = 0; count < rounds; count++) {
-    const round = federation.next().value as AttackedRound;
+    const round = federation.next().value;
     contributionOf(round.input, round.weights).forEach((score, i) => {
       scores[i] = (scores[i] ?? 0) + score;
     });

@@ -55,7 +55,10 @@ export async function measureIdentification(source: TableSource): Promise<readon
   const results = await runJobs('identification', source, jobs);
   const rows = SPLITS.flatMap((split) =>
     PERSISTENT.map((attack) => {
-      const ofAttack = results.filter((_, i) => jobs[i]?.cell.split === split && jobs[i]?.cell.attack === attack);
+      const ofAttack = results.filter((_, i) => {
+        const cell = jobs[i]?.cell;
+        return cell?.split === split && cell.attack === attack;
+      });
       return { split, attack, runs: ofAttack.length, ...countOf(ofAttack) };
     }),
   );
