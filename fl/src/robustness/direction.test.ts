@@ -65,9 +65,21 @@ describe('A reference direction', () => {
   it('is refused by name where it points nowhere, is too long or of another length', () => {
     expect(codeOf(() => quantiseDirection(new Float32Array(4)))).to.equal('DIRECTION_ZERO');
     expect(codeOf(() => quantiseDirection(Float32Array.of(Number.NaN)))).to.equal('DIRECTION_NOT_FINITE');
-    expect(codeOf(() => checkDirection(Int32Array.of(2 ** 16, 1), 2))).to.equal('DIRECTION_TOO_LONG');
-    expect(codeOf(() => checkDirection(Int32Array.of(1), 2))).to.equal('DIRECTION_LENGTH');
-    expect(codeOf(() => checkDirection(new Int32Array(2), 2))).to.equal('DIRECTION_ZERO');
+    expect(
+      codeOf(() => {
+        checkDirection(Int32Array.of(2 ** 16, 1), 2);
+      }),
+    ).to.equal('DIRECTION_TOO_LONG');
+    expect(
+      codeOf(() => {
+        checkDirection(Int32Array.of(1), 2);
+      }),
+    ).to.equal('DIRECTION_LENGTH');
+    expect(
+      codeOf(() => {
+        checkDirection(new Int32Array(2), 2);
+      }),
+    ).to.equal('DIRECTION_ZERO');
     expect(codeOf(() => medianDirection([]))).to.equal('DIRECTION_LENGTH');
     expect(codeOf(() => medianDirection([Int32Array.of(5, 0), Int32Array.of(-5, 0)]))).to.equal('DIRECTION_ZERO');
   });
