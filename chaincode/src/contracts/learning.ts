@@ -12,10 +12,13 @@ import {
   getAttempt,
   getModel,
   getRound,
+  getStanding,
   getTask,
   listRounds,
+  listStandings,
   listTasks,
   listUpdates,
+  listValidators,
   openDispute,
   openRound,
   recordUpdate,
@@ -29,6 +32,7 @@ import {
   type BatchResult,
   type HeRound,
   type LedgerEvent,
+  type OpenRound,
   type Proposal,
   type RoundRecord,
   type SecureRound,
@@ -45,13 +49,14 @@ import { finaliseHeRound } from '../domain/he-sums';
 import * as rounds from '../domain/round';
 import * as disputing from '../domain/secure-disputes';
 import { secureAttempt } from '../domain/secure-round';
-import { checkAggregatorsAreMembers } from '../domain/secure-task';
+import { checkSecureParties } from '../domain/secure-task';
 import { checkTask } from '../domain/task';
 import { checkAccepting } from '../domain/update';
 import { ConsortiumContract, LedgerContext, transitionFacts } from './context';
 import { recordEnvelope, recordEnvelopes } from './envelopes';
 import * as homomorphic from './he-rounds';
 import * as secure from './secure-rounds';
+import { keepJudged, keepValidators, validatorsOf } from './validation';
 
 type RoundEvent = Extract<LedgerEvent, { modelHash: string }>['type'];
 type SecureEvent = Extract<LedgerEvent, { attempt: number; hash: string }>['type'];
@@ -82,7 +87,7 @@ export class LearningContract extends ConsortiumContract {
         ctx.learning.findBase(task.model.initialModelHash),
       ]);
       requireOwnBase(task, base);
-      checkAggregatorsAreMembers(task, members);
+      checkSecureParties(task, members);
       checkPartiesAreMembers(task, members);
     }
     const record: TaskRecord = {
@@ -113,19 +118,14 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async OpenRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(openRound, argument);
-    const isSecret = input.opening !== undefined || input.he !== undefined;
-    const [{ task }, current, previous, shown, base] = await Promise.all([
-      ctx.learning.task(input.taskId),
-      ctx.learning.findRound(input.taskId, input.round),
-      input.round > 1 ? ctx.learning.findRound(input.taskId, input.round - 1) : undefined,
-      isSecret ? ctx.learning.findShownSums(input.taskId, input.baseModelHash) : undefined,
-      isSecret ? ctx.learning.findBase(input.baseModelHash) : undefined,
-    ]);
-    const facts = { ...(await transitionFacts(ctx)), shown: shown?.attempts };
+    const { task, current, previous, base, facts } = await openingFacts(ctx, input);
     const next = rounds.openRound(task, input, current, previous, facts);
     requireOwnBase(task, base);
-    if (isSecret && base === undefined && next !== current) {
-      await ctx.learning.putBase(newBase(next));
+    if (next !== current) {
+      if (next.privacy !== 'plain' && base === undefined) {
+        await ctx.learning.putBase(newBase(next));
+      }
+      await keepValidators(ctx, next, facts.validators);
     }
     return this.#save(ctx, 'RoundOpened', current, next);
   }
@@ -259,6 +259,7 @@ export class LearningContract extends ConsortiumContract {
       next = finalising.finaliseSecureRound(secureAttempt(round, task, attempt), input, facts);
     }
     await keepModel(ctx, task, next, proposal);
+    await keepJudged(ctx, task, next);
     return this.#save(ctx, 'RoundFinalised', round, next);
   }
 
@@ -330,6 +331,24 @@ export class LearningContract extends ConsortiumContract {
     return encodeResult(model);
   }
 
+  @Transaction(false)
+  async GetStanding(ctx: LedgerContext, argument: string): Promise<string> {
+    const { taskId, vehicleId } = parseArgument(getStanding, argument);
+    return encodeResult(await ctx.learning.standing(taskId, vehicleId));
+  }
+
+  @Transaction(false)
+  async ListStandings(ctx: LedgerContext, argument: string): Promise<string> {
+    const { taskId, pageSize, bookmark } = parseArgument(listStandings, argument);
+    return encodeResult(await ctx.learning.standings(taskId, pageSize, bookmark));
+  }
+
+  @Transaction(false)
+  async ListValidators(ctx: LedgerContext, argument: string): Promise<string> {
+    const { taskId } = parseArgument(listValidators, argument);
+    return encodeResult(await ctx.learning.allValidators(taskId));
+  }
+
   /** Writes a transition unless it repeats what the ledger holds. */
   async #save(
     ctx: LedgerContext,
@@ -377,6 +396,25 @@ function hashFor(type: SecureEvent, { cohortHash, scoresHash, openingHash }: Sec
 
 function heHashFor(type: SecureEvent, he: HeRound | undefined): string {
   return (type === 'CohortFixed' ? he?.cohortHash : he?.sumHash) ?? '';
+}
+
+/** What the opening of an attempt is judged by. */
+async function openingFacts(ctx: LedgerContext, { taskId, round, baseModelHash, opening, he }: OpenRound) {
+  const { learning, incidents } = ctx;
+  const isSecret = opening !== undefined || he !== undefined;
+  const [{ task }, current, previous, correction, shown, base] = await Promise.all([
+    learning.task(taskId),
+    learning.findRound(taskId, round),
+    round > 1 ? learning.findRound(taskId, round - 1) : undefined,
+    round > 1 && isSecret ? incidents.findCorrection(taskId, round - 1) : undefined,
+    isSecret ? learning.findShownSums(taskId, baseModelHash) : undefined,
+    isSecret ? learning.findBase(baseModelHash) : undefined,
+  ]);
+  const [common, validators] = await Promise.all([transitionFacts(ctx), validatorsOf(ctx, task)]);
+  // What an attempt before keeps of its base says nothing of another that a correction has put in its place.
+  const isOtherBase = current !== undefined && current.baseModelHash !== baseModelHash;
+  const attempts = shown?.attempts ?? (isOtherBase ? [] : undefined);
+  return { task, current, previous, base, facts: { ...common, shown: attempts, validators, correction } };
 }
 
 /** Writes where a round's model came from, and whose base it is. */

@@ -8,18 +8,18 @@ import {
   type AbortStatement,
   type CloseRound,
   type CloseStatement,
+  type CorrectionRecord,
   type OpenRound,
   type Organisation,
   type RoundRecord,
   type RoundState,
   type SecureRound,
-  type ShownAttempt,
   type Signable,
   type SignedBy,
   type Task,
 } from '../api';
 import { heOpeningHashOf, openedHomomorphically } from './he-opening';
-import { openedSecurely, openingHashOf } from './secure-opening';
+import { openedSecurely, openingHashOf, type OpeningFacts } from './secure-opening';
 import { requireMajority, validStatements } from './statements';
 
 /** Who drives a transition and when. */
@@ -31,9 +31,9 @@ export interface TransitionFacts {
   readonly organisations: readonly Organisation[];
 }
 
-export interface OpenFacts extends TransitionFacts {
-  /** Attempts on the base of the opening whose sums may have been shown; undefined where the ledger keeps none. */
-  readonly shown: readonly ShownAttempt[] | undefined;
+export interface OpenFacts extends TransitionFacts, OpeningFacts {
+  /** What a confirmed incident made of the model of the round before; undefined where nothing. */
+  readonly correction: Pick<CorrectionRecord, 'modelHash'> | undefined;
 }
 
 /**
@@ -66,7 +66,7 @@ export function openRound(
   if (input.round > task.plannedRounds) {
     throw new ContractError('ROUND_OUT_OF_ORDER', `round ${input.round}; the task plans ${task.plannedRounds}`);
   }
-  const baseModelHash = currentModel(task, input.round, previous);
+  const baseModelHash = currentModel(task, input.round, previous, facts.correction);
   if (input.baseModelHash !== baseModelHash) {
     throw new ContractError('BASE_MODEL_MISMATCH', `the current model of the task is ${baseModelHash}`);
   }
@@ -209,14 +209,19 @@ export function requireState(round: RoundRecord, ...states: readonly RoundState[
   }
 }
 
-function currentModel(task: Task, round: number, previous: RoundRecord | undefined): string {
+function currentModel(
+  task: Task,
+  round: number,
+  previous: RoundRecord | undefined,
+  correction: OpenFacts['correction'],
+): string {
   if (round === 1) {
     return task.model.initialModelHash;
   }
   if (previous?.state !== 'finalised' || previous.proposal === undefined) {
     throw new ContractError('ROUND_OUT_OF_ORDER', `round ${round - 1} is not finalised`);
   }
-  return previous.proposal.modelHash;
+  return correction?.modelHash ?? previous.proposal.modelHash;
 }
 
 /**

@@ -11,8 +11,10 @@ import {
   type RoundRecord,
   type ScoresRecord,
   type ShownSumsRecord,
+  type StandingRecord,
   type TaskRecord,
   type UpdateRecord,
+  type ValidatorRecord,
 } from '../api';
 import { keys } from './keys';
 import type { LedgerState } from './state';
@@ -24,7 +26,7 @@ export interface AttemptRef {
   readonly attempt: number;
 }
 
-/** Tasks, rounds, updates and models; in the secure modes receipts, cohorts and scores too. */
+/** Tasks, rounds, updates and models; in the secure modes receipts, cohorts, scores and standings too. */
 export class LearningRepository {
   readonly #state: LedgerState;
 
@@ -64,6 +66,29 @@ export class LearningRepository {
       throw new ContractError('ROUND_UNKNOWN', `round ${round} of task ${taskId}`);
     }
     return record;
+  }
+
+  /**
+   * The last finalised round of a task; 0 where there is none. Rounds follow one another without a gap, so the last one is
+   * looked for in strides that double and then halve.
+   *
+   * @param from - a round that is known to be finalised, or 0.
+   */
+  async lastFinalised(taskId: string, from = 0): Promise<number> {
+    const isFinalised = async (round: number): Promise<boolean> =>
+      (await this.findRound(taskId, round))?.state === 'finalised';
+    let last = from;
+    let stride = 1;
+    while (await isFinalised(last + stride)) {
+      last += stride;
+      stride *= 2;
+    }
+    for (stride = Math.floor(stride / 2); stride >= 1; stride = Math.floor(stride / 2)) {
+      if (await isFinalised(last + stride)) {
+        last += stride;
+      }
+    }
+    return last;
   }
 
   putRound(record: RoundRecord): Promise<void> {
@@ -139,9 +164,13 @@ export class LearningRepository {
     return this.#state.page(keys.receipts(taskId, round, attempt), pageSize, bookmark);
   }
 
+  findCohort({ taskId, round, attempt }: AttemptRef): Promise<CohortRecord | undefined> {
+    return this.#state.get(keys.cohort(taskId, round, attempt));
+  }
+
   /** @throws ContractError COHORT_UNKNOWN */
   async cohort({ taskId, round, attempt }: AttemptRef): Promise<CohortRecord> {
-    const record = await this.#state.get(keys.cohort(taskId, round, attempt));
+    const record = await this.findCohort({ taskId, round, attempt });
     if (record === undefined) {
       throw new ContractError('COHORT_UNKNOWN', `attempt ${attempt} at round ${round} of task ${taskId}`);
     }
@@ -164,6 +193,40 @@ export class LearningRepository {
   putScores(record: ScoresRecord): Promise<void> {
     const { taskId, round, attempt } = record.scores;
     return this.#state.put(keys.scores(taskId, round, attempt), record);
+  }
+
+  findValidator(taskId: string, mspId: string): Promise<ValidatorRecord | undefined> {
+    return this.#state.get(keys.validator(taskId, mspId));
+  }
+
+  putValidator(record: ValidatorRecord): Promise<void> {
+    return this.#state.put(keys.validator(record.taskId, record.mspId), record);
+  }
+
+  /** All validators that were heard in a task, sorted by MSP id; a range read. */
+  allValidators(taskId: string): Promise<ValidatorRecord[]> {
+    return this.#state.scan(keys.validators(taskId));
+  }
+
+  findStanding(taskId: string, vehicleId: string): Promise<StandingRecord | undefined> {
+    return this.#state.get(keys.standing(taskId, vehicleId));
+  }
+
+  /** @throws ContractError STANDING_UNKNOWN */
+  async standing(taskId: string, vehicleId: string): Promise<StandingRecord> {
+    const record = await this.findStanding(taskId, vehicleId);
+    if (record === undefined) {
+      throw new ContractError('STANDING_UNKNOWN', `${vehicleId} in task ${taskId}`);
+    }
+    return record;
+  }
+
+  putStanding(record: StandingRecord): Promise<void> {
+    return this.#state.put(keys.standing(record.taskId, record.vehicleId), record);
+  }
+
+  standings(taskId: string, pageSize: number, bookmark: string): Promise<Page<StandingRecord>> {
+    return this.#state.page(keys.standings(taskId), pageSize, bookmark);
   }
 
   findShownSums(taskId: string, baseModelHash: string): Promise<ShownSumsRecord | undefined> {
