@@ -26,18 +26,17 @@ import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
 import { reconcile } from './audited-rounds.js';
 import { computeBaselines, type Comparison } from './baselines.js';
-import { attackArguments, hostileOf } from './exercise.js';
+import { attesterAttackArguments, hostileOf, insistOnValidators, vehicleAttackArguments } from './exercise.js';
 import { enrollFleet } from './fleet.js';
 import { requireNetwork } from './network-ready.js';
 import { dataPlan, savePlan, type RunPlan } from './plan.js';
 import { choiceOf, learningTask, modelOf, type PreparedTask } from './learning-task.js';
 import { Programs } from './processes.js';
 import { followRounds, hasStalled } from './rounds.js';
-import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
+import { AUDITOR_ORG, COORDINATOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
 import { spentOnLedger } from './spent-privacy.js';
 
-/** The organisation whose coordinator drives the rounds, and the one that enrols. */
-export const COORDINATOR_ORG = 'grid';
+/** The organisation that enrols. */
 const REGISTRAR_ORG = 'maker';
 
 export interface RunOptions {
@@ -90,18 +89,18 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   const interrupted = interruption(options.signal, `sev round run --resume ${options.plan.taskId}`);
   try {
     const plan = await Promise.race([preparePlan(options), interrupted]);
-    const hostile = hostileOf(plan);
+    const organisations = profile.organisations.map((o) => o.name);
+    const hostile = hostileOf(plan, organisations);
     if (hostile !== undefined) {
       options.events.onHostile(hostile);
     }
     const operator = await sessions.open(COORDINATOR_ORG, 'operator');
-    const training = { options, plan, data, profile, programs, operator };
+    const training = { options, plan, data, profile, programs, operator, hostile };
     const trained = await Promise.race([train(training), interrupted]);
     await programs.stop();
     const auditor = await sessions.open(AUDITOR_ORG, 'auditor');
     const concluded = await Promise.race([conclude(options, plan, trained, auditor), interrupted]);
     const { kind, trust } = profile.network;
-    const organisations = profile.organisations.map((o) => o.name);
     const report: Report = {
       schemaVersion: 1,
       createdAt: new Date().toISOString(),
@@ -177,6 +176,7 @@ interface Training {
   readonly profile: ConnectionProfile;
   readonly programs: Programs;
   readonly operator: LedgerSession;
+  readonly hostile: Report['hostile'];
 }
 
 interface Trained {
@@ -207,6 +207,7 @@ async function train(training: Training): Promise<Trained> {
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
   const { task } = prepared;
+  insistOnValidators(training.hostile, task);
   if (task.engine === 'tfjs') {
     const { engine, reason } = await chooseEngine(task.engine);
     events.onStep(`engine ${engine}: ${reason}`);
@@ -300,13 +301,15 @@ export async function startPrograms(
   const { taskId } = plan;
   events.onStep(`starting store, attesters, ${task.privacy === 'plain' ? '' : 'aggregators, '}batcher, vehicles`);
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
+  const names = profile.organisations.map((o) => o.name);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
   const objects = new HttpStore(store.url);
   const [attesters] = await Promise.all([
     Promise.all(
       others.map(async ({ name }) => {
         const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
-        return { name, url: (await programs.start(`attester of ${name}`, args)).url };
+        const attack = attesterAttackArguments(plan, names, name);
+        return { name, url: (await programs.start(`attester of ${name}`, [...args, ...attack])).url };
       }),
     ),
     objects.put(initialModel).then(() => learning(operator).createTask(task)),
@@ -365,7 +368,7 @@ function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
   const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
   const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
-  const what = [...source, ...split, ...vehicles, ...attackArguments(plan)];
+  const what = [...source, ...split, ...vehicles, ...vehicleAttackArguments(plan)];
   return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...what];
 }
 
