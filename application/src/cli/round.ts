@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { resolve } from 'node:path';
-import type { PrivacyMode, RoundRecord } from '@sev/chaincode/api';
+import type { PrivacyMode, RoundRecord, SecureTerms } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import { EXIT, SevError } from '../errors.js';
 import {
@@ -23,7 +23,7 @@ import { addCommand, addGroup, type Runner } from './command.js';
 import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
-import { learningOptions, type LearningOptions } from './learning-options.js';
+import { learningOptions, ruleOption, type LearningOptions } from './learning-options.js';
 import { Progress, progressText } from './progress.js';
 import { roundText } from './round-text.js';
 import type { Terminal } from './terminal.js';
@@ -39,6 +39,7 @@ interface RunOptions extends DataOptions, LearningOptions {
   readonly taskId?: string;
   readonly vehicles?: number;
   readonly patience?: number;
+  readonly rule?: SecureTerms['rule'];
   readonly attack?: string;
   readonly hostile?: number;
   readonly rounds: number;
@@ -121,6 +122,7 @@ function addRun(group: Command, run: Runner): void {
           .choices(['16', '32'])
           .default('32'),
       );
+      ruleOption(command);
       learningOptions(command);
       command.option('--patience <n>', 'end early after so many rounds without a better R²', wholeNumber(1, 100_000));
       command.option('--attack <name>', 'for exercises: some attack on purpose (see `sev attack list`)');
@@ -161,17 +163,21 @@ function addRun(group: Command, run: Runner): void {
 async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const { assertSamePlan, findPlan, loadPlan, newTaskId } = await import('../run/plan.js');
   const { DEFAULT_EPSILON, minimumCohort } = await import('../run/secure-terms.js');
+  const { defaultRule } = await import('../run/validation-plan.js');
   const { plannedAttack } = await import('../run/exercise.js');
   if (options.resume !== undefined) {
     return loadPlan(homes, options.resume);
   }
   insistOnRing(options);
   insistOnAttack(options);
+  insistOnRule(options);
   const { rounds, split, seed, privacy } = options;
   const data = dataOf(options.task, options, { seed, vehicles: options.vehicles });
   const vehicles = options.vehicles ?? (await defaultVehicles(data, split));
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
+  const variant = variantOf(options, DEFAULT_EPSILON);
+  const rule = options.rule ?? defaultRule({ privacy, ...variant });
   const plan: RunPlan = {
     schemaVersion: 1,
     taskId,
@@ -183,7 +189,8 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     rounds,
     minimumCohort: minimumCohort(privacy, vehicles, options.minimum),
     privacy,
-    ...variantOf(options, DEFAULT_EPSILON),
+    ...variant,
+    ...(rule === undefined ? {} : { rule }),
     ...(options.attack === undefined ? {} : { attack: plannedAttack(options.attack, vehicles, options.hostile) }),
     vehicleIds: earlier?.vehicleIds ?? [],
     ...(earlier?.endedAfter === undefined ? {} : { endedAfter: earlier.endedAfter }),
@@ -233,6 +240,15 @@ function insistOnRing(options: RunOptions): void {
   if (options.ring === '16' && options.privacy !== 'secure') {
     throw new SevError('RING_TOO_NARROW', `mode ${options.privacy} does not run in the ring of 16 bits`, {
       hint: 'It goes with --privacy secure.',
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
+function insistOnRule({ rule, privacy, ring }: RunOptions): void {
+  if (rule !== undefined && rule !== 'uniform' && (privacy !== 'secure' || ring === '16')) {
+    throw new SevError('USAGE', `--rule ${rule} weighs vehicles by what is opened of their updates; here nothing is`, {
+      hint: 'It goes with --privacy secure in the ring of 32 bits.',
       exitCode: EXIT.usage,
     });
   }

@@ -10,6 +10,7 @@ import type { RunningService, ServiceLog } from '../services/index.js';
 import type { TaskKind } from '../vehicle/data.js';
 import { addCommand, addGroup, type CommandContext, type Runner } from './command.js';
 import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
+import { validationDataOf, validationOptions, type ValidationOptions } from './validation-option.js';
 import { PORT, SEED, pair, positive, wholeNumber } from './values.js';
 
 interface ListenOptions {
@@ -24,13 +25,12 @@ interface AttackOptions {
 interface StoreOptions extends ListenOptions {
   readonly maxObjectBytes?: number;
 }
-interface AttesterOptions extends ListenOptions, AttackOptions {
+interface OrganisationOptions extends ListenOptions {
   readonly org: string;
   readonly store: string;
 }
-interface AggregatorOptions extends ListenOptions {
-  readonly org: string;
-  readonly store: string;
+interface AttesterOptions extends OrganisationOptions, ValidationOptions, AttackOptions {}
+interface AggregatorOptions extends OrganisationOptions {
   readonly name?: readonly string[];
   readonly retention?: number;
 }
@@ -38,9 +38,7 @@ interface BatcherOptions extends ListenOptions {
   readonly org: string;
   readonly maxWaiting?: number;
 }
-interface CoordinatorOptions extends ListenOptions {
-  readonly org: string;
-  readonly store: string;
+interface CoordinatorOptions extends OrganisationOptions, ValidationOptions {
   readonly task: string;
   readonly rounds?: number;
   readonly attester?: Readonly<Record<string, string>>;
@@ -57,6 +55,7 @@ interface VehicleOptions extends DataOptions, AttackOptions {
   readonly generate?: number;
   readonly dataSeed?: number;
   readonly split: string;
+  readonly validationRows?: number;
   readonly client: string;
   readonly plain?: boolean;
   readonly he?: boolean;
@@ -120,6 +119,7 @@ function addAttester(group: Command, run: Runner): void {
     options: (command) => {
       command.requiredOption('--org <name>', 'organisation that it speaks for');
       command.requiredOption('--store <url>', 'address of the store');
+      validationOptions(command);
       listenOptions(command, '.sev/<organisation>');
       attackOptions(command);
     },
@@ -129,9 +129,12 @@ function addAttester(group: Command, run: Runner): void {
       const { name } = organisationNamed(profile, options.org);
       const home = homeOf(name, options.home);
       const { host, port, store: storeUrl } = options;
+      const validationData = validationDataOf(options);
       const { runAttester } = await import('../services/run-attester.js');
       const log = await newLog('attester', name);
-      const service = await runAttester({ profile, organisation: name, home, storeUrl, host, port, attack, log });
+      const service = await runAttester({
+        ...{ profile, organisation: name, home, storeUrl, host, port, validationData, attack, log },
+      });
       await serve(context, 'attester', home, service, log);
       return undefined;
     },
@@ -223,6 +226,7 @@ function addCoordinator(group: Command, run: Runner): void {
         pair,
       );
       command.option('--arbiter <org=url>', 'attester of the organisation that settles disputes', pair);
+      validationOptions(command);
       listenOptions(command, '.sev/<organisation>');
     },
     work: async (context, options) => {
@@ -233,10 +237,13 @@ function addCoordinator(group: Command, run: Runner): void {
       const attesters = addressesOf(options.attester);
       const aggregators = addressesOf(options.aggregator);
       const [arbiter] = addressesOf(options.arbiter);
+      const validationData = validationDataOf(options);
       const { runCoordinator } = await import('../services/run-coordinator.js');
       const log = await newLog('coordinator', name);
       const base = { profile, organisation: name, home, storeUrl, host, port, log };
-      const service = await runCoordinator({ ...base, taskId, rounds, attesters, aggregators, arbiter });
+      const service = await runCoordinator({
+        ...{ ...base, taskId, rounds, attesters, aggregators, arbiter, validationData },
+      });
       await serve(context, 'coordinator', home, service, log);
       return undefined;
     },
@@ -292,6 +299,11 @@ export function addVehicleRun(group: Command, run: Runner): void {
       );
       command.option('--data-seed <n>', 'seed of the generated rows', SEED);
       command.option('--split <name>', 'iid, or the column that divides the rows', 'iid');
+      command.option(
+        '--validation-rows <n>',
+        "training rows that are no client's, but kept for validation",
+        wholeNumber(1, 1_000_000),
+      );
       command.option('--pool', 'run all vehicles of the home');
       command.option('--vehicle <id...>', 'only these vehicles, in the order of their clients');
       attackOptions(command);
@@ -322,6 +334,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         aggregators: addressesOf(options.aggregator),
         data: dataOf(options.kind, options, { rows: options.generate, seed: options.dataSeed }),
         split: options.split,
+        validationRows: options.validationRows,
         clients,
         firstClient: first,
         vehicleIds: options.vehicle,

@@ -6,6 +6,7 @@ import {
   checkModel,
   chooseEngine,
   parametersFromBytes,
+  type Dataset,
   type LearningSplit,
   type LearningTable,
 } from '@sev/fl';
@@ -35,6 +36,13 @@ import { Programs } from './processes.js';
 import { followRounds, hasStalled } from './rounds.js';
 import { AUDITOR_ORG, COORDINATOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
 import { spentOnLedger } from './spent-privacy.js';
+import {
+  defaultValidators,
+  judgedBy,
+  shareValidationData,
+  validationPath,
+  validationRowsOf,
+} from './validation-plan.js';
 
 /** The organisation that enrols. */
 const REGISTRAR_ORG = 'maker';
@@ -72,6 +80,8 @@ interface RunData {
   readonly table: LearningTable;
   readonly test: LearningSplit['test'];
   readonly trainingRows: number;
+  /** What validators validate on, together. */
+  readonly validation: Dataset | undefined;
 }
 
 /**
@@ -83,12 +93,12 @@ interface RunData {
 export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   const startedAt = performance.now();
   const profile = await requireNetwork();
-  const data = await readData(options.plan);
+  const { plan: asked, ...data } = await readData(options.plan, profile);
   const programs = new Programs(options.events.onLog);
   const sessions = new Sessions(profile, options.homes);
   const interrupted = interruption(options.signal, `sev round run --resume ${options.plan.taskId}`);
   try {
-    const plan = await Promise.race([preparePlan(options), interrupted]);
+    const plan = await Promise.race([preparePlan({ ...options, plan: asked }), interrupted]);
     const organisations = profile.organisations.map((o) => o.name);
     const hostile = hostileOf(plan, organisations);
     if (hostile !== undefined) {
@@ -135,11 +145,14 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   }
 }
 
-async function readData(plan: RunPlan): Promise<RunData> {
-  const table = await openTable(plan.data);
-  const { clients, test } = splitOf(table, dataPlan(plan));
+/** Settles beside it how many rows are the validators'. */
+async function readData(asked: RunPlan, profile: ConnectionProfile): Promise<RunData & { readonly plan: RunPlan }> {
+  const table = await openTable(asked.data);
+  const validationRows = asked.validationRows ?? validationRowsOf(asked, table.rows, defaultValidators(profile).length);
+  const plan = validationRows === undefined ? asked : { ...asked, validationRows };
+  const { clients, test, validation } = splitOf(table, dataPlan(plan));
   checkModel(modelSpecOf(modelOf(choiceOf(learningKindOf(plan), table.features, plan))), DEFAULT_MODEL_BOUNDS);
-  return { table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0) };
+  return { plan, table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0), validation };
 }
 
 /** What the steps that all runs have in common need. */
@@ -204,6 +217,7 @@ async function train(training: Training): Promise<Trained> {
     privacy: plan.privacy,
     aggregators: defaultAggregators(profile),
     ...(plan.ringBits === undefined ? {} : { ringBits: plan.ringBits }),
+    judged: judgedBy(plan.rule, defaultValidators(profile)),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
   const { task } = prepared;
@@ -212,7 +226,9 @@ async function train(training: Training): Promise<Trained> {
     const { engine, reason } = await chooseEngine(task.engine);
     events.onStep(`engine ${engine}: ${reason}`);
   }
-  const { objects, startedAt } = await startPrograms({ plan, homes, events, profile, programs, operator }, prepared);
+  const validating = await shareValidationData(homes, task, profile, data.validation);
+  const starting = { plan, homes, events, profile, programs, operator, validating };
+  const { objects, startedAt } = await startPrograms(starting, prepared);
   const followed = followRounds({
     session: operator,
     store: objects,
@@ -287,6 +303,8 @@ interface Starting extends Preparation {
   readonly profile: ConnectionProfile;
   readonly programs: Programs;
   readonly operator: LedgerSession;
+  /** Names of the organisations that have validation data of this task in their homes. */
+  readonly validating?: ReadonlySet<string>;
 }
 
 /**
@@ -295,7 +313,7 @@ interface Starting extends Preparation {
  * @returns the store, and when the coordinator was started.
  */
 export async function startPrograms(
-  { plan, homes, events, profile, programs, operator }: Starting,
+  { plan, homes, events, profile, programs, operator, validating = new Set() }: Starting,
   { task, initialModel }: PreparedTask,
 ): Promise<{ objects: HttpStore; startedAt: number }> {
   const { taskId } = plan;
@@ -303,13 +321,16 @@ export async function startPrograms(
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
   const names = profile.organisations.map((o) => o.name);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
+  const validation = (name: string): string[] =>
+    validating.has(name)
+      ? ['--validation-data', validationPath(homes, name, taskId), ...attesterAttackArguments(plan, names, name)]
+      : [];
   const objects = new HttpStore(store.url);
   const [attesters] = await Promise.all([
     Promise.all(
       others.map(async ({ name }) => {
         const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
-        const attack = attesterAttackArguments(plan, names, name);
-        return { name, url: (await programs.start(`attester of ${name}`, [...args, ...attack])).url };
+        return { name, url: (await programs.start(`attester of ${name}`, [...args, ...validation(name)])).url };
       }),
     ),
     objects.put(initialModel).then(() => learning(operator).createTask(task)),
@@ -337,7 +358,7 @@ export async function startPrograms(
   const rounds = ['--task', taskId, '--rounds', String(plan.endedAfter ?? plan.rounds)];
   await programs.start('coordinator', [
     ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
-    ...[...aggregatorArgs, ...arbiterArgs],
+    ...[...aggregatorArgs, ...arbiterArgs, ...validation(COORDINATOR_ORG)],
   ]);
   return { objects, startedAt };
 }
@@ -365,7 +386,8 @@ async function startBatchers(
 
 function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
   const source = dataArguments(plan.data);
-  const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
+  const kept = plan.validationRows === undefined ? [] : ['--validation-rows', String(plan.validationRows)];
+  const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`, ...kept];
   const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
   const what = [...source, ...split, ...vehicles, ...vehicleAttackArguments(plan)];
