@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { resolve } from 'node:path';
-import type { PrivacyMode, RoundRecord } from '@sev/chaincode/api';
+import type { PrivacyMode, RoundRecord, SecureTerms } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import { EXIT, SevError } from '../errors.js';
 import {
@@ -23,7 +23,7 @@ import { addCommand, addGroup, type Runner } from './command.js';
 import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
-import { learningOptions, type LearningOptions } from './learning-options.js';
+import { learningOptions, ruleOption, type LearningOptions } from './learning-options.js';
 import { Progress, progressText } from './progress.js';
 import { roundText } from './round-text.js';
 import type { Terminal } from './terminal.js';
@@ -39,6 +39,7 @@ interface RunOptions extends DataOptions, LearningOptions {
   readonly taskId?: string;
   readonly vehicles?: number;
   readonly patience?: number;
+  readonly rule?: SecureTerms['rule'];
   readonly attack?: string;
   readonly hostile?: number;
   readonly rounds: number;
@@ -85,7 +86,7 @@ function addRun(group: Command, run: Runner): void {
       `Modes of --privacy:\n${Object.values(PRIVACY_NOTE)
         .map((note) => `  ${note}\n`)
         .join('')}` +
-      'With --attack some of the vehicles attack on purpose, for exercises; `sev attack list` says how.\n' +
+      'With --attack some of the vehicles, or a validator, attack on purpose, for exercises; `sev attack list` says how.\n' +
       'After Ctrl-C, --resume goes on from the ledger; so does the same command with the same --task-id.',
     options: (command) => {
       command.addOption(
@@ -121,9 +122,10 @@ function addRun(group: Command, run: Runner): void {
           .choices(['16', '32'])
           .default('32'),
       );
+      ruleOption(command);
       learningOptions(command);
       command.option('--patience <n>', 'end early after so many rounds without a better R²', wholeNumber(1, 100_000));
-      command.option('--attack <name>', 'has some of the vehicles attack on purpose (see `sev attack list`)');
+      command.option('--attack <name>', 'for exercises: some attack on purpose (see `sev attack list`)');
       command.option(
         '--hostile <share>',
         'share of the vehicles that attack, or from 1 on their number (default 0.2); the seed draws which',
@@ -145,7 +147,7 @@ function addRun(group: Command, run: Runner): void {
         homes,
         runs,
         signal: signal(),
-        events: runEvents(terminal, plan.vehicles),
+        events: runEvents(terminal),
       });
       terminal.note('the network keeps running; `make network-down` stops it');
       const plot = report.rounds.length > 1 ? `\n\n${terminalPlot(plotOf(report), terminal.paint)}` : '';
@@ -161,17 +163,21 @@ function addRun(group: Command, run: Runner): void {
 async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const { assertSamePlan, findPlan, loadPlan, newTaskId } = await import('../run/plan.js');
   const { DEFAULT_EPSILON, minimumCohort } = await import('../run/secure-terms.js');
+  const { defaultRule } = await import('../run/validation-plan.js');
   const { plannedAttack } = await import('../run/exercise.js');
   if (options.resume !== undefined) {
     return loadPlan(homes, options.resume);
   }
   insistOnRing(options);
   insistOnAttack(options);
+  insistOnRule(options);
   const { rounds, split, seed, privacy } = options;
   const data = dataOf(options.task, options, { seed, vehicles: options.vehicles });
   const vehicles = options.vehicles ?? (await defaultVehicles(data, split));
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
+  const variant = variantOf(options, DEFAULT_EPSILON);
+  const rule = options.rule ?? defaultRule({ privacy, ...variant });
   const plan: RunPlan = {
     schemaVersion: 1,
     taskId,
@@ -183,7 +189,8 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     rounds,
     minimumCohort: minimumCohort(privacy, vehicles, options.minimum),
     privacy,
-    ...variantOf(options, DEFAULT_EPSILON),
+    ...variant,
+    ...(rule === undefined ? {} : { rule }),
     ...(options.attack === undefined ? {} : { attack: plannedAttack(options.attack, vehicles, options.hostile) }),
     vehicleIds: earlier?.vehicleIds ?? [],
     ...(earlier?.endedAfter === undefined ? {} : { endedAfter: earlier.endedAfter }),
@@ -238,6 +245,15 @@ function insistOnRing(options: RunOptions): void {
   }
 }
 
+function insistOnRule({ rule, privacy, ring }: RunOptions): void {
+  if (rule !== undefined && rule !== 'uniform' && (privacy !== 'secure' || ring === '16')) {
+    throw new SevError('USAGE', `--rule ${rule} weighs vehicles by what is opened of their updates; here nothing is`, {
+      hint: 'It goes with --privacy secure in the ring of 32 bits.',
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
 function insistOnAttack({ attack, hostile, engine }: RunOptions): void {
   if (attack === undefined && hostile !== undefined) {
     throw new SevError('USAGE', '--hostile says how many run the attack that --attack names', { exitCode: EXIT.usage });
@@ -251,7 +267,7 @@ function insistOnAttack({ attack, hostile, engine }: RunOptions): void {
 }
 
 /** Shows a run while it goes on. */
-function runEvents(terminal: Terminal, vehicles: number): RunEvents {
+function runEvents(terminal: Terminal): RunEvents {
   const enrolling = new Progress({ terminal, label: 'enrolled', unit: 'vehicles' });
   const auditing = auditProgress(terminal);
   let first: { readonly at: number; readonly round: number } | undefined;
@@ -263,7 +279,7 @@ function runEvents(terminal: Terminal, vehicles: number): RunEvents {
       enrolling.update(done, total);
     },
     onHostile: (hostile) => {
-      terminal.warn(hostileText(hostile, vehicles));
+      terminal.warn(hostileText(hostile));
     },
     onRound: (round, rounds) => {
       const now = performance.now();

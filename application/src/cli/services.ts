@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import type { Attack } from '@sev/fl';
 import type { Command } from 'commander';
 import type { AttackRequest } from '../attack/attack-order.js';
 import { homeOf, inHome, organisationNamed, readConnectionProfile } from '../config/index.js';
@@ -9,6 +10,7 @@ import type { RunningService, ServiceLog } from '../services/index.js';
 import type { TaskKind } from '../vehicle/data.js';
 import { addCommand, addGroup, type CommandContext, type Runner } from './command.js';
 import { dataOf, dataOptions, kindOption, type DataOptions } from './data-option.js';
+import { validationDataOf, validationOptions, type ValidationOptions } from './validation-option.js';
 import { PORT, SEED, pair, positive, wholeNumber } from './values.js';
 
 interface ListenOptions {
@@ -16,14 +18,19 @@ interface ListenOptions {
   readonly host?: string;
   readonly port?: number;
 }
+interface AttackOptions {
+  readonly attack?: string;
+  readonly attackSeed?: number;
+}
 interface StoreOptions extends ListenOptions {
   readonly maxObjectBytes?: number;
 }
-interface AttesterOptions extends ListenOptions {
+interface OrganisationOptions extends ListenOptions {
   readonly org: string;
   readonly store: string;
 }
-interface AggregatorOptions extends AttesterOptions {
+interface AttesterOptions extends OrganisationOptions, ValidationOptions, AttackOptions {}
+interface AggregatorOptions extends OrganisationOptions {
   readonly name?: readonly string[];
   readonly retention?: number;
 }
@@ -31,14 +38,14 @@ interface BatcherOptions extends ListenOptions {
   readonly org: string;
   readonly maxWaiting?: number;
 }
-interface CoordinatorOptions extends AttesterOptions {
+interface CoordinatorOptions extends OrganisationOptions, ValidationOptions {
   readonly task: string;
   readonly rounds?: number;
   readonly attester?: Readonly<Record<string, string>>;
   readonly aggregator?: Readonly<Record<string, string>>;
   readonly arbiter?: Readonly<Record<string, string>>;
 }
-interface VehicleOptions extends DataOptions {
+interface VehicleOptions extends DataOptions, AttackOptions {
   readonly kind: TaskKind;
   readonly home?: string;
   readonly store: string;
@@ -48,6 +55,7 @@ interface VehicleOptions extends DataOptions {
   readonly generate?: number;
   readonly dataSeed?: number;
   readonly split: string;
+  readonly validationRows?: number;
   readonly client: string;
   readonly plain?: boolean;
   readonly he?: boolean;
@@ -55,9 +63,7 @@ interface VehicleOptions extends DataOptions {
   readonly vehicle?: readonly string[];
   readonly lowMemory?: boolean;
   readonly workers?: number;
-  readonly attack?: string;
   readonly hostile?: readonly string[];
-  readonly attackSeed?: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -113,16 +119,22 @@ function addAttester(group: Command, run: Runner): void {
     options: (command) => {
       command.requiredOption('--org <name>', 'organisation that it speaks for');
       command.requiredOption('--store <url>', 'address of the store');
+      validationOptions(command);
       listenOptions(command, '.sev/<organisation>');
+      attackOptions(command);
     },
     work: async (context, options) => {
+      const attack = await attackOf(options, 'validator');
       const profile = await readConnectionProfile();
       const { name } = organisationNamed(profile, options.org);
       const home = homeOf(name, options.home);
       const { host, port, store: storeUrl } = options;
+      const validationData = validationDataOf(options);
       const { runAttester } = await import('../services/run-attester.js');
       const log = await newLog('attester', name);
-      const service = await runAttester({ profile, organisation: name, home, storeUrl, host, port, log });
+      const service = await runAttester({
+        ...{ profile, organisation: name, home, storeUrl, host, port, validationData, attack, log },
+      });
       await serve(context, 'attester', home, service, log);
       return undefined;
     },
@@ -214,6 +226,7 @@ function addCoordinator(group: Command, run: Runner): void {
         pair,
       );
       command.option('--arbiter <org=url>', 'attester of the organisation that settles disputes', pair);
+      validationOptions(command);
       listenOptions(command, '.sev/<organisation>');
     },
     work: async (context, options) => {
@@ -224,10 +237,13 @@ function addCoordinator(group: Command, run: Runner): void {
       const attesters = addressesOf(options.attester);
       const aggregators = addressesOf(options.aggregator);
       const [arbiter] = addressesOf(options.arbiter);
+      const validationData = validationDataOf(options);
       const { runCoordinator } = await import('../services/run-coordinator.js');
       const log = await newLog('coordinator', name);
       const base = { profile, organisation: name, home, storeUrl, host, port, log };
-      const service = await runCoordinator({ ...base, taskId, rounds, attesters, aggregators, arbiter });
+      const service = await runCoordinator({
+        ...{ ...base, taskId, rounds, attesters, aggregators, arbiter, validationData },
+      });
       await serve(context, 'coordinator', home, service, log);
       return undefined;
     },
@@ -281,11 +297,15 @@ export function addVehicleRun(group: Command, run: Runner): void {
       );
       command.option('--data-seed <n>', 'seed of the generated rows', SEED);
       command.option('--split <name>', 'iid, or the column that divides the rows', 'iid');
+      command.option(
+        '--validation-rows <n>',
+        "training rows that are no client's, but kept for validation",
+        wholeNumber(1, 1_000_000),
+      );
       command.option('--pool', 'run all vehicles of the home');
       command.option('--vehicle <id...>', 'only these vehicles, in the order of their clients');
-      command.option('--attack <name>', 'for exercises: attack on purpose (see `sev attack list`)');
+      attackOptions(command);
       command.option('--hostile <id...>', 'with --attack: only these vehicles attack, in concert (default: all)');
-      command.option('--attack-seed <n>', 'what hostile vehicles draw follows from it', SEED, 0);
       command.option('--workers <n>', 'worker threads (default: one for each core)', wholeNumber(1, 1_024));
       command.option('--low-memory', 'for small devices: trains without worker threads, and keeps memory small');
     },
@@ -295,7 +315,10 @@ export function addVehicleRun(group: Command, run: Runner): void {
         setFlagsFromString('--optimize-for-size');
         setFlagsFromString('--max-lazy');
       }
-      const attack = await attackOf(options);
+      if (options.attack === undefined && options.hostile !== undefined) {
+        throw new SevError('USAGE', '--hostile says who runs the attack that --attack names', { exitCode: EXIT.usage });
+      }
+      const attack = await attackOf(options, 'vehicle');
       const profile = await readConnectionProfile();
       const home = homeOf('fleet', options.home);
       const { runVehicle } = await import('../services/run-vehicle.js');
@@ -309,6 +332,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         aggregators: addressesOf(options.aggregator),
         data: dataOf(options.kind, options, { rows: options.generate, seed: options.dataSeed }),
         split: options.split,
+        validationRows: options.validationRows,
         clients,
         firstClient: first,
         vehicleIds: options.vehicle,
@@ -318,7 +342,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         maxEpsilon: options.maxEpsilon,
         workers: options.workers,
         lowMemory: options.lowMemory,
-        attack,
+        attack: attack && { ...attack, vehicleIds: options.hostile },
         log,
       });
       await serve(context, 'vehicle', home, service, log);
@@ -327,18 +351,22 @@ export function addVehicleRun(group: Command, run: Runner): void {
   });
 }
 
+function attackOptions(command: Command): void {
+  command.option('--attack <name>', 'for exercises: attack on purpose (see `sev attack list`)');
+  command.option('--attack-seed <n>', 'what an attacker draws follows from it', SEED, 0);
+}
+
 /** @throws SevError ATTACK_UNKNOWN, ATTACK_UNSUITED */
-async function attackOf(options: VehicleOptions): Promise<AttackRequest | undefined> {
-  const { attack: name, hostile, attackSeed: seed } = options;
-  if (name === undefined && hostile !== undefined) {
-    throw new SevError('USAGE', '--hostile says who runs the attack that --attack names', { exitCode: EXIT.usage });
-  }
+async function attackOf(
+  { attack: name, attackSeed: seed }: AttackOptions,
+  role: Attack['role'],
+): Promise<AttackRequest | undefined> {
   if (name === undefined) {
     return undefined;
   }
   const { knownAttack } = await import('../attack/attack-order.js');
-  knownAttack(name, 'vehicle');
-  return { name, vehicleIds: hostile, seed };
+  knownAttack(name, role);
+  return { name, seed };
 }
 
 /** What `--attester org=url` and the like name. */

@@ -6,6 +6,7 @@ import {
   checkModel,
   chooseEngine,
   parametersFromBytes,
+  type Dataset,
   type LearningSplit,
   type LearningTable,
 } from '@sev/fl';
@@ -26,18 +27,24 @@ import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
 import { reconcile } from './audited-rounds.js';
 import { computeBaselines, type Comparison } from './baselines.js';
-import { attackArguments, hostileOf } from './exercise.js';
+import { attesterAttackArguments, hostileOf, insistOnValidators, vehicleAttackArguments } from './exercise.js';
 import { enrollFleet } from './fleet.js';
 import { requireNetwork } from './network-ready.js';
 import { dataPlan, savePlan, type RunPlan } from './plan.js';
 import { choiceOf, learningTask, modelOf, type PreparedTask } from './learning-task.js';
 import { Programs } from './processes.js';
 import { followRounds, hasStalled } from './rounds.js';
-import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
+import { AUDITOR_ORG, COORDINATOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
 import { spentOnLedger } from './spent-privacy.js';
+import {
+  defaultValidators,
+  judgedBy,
+  shareValidationData,
+  validationPath,
+  validationRowsOf,
+} from './validation-plan.js';
 
-/** The organisation whose coordinator drives the rounds, and the one that enrols. */
-export const COORDINATOR_ORG = 'grid';
+/** The organisation that enrols. */
 const REGISTRAR_ORG = 'maker';
 
 export interface RunOptions {
@@ -73,6 +80,8 @@ interface RunData {
   readonly table: LearningTable;
   readonly test: LearningSplit['test'];
   readonly trainingRows: number;
+  /** What validators validate on, together. */
+  readonly validation: Dataset | undefined;
 }
 
 /**
@@ -84,24 +93,24 @@ interface RunData {
 export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   const startedAt = performance.now();
   const profile = await requireNetwork();
-  const data = await readData(options.plan);
+  const { plan: asked, ...data } = await readData(options.plan, profile);
   const programs = new Programs(options.events.onLog);
   const sessions = new Sessions(profile, options.homes);
   const interrupted = interruption(options.signal, `sev round run --resume ${options.plan.taskId}`);
   try {
-    const plan = await Promise.race([preparePlan(options), interrupted]);
-    const hostile = hostileOf(plan);
+    const plan = await Promise.race([preparePlan({ ...options, plan: asked }), interrupted]);
+    const organisations = profile.organisations.map((o) => o.name);
+    const hostile = hostileOf(plan, organisations);
     if (hostile !== undefined) {
       options.events.onHostile(hostile);
     }
     const operator = await sessions.open(COORDINATOR_ORG, 'operator');
-    const training = { options, plan, data, profile, programs, operator };
+    const training = { options, plan, data, profile, programs, operator, hostile };
     const trained = await Promise.race([train(training), interrupted]);
     await programs.stop();
     const auditor = await sessions.open(AUDITOR_ORG, 'auditor');
     const concluded = await Promise.race([conclude(options, plan, trained, auditor), interrupted]);
     const { kind, trust } = profile.network;
-    const organisations = profile.organisations.map((o) => o.name);
     const report: Report = {
       schemaVersion: 1,
       createdAt: new Date().toISOString(),
@@ -136,11 +145,14 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   }
 }
 
-async function readData(plan: RunPlan): Promise<RunData> {
-  const table = await openTable(plan.data);
-  const { clients, test } = splitOf(table, dataPlan(plan));
+/** Settles beside it how many rows are the validators'. */
+async function readData(asked: RunPlan, profile: ConnectionProfile): Promise<RunData & { readonly plan: RunPlan }> {
+  const table = await openTable(asked.data);
+  const validationRows = asked.validationRows ?? validationRowsOf(asked, table.rows, defaultValidators(profile).length);
+  const plan = validationRows === undefined ? asked : { ...asked, validationRows };
+  const { clients, test, validation } = splitOf(table, dataPlan(plan));
   checkModel(modelSpecOf(modelOf(choiceOf(learningKindOf(plan), table.features, plan))), DEFAULT_MODEL_BOUNDS);
-  return { table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0) };
+  return { plan, table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0), validation };
 }
 
 /** What the steps that all runs have in common need. */
@@ -177,6 +189,7 @@ interface Training {
   readonly profile: ConnectionProfile;
   readonly programs: Programs;
   readonly operator: LedgerSession;
+  readonly hostile: Report['hostile'];
 }
 
 interface Trained {
@@ -206,14 +219,18 @@ async function train(training: Training): Promise<Trained> {
     privacy: plan.privacy,
     aggregators: defaultAggregators(profile),
     ...(plan.ringBits === undefined ? {} : { ringBits: plan.ringBits }),
+    judged: judgedBy(plan.rule, defaultValidators(profile)),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
   const { task } = prepared;
+  insistOnValidators(training.hostile, task);
   if (task.engine === 'tfjs') {
     const { engine, reason } = await chooseEngine(task.engine);
     events.onStep(`engine ${engine}: ${reason}`);
   }
-  const { objects, startedAt } = await startPrograms({ plan, homes, events, profile, programs, operator }, prepared);
+  const validating = await shareValidationData(homes, task, profile, data.validation);
+  const starting = { plan, homes, events, profile, programs, operator, validating };
+  const { objects, startedAt } = await startPrograms(starting, prepared);
   const followed = followRounds({
     session: operator,
     store: objects,
@@ -287,6 +304,8 @@ interface Starting extends Preparation {
   readonly profile: ConnectionProfile;
   readonly programs: Programs;
   readonly operator: LedgerSession;
+  /** Names of the organisations that have validation data of this task in their homes. */
+  readonly validating?: ReadonlySet<string>;
 }
 
 /**
@@ -295,19 +314,24 @@ interface Starting extends Preparation {
  * @returns the store, and when the coordinator was started.
  */
 export async function startPrograms(
-  { plan, homes, events, profile, programs, operator }: Starting,
+  { plan, homes, events, profile, programs, operator, validating = new Set() }: Starting,
   { task, initialModel }: PreparedTask,
 ): Promise<{ objects: HttpStore; startedAt: number }> {
   const { taskId } = plan;
   events.onStep(`starting store, attesters, ${task.privacy === 'plain' ? '' : 'aggregators, '}batcher, vehicles`);
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
+  const names = profile.organisations.map((o) => o.name);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
+  const validation = (name: string): string[] =>
+    validating.has(name)
+      ? ['--validation-data', validationPath(homes, name, taskId), ...attesterAttackArguments(plan, names, name)]
+      : [];
   const objects = new HttpStore(store.url);
   const [attesters] = await Promise.all([
     Promise.all(
       others.map(async ({ name }) => {
         const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
-        return { name, url: (await programs.start(`attester of ${name}`, args)).url };
+        return { name, url: (await programs.start(`attester of ${name}`, [...args, ...validation(name)])).url };
       }),
     ),
     objects.put(initialModel).then(() => learning(operator).createTask(task)),
@@ -335,7 +359,7 @@ export async function startPrograms(
   const rounds = ['--task', taskId, '--rounds', String(plan.endedAfter ?? plan.rounds)];
   await programs.start('coordinator', [
     ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
-    ...[...aggregatorArgs, ...arbiterArgs],
+    ...[...aggregatorArgs, ...arbiterArgs, ...validation(COORDINATOR_ORG)],
   ]);
   return { objects, startedAt };
 }
@@ -363,10 +387,11 @@ async function startBatchers(
 
 function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
   const source = dataArguments(plan.data);
-  const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
+  const kept = plan.validationRows === undefined ? [] : ['--validation-rows', String(plan.validationRows)];
+  const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`, ...kept];
   const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
-  const what = [...source, ...split, ...vehicles, ...attackArguments(plan)];
+  const what = [...source, ...split, ...vehicles, ...vehicleAttackArguments(plan)];
   return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...what];
 }
 

@@ -39,6 +39,8 @@ export interface RunVehicleOptions {
   /** Which client the first vehicle is, from 0; the others follow. Default 0. */
   readonly firstClient?: number | undefined;
   readonly minRows?: number | undefined;
+  /** Training rows that are no client's, but kept for validation; default none. */
+  readonly validationRows?: number | undefined;
   /** Vehicles of the home that take part, in the order of their clients; default: all, sorted by id. */
   readonly vehicleIds?: readonly string[] | undefined;
   /** Only this task; default: every task that the vehicles can train. */
@@ -69,7 +71,7 @@ export interface RunVehicleOptions {
  *   {@link reasonToAbstain} has against the one task that is named.
  */
 export async function runVehicle(options: RunVehicleOptions): Promise<RunningService> {
-  const { profile, home, data, split, clients, minRows, workers, lowMemory, log = silentLog } = options;
+  const { profile, home, data, split, clients, minRows, validationRows, workers, lowMemory, log = silentLog } = options;
   insistOnNamedTask(options);
   const wallet = await openWallet(inHome.wallet(home));
   const vehicles = pooledVehicles(options, await wallet.list());
@@ -78,7 +80,11 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
     home,
     profile,
     vehicles,
-    plan: { data, split, clients, ...(minRows === undefined ? {} : { minRows }) },
+    plan: {
+      ...{ data, split, clients },
+      ...(minRows === undefined ? {} : { minRows }),
+      ...(validationRows === undefined ? {} : { validationRows }),
+    },
     ...(workers === undefined ? {} : { workers }),
     lowMemory,
     attack,
