@@ -149,16 +149,12 @@ function voteCast(state: DomainState, transaction: DomainTransaction): Expected 
   requireVotable(transaction, incident, asked);
   const votes = isSame ? [] : [voteOf(transaction, asked)];
   const next = asked.approve ? stepTaken(state, transaction, incident, asked) : undefined;
-  switch (next?.state) {
-    case undefined:
-      return { ...NOTHING, votes };
-    case 'confirmed':
-      return { incidents: [next], votes, culprits: culpritsBy(state, next), decided: next };
-    case 'cleared':
-      return { ...NOTHING, incidents: [next], votes, decided: next };
-    default:
-      return { ...NOTHING, incidents: [next], votes };
+  if (next === undefined) {
+    return { ...NOTHING, votes };
   }
+  const culprits = next.state === 'confirmed' ? culpritsBy(state, next) : [];
+  const isDecided = next.state === 'confirmed' || next.state === 'cleared';
+  return { incidents: [next], votes, culprits, decided: isDecided ? next : undefined };
 }
 
 /** Whether an organisation's vote is on the ledger as it is, cast in its present membership. */
