@@ -16,11 +16,18 @@ import {
   type Vehicle,
 } from '@sev/chaincode/testing';
 import { expect } from 'chai';
-import { AuditError, type AuditCode } from './failure.js';
-import { readRecord, type AuditedRecord } from './records.js';
-import { RecordedConsortium, replayed, type Recorded } from './testing/contract-history.js';
-
-type Document = Readonly<Record<string, unknown>>;
+import { readRecord, type AuditedRecord } from '../auditor/records.js';
+import {
+  changedField,
+  documentOf,
+  failureOf,
+  forged,
+  RecordedConsortium,
+  replayed,
+  withExtra,
+  type Document,
+  type Recorded,
+} from './testing/contract-history.js';
 
 let history: readonly Recorded[];
 let culprit: Vehicle;
@@ -68,18 +75,6 @@ async function trueHistory(): Promise<readonly Recorded[]> {
   return consortium.history;
 }
 
-/** What an audit finds in a history: the failure and the block of the transaction. */
-function failureOf(records: readonly Recorded[]): { readonly code: AuditCode; readonly block: number } | undefined {
-  try {
-    replayed(records);
-    return undefined;
-  } catch (error) {
-    expect(error).to.be.instanceOf(AuditError);
-    const { code, where } = (error as AuditError).failure;
-    return { code, block: Number(/^block (\d+)/.exec(where)?.[1]) };
-  }
-}
-
 const named = (name: string, pick: (argument: Document) => boolean = () => true): number =>
   history.findIndex(({ transaction }) => transaction.name === name && pick(transaction.argument as Document));
 /** The vote of the regulator, which takes each step. */
@@ -88,41 +83,6 @@ const taking = (step: string): number =>
     ({ transaction: { name, argument, creatorMspId } }) =>
       name === 'incidents:VoteIncident' && creatorMspId === REGULATOR && (argument as Document)['step'] === step,
   );
-
-function documentOf(value: Uint8Array): Document {
-  return JSON.parse(Buffer.from(value).toString()) as Document;
-}
-
-/** The history with other writes in one transaction; `forge` gives undefined for a record that is left out. */
-function forged(index: number, forge: (record: Document, key: string) => Document | undefined): readonly Recorded[] {
-  return history.slice(0, index + 1).map((recorded, i) => {
-    const values = recorded.values.flatMap((value) => {
-      const record = forge(documentOf(value.value), value.key);
-      return record === undefined ? [] : [{ ...value, value: Buffer.from(JSON.stringify(record)) }];
-    });
-    return i === index ? { ...recorded, values } : recorded;
-  });
-}
-
-/** The same with one more write. */
-function withExtra(index: number, record: Document): readonly Recorded[] {
-  const extra = { key: 'forged', isDelete: false, value: Buffer.from(JSON.stringify(record)), before: undefined };
-  return history.map((recorded, i) => (i === index ? { ...recorded, values: [...recorded.values, extra] } : recorded));
-}
-
-/** Other values of a field, of a form that the record may have. */
-function changedField(value: unknown): unknown {
-  if (typeof value === 'number') {
-    return value + 1;
-  }
-  if (typeof value === 'boolean') {
-    return !value;
-  }
-  if (typeof value === 'string') {
-    return /^[0-9a-f]{64}$/.test(value) ? 'f'.repeat(64) : `${value}x`;
-  }
-  return Array.isArray(value) ? value.slice(1) : { ...(value as Document), round: 9, vectors: [] };
-}
 
 const FOLLOWED: ReadonlySet<AuditedRecord['docType']> = new Set([
   'incident',
@@ -169,7 +129,7 @@ describe('audit rules of incidents, corrections and rewards', () => {
         const isNew = record !== undefined && FOLLOWED.has(record.docType) && !kinds.has(kind);
         for (const field of isNew ? Object.keys(record) : []) {
           const found = failureOf(
-            forged(index, (document, at) => {
+            forged(history, index, (document, at) => {
               return at === key ? { ...document, [field]: changedField(document[field]) } : document;
             }),
           );
@@ -190,7 +150,7 @@ describe('audit rules of incidents, corrections and rewards', () => {
       for (const { key, value } of isOurs ? values : []) {
         const { docType } = documentOf(value);
         if (consequences.has(docType as string)) {
-          const found = failureOf(forged(index, (document, at) => (at === key ? undefined : document)));
+          const found = failureOf(forged(history, index, (document, at) => (at === key ? undefined : document)));
           expect(found?.block, `${String(docType)}: ${String(found?.code)}`).to.equal(index + 1);
           omissions += 1;
         }
@@ -206,9 +166,9 @@ describe('audit rules of incidents, corrections and rewards', () => {
     expect(history[repeated]?.values, 'a repetition writes nothing').to.have.length(0);
     for (const index of [repeated, named('learning:CloseRound'), taking('projections')]) {
       const again = { ...reward, round: 9 };
-      expect(failureOf(withExtra(index, again))).to.deep.equal({ code: 'REWARD_INVALID', block: index + 1 });
+      expect(failureOf(withExtra(history, index, again))).to.deep.equal({ code: 'REWARD_INVALID', block: index + 1 });
       const pay = { ...documentOf(paid!.value), round: 9 };
-      expect(failureOf(withExtra(index, pay))).to.deep.equal({ code: 'REWARD_INVALID', block: index + 1 });
+      expect(failureOf(withExtra(history, index, pay))).to.deep.equal({ code: 'REWARD_INVALID', block: index + 1 });
     }
     for (const docType of ['incident', 'incidentVote', 'culprit', 'correction']) {
       const { value } = history
@@ -216,7 +176,10 @@ describe('audit rules of incidents, corrections and rewards', () => {
         .find((one) => documentOf(one.value)['docType'] === docType)!;
       const index = named('learning:CloseRound');
       const code = docType === 'correction' ? 'CORRECTION_INVALID' : 'INCIDENT_INVALID';
-      expect(failureOf(withExtra(index, documentOf(value))), docType).to.deep.equal({ code, block: index + 1 });
+      expect(failureOf(withExtra(history, index, documentOf(value))), docType).to.deep.equal({
+        code,
+        block: index + 1,
+      });
     }
   });
 
@@ -227,7 +190,7 @@ describe('audit rules of incidents, corrections and rewards', () => {
     const pool = poolAccount('price-2');
     for (const change of [{ to: others }, { from: pool }, { from: others, to: others }, { amountMicro: 0 }]) {
       const found = failureOf(
-        forged(index, (record) =>
+        forged(history, index, (record) =>
           record['docType'] === 'journalEntry' && record['vehicleId'] !== vehicleId ? { ...record, ...change } : record,
         ),
       );
@@ -252,7 +215,8 @@ describe('audit rules of incidents, corrections and rewards', () => {
       );
       const records = byMaker.map((recorded, i) => ({
         ...recorded,
-        values: i === index ? forged(index, (record) => asVotedBy(record, MAKER))[index]!.values : recorded.values,
+        values:
+          i === index ? forged(history, index, (record) => asVotedBy(record, MAKER))[index]!.values : recorded.values,
       }));
       expect(failureOf(records), step).to.deep.equal({ code: 'INCIDENT_INVALID', block: index + 1 });
       // Without the vote before it, the regulator's is one of two.
@@ -282,7 +246,7 @@ describe('audit rules of incidents, corrections and rewards', () => {
       { disputed: [{ round: 3, attempt: 1 }] },
       { disputed: [{ round: 4, attempt: 1 }] },
     ]) {
-      const records = forged(index, (record) => ({ ...record, ...change })).map((recorded, i) => {
+      const records = forged(history, index, (record) => ({ ...record, ...change })).map((recorded, i) => {
         const argument = { ...(recorded.transaction.argument as Document), ...change };
         return i === index ? { ...recorded, transaction: { ...recorded.transaction, argument } } : recorded;
       });
