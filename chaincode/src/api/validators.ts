@@ -132,15 +132,24 @@ export function referencesProblem(
   return departed === undefined ? undefined : refuse(`the loss of ${departed} departs from that of the others`);
 }
 
-/** Whether scores carry what follows from a reference direction: for each member of the cohort, and nothing without one. */
+/**
+ * Whether scores carry what follows from a reference direction: for each member of the cohort, compared over no other rounds
+ * than the task allows; and nothing without one.
+ */
 export function evidenceProblem(
   terms: ValidationTerms | undefined,
-  { references = [], astray, evidence }: Pick<Scores, 'references' | 'astray' | 'evidence'>,
+  {
+    round,
+    references = [],
+    astray,
+    evidence,
+    past,
+  }: Pick<Scores, 'round' | 'references' | 'astray' | 'evidence' | 'past'>,
   { members }: Pick<CohortRecord, 'members'>,
 ): ValidationProblem | undefined {
   const refuse = (detail: string): ValidationProblem => ({ code: 'EVIDENCE_INVALID', detail });
   if (terms === undefined || evidence === undefined) {
-    return terms === undefined && evidence === undefined && astray === undefined
+    return terms === undefined && evidence === undefined && astray === undefined && past === undefined
       ? undefined
       : refuse(terms === undefined ? 'this task has no validators' : 'missing; this task has validators');
   }
@@ -148,6 +157,10 @@ export function evidenceProblem(
   if (suspicionMilli.length !== members.length || contributionMicro.length !== members.length) {
     const found = `${suspicionMilli.length} and ${contributionMicro.length} values`;
     return refuse(`${found} for ${members.length} vehicles`);
+  }
+  const outside = pastProblem(round, past ?? [], terms);
+  if (outside !== undefined) {
+    return refuse(outside);
   }
   const named = astray ?? [];
   return isAscending(named) && named.every((mspId) => references.includes(mspId))
@@ -197,6 +210,19 @@ export function standingsAfter(
     const last = { round, attempt, scoresHash };
     return standingAfter(before.get(vehicleId), { taskId, vehicleId, last, suspicionMilli, contributionMicro }, terms);
   });
+}
+
+/** Earlier rounds count as far back as the task says, each once and in order. */
+function pastProblem(
+  round: number,
+  past: NonNullable<Scores['past']>,
+  { pastRounds }: ValidationTerms,
+): string | undefined {
+  const [oldest, newest] = [Math.max(1, round - pastRounds), round - 1];
+  const holds = past.every(
+    (one, index) => one.round > (past[index - 1]?.round ?? 0) && one.round >= oldest && one.round <= newest,
+  );
+  return holds ? undefined : `past: not rounds from ${oldest} to ${newest}, each once, in order`;
 }
 
 function invalid(detail: string): ValidationProblem {
