@@ -27,13 +27,29 @@ const NEXT_STATUS: Record<Vehicle['status'], readonly Vehicle['status'][]> = {
   revoked: [],
 };
 
-/** Checks every vehicle record that a transaction wrote. */
+/** The change of status that a confirmed incident makes; undefined where there is none to make. */
+export function revocationBy(
+  { vehicles }: DomainState,
+  decided: Audited<'incident'> | undefined,
+): VotedStatus | undefined {
+  const vehicle = vehicles.get(decided?.vehicleId ?? '');
+  const isDone = vehicle?.status === 'revoked' && vehicle.statusSetBy === 'consortium';
+  return decided?.state === 'confirmed' && !isDone
+    ? { kind: 'vehicle-status', vehicleId: decided.vehicleId, status: 'revoked', reason: decided.incidentId }
+    : undefined;
+}
+
+/** Checks every vehicle record that a transaction wrote, and that it wrote the one that an incident asks for. */
 export function checkVehicleWrites(
   state: DomainState,
   transaction: DomainTransaction,
   writes: readonly RecordWrite<Vehicle>[],
   voted: VotedStatus | undefined,
 ): void {
+  const isIncident = transaction.name === 'incidents:VoteIncident';
+  if (isIncident && voted !== undefined && !writes.some(({ record }) => record.vehicleId === voted.vehicleId)) {
+    throw recordError(transaction, 'VEHICLE_TRANSITION', `${voted.vehicleId} was not revoked by what was decided`);
+  }
   for (const { record, before } of writes) {
     if (before === undefined) {
       checkEnrollment(state, transaction, record);

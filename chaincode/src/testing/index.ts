@@ -4,3 +4,8 @@ export { CITY, GRID, MAKER, REGULATOR, START_MS, TestConsortium, newTxId, type S
 export { WINDOW, enroll, enrollmentOf, newVehicle, type Vehicle } from './fleet';
 export { identity, randomVehicleId, signingKey, type Identity, type SigningKey } from './identities';
 export * from './sybil';
+export { identity, signingKey, type Identity, type SigningKey } from './identities';
+export { enrolledFleet } from './fleet';
+export { CANDIDATE, FINDINGS, IncidentDriver } from './incidents';
+export { INITIAL_MODEL, taskOf } from './learning';
+export { QUARANTINE_MILLI, roundRef, type Judgement } from './validated-learning';
