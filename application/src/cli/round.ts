@@ -379,7 +379,12 @@ function addShow(group: Command, run: Runner): void {
         const contract = learning(session);
         const record = await contract.round({ taskId, round });
         const [{ task }, updates] = await Promise.all([contract.task(taskId), collect(contract.updates(record))]);
-        return { data: { ...record, updates }, text: roundText(task, record, updates) };
+        const { judgedRound } = await import('../report/judged-round.js');
+        const judged = await judgedRound(contract, record);
+        return {
+          data: { ...record, updates, ...(judged && { judged }) },
+          text: roundText(task, record, updates, judged),
+        };
       });
     },
   });

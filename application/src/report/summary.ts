@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Table from 'cli-table3';
+import { judgedLines } from './judged-round.js';
 import type { Report, RoundReport } from './report.js';
 import type { AccuracyPlot } from './plot-scale.js';
 
@@ -111,6 +112,7 @@ export function summaryText(report: Report): string {
     ...(report.hostile === undefined ? [] : [hostileText(report.hostile)]),
     '',
     renderTable(head, rows, numbers),
+    ...judgedRounds(report),
     '',
     `central  R² ${central.r2.toFixed(3)}  error ${error(central.mae)}  (all training rows in one place, ${String(central.epochs)} epochs)`,
     `alone    R² ${alone.r2.toFixed(3)}  error ${error(alone.mae)}  (mean of vehicles by themselves, ${String(alone.epochs)} epochs)`,
@@ -139,6 +141,15 @@ function hostileCount(hostile: NonNullable<Report['hostile']>): string {
 
 function hostileNames({ vehicles, validators = vehicles }: NonNullable<Report['hostile']>): readonly string[] {
   return validators;
+}
+
+/** What was found of validators and vehicles, round by round where there was something. */
+function judgedRounds({ rounds }: Report): string[] {
+  const found = rounds.flatMap(({ round, judged }) => {
+    const lines = judged === undefined ? [] : judgedLines(judged);
+    return lines.length === 0 ? [] : [`round ${String(round)}: ${lines.join('; ')}`];
+  });
+  return found.length === 0 ? [] : ['', ...found];
 }
 
 function vehicleLines({ vehicle }: Report): string[] {
