@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { SecureError } from '../errors.js';
-import { checkShapes, exceedsRange, type WeightInput, type WeightReason, type WeightRule } from './rule.js';
+import { estimateNorm } from '../evidence.js';
+import {
+  checkShapes,
+  exceedsRange,
+  needProjections,
+  weightsOf,
+  type Ruled,
+  type WeightInput,
+  type WeightRule,
+} from './rule.js';
 
 /**
  * An honest norm of C is estimated higher than 1.25 C with probability P(χ²₈ > 12.5) = .13 at K = 8, and then loses a
@@ -14,6 +22,8 @@ const TOLERANCE = 1.25;
  */
 export const LEAST_SCALABLE_WEIGHT = 4;
 
+export type NormReason = 'NORM_SCALED' | 'RANGE_EXCEEDED' | 'NORM_EXCEEDED';
+
 /**
  * Bounds what a vehicle adds to the sum without trusting its own clipping. E⟨u, v⟩² = ‖u‖² / 2, so
  *
@@ -24,23 +34,24 @@ export const LEAST_SCALABLE_WEIGHT = 4;
  *
  * Class weights should be {@link LEAST_SCALABLE_WEIGHT} or more, or whole numbers scale too coarsely.
  */
-export const normScaling: WeightRule = {
+export const normScaling: WeightRule<NormReason> = {
   name: 'norm-scaling',
+  needsReference: false,
   weigh(input) {
     checkShapes(input);
-    if (input.vectorNorms.length === 0) {
-      throw new SecureError('SECURE_OPTION_INVALID', 'norm scaling needs projections: open at least one a vehicle');
-    }
-    const scaled = input.projections.map((values, vehicle) => scale(values, input.classWeights[vehicle] ?? 0, input));
-    return { weights: scaled.map(({ weight }) => weight), reasons: scaled.map(({ reason }) => reason) };
+    needProjections('norm-scaling', input);
+    return weightsOf(
+      input.projections.map((values, vehicle) => scaleToClip(values, input.classWeights[vehicle] ?? 0, input)),
+    );
   },
 };
 
-function scale(
+/** One vehicle by {@link normScaling}. */
+export function scaleToClip(
   projections: Int32Array,
   classWeight: number,
-  input: WeightInput,
-): { weight: number; reason: WeightReason | undefined } {
+  input: Pick<WeightInput, 'format' | 'vectorNorms'>,
+): Ruled<NormReason> {
   if (exceedsRange(projections, input)) {
     return { weight: 0, reason: 'RANGE_EXCEEDED' };
   }
@@ -51,10 +62,4 @@ function scale(
   }
   const weight = Math.floor((classWeight * clip) / norm);
   return { weight, reason: weight === 0 ? 'NORM_EXCEEDED' : 'NORM_SCALED' };
-}
-
-/** √2 · √(mean of squares), in units of 2^−f. */
-function estimateNorm(projections: Int32Array): number {
-  const squares = projections.reduce((sum, value) => sum + value * value, 0);
-  return Math.sqrt((2 * squares) / projections.length);
 }

@@ -2,11 +2,11 @@
 import { expect } from 'chai';
 import type { Random } from '../../random.js';
 import { secureError } from '../../testing/errors.js';
-import { encodeUpdate } from '../fixed-point.js';
-import { project, projectionVectors, vectorNorms } from '../projection.js';
-import type { RandomSource } from '../random.js';
-import { toSigned } from '../ring.js';
-import { FULL, hexFrom, printedRandom, sourceFrom } from '../testing/setup.js';
+import { encodeUpdate } from '../../secure/fixed-point.js';
+import { project, projectionVectors, vectorNorms } from '../../secure/projection.js';
+import type { RandomSource } from '../../secure/random.js';
+import { toSigned } from '../../secure/ring.js';
+import { FULL, hexFrom, printedRandom, sourceFrom } from '../../secure/testing/setup.js';
 import { LEAST_SCALABLE_WEIGHT, normScaling } from './norm-scaling.js';
 import type { WeightInput, Weights } from './rule.js';
 import { WEIGHT_RULES } from './rules.js';

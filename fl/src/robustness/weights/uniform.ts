@@ -2,8 +2,9 @@
 import { checkShapes, exceedsRange, type WeightRule } from './rule.js';
 
 /** Every vehicle counts with its class, but for those that wrap the ring, where projections are opened at all. */
-export const uniform: WeightRule = {
+export const uniform: WeightRule<'RANGE_EXCEEDED'> = {
   name: 'uniform',
+  needsReference: false,
   weigh(input) {
     checkShapes(input);
     const out = input.projections.map((values) => exceedsRange(values, input));
