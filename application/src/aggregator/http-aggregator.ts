@@ -5,6 +5,7 @@ import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import type {
   AggregatorClient,
   Deal,
+  IncidentDisclosure,
   Nonces,
   OpenedProjections,
   PreparedPart,
@@ -13,7 +14,7 @@ import type {
   SignedHoldings,
   SignedSums,
 } from './aggregator-client.js';
-import { deals, holdings, preparedPart, projections, release, revealed, sums } from './answers.js';
+import { deals, holdings, incidentDisclosure, preparedPart, projections, release, revealed, sums } from './answers.js';
 import { AggregatorConnection, type ConnectionOptions } from './connection.js';
 
 /** Projections of the largest cohort come in one answer. */
@@ -66,6 +67,10 @@ export class HttpAggregator implements AggregatorClient {
 
   release(ref: AttemptRef, which: number): Promise<Release> {
     return this.#ask('release', { ...attemptOf(ref), component: which }, release);
+  }
+
+  disclose(incidentId: string, ref: AttemptRef): Promise<IncidentDisclosure> {
+    return this.#ask('disclose', { incidentId, ...attemptOf(ref) }, incidentDisclosure);
   }
 
   /** Drops the connections. */

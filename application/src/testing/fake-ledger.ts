@@ -22,6 +22,7 @@ import {
   type Envelope,
   type FinaliseRound,
   type HeRound,
+  type IncidentRecord,
   type ItemResult,
   type LedgerEvent,
   type OpenRound,
@@ -78,6 +79,8 @@ export class FakeLedger {
   /** Cohorts and scores of secure rounds, by attempt; tests fix them. */
   readonly cohorts = new Map<string, CohortRecord>();
   readonly scores = new Map<string, ScoresRecord>();
+  /** What vehicles are suspected of, by incident; tests take them on. */
+  readonly incidents = new Map<string, IncidentRecord>();
   /** Shown receipts. */
   readonly receipts: ReceiptRecord[] = [];
   /** Of vehicles that are not active. */
@@ -134,7 +137,10 @@ export class FakeLedger {
     this.#emit(event, hashOf([event, this.#log.events.length]));
   }
 
-  #evaluate(transaction: string, argument: AttemptRef & { modelHash: string; vehicleId: string }): unknown {
+  #evaluate(
+    transaction: string,
+    argument: AttemptRef & { modelHash: string; vehicleId: string; incidentId: string },
+  ): unknown {
     const { task } = this.#options;
     switch (transaction) {
       case 'GetConsortium':
@@ -151,6 +157,10 @@ export class FakeLedger {
         return { items: [...this.rounds.values()], bookmark: '' };
       case 'ListUpdates':
         return { items: this.updates(argument), bookmark: '' };
+      case 'ListIncidents':
+        return { items: [...this.incidents.values()], bookmark: '' };
+      case 'GetIncident':
+        return this.incidents.get(argument.incidentId) ?? refuse('INCIDENT_UNKNOWN', argument.incidentId);
       case 'GetModel':
         return this.#models.has(argument.modelHash)
           ? { modelHash: argument.modelHash, taskId: task.taskId }
