@@ -58,6 +58,9 @@ export const PERMISSIONS: ReadonlyMap<string, readonly Role[]> = new Map<string,
   ['learning:GetCohort', READERS],
   ['learning:GetScores', READERS],
   ['learning:GetModel', READERS],
+  ['learning:GetStanding', READERS],
+  ['learning:ListStandings', READERS],
+  ['learning:ListValidators', READERS],
 ]);
 
 /** There is no governance to ask before this one; it checks its caller against its own argument. */

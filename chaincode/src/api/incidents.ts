@@ -180,13 +180,10 @@ export interface CorrectionRecord {
   readonly correctedAtMs: number;
 }
 
-/** incidents:GetIncident, ListIncidents, GetCorrection, GetStanding, ListStandings, ListValidators */
+/** incidents:GetIncident, ListIncidents, GetCorrection */
 export const getIncident = z.strictObject({ incidentId: identifier });
 export const listIncidents = z.strictObject({ pageSize, bookmark });
 export const getCorrection = z.strictObject({ taskId: identifier, afterRound: roundNumber });
-export const getStanding = z.strictObject({ taskId: identifier, vehicleId });
-export const listStandings = z.strictObject({ taskId: identifier, pageSize, bookmark });
-export const listValidators = z.strictObject({ taskId: identifier });
 
 export interface IncidentView extends IncidentRecord {
   readonly votes: readonly IncidentVote[];

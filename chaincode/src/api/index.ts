@@ -23,4 +23,5 @@ export * from './signed';
 export * from './signing';
 export * from './task-floors';
 export * from './validation';
+export * from './validators';
 export * from './verification';

@@ -73,7 +73,12 @@ export function sumsMicroRho(task: Task): bigint {
   return secure?.dp === undefined ? 0n : microRho(sumSensitivity(task, secure), BigInt(secure.dp.noiseDeviation));
 }
 
-/** Projections of one vehicle's updates that a task may open over all rounds: ⌊d · share⌋. */
+/** Numbers that a round opens of each update: its random projections, and with validators that on the reference direction. */
+export function openedNumbers({ projections, validation }: Pick<SecureTerms, 'projections' | 'validation'>): number {
+  return projections + (validation === undefined ? 0 : 1);
+}
+
+/** Numbers ({@link openedNumbers}) that a task may open of one vehicle's updates over all rounds: ⌊d · share⌋. */
 export function projectionBudget(task: Task, terms: SecureTerms): number {
   return Math.floor((task.model.parameters * terms.openedShareMilli) / 1_000);
 }

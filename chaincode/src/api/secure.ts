@@ -301,6 +301,8 @@ export const openDispute = z.strictObject({
   component: z.int().min(0).max(63),
   /** As in {@link scoreRound}: what the projections' seed follows from, as long as the round is not scored. */
   nonces: z.array(z.array(hex32).min(3).max(64)).max(7).optional(),
+  /** What the projections were signed with, likewise. */
+  references: z.array(mspId).min(1).max(7).optional(),
   projections: z.array(z.strictObject({ mspId, components: z.record(componentIndex, hash), signature })).max(7),
   sums: z.array(signedSums).max(7),
 });
@@ -335,6 +337,8 @@ export interface Dispute {
   readonly said: readonly Said[];
   /** Phase `projections`: the seed of their vectors, which a round carries only once it is scored. */
   readonly seed?: string;
+  /** Phase `projections`, where the task has validators: those whose directions make the reference, likewise. */
+  readonly references?: readonly string[];
   /** Absent until the verdict. */
   readonly faulty?: readonly string[];
 }
@@ -345,7 +349,7 @@ export interface SecureRound {
   readonly openingHash: string;
   /** Where the task has validators: what their words about the base come to. */
   readonly validated?: ValidatedBase;
-  /** Projections opened of one vehicle's updates in this task so far, all attempts counted, from fixing a cohort on. */
+  /** Numbers opened of one vehicle's updates in this task so far ({@link openedNumbers}), all attempts counted, from fixing a cohort on. */
   readonly openedProjections: number;
   /** ρ charged in this task so far, aborted rounds too, in millionths. */
   readonly chargedMicroRho: number;
@@ -360,6 +364,8 @@ export interface SecureRound {
   readonly cohortHash?: string;
   readonly cohortSize?: number;
   readonly seed?: string;
+  /** Where the task has validators: those whose directions make the reference, sorted. */
+  readonly references?: readonly string[];
   readonly scoresHash?: string;
   /** Hash of each component's projections; absent where the task opens none. */
   readonly projections?: readonly string[];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { hash, mspId, signature } from './primitives';
+import { bookmark, hash, identifier, mspId, pageSize, signature, vehicleId } from './primitives';
 import type { NetworkBound } from './signed';
 
 /**
@@ -9,6 +9,9 @@ import type { NetworkBound } from './signed';
  * takes medians. Once the cohort is fixed the directions are shown; their median is the reference direction, and the
  * projection of each update on it is opened beside the random ones.
  */
+
+/** Bound on the Euclidean norm of a quantised direction, in its integer units. */
+export const DIRECTION_NORM = 65_536;
 
 /** Part of a task's secure terms; absent: no reference direction is opened and nobody is suspected. */
 export const validationTerms = z.strictObject({
@@ -58,7 +61,7 @@ export interface ValidatedBase {
 /** A loss this many times the median, or the median this many times the loss, departs. */
 const DEPARTURE_FACTOR = 3;
 /** Of fewer validators none can be told to be the one that is wrong. */
-const LEAST_JUDGED = 3;
+export const LEAST_JUDGED = 3;
 /** Finalised rounds with a departure after which a validator is set aside for the rest of the task. */
 export const DEPARTURES_SET_ASIDE = 2;
 
@@ -142,3 +145,8 @@ export function standingAfter(
     ...(quarantined === undefined ? {} : { quarantined }),
   };
 }
+
+/** learning:GetStanding, ListStandings, ListValidators; the last one answers ValidatorRecord[]. */
+export const getStanding = z.strictObject({ taskId: identifier, vehicleId });
+export const listStandings = z.strictObject({ taskId: identifier, pageSize, bookmark });
+export const listValidators = z.strictObject({ taskId: identifier });

@@ -20,6 +20,8 @@ interface Item {
   readonly facts: UpdateFacts | undefined;
 }
 
+const UNKNOWN: UpdateFacts = { vehicle: undefined, member: false, recorded: undefined, standing: undefined };
+
 /** Decides a batch of envelopes in order and writes the updates that are new. */
 export async function recordEnvelopes(
   ctx: LedgerContext,
@@ -29,7 +31,7 @@ export async function recordEnvelopes(
 ): Promise<ItemResult[]> {
   const [terms, items] = await Promise.all([
     termsOf(ctx, round, task),
-    Promise.all(values.map((value, index) => readItem(ctx, round, value, index))),
+    Promise.all(values.map((value, index) => readItem(ctx, round, task, value, index))),
   ]);
   const accepted = new Set<string>();
   const updates: UpdateRecord[] = [];
@@ -39,7 +41,7 @@ export async function recordEnvelopes(
       if (accepted.has(envelope.vehicleId)) {
         throw new ContractError('UPDATE_DUPLICATE', 'an update of this vehicle occurs before in this batch');
       }
-      const known = facts ?? { vehicle: undefined, member: false, recorded: undefined };
+      const known = facts ?? UNKNOWN;
       const update = decideUpdate(terms, envelope, known);
       accepted.add(envelope.vehicleId);
       if (update !== known.recorded) {
@@ -58,7 +60,10 @@ export async function recordEnvelope(
   task: Task,
   envelope: Envelope,
 ): Promise<{ update: UpdateRecord; isNew: boolean }> {
-  const [terms, facts] = await Promise.all([termsOf(ctx, round, task), readFacts(ctx, round, envelope.vehicleId)]);
+  const [terms, facts] = await Promise.all([
+    termsOf(ctx, round, task),
+    readFacts(ctx, round, task, envelope.vehicleId),
+  ]);
   const update = decideUpdate(terms, envelope, facts);
   const isNew = update !== facts.recorded;
   if (isNew) {
@@ -71,7 +76,13 @@ async function termsOf(ctx: LedgerContext, round: RoundRecord, task: Task): Prom
   return { consortium: await ctx.governance.consortiumHash(), round, task, nowMs: ctx.state.nowMs };
 }
 
-async function readItem(ctx: LedgerContext, round: RoundRecord, value: unknown, index: number): Promise<Item> {
+async function readItem(
+  ctx: LedgerContext,
+  round: RoundRecord,
+  task: Task,
+  value: unknown,
+  index: number,
+): Promise<Item> {
   const parsed = envelopeSchema.safeParse(value);
   if (!parsed.success) {
     const read = (): never => {
@@ -79,18 +90,19 @@ async function readItem(ctx: LedgerContext, round: RoundRecord, value: unknown, 
     };
     return { id: nameOf(value, index), read, facts: undefined };
   }
-  const facts = await readFacts(ctx, round, parsed.data.vehicleId);
+  const facts = await readFacts(ctx, round, task, parsed.data.vehicleId);
   return { id: parsed.data.vehicleId, read: () => parsed.data, facts };
 }
 
-async function readFacts(ctx: LedgerContext, round: RoundRecord, id: string): Promise<UpdateFacts> {
-  const [vehicle, recorded] = await Promise.all([
+async function readFacts(ctx: LedgerContext, round: RoundRecord, task: Task, id: string): Promise<UpdateFacts> {
+  const [vehicle, recorded, standing] = await Promise.all([
     ctx.registry.findVehicle(id),
     ctx.learning.findUpdate(round.taskId, round.round, round.attempt, id),
+    task.secure?.validation === undefined ? undefined : ctx.learning.findStanding(round.taskId, id),
   ]);
   const organisation = vehicle && (await ctx.governance.member(vehicle.mspId));
   const member = organisation?.roles.includes('vehicle') === true;
-  return { vehicle, member, recorded };
+  return { vehicle, member, recorded, standing };
 }
 
 /** A malformed envelope goes by its vehicle's id where that much can be read, else by its place in the batch. */

@@ -12,10 +12,13 @@ import {
   getAttempt,
   getModel,
   getRound,
+  getStanding,
   getTask,
   listRounds,
+  listStandings,
   listTasks,
   listUpdates,
+  listValidators,
   openDispute,
   openRound,
   recordUpdate,
@@ -45,13 +48,14 @@ import { finaliseHeRound } from '../domain/he-sums';
 import * as rounds from '../domain/round';
 import * as disputing from '../domain/secure-disputes';
 import { secureAttempt } from '../domain/secure-round';
-import { checkAggregatorsAreMembers } from '../domain/secure-task';
+import { checkSecureParties } from '../domain/secure-task';
 import { checkTask } from '../domain/task';
 import { checkAccepting } from '../domain/update';
 import { ConsortiumContract, LedgerContext, transitionFacts } from './context';
 import { recordEnvelope, recordEnvelopes } from './envelopes';
 import * as homomorphic from './he-rounds';
 import * as secure from './secure-rounds';
+import { keepJudged, keepValidators, validatorsOf } from './validation';
 
 type RoundEvent = Extract<LedgerEvent, { modelHash: string }>['type'];
 type SecureEvent = Extract<LedgerEvent, { attempt: number; hash: string }>['type'];
@@ -82,7 +86,7 @@ export class LearningContract extends ConsortiumContract {
         ctx.learning.findBase(task.model.initialModelHash),
       ]);
       requireOwnBase(task, base);
-      checkAggregatorsAreMembers(task, members);
+      checkSecureParties(task, members);
       checkPartiesAreMembers(task, members);
     }
     const record: TaskRecord = {
@@ -121,11 +125,15 @@ export class LearningContract extends ConsortiumContract {
       isSecret ? ctx.learning.findShownSums(input.taskId, input.baseModelHash) : undefined,
       isSecret ? ctx.learning.findBase(input.baseModelHash) : undefined,
     ]);
-    const facts = { ...(await transitionFacts(ctx)), shown: shown?.attempts };
+    const [common, validators] = await Promise.all([transitionFacts(ctx), validatorsOf(ctx, task)]);
+    const facts = { ...common, shown: shown?.attempts, validators };
     const next = rounds.openRound(task, input, current, previous, facts);
     requireOwnBase(task, base);
     if (isSecret && base === undefined && next !== current) {
       await ctx.learning.putBase(newBase(next));
+    }
+    if (next !== current) {
+      await keepValidators(ctx, next, validators);
     }
     return this.#save(ctx, 'RoundOpened', current, next);
   }
@@ -259,6 +267,7 @@ export class LearningContract extends ConsortiumContract {
       next = finalising.finaliseSecureRound(secureAttempt(round, task, attempt), input, facts);
     }
     await keepModel(ctx, task, next, proposal);
+    await keepJudged(ctx, task, next);
     return this.#save(ctx, 'RoundFinalised', round, next);
   }
 
@@ -328,6 +337,24 @@ export class LearningContract extends ConsortiumContract {
       throw new ContractError('MODEL_UNKNOWN', `${modelHash} of task ${taskId}`);
     }
     return encodeResult(model);
+  }
+
+  @Transaction(false)
+  async GetStanding(ctx: LedgerContext, argument: string): Promise<string> {
+    const { taskId, vehicleId } = parseArgument(getStanding, argument);
+    return encodeResult(await ctx.learning.standing(taskId, vehicleId));
+  }
+
+  @Transaction(false)
+  async ListStandings(ctx: LedgerContext, argument: string): Promise<string> {
+    const { taskId, pageSize, bookmark } = parseArgument(listStandings, argument);
+    return encodeResult(await ctx.learning.standings(taskId, pageSize, bookmark));
+  }
+
+  @Transaction(false)
+  async ListValidators(ctx: LedgerContext, argument: string): Promise<string> {
+    const { taskId } = parseArgument(listValidators, argument);
+    return encodeResult(await ctx.learning.allValidators(taskId));
   }
 
   /** Writes a transition unless it repeats what the ledger holds. */

@@ -13,13 +13,12 @@ import {
   type RoundRecord,
   type RoundState,
   type SecureRound,
-  type ShownAttempt,
   type Signable,
   type SignedBy,
   type Task,
 } from '../api';
 import { heOpeningHashOf, openedHomomorphically } from './he-opening';
-import { openedSecurely, openingHashOf } from './secure-opening';
+import { openedSecurely, openingHashOf, type OpeningFacts } from './secure-opening';
 import { requireMajority, validStatements } from './statements';
 
 /** Who drives a transition and when. */
@@ -31,10 +30,7 @@ export interface TransitionFacts {
   readonly organisations: readonly Organisation[];
 }
 
-export interface OpenFacts extends TransitionFacts {
-  /** Attempts on the base of the opening whose sums may have been shown; undefined where the ledger keeps none. */
-  readonly shown: readonly ShownAttempt[] | undefined;
-}
+export interface OpenFacts extends TransitionFacts, OpeningFacts {}
 
 /**
  * Opens a round, or its next attempt after an abort. Every transition returns the record it was given, the same

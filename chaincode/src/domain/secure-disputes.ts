@@ -21,9 +21,10 @@ import {
 import { requireState, type TransitionFacts } from './round';
 import type { Answers } from './secure-answers';
 import { refOf, type SecureAttempt } from './secure-round';
-import { openedSeed, projectionAnswers } from './secure-scores';
+import { openedSeed, projectionAnswers, type Basis } from './secure-scores';
 import { sumsAnswers } from './secure-sums';
 import { requireSigned } from './statements';
+import { checkReferences } from './validation';
 
 /**
  * Releases a component to the arbiter: two aggregators contradict each other about it, or only one answers for it. What
@@ -32,7 +33,7 @@ import { requireSigned } from './statements';
  *
  * @returns the round, the same object where the dispute is open, or settled, already.
  * @throws ContractError ROUND_STALE, ROUND_STATE, DISPUTE_REFUSED, NONCE_INVALID, COMPONENT_NOT_HELD, SIGNATURE_INVALID,
- *   SUMS_INVALID
+ *   SUMS_INVALID, REFERENCES_INVALID
  */
 export function openDispute(attempt: SecureAttempt, input: OpenDispute, facts: TransitionFacts): RoundRecord {
   const { round, terms, secure } = attempt;
@@ -102,15 +103,19 @@ function findDispute({ disputes }: SecureRound, { component, phase }: Pick<Dispu
 }
 
 /** What aggregators said of the component, where that is reason enough to release it. */
-function groundsOf(attempt: SecureAttempt, input: OpenDispute, facts: TransitionFacts): Pick<Dispute, 'said' | 'seed'> {
+function groundsOf(
+  attempt: SecureAttempt,
+  input: OpenDispute,
+  facts: TransitionFacts,
+): Pick<Dispute, 'said' | 'seed' | 'references'> {
   const { round, terms, secure } = attempt;
   const { component, phase } = input;
   switch (phase) {
     case 'projections': {
       insist(terms.projections > 0, 'this task opens no projections');
-      const seed = secure.seed ?? openedSeed(attempt, input.nonces ?? [], facts.consortium);
-      const answers = projectionAnswers(attempt, input.projections, seed, facts)[component];
-      return { said: contradicting('projections', answers, (hash) => [hash]), seed };
+      const basis = basisOf(attempt, input, facts);
+      const answers = projectionAnswers(attempt, input.projections, basis, facts)[component];
+      return { said: contradicting('projections', answers, (hash) => [hash]), ...basis };
     }
     case 'sums': {
       requireState(round, 'scored', 'aggregated');
@@ -123,6 +128,17 @@ function groundsOf(attempt: SecureAttempt, input: OpenDispute, facts: Transition
       return { said: answeredAlone(secure, component, summed) };
     }
   }
+}
+
+/** What the round was scored with, or as long as it is not, what is shown. */
+function basisOf(attempt: SecureAttempt, input: OpenDispute, { consortium }: TransitionFacts): Basis {
+  const { seed, references } = attempt.secure;
+  if (seed !== undefined) {
+    return { seed, ...(references === undefined ? {} : { references }) };
+  }
+  checkReferences(attempt, input.references);
+  const opened = openedSeed(attempt, input.nonces ?? [], consortium);
+  return { seed: opened, ...(input.references === undefined ? {} : { references: input.references }) };
 }
 
 /**

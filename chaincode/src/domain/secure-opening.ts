@@ -8,6 +8,7 @@ import {
   ContractError,
   MAX_FIXED_COHORTS,
   MAX_SHOWN_ATTEMPTS,
+  openedNumbers,
   openingHash,
   parsePublicKey,
   projectionBudget,
@@ -25,10 +26,9 @@ import {
   type Task,
 } from '../api';
 import { requireSigned } from './statements';
+import { validatedOpening, type ValidatorFacts } from './validation';
 
-export interface OpeningFacts {
-  readonly consortium: string;
-  readonly organisations: readonly Organisation[];
+export interface OpeningFacts extends ValidatorFacts {
   /** Attempts on this base whose sums may have been shown; undefined where the ledger keeps none. */
   readonly shown: readonly ShownAttempt[] | undefined;
 }
@@ -40,7 +40,7 @@ export interface OpeningFacts {
  * @param current - the aborted attempt before, where there is one; else `previous`, the round before, counts.
  * @returns undefined in plain mode.
  * @throws ContractError OPENING_INVALID, ARBITER_MISSING, ORGANISATION_UNKNOWN, SIGNATURE_INVALID, BASE_BURNED, ATTEMPTS_EXHAUSTED,
- *   PRIVACY_BUDGET_EXCEEDED, PROJECTION_BUDGET_EXCEEDED.
+ *   PRIVACY_BUDGET_EXCEEDED, PROJECTION_BUDGET_EXCEEDED; those of {@link validatedOpening}.
  */
 export function openedSecurely(
   task: Task,
@@ -59,7 +59,8 @@ export function openedSecurely(
     throw new ContractError('OPENING_INVALID', `missing; task ${task.taskId} runs in mode ${task.privacy}`);
   }
   checkOpening(terms, opening, facts.organisations);
-  const secure = begun(opening, current?.secure, previous?.secure, facts.shown);
+  const validated = validatedOpening(terms, input, opening, facts);
+  const secure = { ...begun(opening, current?.secure, previous?.secure, facts.shown), ...validated };
   checkNobodyBarred(terms, secure);
   checkSignatures(input, opening, facts);
   checkAffordable(task, terms, secure);
@@ -112,13 +113,14 @@ export function chargedWithSums(task: Task, secure: SecureRound): number {
   return Number(total);
 }
 
-/** Projections that are opened once this cohort is fixed. @throws ContractError PROJECTION_BUDGET_EXCEEDED */
+/** Numbers that are opened of an update once this cohort is fixed. @throws ContractError PROJECTION_BUDGET_EXCEEDED */
 export function openedWithProjections(task: Task, terms: SecureTerms, secure: SecureRound): number {
-  const total = secure.openedProjections + terms.projections;
+  const numbers = openedNumbers(terms);
+  const total = secure.openedProjections + numbers;
   const budget = projectionBudget(task, terms);
   if (total > budget) {
     const spent = `${secure.openedProjections} of ${budget} projections are opened`;
-    throw new ContractError('PROJECTION_BUDGET_EXCEEDED', `${spent}; the next round opens ${terms.projections}`);
+    throw new ContractError('PROJECTION_BUDGET_EXCEEDED', `${spent}; the next round opens ${numbers}`);
   }
   return total;
 }

@@ -11,6 +11,7 @@ import {
   shardsOf,
   smallestGroup,
   type CohortRecord,
+  type Dispute,
   type ProjectionsStatement,
   type RoundRecord,
   type ScoreRound,
@@ -23,6 +24,7 @@ import type { TransitionFacts } from './round';
 import { agreed, answersOf, type Answers } from './secure-answers';
 import { advanced, isPast, refOf, requireSettled, type SecureAttempt } from './secure-round';
 import { requireMajority, validStatements } from './statements';
+import { checkEvidence, checkReferences } from './validation';
 
 /**
  * cohort → scored: the nonces fit the opening, every component's projections have one answer, and a majority attests the
@@ -31,7 +33,7 @@ import { requireMajority, validStatements } from './statements';
  * @returns the round, the same object where it was scored like this before, and the scores' record.
  * @throws ContractError ROUND_STALE, ROUND_STATE, SCORES_CONFLICT, COHORT_MISMATCH, DISPUTE_OPEN, NONCE_INVALID,
  *   NOISE_INVALID, COMPONENT_NOT_HELD, SIGNATURE_INVALID, AGGREGATORS_MISSING, PROJECTIONS_DISAGREE, SCORES_INVALID,
- *   COHORT_TOO_SMALL, STATEMENTS_INSUFFICIENT
+ *   COHORT_TOO_SMALL, REFERENCES_INVALID, EVIDENCE_INVALID, STATEMENTS_INSUFFICIENT
  */
 export function scoreRound(
   attempt: SecureAttempt,
@@ -53,8 +55,12 @@ export function scoreRound(
   requireSettled(secure, 'projections');
   const seed = openedSeed(attempt, input.nonces, consortium);
   checkNoise(attempt, seed, noiseSeeds, consortium);
-  const projected = agreedProjections(attempt, projections, seed, facts);
+  const { references } = scores;
+  checkReferences(attempt, references);
+  const basis = { seed, ...(references === undefined ? {} : { references }) };
+  const projected = agreedProjections(attempt, projections, basis, facts);
   checkScores(attempt, scores, cohort, seed);
+  checkEvidence(attempt, scores, cohort);
   const attestations = validStatements(input.attestations, organisations, (mspId): ScoresStatement => ({
     type: 'sev/attest-scores/v2',
     ...refOf(round, consortium),
@@ -72,7 +78,7 @@ export function scoreRound(
     ...(noiseSeeds === undefined ? {} : { noiseSeeds }),
     seed,
   };
-  return { round: advanced(round, 'scored', facts.nowMs, { seed, scoresHash: hash, ...projected }), record };
+  return { round: advanced(round, 'scored', facts.nowMs, { ...basis, scoresHash: hash, ...projected }), record };
 }
 
 /**
@@ -100,11 +106,14 @@ export function openedSeed(
   return roundSeed(ref, secure.cohortHash ?? '', nonces);
 }
 
+/** What is projected on: the vectors that a seed gives, and the median of these validators' directions. */
+export type Basis = Required<Pick<Dispute, 'seed'>> & Pick<Dispute, 'references'>;
+
 /** The answers of signed projections. @throws ContractError as {@link answersOf} */
 export function projectionAnswers(
   attempt: SecureAttempt,
   projections: ScoreRound['projections'],
-  seed: string,
+  { seed, references }: Basis,
   { consortium, organisations }: Pick<TransitionFacts, 'consortium' | 'organisations'>,
 ): readonly Answers<string>[] {
   const { round, secure } = attempt;
@@ -114,6 +123,7 @@ export function projectionAnswers(
     mspId,
     cohortHash: secure.cohortHash ?? '',
     seed,
+    ...(references === undefined ? {} : { references }),
     components,
   }));
 }
@@ -147,14 +157,14 @@ function isSame(leaves: readonly string[], committed: readonly string[]): boolea
 function agreedProjections(
   attempt: SecureAttempt,
   projections: ScoreRound['projections'],
-  seed: string,
+  basis: Basis,
   facts: TransitionFacts,
 ): Pick<SecureRound, 'projections' | 'projectedBy'> {
   if (attempt.terms.projections === 0) {
     insist(projections.length === 0, 'projections: this task opens none');
     return {};
   }
-  const answers = agreed(projectionAnswers(attempt, projections, seed, facts), 'PROJECTIONS_DISAGREE');
+  const answers = agreed(projectionAnswers(attempt, projections, basis, facts), 'PROJECTIONS_DISAGREE');
   return { projections: answers.map(({ content }) => content), projectedBy: answers.map(({ by }) => by) };
 }
 

@@ -9,10 +9,16 @@ export function checkSecureTerms(task: Task): void {
   }
 }
 
-/** @throws ContractError ORGANISATION_UNKNOWN for an aggregator that is not a member. */
-export function checkAggregatorsAreMembers(task: Task, organisations: readonly Organisation[]): void {
-  const stranger = task.secure?.aggregators.find((mspId) => !organisations.some((member) => member.mspId === mspId));
-  if (stranger !== undefined) {
-    throw new ContractError('ORGANISATION_UNKNOWN', `aggregator ${stranger}`);
+/** @throws ContractError ORGANISATION_UNKNOWN for an aggregator or a validator that is not a member. */
+export function checkSecureParties({ secure }: Task, organisations: readonly Organisation[]): void {
+  const strangerAmong = (names: readonly string[]): string | undefined =>
+    names.find((mspId) => !organisations.some((member) => member.mspId === mspId));
+  const aggregator = strangerAmong(secure?.aggregators ?? []);
+  if (aggregator !== undefined) {
+    throw new ContractError('ORGANISATION_UNKNOWN', `aggregator ${aggregator}`);
+  }
+  const validator = strangerAmong(secure?.validation?.validators ?? []);
+  if (validator !== undefined) {
+    throw new ContractError('ORGANISATION_UNKNOWN', `validator ${validator}`);
   }
 }

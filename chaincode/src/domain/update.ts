@@ -5,6 +5,7 @@ import {
   verifyStatement,
   type Envelope,
   type RoundRecord,
+  type StandingRecord,
   type Task,
   type UpdateRecord,
   type UpdateStatement,
@@ -28,6 +29,8 @@ export interface UpdateFacts {
   readonly member: boolean;
   /** The vehicle's update in this attempt, where one is recorded. */
   readonly recorded: UpdateRecord | undefined;
+  /** Where the task has validators and rounds of it have evidence about the vehicle. */
+  readonly standing: StandingRecord | undefined;
 }
 
 /** Checks a whole batch of envelopes against the round they claim. */
@@ -80,7 +83,7 @@ export function decideUpdate(terms: UpdateTerms, envelope: Envelope, facts: Upda
   return { docType: 'update', schemaVersion: 1, ...content, signature, recordedAtMs: nowMs };
 }
 
-function requireEligible(vehicleId: string, { vehicle, member }: UpdateFacts, nowMs: number): VehicleRecord {
+function requireEligible(vehicleId: string, { vehicle, member, standing }: UpdateFacts, nowMs: number): VehicleRecord {
   if (vehicle?.domain !== 'learning') {
     throw new ContractError('VEHICLE_UNKNOWN', `${vehicleId} is not enrolled for learning`);
   }
@@ -92,6 +95,10 @@ function requireEligible(vehicleId: string, { vehicle, member }: UpdateFacts, no
   }
   if (vehicle.certificateNotAfterMs <= nowMs) {
     throw new ContractError('VEHICLE_CERTIFICATE_EXPIRED', `ended at ${vehicle.certificateNotAfterMs}`);
+  }
+  if (standing?.quarantined !== undefined) {
+    const { round, suspicionMilli } = standing.quarantined;
+    throw new ContractError('VEHICLE_QUARANTINED', `since round ${round}, with a suspicion of ${suspicionMilli}`);
   }
   return vehicle;
 }

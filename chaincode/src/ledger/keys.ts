@@ -12,8 +12,10 @@ import {
   type RoundRecord,
   type ScoresRecord,
   type ShownSumsRecord,
+  type StandingRecord,
   type TaskRecord,
   type UpdateRecord,
+  type ValidatorRecord,
   type VehicleRecord,
   type VoteRecord,
 } from '../api';
@@ -99,6 +101,10 @@ export const keys = {
     key<CohortRecord>('cohort', taskId, padded(round), padded(attempt)),
   scores: (taskId: string, round: number, attempt: number) =>
     key<ScoresRecord>('scores', taskId, padded(round), padded(attempt)),
+  validator: (taskId: string, mspId: string) => key<ValidatorRecord>('validator', taskId, mspId),
+  validators: (taskId: string) => prefix<ValidatorRecord>('validator', taskId),
+  standing: (taskId: string, vehicleId: string) => key<StandingRecord>('standing', taskId, vehicleId),
+  standings: (taskId: string) => prefix<StandingRecord>('standing', taskId),
   shownSums: (taskId: string, baseModelHash: string) => key<ShownSumsRecord>('shownSums', taskId, baseModelHash),
   base: (baseModelHash: string) => key<BaseRecord>('base', baseModelHash),
   model: (taskId: string, modelHash: string) => key<ModelRecord>('model', taskId, modelHash),

@@ -11,8 +11,10 @@ import {
   type RoundRecord,
   type ScoresRecord,
   type ShownSumsRecord,
+  type StandingRecord,
   type TaskRecord,
   type UpdateRecord,
+  type ValidatorRecord,
 } from '../api';
 import { keys } from './keys';
 import type { LedgerState } from './state';
@@ -24,7 +26,7 @@ export interface AttemptRef {
   readonly attempt: number;
 }
 
-/** Tasks, rounds, updates and models; in the secure modes receipts, cohorts and scores too. */
+/** Tasks, rounds, updates and models; in the secure modes receipts, cohorts, scores and standings too. */
 export class LearningRepository {
   readonly #state: LedgerState;
 
@@ -164,6 +166,40 @@ export class LearningRepository {
   putScores(record: ScoresRecord): Promise<void> {
     const { taskId, round, attempt } = record.scores;
     return this.#state.put(keys.scores(taskId, round, attempt), record);
+  }
+
+  findValidator(taskId: string, mspId: string): Promise<ValidatorRecord | undefined> {
+    return this.#state.get(keys.validator(taskId, mspId));
+  }
+
+  putValidator(record: ValidatorRecord): Promise<void> {
+    return this.#state.put(keys.validator(record.taskId, record.mspId), record);
+  }
+
+  /** All validators that were heard in a task, sorted by MSP id; a range read. */
+  allValidators(taskId: string): Promise<ValidatorRecord[]> {
+    return this.#state.scan(keys.validators(taskId));
+  }
+
+  findStanding(taskId: string, vehicleId: string): Promise<StandingRecord | undefined> {
+    return this.#state.get(keys.standing(taskId, vehicleId));
+  }
+
+  /** @throws ContractError STANDING_UNKNOWN */
+  async standing(taskId: string, vehicleId: string): Promise<StandingRecord> {
+    const record = await this.findStanding(taskId, vehicleId);
+    if (record === undefined) {
+      throw new ContractError('STANDING_UNKNOWN', `${vehicleId} in task ${taskId}`);
+    }
+    return record;
+  }
+
+  putStanding(record: StandingRecord): Promise<void> {
+    return this.#state.put(keys.standing(record.taskId, record.vehicleId), record);
+  }
+
+  standings(taskId: string, pageSize: number, bookmark: string): Promise<Page<StandingRecord>> {
+    return this.#state.page(keys.standings(taskId), pageSize, bookmark);
   }
 
   findShownSums(taskId: string, baseModelHash: string): Promise<ShownSumsRecord | undefined> {
