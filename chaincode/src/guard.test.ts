@@ -30,6 +30,10 @@ const SUBMITTED: Readonly<Record<string, readonly Role[]>> = {
   'learning:SettleDispute': ['coordinator', 'attester'],
   'learning:AbortRound': ['coordinator'],
   'learning:FinaliseRound': ['coordinator'],
+  'rewards:PayRound': ['coordinator'],
+  'incidents:OpenIncident': ['operator', 'coordinator', 'auditor'],
+  'incidents:VoteIncident': ['operator', 'auditor'],
+  'incidents:CorrectModel': ['operator', 'coordinator', 'auditor'],
 };
 
 describe('The guard', () => {

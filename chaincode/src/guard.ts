@@ -61,6 +61,19 @@ export const PERMISSIONS: ReadonlyMap<string, readonly Role[]> = new Map<string,
   ['learning:GetStanding', READERS],
   ['learning:ListStandings', READERS],
   ['learning:ListValidators', READERS],
+
+  ['rewards:PayRound', ['coordinator']],
+  ['rewards:Statement', READERS],
+  ['rewards:Journal', READERS],
+  ['rewards:ListPaidRounds', READERS],
+
+  ['incidents:OpenIncident', ['operator', 'coordinator', 'auditor']],
+  ['incidents:VoteIncident', ['operator', 'auditor']],
+  ['incidents:CorrectModel', ['operator', 'coordinator', 'auditor']],
+  ['incidents:GetIncident', READERS],
+  ['incidents:ListIncidents', READERS],
+  ['incidents:ListCulprits', READERS],
+  ['incidents:GetCorrection', READERS],
 ]);
 
 /** There is no governance to ask before this one; it checks its caller against its own argument. */

@@ -37,6 +37,14 @@ export function groupsCountedAlike(sums: readonly WeightedCohort[]): readonly (r
   return [...groups.values()];
 }
 
+/**
+ * A sum without the vehicles that were opened by vote. What they reported is known or may be known, so they hide nobody; and
+ * nobody is hidden for their sake. The sums of the others that are left are compared as if these had never been in.
+ */
+export function withoutOpened(sum: WeightedCohort, opened: ReadonlySet<string>): WeightedCohort {
+  return opened.size === 0 ? sum : new Map([...sum].filter(([vehicleId]) => !opened.has(vehicleId)));
+}
+
 /** The vehicles of one sum. @param weights - one a vehicle, in their order. */
 export function weightedBy(
   members: readonly { readonly vehicleId: string }[],

@@ -11,6 +11,7 @@ import {
   signature,
   vehicleId,
 } from './primitives';
+import type { Admission } from './governance';
 import type { NetworkBound } from './signed';
 
 /**
@@ -67,6 +68,8 @@ export interface IncidentVote {
   readonly mspId: string;
   readonly approve: boolean;
   readonly findingsHash?: string;
+  /** The voter's membership when it voted; the vote counts as long as that lasts. */
+  readonly admission: Admission;
   readonly votedAtMs: number;
 }
 
@@ -90,8 +93,31 @@ export interface IncidentRecord {
   readonly findingsHash?: string;
   /** Who voted for each step that was taken, sorted. */
   readonly decidedBy: Readonly<Partial<Record<IncidentStep, readonly string[]>>>;
-  /** Once corrected: see {@link CorrectionRecord}. */
+  /** Once corrected: the model that was kept, and the round after which; see {@link CorrectionRecord}. */
   readonly correctedWith?: string;
+  readonly correctedAfter?: number;
+}
+
+/** A vehicle that an incident of a task was confirmed about; written then. */
+export interface CulpritRecord {
+  readonly docType: 'culprit';
+  readonly schemaVersion: 1;
+  readonly taskId: string;
+  readonly vehicleId: string;
+  /** The first incident that was confirmed. */
+  readonly incidentId: string;
+  /** Last finalised round of the task at that time: what had not vested by then is not the vehicle's. */
+  readonly afterRound: number;
+  /**
+   * Whether its updates were opened by vote: then it hides nobody and nobody hides it, so it is left aside when sums on one
+   * base are compared.
+   */
+  readonly opened: boolean;
+}
+
+/** Of the vehicles that incidents of a task were confirmed about, those whose updates were opened. */
+export function openedAmong(culprits: readonly CulpritRecord[]): ReadonlySet<string> {
+  return new Set(culprits.filter(({ opened }) => opened).map(({ vehicleId }) => vehicleId));
 }
 
 /** Steps that may be voted on in each state. */
@@ -183,8 +209,11 @@ export interface CorrectionRecord {
 /** incidents:GetIncident, ListIncidents, GetCorrection */
 export const getIncident = z.strictObject({ incidentId: identifier });
 export const listIncidents = z.strictObject({ pageSize, bookmark });
+/** incidents:ListCulprits → CulpritRecord[] */
+export const listCulprits = z.strictObject({ taskId: identifier });
 export const getCorrection = z.strictObject({ taskId: identifier, afterRound: roundNumber });
 
+/** The incident with the votes that count, in the order of steps and MSP ids. */
 export interface IncidentView extends IncidentRecord {
   readonly votes: readonly IncidentVote[];
 }

@@ -73,14 +73,20 @@ export interface PaidRoundRecord {
   readonly round: number;
   readonly scoresHash: string;
   readonly paidMicro: number;
-  /** Median of the amounts of the vehicles that were paid; what a round is worth to one that was kept from it wrongly. */
+  /**
+   * Of the amounts above nothing that follow from the scores the median, of an even number the lower of the middle two: what
+   * the round is worth to a vehicle that was kept from it wrongly.
+   */
   readonly medianMicro: number;
+  /** Vehicles that were paid. */
   readonly vehicles: number;
 }
 
 /** rewards:Statement — query: all movements of one vehicle in a task. rewards:Journal — query: all of a task, in pages. */
 export const rewardStatement = z.strictObject({ taskId: identifier, vehicleId: z.string().min(1).max(100) });
 export const rewardJournal = z.strictObject({ taskId: identifier, pageSize, bookmark });
+/** rewards:ListPaidRounds → Page<PaidRoundRecord> */
+export const listPaidRounds = z.strictObject({ taskId: identifier, pageSize, bookmark });
 
 export interface RewardStatement {
   readonly taskId: string;

@@ -5,8 +5,10 @@ import { callerOf, type Caller } from '../caller';
 import type { TransitionFacts } from '../domain/round';
 import { authorise } from '../guard';
 import { GovernanceRepository } from '../ledger/governance';
+import { IncidentRepository } from '../ledger/incidents';
 import { LearningRepository } from '../ledger/learning';
 import { RegistryRepository } from '../ledger/registry';
+import { RewardRepository } from '../ledger/rewards';
 import { LedgerState } from '../ledger/state';
 
 /** What one transaction works with. */
@@ -37,6 +39,14 @@ export class LedgerContext extends Context {
 
   get learning(): LearningRepository {
     return new LearningRepository(this.state);
+  }
+
+  get incidents(): IncidentRepository {
+    return new IncidentRepository(this.state);
+  }
+
+  get rewards(): RewardRepository {
+    return new RewardRepository(this.state);
   }
 
   async admit(transaction: string): Promise<void> {

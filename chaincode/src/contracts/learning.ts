@@ -118,15 +118,20 @@ export class LearningContract extends ConsortiumContract {
   async OpenRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(openRound, argument);
     const isSecret = input.opening !== undefined || input.he !== undefined;
-    const [{ task }, current, previous, shown, base] = await Promise.all([
+    const before = input.round > 1 ? input.round - 1 : undefined;
+    const [{ task }, current, previous, correction, shown, base] = await Promise.all([
       ctx.learning.task(input.taskId),
       ctx.learning.findRound(input.taskId, input.round),
-      input.round > 1 ? ctx.learning.findRound(input.taskId, input.round - 1) : undefined,
+      before === undefined ? undefined : ctx.learning.findRound(input.taskId, before),
+      before === undefined || !isSecret ? undefined : ctx.incidents.findCorrection(input.taskId, before),
       isSecret ? ctx.learning.findShownSums(input.taskId, input.baseModelHash) : undefined,
       isSecret ? ctx.learning.findBase(input.baseModelHash) : undefined,
     ]);
     const [common, validators] = await Promise.all([transitionFacts(ctx), validatorsOf(ctx, task)]);
-    const facts = { ...common, shown: shown?.attempts, validators };
+    // What an attempt before keeps of its base says nothing of another that a correction has put in its place.
+    const isOtherBase = current !== undefined && current.baseModelHash !== input.baseModelHash;
+    const attempts = shown?.attempts ?? (isOtherBase ? [] : undefined);
+    const facts = { ...common, shown: attempts, validators, correction };
     const next = rounds.openRound(task, input, current, previous, facts);
     requireOwnBase(task, base);
     if (isSecret && base === undefined && next !== current) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  openedAmong,
   scoredWeights,
   type CommitSums,
   type FixCohort,
@@ -77,7 +78,8 @@ export async function fixCohort(
   const receipts = await ctx.learning.allReceipts(input);
   const before = await Promise.all(shownAttempts(attempt).map((ref) => scoredCohort(ctx, ref)));
   const shown = before.map(({ cohort, scores }) => scoredWeights(cohort, scores, attempt.terms.shardSize));
-  const facts = { ...(await transitionFacts(ctx)), updates, receipts, shown };
+  const opened = await openedVehicles(ctx, attempt);
+  const facts = { ...(await transitionFacts(ctx)), updates, receipts, shown, opened };
   const fixed = cohorts.fixCohort(attempt, input, facts);
   if (fixed.round !== round) {
     await ctx.learning.putCohort(fixed.cohort);
@@ -108,12 +110,13 @@ export async function commitSums(
 ): Promise<RoundRecord> {
   const attempt = secureAttempt(round, task, input.attempt);
   isPast(round, 'scored');
-  const [own, shown, facts] = await Promise.all([
+  const [own, shown, opened, facts] = await Promise.all([
     scoredCohort(ctx, input),
     Promise.all(shownAttempts(attempt).map((ref) => scoredCohort(ctx, ref))),
+    openedVehicles(ctx, attempt),
     transitionFacts(ctx),
   ]);
-  const committed = summing.commitSums(attempt, input, { ...facts, ...own, shown });
+  const committed = summing.commitSums(attempt, input, { ...facts, ...own, shown, opened });
   if (committed !== round && committed.secure !== undefined) {
     const { taskId, baseModelHash } = committed;
     const { shownAttempts: attempts } = committed.secure;
@@ -131,6 +134,12 @@ interface AttemptRef {
 async function scoredCohort(ctx: LedgerContext, ref: AttemptRef): Promise<summing.ScoredCohort> {
   const [cohort, scores] = await Promise.all([ctx.learning.cohort(ref), ctx.learning.scores(ref)]);
   return { cohort, scores };
+}
+
+/** Vehicles that were opened by vote; they matter only where sums are compared with others. */
+async function openedVehicles({ incidents }: LedgerContext, attempt: SecureAttempt): Promise<ReadonlySet<string>> {
+  const isCompared = attempt.secure.shownAttempts.length > 0;
+  return openedAmong(isCompared ? await incidents.culprits(attempt.task.taskId) : []);
 }
 
 function shownAttempts({ round: { taskId }, secure }: SecureAttempt): readonly AttemptRef[] {

@@ -8,6 +8,7 @@ import {
   type AbortStatement,
   type CloseRound,
   type CloseStatement,
+  type CorrectionRecord,
   type OpenRound,
   type Organisation,
   type RoundRecord,
@@ -30,7 +31,10 @@ export interface TransitionFacts {
   readonly organisations: readonly Organisation[];
 }
 
-export interface OpenFacts extends TransitionFacts, OpeningFacts {}
+export interface OpenFacts extends TransitionFacts, OpeningFacts {
+  /** What a confirmed incident made of the model of the round before; undefined where nothing. */
+  readonly correction: Pick<CorrectionRecord, 'modelHash'> | undefined;
+}
 
 /**
  * Opens a round, or its next attempt after an abort. Every transition returns the record it was given, the same
@@ -62,7 +66,7 @@ export function openRound(
   if (input.round > task.plannedRounds) {
     throw new ContractError('ROUND_OUT_OF_ORDER', `round ${input.round}; the task plans ${task.plannedRounds}`);
   }
-  const baseModelHash = currentModel(task, input.round, previous);
+  const baseModelHash = currentModel(task, input.round, previous, facts.correction);
   if (input.baseModelHash !== baseModelHash) {
     throw new ContractError('BASE_MODEL_MISMATCH', `the current model of the task is ${baseModelHash}`);
   }
@@ -205,14 +209,19 @@ export function requireState(round: RoundRecord, ...states: readonly RoundState[
   }
 }
 
-function currentModel(task: Task, round: number, previous: RoundRecord | undefined): string {
+function currentModel(
+  task: Task,
+  round: number,
+  previous: RoundRecord | undefined,
+  correction: OpenFacts['correction'],
+): string {
   if (round === 1) {
     return task.model.initialModelHash;
   }
   if (previous?.state !== 'finalised' || previous.proposal === undefined) {
     throw new ContractError('ROUND_OUT_OF_ORDER', `round ${round - 1} is not finalised`);
   }
-  return previous.proposal.modelHash;
+  return correction?.modelHash ?? previous.proposal.modelHash;
 }
 
 /**

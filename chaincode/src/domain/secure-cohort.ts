@@ -6,6 +6,7 @@ import {
   coveredUpdates,
   decodeBitmap,
   sizeProblem,
+  withoutOpened,
   type CohortRecord,
   type CohortStatement,
   type FixCohort,
@@ -63,6 +64,8 @@ export interface CohortFacts extends TransitionFacts {
   readonly receipts: readonly ReceiptRecord[];
   /** What the sums of the attempts on this base count that may have been shown. */
   readonly shown: readonly WeightedCohort[];
+  /** Vehicles that were opened by vote: the sums are compared without them. */
+  readonly opened: ReadonlySet<string>;
 }
 
 /**
@@ -102,7 +105,9 @@ export function fixCohort(
     return { round, cohort };
   }
   refuse(sizeProblem(task, terms, covered.length));
-  refuse(cohortDifferenceProblem(facts.shown, covered, task.cohort.minimum));
+  const shown = facts.shown.map((sum) => withoutOpened(sum, facts.opened));
+  const compared = covered.filter(({ vehicleId }) => !facts.opened.has(vehicleId));
+  refuse(cohortDifferenceProblem(shown, compared, task.cohort.minimum));
   const openedProjections = openedWithProjections(task, terms, secure);
   const content = { recordedHash: cohortHash(facts.updates), cohortHash: fixed.cohortHash, holders };
   const statements = validStatements(input.statements, facts.organisations, (mspId): CohortStatement => ({

@@ -5,6 +5,7 @@ import {
   refutedComponents,
   scoredWeights,
   unverifiedComponents,
+  withoutOpened,
   type CohortRecord,
   type CommitSums,
   type RoundRecord,
@@ -28,6 +29,8 @@ export interface ScoredCohort {
 export interface SumsFacts extends TransitionFacts, ScoredCohort {
   /** Of the attempts on this base whose sums may have been shown. */
   readonly shown: readonly ScoredCohort[];
+  /** Vehicles that were opened by vote: the sums are compared without them. */
+  readonly opened: ReadonlySet<string>;
 }
 
 /**
@@ -57,7 +60,7 @@ export function commitSums(attempt: SecureAttempt, input: CommitSums, facts: Sum
   requireUnrefuted(answered);
   requireVerified({ unverified });
   const weightsOf = ({ cohort, scores }: ScoredCohort): WeightedCohort =>
-    scoredWeights(cohort, scores, terms.shardSize);
+    withoutOpened(scoredWeights(cohort, scores, terms.shardSize), facts.opened);
   checkDifference(facts.shown.map(weightsOf), weightsOf(facts), task.cohort.minimum);
   return advanced(round, 'aggregated', facts.nowMs, {
     ...answered,

@@ -5,8 +5,15 @@ import {
   type BaseRecord,
   type BatchResult,
   type CohortRecord,
+  type CorrectionRecord,
+  type CulpritRecord,
   type Domain,
+  type IncidentRecord,
+  type IncidentStep,
+  type IncidentVote,
+  type JournalEntry,
   type ModelRecord,
+  type PaidRoundRecord,
   type ProposalRecord,
   type ReceiptRecord,
   type RoundRecord,
@@ -108,6 +115,20 @@ export const keys = {
   shownSums: (taskId: string, baseModelHash: string) => key<ShownSumsRecord>('shownSums', taskId, baseModelHash),
   base: (baseModelHash: string) => key<BaseRecord>('base', baseModelHash),
   model: (taskId: string, modelHash: string) => key<ModelRecord>('model', taskId, modelHash),
+
+  incident: (incidentId: string) => key<IncidentRecord>('incident', incidentId),
+  incidents: () => prefix<IncidentRecord>('incident'),
+  incidentVote: (incidentId: string, step: IncidentStep, mspId: string) =>
+    key<IncidentVote>('incidentVote', incidentId, step, mspId),
+  culprit: (taskId: string, vehicleId: string) => key<CulpritRecord>('culprit', taskId, vehicleId),
+  culprits: (taskId: string) => prefix<CulpritRecord>('culprit', taskId),
+  correction: (taskId: string, afterRound: number) => key<CorrectionRecord>('correction', taskId, padded(afterRound)),
+
+  journalEntry: (taskId: string, round: number, vehicleId: string, kind: JournalEntry['kind']) =>
+    key<JournalEntry>('journalEntry', taskId, padded(round), vehicleId, kind),
+  journal: (taskId: string) => prefix<JournalEntry>('journalEntry', taskId),
+  paidRound: (taskId: string, round: number) => key<PaidRoundRecord>('paidRound', taskId, padded(round)),
+  paidRounds: (taskId: string) => prefix<PaidRoundRecord>('paidRound', taskId),
 };
 
 /** The composite key as Fabric stores it. */

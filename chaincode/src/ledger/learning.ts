@@ -68,6 +68,29 @@ export class LearningRepository {
     return record;
   }
 
+  /**
+   * The last finalised round of a task; 0 where there is none. Rounds follow one another without a gap, so the last one is
+   * looked for in strides that double and then halve.
+   *
+   * @param from - a round that is known to be finalised, or 0.
+   */
+  async lastFinalised(taskId: string, from = 0): Promise<number> {
+    const isFinalised = async (round: number): Promise<boolean> =>
+      (await this.findRound(taskId, round))?.state === 'finalised';
+    let last = from;
+    let stride = 1;
+    while (await isFinalised(last + stride)) {
+      last += stride;
+      stride *= 2;
+    }
+    for (stride = Math.floor(stride / 2); stride >= 1; stride = Math.floor(stride / 2)) {
+      if (await isFinalised(last + stride)) {
+        last += stride;
+      }
+    }
+    return last;
+  }
+
   putRound(record: RoundRecord): Promise<void> {
     return this.#state.put(keys.round(record.taskId, record.round), record);
   }
@@ -141,9 +164,13 @@ export class LearningRepository {
     return this.#state.page(keys.receipts(taskId, round, attempt), pageSize, bookmark);
   }
 
+  findCohort({ taskId, round, attempt }: AttemptRef): Promise<CohortRecord | undefined> {
+    return this.#state.get(keys.cohort(taskId, round, attempt));
+  }
+
   /** @throws ContractError COHORT_UNKNOWN */
   async cohort({ taskId, round, attempt }: AttemptRef): Promise<CohortRecord> {
-    const record = await this.#state.get(keys.cohort(taskId, round, attempt));
+    const record = await this.findCohort({ taskId, round, attempt });
     if (record === undefined) {
       throw new ContractError('COHORT_UNKNOWN', `attempt ${attempt} at round ${round} of task ${taskId}`);
     }
