@@ -30,6 +30,7 @@ import { openRelease, type ReleasedComponent } from '../aggregator/release.js';
 import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
+import { correctionsOf } from '../services/corrections.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { nextBaseOf } from '../services/next-attempt.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
@@ -114,7 +115,8 @@ export class Arbiter implements ArbiterClient {
   /** A key is kept for ever, so there is one only for what the ledger opens next. @throws SevError ROUND_OUT_OF_ORDER */
   async #insistOnNext(ref: AttemptRef): Promise<void> {
     const { task } = await this.#learning.task(ref.taskId);
-    await nextBaseOf(ref, task, (other) => roundIfAny(this.#learning, other));
+    const round = (other: Parameters<typeof roundIfAny>[1]) => roundIfAny(this.#learning, other);
+    await nextBaseOf(ref, task, { round, correction: correctionsOf(this.#options.session) });
   }
 
   /** The component as the first holder whose release is whole and fits the commitments gave it. */

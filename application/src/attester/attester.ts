@@ -30,6 +30,7 @@ import {
 } from '../services/rounds.js';
 import { shownWeights, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
+import { correctionsOf } from '../services/corrections.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
@@ -269,7 +270,7 @@ export class Attester {
   }
 
   async #moved(task: Task, round: Pick<RoundRecord, 'round'>, average: RoundOutcome): Promise<RoundOutcome> {
-    const before = await stateBefore(task, round, this.#learning);
+    const before = await stateBefore(task, round, this.#learning, correctionsOf(this.#options.session));
     return outcomeMovedByServer(task, average, before, (hash) => this.#objects.get(hash));
   }
 

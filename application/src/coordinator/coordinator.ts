@@ -4,6 +4,7 @@ import {
   auditedAsWrong,
   SECURE_RULES,
   type ConsortiumRecord,
+  type CorrectionRecord,
   type OpenRound,
   type RoundState,
   type Task,
@@ -17,6 +18,7 @@ import type { HePartyClient } from '../homomorphic/party-client.js';
 import { governance, learning } from '../ledger/contracts.js';
 import { AbortCause, type AbortEvidence } from '../services/abort-evidence.js';
 import type { AttemptRef } from '../services/attempt.js';
+import { correctionsOf, type FindCorrection } from '../services/corrections.js';
 import { faultKind } from '../services/ledger-faults.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { followRounds } from '../services/round-events.js';
@@ -81,6 +83,7 @@ export interface CoordinatorStatus {
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #learning: LearningContract;
+  readonly #correction: FindCorrection;
   readonly #tracker: RoundTracker;
   readonly #secure: SecureSteps;
   readonly #he: HeSteps;
@@ -92,6 +95,7 @@ export class Coordinator {
   constructor(options: CoordinatorOptions) {
     this.#options = options;
     this.#learning = learning(options.session);
+    this.#correction = correctionsOf(options.session);
     const { aggregators = [], arbiter, patience, store, log } = options;
     this.#secure = new SecureSteps({
       learning: this.#learning,
@@ -160,7 +164,7 @@ export class Coordinator {
     const task = (this.#task ??= (await this.#learning.task(this.#options.taskId)).task);
     this.#gatherer ??= await this.#newGatherer();
     await this.#tracker.refresh(task);
-    const action = this.#decide(task);
+    const action = this.#decide(task, await this.#correctionNow(task));
     if (action.kind === 'done') {
       this.#options.log.info({ taskId: task.taskId, lastRound: this.#lastRound(task) }, 'last round done');
       return true;
@@ -169,10 +173,20 @@ export class Coordinator {
     return false;
   }
 
-  #decide(task: Task): CoordinatorAction {
+  /** What an incident made of the model that the next attempt starts from, where one is to be opened. */
+  async #correctionNow(task: Task): Promise<CorrectionRecord | undefined> {
+    const record = this.#tracker.current?.record;
+    if (record === undefined || (record.state !== 'finalised' && record.state !== 'aborted')) {
+      return undefined;
+    }
+    return this.#correction(task, record.state === 'finalised' ? record.round : record.round - 1);
+  }
+
+  #decide(task: Task, correction: CorrectionRecord | undefined): CoordinatorAction {
     const { current } = this.#tracker;
     return nextAction({
       task,
+      ...(correction === undefined ? {} : { correction }),
       lastRound: this.#lastRound(task),
       maxAttempts: this.#options.maxAttempts ?? 5,
       round: current?.record,
@@ -268,7 +282,7 @@ export class Coordinator {
     const aggregateAt = performance.now();
     if (current.outcome === undefined) {
       const average = await this.#outcome(task, current, gatherer);
-      const before = await stateBefore(task, current.record, this.#learning);
+      const before = await stateBefore(task, current.record, this.#learning, this.#correction);
       const fetch = (hash: string): Promise<Uint8Array> => this.#options.store.get(hash);
       current.outcome = await outcomeMovedByServer(task, average, before, fetch);
     }

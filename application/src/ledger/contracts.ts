@@ -31,9 +31,11 @@ import type {
   SetVehicleStatus,
   SettleDispute,
   ShowReceipts,
+  StandingRecord,
   Task,
   TaskRecord,
   UpdateRecord,
+  ValidatorRecord,
   VehicleRecord,
   Vote,
   freeSlots,
@@ -153,6 +155,10 @@ export function learning(session: ContractSession) {
       pages((bookmark) =>
         evaluate<Page<UpdateRecord>>('ListUpdates', { taskId, round, attempt, pageSize: PAGE_SIZE, bookmark }),
       ),
+    standing: (taskId: string, vehicleId: string) => evaluate<StandingRecord>('GetStanding', { taskId, vehicleId }),
+    standings: (taskId: string) =>
+      pages((bookmark) => evaluate<Page<StandingRecord>>('ListStandings', { taskId, pageSize: PAGE_SIZE, bookmark })),
+    validators: (taskId: string) => evaluate<readonly ValidatorRecord[]>('ListValidators', { taskId }),
     vehicleUpdates: (vehicleId: string, taskId: string) =>
       pages((bookmark) =>
         evaluate<Page<UpdateRecord>>('VehicleUpdates', { vehicleId, taskId, pageSize: PAGE_SIZE, bookmark }),

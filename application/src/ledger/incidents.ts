@@ -2,12 +2,11 @@
 import type {
   CorrectionRecord,
   CorrectModel,
+  CulpritRecord,
   IncidentRecord,
   IncidentView,
   OpenIncident,
   Page,
-  StandingRecord,
-  ValidatorRecord,
   VoteIncident,
 } from '@sev/chaincode/api';
 import { bind, PAGE_SIZE, pages, type ContractSession } from './contracts.js';
@@ -25,10 +24,8 @@ export function incidents(session: ContractSession) {
     /** The correction after this round. @throws LedgerError CORRECTION_UNKNOWN where there was none. */
     correction: (taskId: string, afterRound: number) =>
       evaluate<CorrectionRecord>('GetCorrection', { taskId, afterRound }),
-    standing: (taskId: string, vehicleId: string) => evaluate<StandingRecord>('GetStanding', { taskId, vehicleId }),
-    standings: (taskId: string) =>
-      pages((bookmark) => evaluate<Page<StandingRecord>>('ListStandings', { taskId, pageSize: PAGE_SIZE, bookmark })),
-    validators: (taskId: string) => evaluate<readonly ValidatorRecord[]>('ListValidators', { taskId }),
+    /** Vehicles that incidents of a task were confirmed about. */
+    culprits: (taskId: string) => evaluate<readonly CulpritRecord[]>('ListCulprits', { taskId }),
   };
 }
 

@@ -12,7 +12,7 @@ export function rewards(session: ContractSession) {
     journal: (taskId: string) =>
       pages((bookmark) => evaluate<Page<JournalEntry>>('Journal', { taskId, pageSize: PAGE_SIZE, bookmark })),
     paidRounds: (taskId: string) =>
-      pages((bookmark) => evaluate<Page<PaidRoundRecord>>('PaidRounds', { taskId, pageSize: PAGE_SIZE, bookmark })),
+      pages((bookmark) => evaluate<Page<PaidRoundRecord>>('ListPaidRounds', { taskId, pageSize: PAGE_SIZE, bookmark })),
   };
 }
 
