@@ -19,7 +19,7 @@ SEV := node application/bin/sev.js
 RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY)
 
 .PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
-        test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy audit tfjs-node clean
+        test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy attacks audit tfjs-node clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ experiments-learning: build ## errors of federations on the real data, write run
 
 experiments-privacy: build ## attacks on privacy and the price of noise, write runs/privacy.json; PART=names for some only
 	@node experiments/dist/privacy.js $(PART)
+
+attacks: build ## federations under attack, write runs/attacks.json; ATTACKS=names VEHICLES= restrict the table, PART=names for others, all for all
+	@node experiments/dist/attacks.js $(PART) $(if $(ATTACKS),--attacks "$(ATTACKS)") $(if $(VEHICLES),--vehicles "$(VEHICLES)")
 
 # Of the same version as the rest of TensorFlow.js; not saved, so that `npm ci` removes it.
 TFJS = $(shell node -p "require('./fl/package.json').dependencies['@tensorflow/tfjs-core']")

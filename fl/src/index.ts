@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 export * from './aggregation/fedavg.js';
+export * from './aggregation/geometric-median.js';
 export * from './aggregation/rule.js';
+export * from './aggregation/rules.js';
 export * from './aggregation/server-optimiser.js';
+export * from './aggregation/trimmed-mean.js';
 export * from './data/car-details-v3.js';
 export * from './data/car-details-v4.js';
 export * from './data/car.js';
@@ -47,6 +50,11 @@ export * from './privacy/discrete-gaussian.js';
 export * from './privacy/errors.js';
 export * from './privacy/noise.js';
 export * from './random.js';
+export * from './robustness/attacks/attack.js';
+export * from './robustness/attacks/attacks.js';
+export * from './robustness/attacks/encode.js';
+export * from './robustness/attacks/label-flip.js';
+export * from './robustness/attacks/noisy-validator.js';
 export * from './robustness/contribution.js';
 export * from './robustness/direction.js';
 export * from './robustness/errors.js';

@@ -37,12 +37,14 @@ export interface OpenedProjections {
   /** The signed statement's hashes, as learning:ScoreRound takes them. */
   readonly signed: ScoreRound['projections'][number];
   readonly seed: string;
-  /**
-   * By component, base64 of the little-endian uint32 that the hash is of: K numbers for each vehicle of the cohort, in
-   * the order of their ids.
-   */
-  readonly numbers: Readonly<Record<string, string>>;
+  readonly numbers: OpenedNumbers;
 }
+
+/**
+ * By component, base64 of the little-endian uint32 that the hash is of: for each vehicle of the cohort, in the order of their
+ * ids, K projections and, where the task has validators, the product with the reference direction.
+ */
+export type OpenedNumbers = Readonly<Record<string, string>>;
 
 /** A signed statement of the hashes of component sums as learning:CommitSums takes it. */
 export type SignedSums = CommitSums['sums'][number];
@@ -109,11 +111,22 @@ export interface AggregatorClient {
    */
   reveal(ref: AttemptRef, nonces?: Nonces): Promise<Revealed>;
   /**
-   * Opens K projections of every vehicle's components that it holds, along vectors that the nonces seed. From `cohort` on.
+   * Opens K projections of every vehicle's components that it holds, along vectors that the nonces seed, and their products
+   * with the median of the directions that the opening commits these validators to. From `cohort` on.
    *
-   * @throws SevError ATTEMPT_UNKNOWN, ROUND_STATE, NONCES_INVALID, PROJECTIONS_NONE, SHARE_LOST.
+   * @param references validators, sorted; undefined where the task has none.
+   * @throws SevError ATTEMPT_UNKNOWN, ROUND_STATE, NONCES_INVALID, PROJECTIONS_NONE, SHARE_LOST; REFERENCES_INVALID,
+   *   REFERENCES_INCOMPLETE where somebody is left out that still has time, DIRECTION_MISMATCH, DIRECTION_INVALID.
    */
-  projections(ref: AttemptRef, nonces: Nonces): Promise<OpenedProjections>;
+  projections(ref: AttemptRef, nonces: Nonces, references?: readonly string[]): Promise<OpenedProjections>;
+  /**
+   * The numbers that it opened of an attempt, again, once it is final: later rounds are scored beside it. Nothing that was
+   * not opened then.
+   *
+   * @throws SevError ATTEMPT_UNKNOWN, ROUND_STATE, ROUND_STALE, SHARE_LOST, NUMBERS_MISMATCH where the ledger holds the hashes
+   *   of others.
+   */
+  pastNumbers(ref: AttemptRef): Promise<OpenedNumbers>;
   /** Signs the hashes of its component sums, with the ledger's weights. From `scored` on. @throws as `projections`. */
   sums(ref: AttemptRef): Promise<SignedSums>;
   /**

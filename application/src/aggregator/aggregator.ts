@@ -10,6 +10,7 @@ import type {
   Deal,
   IncidentDisclosure,
   Nonces,
+  OpenedNumbers,
   OpenedProjections,
   PreparedPart,
   Release,
@@ -105,8 +106,12 @@ export class Aggregator implements AggregatorClient {
     return this.#disclosure.reveal(ref, nonces);
   }
 
-  projections(ref: AttemptRef, nonces: Nonces): Promise<OpenedProjections> {
-    return this.#disclosure.projections(ref, nonces);
+  projections(ref: AttemptRef, nonces: Nonces, references?: readonly string[]): Promise<OpenedProjections> {
+    return this.#disclosure.projections(ref, nonces, references);
+  }
+
+  pastNumbers(ref: AttemptRef): Promise<OpenedNumbers> {
+    return this.#disclosure.pastNumbers(ref);
   }
 
   sums(ref: AttemptRef): Promise<SignedSums> {
@@ -147,6 +152,9 @@ export class Aggregator implements AggregatorClient {
       case 'VehicleKeyChanged':
         // It is looked up again with its next share.
         this.#intake.forgetVehicle(event.vehicleId);
+        break;
+      case 'CohortFixed':
+        this.#disclosure.see(attemptOf(event));
         break;
       case 'RoundFinalised':
         this.#prepareAhead({ taskId: event.taskId, round: event.round + 1, attempt: 1 }, event.modelHash);

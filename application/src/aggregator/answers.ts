@@ -24,10 +24,11 @@ export const revealed = z
     nonces,
     ...(noiseSeedParts === undefined ? {} : { noiseSeedParts }),
   }));
+export const numbers = z.record(component, z.base64());
 export const projections = z.strictObject({
   signed: scoreRound.shape.projections.element,
   seed: hash,
-  numbers: z.record(component, z.base64()),
+  numbers,
 });
 export const sums = commitSums.shape.sums.element;
 export const release = z.strictObject({ component: z.int(), objects: z.array(hash) });

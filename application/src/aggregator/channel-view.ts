@@ -11,8 +11,7 @@ import {
 import { EXIT, SevError } from '../errors.js';
 import { governance, learning } from '../ledger/contracts.js';
 import { attemptKey, type AttemptRef } from '../services/attempt.js';
-import { correctionsOf, type FindCorrection } from '../services/corrections.js';
-import type { BaseView } from '../services/next-attempt.js';
+import { basesOf, type BaseView } from '../services/next-attempt.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
 import { roundIfAny, updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 
@@ -25,7 +24,8 @@ export abstract class ChannelView<T> {
   readonly network: NetworkName;
   protected readonly session: ServiceSession;
   protected readonly learning: LearningContract;
-  readonly #correction: FindCorrection;
+  /** What the base of the next attempt follows from. */
+  readonly bases: BaseView;
   readonly #tasks = new Map<string, Promise<T>>();
   /** The hash binds all of it, and every step of a round asks again. */
   #lastCohort: { readonly hash: string; readonly members: CohortRecord['members'] } | undefined;
@@ -33,7 +33,7 @@ export abstract class ChannelView<T> {
   constructor(session: ServiceSession) {
     this.session = session;
     this.learning = learning(session);
-    this.#correction = correctionsOf(session);
+    this.bases = basesOf(session);
     this.network = networkName(session);
   }
 
@@ -59,11 +59,6 @@ export abstract class ChannelView<T> {
   /** The round as it is now, undefined where it was never opened. */
   roundIfAny(ref: Pick<AttemptRef, 'taskId' | 'round'>): Promise<RoundRecord | undefined> {
     return roundIfAny(this.learning, ref);
-  }
-
-  /** What the base of the next attempt follows from. */
-  get bases(): BaseView {
-    return { round: (ref) => this.roundIfAny(ref), correction: this.#correction };
   }
 
   /** All updates recorded in an attempt, by vehicle id. */

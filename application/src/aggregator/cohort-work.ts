@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import { openedCandidate, ringBitsOfTerms, shardsOf, type CohortRecord, type Scores } from '@sev/chaincode/api';
+import {
+  openedCandidate,
+  openedNumbers,
+  ringBitsOfTerms,
+  shardsOf,
+  type CohortRecord,
+  type Scores,
+} from '@sev/chaincode/api';
 import {
   addScaledTo,
   componentOf,
   project,
   projectionVectors,
+  projectOn,
   ringBytes,
   ringZeros,
   type HeldShare,
@@ -30,18 +38,28 @@ export interface CohortWork {
 export type ByComponent<T> = ReadonlyMap<number, T>;
 
 /**
- * K projections of each vehicle's components, little-endian uint32, vehicle after vehicle in the order of their ids.
+ * K projections of each vehicle's components and, where the task has validators, their product with the reference
+ * direction, little-endian uint32, vehicle after vehicle in the order of their ids.
  *
+ * @param reference r, length d.
  * @throws SevError SHARE_LOST.
  */
-export async function projectCohort(work: CohortWork, seed: string): Promise<ByComponent<Uint8Array>> {
+export async function projectCohort(
+  work: CohortWork,
+  seed: string,
+  reference?: Int32Array,
+): Promise<ByComponent<Uint8Array>> {
   const { task, members } = work;
-  const { projections: count } = task.terms;
-  const vectors = projectionVectors(seed, count, task.task.model.parameters);
+  const count = openedNumbers(task.terms);
+  const vectors = projectionVectors(seed, task.terms.projections, task.task.model.parameters);
   const numbers = new Map(task.own.map((component) => [component, new Uint32Array(members.length * count)]));
   await eachReport(work, (index, componentValues) => {
     numbers.forEach((all, component) => {
-      all.set(project(componentValues(component), vectors), index * count);
+      const values = componentValues(component);
+      all.set(project(values, vectors), index * count);
+      if (reference !== undefined) {
+        all[(index + 1) * count - 1] = projectOn(values, reference);
+      }
     });
   });
   return new Map([...numbers].map(([component, all]) => [component, ringBytes(all)]));

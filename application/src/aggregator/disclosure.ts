@@ -14,7 +14,17 @@ import {
 import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { mapConcurrently } from '../services/concurrency.js';
-import type { Nonces, OpenedProjections, Release, Revealed, SignedHoldings, SignedSums } from './aggregator-client.js';
+import { FirstSeen } from '../services/first-seen.js';
+import { insistOnPatience, insistOnReferences, referenceDirection } from '../validation/directions.js';
+import type {
+  Nonces,
+  OpenedNumbers,
+  OpenedProjections,
+  Release,
+  Revealed,
+  SignedHoldings,
+  SignedSums,
+} from './aggregator-client.js';
 import { readOpening, readSecrets, type AttemptSecrets } from './attempt-secrets.js';
 import { projectCohort, sumCohort, type ByComponent, type CohortWork } from './cohort-work.js';
 import { HeldReports } from './held-reports.js';
@@ -52,6 +62,9 @@ export class Disclosure {
   /** The sums that were computed last: they are published a moment later. */
   #lastSums: { readonly key: string; readonly sums: ByComponent<readonly Uint8Array[]> } | undefined;
 
+  /** Since when attempts have had their cohort, on this program's clock. */
+  readonly #seen = new FirstSeen(() => performance.now());
+
   constructor(parts: AggregatorParts, intake: Intake) {
     this.#parts = parts;
     this.#intake = intake;
@@ -84,28 +97,54 @@ export class Disclosure {
   }
 
   /** See {@link AggregatorClient.projections}. */
-  projections(ref: AttemptRef, nonces: Nonces): Promise<OpenedProjections> {
-    return this.#once(`projections/${hashOf(nonces)}`, ref, async () => {
+  projections(ref: AttemptRef, nonces: Nonces, references?: readonly string[]): Promise<OpenedProjections> {
+    return this.#once(`projections/${hashOf({ nonces, references: references ?? null })}`, ref, async () => {
       const { view, book } = this.#parts;
       const { round, task, folder, work } = await this.#attempt(ref, FROM_COHORT);
       if (task.terms.projections === 0) {
         throw new SevError('PROJECTIONS_NONE', `task ${ref.taskId} opens no projections`, { exitCode: EXIT.refused });
       }
       insistOnNonces(work.place, round.secure.opening, nonces);
+      insistOnReferences(task.terms, round.secure, references);
+      insistOnPatience(round.secure, references, this.#seen.inStateMs(ref, 'cohort'));
       const seed = seedOf(round, work, nonces);
-      const numbers = await projectCohort({ ...work, members: await view.cohort(round) }, seed);
+      const reference = await this.#reference(round, task, references);
+      const numbers = await projectCohort({ ...work, members: await view.cohort(round) }, seed, reference);
       const components = Object.fromEntries([...numbers].map(([component, bytes]) => [component, sha256Hex(bytes)]));
-      const content = { cohortHash: round.secure.cohortHash ?? '', seed, components };
+      const along = references === undefined ? {} : { references };
+      const content = { cohortHash: round.secure.cohortHash ?? '', seed, ...along, components };
       const signed = await book.signOnce<ProjectionsStatement>(folder, 'sev/projections/v1', content);
       insistOnSame(ref, signed.statement, content);
       return {
         signed: { mspId: book.mspId, components, signature: signed.signature },
         seed,
-        numbers: Object.fromEntries(
-          [...numbers].map(([component, bytes]) => [component, Buffer.from(bytes).toString('base64')]),
-        ),
+        numbers: textsOf(numbers),
       };
     });
+  }
+
+  /** See {@link AggregatorClient.pastNumbers}. */
+  pastNumbers(ref: AttemptRef): Promise<OpenedNumbers> {
+    return this.#once('past-numbers', ref, async () => {
+      const { view } = this.#parts;
+      const { round, task, work } = await this.#attempt(ref, ['finalised']);
+      const members = await view.cohort(round);
+      const { references } = await view.scores(round, task.task, members);
+      const reference = await this.#reference(round, task, references);
+      const numbers = await projectCohort({ ...work, members }, round.secure.seed ?? '', reference);
+      const { projections: opened = [] } = round.secure;
+      const other = [...numbers].find(([component, bytes]) => sha256Hex(bytes) !== opened[component]);
+      if (other !== undefined) {
+        const detail = `${attemptKey(ref)}: the ledger shows other numbers of component ${String(other[0])}`;
+        throw new SevError('NUMBERS_MISMATCH', detail, { exitCode: EXIT.integrity });
+      }
+      return textsOf(numbers);
+    });
+  }
+
+  /** Takes note of when an attempt's cohort was fixed. */
+  see(ref: AttemptRef): void {
+    this.#seen.inStateMs(ref, 'cohort');
   }
 
   /** See {@link AggregatorClient.sums}. */
@@ -193,6 +232,17 @@ export class Disclosure {
     return { round, task, folder, secrets, work: { task, place, reports: new HeldReports(folder, secrets) } };
   }
 
+  #reference(
+    round: SecureRoundRecord,
+    { task }: SecureTask,
+    references: readonly string[] | undefined,
+  ): Promise<Int32Array | undefined> {
+    const fetch = (hash: string): Promise<Uint8Array> => this.#parts.store.get(hash);
+    return references === undefined
+      ? Promise.resolve(undefined)
+      : referenceDirection(round.secure, references, task.model.parameters, fetch).then(({ direction }) => direction);
+  }
+
   /** The sums with exactly the ledger's cohort and weights. */
   async #sumsOf({ round, task, work }: OpenedAttempt): Promise<ByComponent<readonly Uint8Array[]>> {
     const { view } = this.#parts;
@@ -219,6 +269,13 @@ export class Disclosure {
 
 function seedOf(round: SecureRoundRecord, { place }: Omit<CohortWork, 'members'>, nonces: Nonces): string {
   return roundSeed({ ...attemptOf(round), consortium: place.consortium }, round.secure.cohortHash ?? '', nonces);
+}
+
+/** Base64 by component. */
+function textsOf(numbers: ByComponent<Uint8Array>): OpenedNumbers {
+  return Object.fromEntries(
+    [...numbers].map(([component, bytes]) => [component, Buffer.from(bytes).toString('base64')]),
+  );
 }
 
 function hashesOf(sums: ByComponent<readonly Uint8Array[]>): Record<string, string[]> {

@@ -7,6 +7,7 @@ import type {
   Deal,
   IncidentDisclosure,
   Nonces,
+  OpenedNumbers,
   OpenedProjections,
   PreparedPart,
   Release,
@@ -14,7 +15,17 @@ import type {
   SignedHoldings,
   SignedSums,
 } from './aggregator-client.js';
-import { deals, holdings, incidentDisclosure, preparedPart, projections, release, revealed, sums } from './answers.js';
+import {
+  deals,
+  holdings,
+  incidentDisclosure,
+  numbers,
+  preparedPart,
+  projections,
+  release,
+  revealed,
+  sums,
+} from './answers.js';
 import { AggregatorConnection, type ConnectionOptions } from './connection.js';
 
 /** Projections of the largest cohort come in one answer. */
@@ -53,8 +64,13 @@ export class HttpAggregator implements AggregatorClient {
     return this.#ask('reveal', { ...attemptOf(ref), ...(nonces === undefined ? {} : { nonces }) }, revealed);
   }
 
-  projections(ref: AttemptRef, nonces: Nonces): Promise<OpenedProjections> {
-    return this.#ask('projections', { ...attemptOf(ref), nonces }, projections);
+  projections(ref: AttemptRef, nonces: Nonces, references?: readonly string[]): Promise<OpenedProjections> {
+    const along = references === undefined ? {} : { references };
+    return this.#ask('projections', { ...attemptOf(ref), nonces, ...along }, projections);
+  }
+
+  pastNumbers(ref: AttemptRef): Promise<OpenedNumbers> {
+    return this.#ask('past-numbers', attemptOf(ref), numbers);
   }
 
   sums(ref: AttemptRef): Promise<SignedSums> {

@@ -17,6 +17,7 @@ import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { errorCode } from '../services/log.js';
 import { insistOnNext } from '../services/next-attempt.js';
 import { isSigned } from '../services/signed-statements.js';
+import { insistOnValidations } from '../validation/opening-validations.js';
 import type { Deal, PreparedPart } from './aggregator-client.js';
 import {
   newHex32,
@@ -104,8 +105,9 @@ export class Preparation {
       throw new SevError('ROUND_CONFLICT', `the ledger shows ${attemptKey(ref)} with another opening`);
     }
     if ((await folder.opening(hash)) === undefined) {
-      const { organisations } = await view.consortium();
-      insistOnOpening(opening, task, secrets.part, arbitersOf(task.terms, organisations));
+      const consortium = await view.consortium();
+      insistOnOpening(opening, task, secrets.part, arbitersOf(task.terms, consortium.organisations));
+      insistOnValidations(consortium, task.terms, place, opening.validations);
       const dealt = await this.#openDeals(opening, deals, task, secrets, place);
       if ((await folder.countOpenings()) >= MAX_OPENINGS) {
         // The ledger shows none of them: a caller that filled the room must not keep others from opening the round.

@@ -10,6 +10,7 @@ import {
   roundNumber,
   roundOpening,
   scoreRound,
+  scores,
   signature,
   type Role,
   type SignedBy,
@@ -45,7 +46,7 @@ const prepareRequest = z.strictObject({ ...ref, baseModelHash: hash });
 const dealRequest = z.strictObject({ ...ref, parts: z.array(preparedPart).max(7) });
 const acceptRequest = z.strictObject({ ...ref, opening: roundOpening, deals: z.array(deal).max(7) });
 const revealRequest = z.strictObject({ ...ref, nonces: nonces.optional() });
-const projectionsRequest = z.strictObject({ ...ref, nonces });
+const projectionsRequest = z.strictObject({ ...ref, nonces, references: scores.shape.references });
 const discloseRequest = z.strictObject({ incidentId: identifier, ...ref });
 const releaseRequest = z.strictObject({ ...ref, component: z.int().min(0).max(63) });
 
@@ -82,7 +83,7 @@ export interface AggregatorServerOptions {
 
 /**
  * Serves over HTTPS: `POST /shares` and `/shares/several` to vehicles, which their envelope's signature authenticates; `POST /rounds/prepare`,
- * `deal`, `accept`, `holdings`, `reveal`, `projections`, `sums`, `publish`, `release` and `disclose` to organisations, which show
+ * `deal`, `accept`, `holdings`, `reveal`, `projections`, `past-numbers`, `sums`, `publish`, `release` and `disclose` to organisations, which show
  * their certificate; `GET /healthz` and `GET /metrics`. Refusals are `{code, detail}`.
  *
  * @throws SevError PORT_IN_USE.
@@ -173,7 +174,10 @@ function addRounds(app: Express, aggregator: Aggregator, gate: OrganisationGate,
   offer('accept', acceptRequest, ({ opening, deals, ...attempt }) => aggregator.accept(attempt, opening, deals));
   offer('holdings', attemptRequest, (attempt) => aggregator.holdings(attempt));
   offer('reveal', revealRequest, ({ nonces: given, ...attempt }) => aggregator.reveal(attempt, given));
-  offer('projections', projectionsRequest, ({ nonces: given, ...attempt }) => aggregator.projections(attempt, given));
+  offer('projections', projectionsRequest, ({ nonces: given, references, ...attempt }) =>
+    aggregator.projections(attempt, given, references),
+  );
+  offer('past-numbers', attemptRequest, (attempt) => aggregator.pastNumbers(attempt));
   offer('sums', attemptRequest, (attempt) => aggregator.sums(attempt));
   offer('publish', attemptRequest, (attempt) => aggregator.publish(attempt));
   offer(
@@ -214,7 +218,9 @@ const STATUS: Readonly<Record<string, number>> = {
   INCIDENT_INVALID: 409,
   INCIDENT_STATE: 409,
   MODE_NOT_SECURE: 409,
+  NUMBERS_MISMATCH: 409,
   PROJECTIONS_NONE: 409,
+  REFERENCES_INCOMPLETE: 409,
   ROUND_CONFLICT: 409,
   ROUND_OUT_OF_ORDER: 409,
   ROUND_STALE: 409,
@@ -228,6 +234,10 @@ const STATUS: Readonly<Record<string, number>> = {
   NONCES_INVALID: 422,
   OPENING_INVALID: 422,
   PART_INVALID: 422,
+  DIRECTION_INVALID: 422,
+  DIRECTION_MISMATCH: 422,
+  REFERENCES_INVALID: 422,
+  OBJECT_MISSING: 503,
   SHARE_INCOMPLETE: 422,
   SHARE_MALFORMED: 422,
   SHARE_MISMATCH: 422,

@@ -2,6 +2,7 @@
 import {
   canonicalJson,
   componentHolders,
+  openedNumbers,
   openingHash,
   ringBitsOfTerms,
   sha256Hex,
@@ -19,6 +20,7 @@ import {
   componentValues,
   project,
   projectionVectors,
+  projectOn,
   ringBytes,
   ringZeros,
   SecureError,
@@ -30,12 +32,12 @@ import { openRelease, type ReleasedComponent } from '../aggregator/release.js';
 import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
-import { correctionsOf } from '../services/corrections.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
-import { nextBaseOf } from '../services/next-attempt.js';
+import { basesOf, nextBaseOf } from '../services/next-attempt.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
-import { roundIfAny, type LearningContract, type ServiceSession } from '../services/rounds.js';
+import { type LearningContract, type ServiceSession } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
+import { referenceDirection } from '../validation/directions.js';
 import type { ArbiterClient, Verdict, VerdictRequest } from './arbiter-client.js';
 import type { ArbiterKeys } from './arbiter-keys.js';
 import { disputeOnLedger, type DisputedRound } from './disputed-round.js';
@@ -98,7 +100,8 @@ export class Arbiter implements ArbiterClient {
   async verdict(request: VerdictRequest): Promise<Verdict> {
     const { ref, phase, component } = request;
     const round = await disputeOnLedger(this.#learning, await this.#network(), request);
-    const faulty = faultyIn(round, await this.#released(round, request));
+    const reference = await this.#reference(round);
+    const faulty = faultyIn(round, await this.#released(round, request), reference);
     const statement: VerdictStatement = {
       type: 'sev/verdict/v1',
       consortium: round.consortium,
@@ -115,8 +118,16 @@ export class Arbiter implements ArbiterClient {
   /** A key is kept for ever, so there is one only for what the ledger opens next. @throws SevError ROUND_OUT_OF_ORDER */
   async #insistOnNext(ref: AttemptRef): Promise<void> {
     const { task } = await this.#learning.task(ref.taskId);
-    const round = (other: Parameters<typeof roundIfAny>[1]) => roundIfAny(this.#learning, other);
-    await nextBaseOf(ref, task, { round, correction: correctionsOf(this.#options.session) });
+    await nextBaseOf(ref, task, basesOf(this.#options.session));
+  }
+
+  /** Only where projections are disputed: of sums, the direction is not needed, and may be gone. */
+  async #reference({ references, dispute, round, task }: DisputedRound): Promise<Int32Array | undefined> {
+    if (references === undefined || !dispute.said.some(({ about }) => about === 'projections')) {
+      return undefined;
+    }
+    const fetch = (hash: string): Promise<Uint8Array> => this.#options.store.get(hash);
+    return (await referenceDirection(round.secure, references, task.model.parameters, fetch)).direction;
   }
 
   /** The component as the first holder whose release is whole and fits the commitments gave it. */
@@ -168,10 +179,10 @@ function checked(round: DisputedRound, component: number, entries: readonly Rele
 }
 
 /** Who said something else of the component than the released values give; sorted. */
-function faultyIn(round: DisputedRound, values: CheckedComponent): string[] {
+function faultyIn(round: DisputedRound, values: CheckedComponent, reference: Int32Array | undefined): string[] {
   const { said } = round.dispute;
   const right = {
-    projections: said.some(({ about }) => about === 'projections') ? projectionHashes(round, values) : [],
+    projections: said.some(({ about }) => about === 'projections') ? projectionHashes(round, values, reference) : [],
     sums: said.some(({ about }) => about === 'sums') ? sumHashes(round, values) : [],
   };
   const wrong = said.filter(({ about, hashes }) => canonicalJson(hashes) !== canonicalJson(right[about]));
@@ -179,11 +190,20 @@ function faultyIn(round: DisputedRound, values: CheckedComponent): string[] {
 }
 
 /** What holders should have signed as the hash of their numbers. */
-function projectionHashes({ terms, members, task, seed }: DisputedRound, values: CheckedComponent): string[] {
+function projectionHashes(
+  { terms, members, task, seed }: DisputedRound,
+  values: CheckedComponent,
+  reference: Int32Array | undefined,
+): string[] {
+  const count = openedNumbers(terms);
   const vectors = projectionVectors(seed, terms.projections, task.model.parameters);
-  const numbers = new Uint32Array(members.length * terms.projections);
+  const numbers = new Uint32Array(members.length * count);
   members.forEach(({ vehicleId }, index) => {
-    numbers.set(project(valuesOf(values, vehicleId), vectors), index * terms.projections);
+    const component = valuesOf(values, vehicleId);
+    numbers.set(project(component, vectors), index * count);
+    if (reference !== undefined) {
+      numbers[(index + 1) * count - 1] = projectOn(component, reference);
+    }
   });
   return [sha256Hex(ringBytes(numbers))];
 }

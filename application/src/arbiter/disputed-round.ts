@@ -26,6 +26,8 @@ export interface DisputedRound {
   readonly members: CohortRecord['members'];
   /** What the nonces made: of the projections' vectors, of shards, and of which noise is used. */
   readonly seed: string;
+  /** Whose directions make the reference that the last number of each vehicle is of; undefined where the task has none. */
+  readonly references: readonly string[] | undefined;
   /** From `scored` on. */
   readonly weights: readonly number[] | undefined;
   /** Values in a report: parameters, then metrics. */
@@ -60,6 +62,7 @@ export async function disputeOnLedger(
     round: { ...round, secure },
     members,
     seed: seedOf(secure, dispute),
+    references: secure.references ?? dispute.references,
     weights: secure.scoresHash === undefined ? undefined : await weightsOf(learning, ref, secure.scoresHash),
     length: task.model.parameters + terms.metrics.length,
     contextOf: (reporter) => reportContext({ ...place, reporter }),

@@ -32,9 +32,11 @@ import { shownWeights, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { correctionsOf } from '../services/corrections.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
+import { PastRounds } from '../services/past-rounds.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { Validator } from '../validation/validator.js';
 import {
   isCohortReason,
   refuseAccusation,
@@ -56,13 +58,16 @@ import {
   type OpenAttempt,
   type Refusal,
 } from './decisions.js';
-import { FirstSeen } from './first-seen.js';
+import { FirstSeen } from '../services/first-seen.js';
+import { namedReference, namedRounds } from './score-evidence.js';
 import { refuseCohort, refuseScores, type SecureView } from './secure-decisions.js';
 
 export interface AttesterOptions {
   readonly session: ServiceSession;
   readonly store: ObjectStore;
   readonly signer: StatementSigner;
+  /** Where the organisation validates. */
+  readonly validator?: Validator;
   /** Bytes of models and updates kept in memory; default 256 MiB. */
   readonly cacheBytes?: number;
   /** A monotonic clock in milliseconds; default that of the process. */
@@ -92,12 +97,14 @@ export class Attester {
   readonly #ending = new AbortController();
   readonly #tasks = new Map<string, Promise<Task>>();
   readonly #seen: FirstSeen;
+  readonly #past: PastRounds;
   /** The attempt closed last, computed ahead of the request. */
   #ahead: { readonly key: string; readonly computation: Promise<RoundOutcome | undefined> } | undefined;
 
   constructor(options: AttesterOptions) {
     this.#options = options;
     this.#learning = learning(options.session);
+    this.#past = new PastRounds(this.#learning);
     this.#objects = new ObjectCache(options.store, options.cacheBytes ?? 256 * 1024 * 1024);
     this.#seen = new FirstSeen(options.nowMs ?? (() => performance.now()));
   }
@@ -155,16 +162,23 @@ export class Attester {
    * Attests weights that it has computed itself from what aggregators signed, of all that made the cohort unless they had
    * their time.
    *
-   * @throws SevError ATTESTATION_REFUSED naming what differs, ROUND_STATE, ROUND_STALE, GRACE_NOT_OVER; LedgerError.
+   * @throws SevError ATTESTATION_REFUSED naming what differs, ROUND_STATE, ROUND_STALE, GRACE_NOT_OVER; with validators
+   *   REFERENCES_INVALID, REFERENCES_INCOMPLETE, DIRECTION_MISMATCH, DIRECTION_INVALID, PAST_NUMBERS_MISSING where earlier
+   *   rounds are named that this attester has not seen opened, PROJECTIONS_INVALID; LedgerError.
    */
   async scores(request: ScoresRequest): Promise<SignedBy> {
     const ref = attemptOf(request.scores);
     const view = await this.#secureView(ref, ['cohort']);
-    const [{ members }, shown] = await Promise.all([
+    const fetch = (hash: string): Promise<Uint8Array> => this.#objects.get(hash);
+    const [{ members }, shown, reference, past] = await Promise.all([
       this.#learning.cohort(ref),
       shownWeights(this.#learning, view.task, view.secure),
+      namedReference(view, request.scores, fetch),
+      namedRounds(this.#past, view, request),
     ]);
-    insist(refuseScores(view, request, { members, shown }));
+    const vehicles = { members, shown, ...past, ...(reference === undefined ? {} : { reference }) };
+    insist(refuseScores(view, request, vehicles));
+    this.#past.note(ref, request.numbers);
     return this.#options.signer.scores(request);
   }
 
@@ -224,6 +238,8 @@ export class Attester {
       { ...attemptOf(proposal), cohort: proposal.cohortSize, modelHash: proposal.modelHash },
       'attested',
     );
+    const next = { taskId: proposal.taskId, round: proposal.round + 1, attempt: 1 };
+    this.#options.validator?.prepareAhead(next, proposal.modelHash);
     return this.#options.signer.attest(proposal);
   }
 
@@ -361,6 +377,7 @@ export class Attester {
   }
 
   #hear(event: RoundEvent): void {
+    this.#options.validator?.hear(event);
     const state = STATE_AFTER[event.type];
     if (state !== undefined) {
       this.#seen.inStateMs(event, state);

@@ -26,7 +26,8 @@ import { Scene, type SceneOptions } from '../aggregator/testing/scene.js';
 import type { ScoresRequest } from '../coordinator/statements.js';
 import { attemptKey } from '../services/attempt.js';
 import { silentLog } from '../services/log.js';
-import { computeScores, numbersHash } from '../services/secure-scores.js';
+import { numbersHash } from '../services/opened-numbers.js';
+import { computeScores } from '../services/secure-scores.js';
 import { codeOf, rejection, temporaryDirectory } from '../testing/temporary.js';
 import { Attester } from './attester.js';
 

@@ -22,8 +22,11 @@ import {
 import type { CohortRequest, ScoresRequest } from '../coordinator/statements.js';
 import { attemptOf } from '../services/attempt.js';
 import { checkOpenedNoise, noncesFit } from '../services/opened-noise.js';
+import type { PastRound } from '../services/past-rounds.js';
 import { isSigned } from '../services/signed-statements.js';
-import { computeScores, numbersHash, secureTermsOf } from '../services/secure-scores.js';
+import { numbersHash } from '../services/opened-numbers.js';
+import { computeScores, secureTermsOf } from '../services/secure-scores.js';
+import type { ReferenceDirection } from '../validation/directions.js';
 import { refuseUntil, type Refusal } from './decisions.js';
 
 /** What an attester's own ledger shows of a secure round. */
@@ -95,6 +98,12 @@ export interface ScoredVehicles {
   readonly members: CohortRecord['members'];
   /** What the sums that may have been shown on this base count. */
   readonly shown: readonly WeightedCohort[];
+  /** Of the references that the scores name, where the task has validators. */
+  readonly reference?: ReferenceDirection;
+  /** The earlier rounds that the scores name. */
+  readonly past: readonly PastRound[];
+  /** How many more they could name by what this attester has had of them. */
+  readonly forgotten: number;
 }
 
 /**
@@ -109,17 +118,24 @@ export function refuseScores(view: SecureView, request: ScoresRequest, vehicles:
   }
   const cohort = secure.cohortHash ?? '';
   const seed = roundSeed(ref, cohort, request.nonces);
+  const { references } = request.scores;
+  const basis = { seed, ...(references === undefined ? {} : { references }) };
   const unsigned = request.projections.find(
     ({ mspId, components, signature }) =>
       !isSigned(consortium, { mspId, signature }, {
         type: 'sev/projections/v1',
-        ...{ ...ref, mspId, cohortHash: cohort, seed, components },
+        ...{ ...ref, mspId, cohortHash: cohort, ...basis, components },
       } satisfies ProjectionsStatement),
   );
   if (unsigned !== undefined) {
     return refused(`${unsigned.mspId} did not sign these projections`);
   }
-  return refuseNumbers(view, request, vehicles, seed) ?? refuseNoise(view, request, seed) ?? refuseFewer(view, request);
+  return (
+    refuseNumbers(view, request, vehicles, seed) ??
+    refuseNoise(view, request, seed) ??
+    refuseFewer(view, request) ??
+    refuseForgotten(view, vehicles)
+  );
 }
 
 /** An aggregator whose holdings made the cohort and whose word is missing has its time. */
@@ -138,10 +154,15 @@ function refuseFewer({ task, secure, inStateMs }: SecureView, { projections }: S
   return isComplete ? undefined : refuseUntil('GRACE_NOT_OVER', stepPatienceMs(task) - inStateMs);
 }
 
+/** Vehicles that say the same from round to round show in all of them: those that could be named are, unless there was time. */
+function refuseForgotten({ task, inStateMs }: SecureView, { forgotten }: ScoredVehicles): Refusal | undefined {
+  return forgotten === 0 ? undefined : refuseUntil('GRACE_NOT_OVER', stepPatienceMs(task) - inStateMs);
+}
+
 function refuseNumbers(
   { round, task, secure }: SecureView,
   { projections, numbers, scores }: ScoresRequest,
-  { members, shown }: ScoredVehicles,
+  { members, shown, reference, past }: ScoredVehicles,
   seed: string,
 ): Refusal | undefined {
   const terms = secureTermsOf(task);
@@ -161,6 +182,8 @@ function refuseNumbers(
     seed,
     numbers: components === 0 ? {} : numbers,
     shown,
+    past,
+    ...(reference === undefined ? {} : { reference }),
   });
   return canonicalJson(own) === canonicalJson(scores) ? undefined : refused('the recomputation gives other weights');
 }

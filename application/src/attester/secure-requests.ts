@@ -11,11 +11,14 @@ export const cohortRequest = z.strictObject({
   holders: z.array(mspId).max(7),
 });
 
+const numbers = z.record(z.string(), z.string().max(50_000_000));
+
 /** Body of `POST /statements/scores`; see `ScoresRequest`. */
 export const scoresRequest = z.strictObject({
   nonces: scoreRound.shape.nonces,
   noiseSeeds: scoreRound.shape.noiseSeeds,
   projections: scoreRound.shape.projections,
   scores,
-  numbers: z.record(z.string(), z.string().max(50_000_000)),
+  numbers,
+  past: z.array(numbers).max(32).optional(),
 });

@@ -7,6 +7,7 @@ import { parsedBody, startHttpServer, type HttpServer } from '../services/http-s
 import type { ServiceLog } from '../services/log.js';
 import type { Arbiter } from '../arbiter/arbiter.js';
 import { keyRequest, openingRequest, verdictRequest } from '../arbiter/arbiter-requests.js';
+import { publishRequest, validateRequest, type ValidatorClient } from '../validation/validator-client.js';
 import type { Attester } from './attester.js';
 
 const ref = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
@@ -14,8 +15,13 @@ const closeRequest = z.strictObject(ref);
 const abortRequest = z.strictObject({ ...ref, reason: abortReason, evidence: abortEvidence.optional() });
 const attestRequest = z.strictObject({ proposal });
 
+/** Largest body: what several rounds opened of a large cohort, where an attester has to be told. */
+const MAX_SCORES_BYTES = 16_000_000;
+
 export interface AttesterServerOptions {
   readonly attester: Attester;
+  /** Where the organisation validates. */
+  readonly validator?: ValidatorClient;
   /** Settles disputes where the organisation is no aggregator. */
   readonly arbiter: Arbiter;
   readonly mspId: string;
@@ -27,17 +33,19 @@ export interface AttesterServerOptions {
 }
 
 /**
- * Serves `POST /statements/close|abort|attest|cohort|scores`, `POST /arbiter/key|opening|verdict` and `GET /healthz`. A signed statement is 200 `{mspId, signature}`,
+ * Serves `POST /statements/close|abort|attest|cohort|scores`, `POST /arbiter/key|opening|verdict`, where the organisation
+ * validates `POST /validation/statement|direction`, and `GET /healthz`. A signed statement is 200 `{mspId, signature}`,
  * a refusal 409 `{code, detail}`.
  *
  * @throws SevError PORT_IN_USE.
  */
 export function startAttesterServer(options: AttesterServerOptions): Promise<HttpServer> {
-  const { attester, arbiter } = options;
+  const { attester, arbiter, validator } = options;
   return startHttpServer({
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.port === undefined ? {} : { port: options.port }),
     maxRequests: options.maxRequests ?? 32,
+    maxBodyBytes: MAX_SCORES_BYTES,
     log: options.log,
     statusOf: {
       TASK_UNKNOWN: 404,
@@ -57,6 +65,16 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
       DISPUTE_UNKNOWN: 409,
       RELEASE_INVALID: 409,
       PROJECTIONS_INVALID: 409,
+      PAST_NUMBERS_MISSING: 409,
+      REFERENCES_INVALID: 409,
+      REFERENCES_INCOMPLETE: 409,
+      DIRECTION_INVALID: 409,
+      DIRECTION_MISMATCH: 409,
+      ROUND_OUT_OF_ORDER: 409,
+      BASE_MODEL_MISMATCH: 409,
+      VALIDATOR_NOT_NAMED: 409,
+      VALIDATION_DATA_FOREIGN: 409,
+      VALIDATION_UNKNOWN: 404,
       OBJECT_MISSING: 503,
       CONTENT_HASH_MISMATCH: 503,
     },
@@ -87,6 +105,15 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
       app.post('/arbiter/verdict', async (request, response) => {
         response.json(await arbiter.verdict(parsedBody(verdictRequest, request.body)));
       });
+      if (validator !== undefined) {
+        app.post('/validation/statement', async (request, response) => {
+          const { baseModelHash, ...attempt } = parsedBody(validateRequest, request.body);
+          response.json(await validator.validate(attempt, baseModelHash));
+        });
+        app.post('/validation/direction', async (request, response) => {
+          response.json({ directionHash: await validator.publish(parsedBody(publishRequest, request.body)) });
+        });
+      }
       app.get('/healthz', (_request, response) => {
         response.json({ ok: true, service: 'attester', mspId: options.mspId });
       });

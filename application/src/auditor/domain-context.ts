@@ -66,6 +66,10 @@ export interface DomainState {
   /** `task/round/attempt` → record */
   readonly cohorts: Map<string, Audited<'cohort'>>;
   readonly scores: Map<string, Audited<'scores'>>;
+  /** Task → its validators' records by MSP id */
+  readonly validators: Map<string, Map<string, Audited<'validator'>>>;
+  /** `task/vehicle` → record */
+  readonly standings: Map<string, Audited<'standing'>>;
   /** `task/base` → record */
   readonly shownSums: Map<string, Audited<'shownSums'>>;
   /** Base model → whose it is */
@@ -92,6 +96,10 @@ export function baseKey(ref: { readonly taskId: string; readonly baseModelHash: 
   return `${ref.taskId}/${ref.baseModelHash}`;
 }
 
+export function standingKey(ref: { readonly taskId: string; readonly vehicleId: string }): string {
+  return `${ref.taskId}/${ref.vehicleId}`;
+}
+
 export function newDomainState(counts: AuditCounts): DomainState {
   return {
     consortium: undefined,
@@ -104,6 +112,8 @@ export function newDomainState(counts: AuditCounts): DomainState {
     receipts: new Map(),
     cohorts: new Map(),
     scores: new Map(),
+    validators: new Map(),
+    standings: new Map(),
     shownSums: new Map(),
     bases: new Map(),
     claimsBases: false,

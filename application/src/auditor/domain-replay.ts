@@ -19,6 +19,7 @@ import {
 } from './learning-rules.js';
 import { readRecord, type Audited, type AuditedRecord } from './records.js';
 import { checkVehicleWrites } from './registry-rules.js';
+import { checkStandingWrites, checkValidatorWrites } from './validation-rules.js';
 import { checkCohortWrites, checkReceiptWrites, checkScoresWrites, checkShownWrites } from './secure-records.js';
 
 /** A public write of a valid transaction with the value that it replaced. */
@@ -72,6 +73,8 @@ export class DomainReplay {
     checkScoresWrites(this.state, transaction, ofType(writes, 'scores'));
     const rounds = ofType(writes, 'round');
     checkRoundWrites(this.state, transaction, rounds);
+    checkValidatorWrites(this.state, transaction, ofType(writes, 'validator'), rounds);
+    checkStandingWrites(this.state, transaction, ofType(writes, 'standing'), rounds);
     checkShownWrites(this.state, transaction, ofType(writes, 'shownSums'), rounds);
     checkBaseWrites(this.state, transaction, ofType(writes, 'base'), {
       tasks: tasks.map(({ record }) => record),

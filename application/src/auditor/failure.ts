@@ -44,6 +44,8 @@ export const AUDIT_CODES = {
   RECEIPT_INVALID: "A receipt was taken that is not an aggregator's for a recorded update.",
   NONCE_MISMATCH: 'Nonces or noise were shown that the opening did not commit to.',
   ACCUSATION_INVALID: 'An abort accuses organisations of false noise that it cannot accuse.',
+  VALIDATION_INVALID: 'Validators were heard, named or set aside against the rules.',
+  STANDING_INVALID: 'The standing of a vehicle does not follow from the evidence of its rounds.',
   SCORES_INVALID: 'The weights of a round do not follow from its cohort and from what aggregators answered.',
   SUMS_INVALID:
     'The committed sums are not those that aggregators signed, these contradict each other, or one aggregator alone answers.',

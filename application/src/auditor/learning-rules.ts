@@ -27,6 +27,7 @@ import {
   recordError,
   requireMajority,
   roundKey,
+  standingKey,
   statementHolds,
   type DomainState,
   type DomainTransaction,
@@ -74,16 +75,21 @@ export function checkTaskWrites(
     const { taskId, privacy, model } = task;
     requireOwnBase(state, transaction, { taskId, privacy, baseModelHash: model.initialModelHash });
     const { organisations } = consortiumOf(state, transaction);
-    const parties = task.he === undefined ? (task.secure?.aggregators ?? []) : heParties(task.he);
-    const stranger = parties.find((mspId) => !organisations.some((o) => o.mspId === mspId));
+    const stranger = partiesOf(task).find((mspId) => !organisations.some((o) => o.mspId === mspId));
     if (stranger !== undefined) {
-      throw recordError(transaction, 'RECORD_UNKNOWN', `aggregator ${stranger} of task ${task.taskId}`);
+      throw recordError(transaction, 'RECORD_UNKNOWN', `organisation ${stranger} of task ${task.taskId}`);
     }
     if (task.deadlines.graceMs > task.deadlines.roundMs) {
       throw recordError(transaction, 'RECORD_MALFORMED', `task ${task.taskId} has a grace time beyond its deadline`);
     }
     state.tasks.set(task.taskId, task);
   }
+}
+
+/** Organisations that a task cannot do without. */
+function partiesOf({ secure, he }: Audited<'task'>['task']): readonly string[] {
+  const validators = secure?.validation?.validators ?? [];
+  return he === undefined ? [...(secure?.aggregators ?? []), ...validators] : heParties(he);
 }
 
 /** Every update was signed by its vehicle for exactly this open round, while the vehicle was active. */
@@ -140,6 +146,9 @@ function updateProblem(state: DomainState, transaction: DomainTransaction, updat
   }
   if (update.weightClass >= task.aggregation.weightClasses.length) {
     return `weight class ${String(update.weightClass)} is not one of the task's`;
+  }
+  if (state.standings.get(standingKey(update))?.quarantined !== undefined) {
+    return 'the vehicle is in quarantine in this task';
   }
   return recordedUpdates(state, update).has(update.vehicleId) ? 'it has one already' : undefined;
 }

@@ -29,10 +29,13 @@ const aggregators = z.array(mspId);
 const integer = z.int().min(0);
 const shownAttempts = z.array(z.object({ round: integer, attempt: integer }));
 
+const lastChange = z.object({ round: integer, attempt: integer, scoresHash: hash });
+
 /** What a round in a secure mode carries. */
 const secureRound = z.object({
   opening: roundOpening,
   openingHash: hash,
+  validated: z.object({ medianLossMicro: integer, departed: z.array(mspId) }).exactOptional(),
   openedProjections: integer,
   chargedMicroRho: integer,
   shownAttempts,
@@ -42,6 +45,7 @@ const secureRound = z.object({
   cohortHash: hash.exactOptional(),
   cohortSize: integer.exactOptional(),
   seed: hash.exactOptional(),
+  references: z.array(mspId).exactOptional(),
   scoresHash: hash.exactOptional(),
   projections: z.array(hash).exactOptional(),
   projectedBy: z.array(aggregators).exactOptional(),
@@ -55,6 +59,7 @@ const secureRound = z.object({
       openedAtMs: timestampMs,
       said: z.array(z.object({ mspId, about: z.enum(['projections', 'sums']), hashes: z.array(hash) })),
       seed: hash.exactOptional(),
+      references: z.array(mspId).exactOptional(),
       faulty: aggregators.exactOptional(),
     }),
   ),
@@ -162,6 +167,26 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     seed: hash.exactOptional(),
   }),
   z.object({
+    docType: z.literal('validator'),
+    schemaVersion: z.literal(1),
+    taskId: identifier,
+    mspId,
+    dataHash: hash,
+    departures: z.array(integer),
+    setAsideFrom: integer.exactOptional(),
+  }),
+  z.object({
+    docType: z.literal('standing'),
+    schemaVersion: z.literal(1),
+    taskId: identifier,
+    vehicleId,
+    rounds: integer,
+    suspicionMilli: integer,
+    contributionMicro: z.int(),
+    last: lastChange,
+    quarantined: z.object({ round: integer, suspicionMilli: integer }).exactOptional(),
+  }),
+  z.object({
     docType: z.literal('shownSums'),
     schemaVersion: z.literal(1),
     taskId: identifier,
@@ -200,6 +225,8 @@ const AUDITED: ReadonlySet<string> = new Set([
   'receipt',
   'cohort',
   'scores',
+  'validator',
+  'standing',
   'shownSums',
   'base',
   'model',

@@ -8,6 +8,7 @@ import {
   decodeBitmap,
   differenceProblem,
   fixCohort,
+  openedNumbers,
   scoredWeights,
   type CohortProblem,
   type CohortStatement,
@@ -59,7 +60,7 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
     // Under the first rules a cohort was fixed that no weights could bring to the rule; its sums were judged as they are now.
     refuse(audit, cohortDifferenceProblem(shownIn(audit), members, task.cohort.minimum));
   }
-  const openedProjections = secure.openedProjections + terms.projections;
+  const openedProjections = secure.openedProjections + openedNumbers(terms);
   requireProjectionBudget(audit, terms, openedProjections);
   return {
     ...secure,

@@ -6,6 +6,7 @@ import {
   componentHolders,
   heardOf,
   openDispute,
+  referencesProblem,
   settleDispute,
   unverifiedComponents,
   type Answered,
@@ -17,7 +18,7 @@ import {
 } from '@sev/chaincode/api';
 import { requireSigned } from './domain-context.js';
 import { stepError, type SecureAudit } from './secure-step.js';
-import { projectionAnswers, seedOf, sumAnswers } from './secure-sum-rules.js';
+import { basisOf, projectionAnswers, seedOf, sumAnswers } from './secure-sum-rules.js';
 
 /**
  * A component is released where aggregators contradict each other about it, or only one answers, with what they said; never
@@ -74,7 +75,7 @@ function disputeOf({ disputes }: SecureRound, { component, phase }: Pick<Dispute
 }
 
 /** What was said of the component; undefined where that is no reason to release it. */
-function groundsOf(audit: SecureAudit, asked: OpenDispute): Pick<Dispute, 'said' | 'seed'> | undefined {
+function groundsOf(audit: SecureAudit, asked: OpenDispute): Pick<Dispute, 'said' | 'seed' | 'references'> | undefined {
   const { secure, terms } = audit;
   const { component } = asked;
   switch (asked.phase) {
@@ -82,10 +83,15 @@ function groundsOf(audit: SecureAudit, asked: OpenDispute): Pick<Dispute, 'said'
       if (terms.projections === 0) {
         return undefined;
       }
-      const seed = secure.seed ?? seedOf(audit, asked.nonces ?? []);
-      const answers = [...(projectionAnswers(audit, asked.projections, seed)[component] ?? [])];
+      const isScored = secure.seed !== undefined;
+      const references = isScored ? secure.references : asked.references;
+      if (referencesProblem(terms.validation, secure, references) !== undefined) {
+        return undefined;
+      }
+      const basis = basisOf(secure.seed ?? seedOf(audit, asked.nonces ?? []), references);
+      const answers = [...(projectionAnswers(audit, asked.projections, basis)[component] ?? [])];
       const said = answers.map(([mspId, hash]): Said => ({ mspId, about: 'projections', hashes: [hash] }));
-      return differ(said) ? { said: byMsp(said), seed } : undefined;
+      return differ(said) ? { said: byMsp(said), ...basis } : undefined;
     }
     case 'sums': {
       const answers = secure.scoresHash === undefined ? [] : [...(sumAnswers(audit, asked.sums)[component] ?? [])];

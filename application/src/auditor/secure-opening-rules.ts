@@ -8,11 +8,15 @@ import {
   componentsOf,
   MAX_FIXED_COHORTS,
   MAX_SHOWN_ATTEMPTS,
+  openedNumbers,
   openingHash,
   openRound,
   parsePublicKey,
   projectionBudget,
   sumsMicroRho,
+  validatedBase,
+  validationsProblem,
+  validationStatement,
   type OpeningStatement,
   type Organisation,
   type RoundOpening,
@@ -31,6 +35,7 @@ import {
   type DomainTransaction,
 } from './domain-context.js';
 import type { Audited } from './records.js';
+import { validatorsOf } from './validation-rules.js';
 
 type Round = Audited<'round'>;
 
@@ -67,6 +72,7 @@ export function checkSecureOpening(step: OpeningStep): void {
   if (problem !== undefined) {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: ${problem}`);
   }
+  checkValidations(step, terms, opening, organisations);
   const expected = openedWith(step, opening, rules);
   if (canonicalJson(record.secure) !== canonicalJson(expected) || record.stateSinceMs !== undefined) {
     throw recordError(transaction, 'RECORD_MALFORMED', `${where} is not what was opened, or forgets what was spent`);
@@ -78,7 +84,7 @@ export function checkSecureOpening(step: OpeningStep): void {
   if ((expected.fixedCohorts ?? 0) >= MAX_FIXED_COHORTS) {
     throw recordError(transaction, 'BUDGET_EXCEEDED', `${where}: the cohorts of three attempts were fixed`);
   }
-  requireProjectionBudget(step, terms, expected.openedProjections + terms.projections);
+  requireProjectionBudget(step, terms, expected.openedProjections + openedNumbers(terms));
   requirePrivacyBudget(step, BigInt(expected.chargedMicroRho) + sumsMicroRho(task));
 }
 
@@ -101,6 +107,7 @@ function openedWith(
   return {
     opening,
     openingHash: openingHash(opening),
+    ...(opening.validations === undefined ? {} : { validated: validatedBase(opening.validations) }),
     openedProjections: carried?.openedProjections ?? 0,
     chargedMicroRho: carried?.chargedMicroRho ?? 0,
     shownAttempts: state.shownSums.get(baseKey(record))?.attempts ?? [],
@@ -130,6 +137,24 @@ function checkSignatures(
     const content = { consortium, taskId, round, attempt, mspId, baseModelHash, openingHash: openingHash(opening) };
     const statement: OpeningStatement = { type: 'sev/round-opening/v1', ...content };
     requireSigned(state, transaction, statement, statements.find((s) => s.mspId === mspId)?.signature ?? '');
+  }
+}
+
+/** @throws AuditError VALIDATION_INVALID, STATEMENT_SIGNATURE */
+function checkValidations(
+  { state, transaction, record }: OpeningStep,
+  { validation }: SecureTerms,
+  opening: RoundOpening,
+  organisations: readonly Organisation[],
+): void {
+  const facts = { validators: validatorsOf(state, record.taskId), organisations };
+  const problem = validationsProblem(validation, opening, facts);
+  if (problem !== undefined) {
+    throw recordError(transaction, 'VALIDATION_INVALID', `round ${attemptKey(record)}: ${problem.detail}`);
+  }
+  const place = { ...record, consortium: consortiumOf(state, transaction).bootstrapHash };
+  for (const one of opening.validations ?? []) {
+    requireSigned(state, transaction, validationStatement(place, one), one.signature);
   }
 }
 

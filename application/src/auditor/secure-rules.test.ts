@@ -527,7 +527,7 @@ describe('audit rules of secure rounds', () => {
     [
       'a cohort that is written over',
       'RECORD_OVERWRITTEN',
-      () => fixed().score({ writes: { 'cohort/1': { docType: 'cohort', schemaVersion: 1, ...REF, members: [] } } }),
+      () => fixed().score({ writes: { 'cohort/1/1': { docType: 'cohort', schemaVersion: 1, ...REF, members: [] } } }),
     ],
     [
       'a cohort too close to one whose sums were shown',
@@ -633,7 +633,7 @@ describe('audit rules of secure rounds', () => {
         const scenario = fixed();
         const scores = { ...REF, cohortHash: scenario.secure.cohortHash, weights: [0, 0, 0], reasons: [] };
         const record = { docType: 'scores', schemaVersion: 1, scores, attestations: [], projections: [] };
-        return scenario.score({ writes: { 'scores/1': record } });
+        return scenario.score({ writes: { 'scores/1/1': record } });
       },
     ],
     [

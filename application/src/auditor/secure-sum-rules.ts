@@ -3,10 +3,12 @@ import {
   canonicalJson,
   commitSums,
   componentHolders,
+  evidenceProblem,
   noiseLeaf,
   nonceLeaf,
   openedCandidate,
   projectionsHash,
+  referencesProblem,
   refutedComponents,
   roundSeed,
   scoreRound,
@@ -17,6 +19,7 @@ import {
   sumsMicroRho,
   unverifiedComponents,
   type CommitSums,
+  type Dispute,
   type ProjectionsStatement,
   type ScoreRound,
   type Scores,
@@ -38,10 +41,12 @@ export function roundScored(audit: SecureAudit): SecureRound {
   const { nonces, noiseSeeds, projections, scores } = asked;
   requireSettled(audit, 'projections');
   const seed = seedOf(audit, nonces);
+  const basis = basisOf(seed, scores.references);
   checkNoise(audit, seed, noiseSeeds ?? []);
   const projected =
-    terms.projections === 0 ? [] : agreedAnswers(audit, projectionAnswers(audit, projections, seed), 'SCORES_INVALID');
+    terms.projections === 0 ? [] : agreedAnswers(audit, projectionAnswers(audit, projections, basis), 'SCORES_INVALID');
   checkWeights(audit, scores, seed);
+  checkJudgement(audit, scores);
   const written = state.scores.get(attemptKey(record));
   const content = [scores, projections, noiseSeeds ?? null, seed];
   const found = [written?.scores, written?.projections, written?.noiseSeeds ?? null, written?.seed ?? seed];
@@ -53,7 +58,7 @@ export function roundScored(audit: SecureAudit): SecureRound {
     type: 'sev/attest-scores/v2',
     ...{ ...ref, ...hashes, mspId },
   }));
-  const scored = { ...secure, seed, scoresHash: hashes.scoresHash };
+  const scored = { ...secure, ...basis, scoresHash: hashes.scoresHash };
   return terms.projections === 0
     ? scored
     : { ...scored, projections: projected.map(({ content: one }) => one), projectedBy: projected.map(({ by }) => by) };
@@ -102,16 +107,23 @@ export function requireVerified(audit: SecureAudit, unverified = audit.secure.un
 
 type Answers<T> = readonly ReadonlyMap<string, T>[];
 
+/** What is projected on: the vectors that a seed gives, and the median of these validators' directions. */
+export type Basis = Required<Pick<Dispute, 'seed'>> & Pick<Dispute, 'references'>;
+
+export function basisOf(seed: string, references: readonly string[] | undefined): Basis {
+  return { seed, ...(references === undefined ? {} : { references }) };
+}
+
 /** What aggregators opened of each component. @throws AuditError as {@link answersOf} */
 export function projectionAnswers(
   audit: SecureAudit,
   projections: ScoreRound['projections'],
-  seed: string,
+  basis: Basis,
 ): Answers<string> {
   const { cohortHash = '' } = audit.secure;
   return answersOf(audit, projections, ({ mspId, components }): ProjectionsStatement => ({
     type: 'sev/projections/v1',
-    ...{ ...audit.ref, mspId, cohortHash, seed, components },
+    ...{ ...audit.ref, mspId, cohortHash, ...basis, components },
   }));
 }
 
@@ -152,6 +164,18 @@ function checkNoise(audit: SecureAudit, seed: string, shown: NonNullable<ScoreRo
   );
   if (canonicalJson(leaves) !== canonicalJson(expected)) {
     throw stepError(audit, 'NONCE_MISMATCH', 'the seeds of noise are not those that the nonces choose');
+  }
+}
+
+/** Where the task has validators, scores rest on directions that the opening committed to, and speak of every member. */
+function checkJudgement(audit: SecureAudit, scores: Scores): void {
+  const { state, record, terms, secure } = audit;
+  const members = state.cohorts.get(attemptKey(record))?.members ?? [];
+  const problem =
+    referencesProblem(terms.validation, secure, scores.references) ??
+    evidenceProblem(terms.validation, scores, { members });
+  if (problem !== undefined) {
+    throw stepError(audit, 'SCORES_INVALID', problem.detail);
   }
 }
 

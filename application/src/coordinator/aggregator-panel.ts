@@ -37,7 +37,7 @@ export interface Gathered<T> {
   readonly leftOut: readonly LeftOut[];
 }
 
-type Question<T> = (client: AggregatorClient) => Promise<T>;
+type Question<T, C> = (client: C) => Promise<T>;
 /** Throws where an answer is not to be used. */
 type Check<T> = (answer: T, mspId: string) => void;
 
@@ -49,24 +49,25 @@ const LAGGING: ReadonlySet<string> = new Set([
   'TASK_UNKNOWN',
   'DISPUTE_UNKNOWN',
   'SERVICE_BUSY',
+  'REFERENCES_INCOMPLETE',
 ]);
 
+/** Somebody who is asked. */
+interface Named {
+  readonly mspId: string;
+}
+
 /**
- * Asks aggregators side by side. One that fails, answers what it should not, lags for too long or does not answer is
+ * Asks aggregators, or others, side by side. One that fails, answers what it should not, lags for too long or does not answer is
  * logged and left out of the step; who was late once is asked again, and hardly waited for until it is in time.
  */
-export class AggregatorPanel {
-  readonly clients: readonly AggregatorClient[];
+export class AggregatorPanel<C extends Named = AggregatorClient> {
+  readonly clients: readonly C[];
   readonly #log: ServiceLog;
   readonly #patience: Patience;
   readonly #slow: Set<string>;
 
-  constructor(
-    clients: readonly AggregatorClient[],
-    log: ServiceLog,
-    patience: Patience = PATIENCE,
-    slow = new Set<string>(),
-  ) {
+  constructor(clients: readonly C[], log: ServiceLog, patience: Patience = PATIENCE, slow = new Set<string>()) {
     this.clients = clients;
     this.#log = log;
     this.#patience = patience;
@@ -74,12 +75,12 @@ export class AggregatorPanel {
   }
 
   /** Those of an opening. */
-  of({ aggregators }: Pick<RoundOpening, 'aggregators'>): AggregatorPanel {
+  of({ aggregators }: Pick<RoundOpening, 'aggregators'>): AggregatorPanel<C> {
     return this.only(aggregators.map(({ mspId }) => mspId));
   }
 
   /** Those of these organisations. It remembers together with this panel who was late. */
-  only(mspIds: readonly string[]): AggregatorPanel {
+  only(mspIds: readonly string[]): AggregatorPanel<C> {
     const clients = this.clients.filter(({ mspId }) => mspIds.includes(mspId));
     return new AggregatorPanel(clients, this.#log, this.#patience, this.#slow);
   }
@@ -90,7 +91,7 @@ export class AggregatorPanel {
    * @param needed answers without which the step cannot be taken.
    * @throws SevError AGGREGATORS_MISSING.
    */
-  async ask<T>(what: string, needed: number, question: Question<T>, check?: Check<T>): Promise<T[]> {
+  async ask<T>(what: string, needed: number, question: Question<T, C>, check?: Check<T>): Promise<T[]> {
     const { answers, leftOut } = await this.gather(what, needed, question, check);
     if (answers.length < needed) {
       throw aggregatorsMissing(what, needed, leftOut);
@@ -99,7 +100,7 @@ export class AggregatorPanel {
   }
 
   /** As `ask`, with the names of who answered, and why the others are left out. */
-  async gather<T>(what: string, needed: number, question: Question<T>, check?: Check<T>): Promise<Gathered<T>> {
+  async gather<T>(what: string, needed: number, question: Question<T, C>, check?: Check<T>): Promise<Gathered<T>> {
     const step = new Step<T>(this.clients, needed, this.#patience, this.#slow);
     for (const client of this.clients) {
       void this.#answerOf(client, step, question, check);
@@ -107,12 +108,12 @@ export class AggregatorPanel {
     await step.end();
     const gathered = step.gathered(what);
     for (const { mspId, error } of gathered.leftOut) {
-      this.#log.warn({ aggregator: mspId, ...failureFields(error) }, `${what}: an aggregator is left out`);
+      this.#log.warn({ organisation: mspId, ...failureFields(error) }, `${what}: ${mspId} is left out`);
     }
     return gathered;
   }
 
-  async #answerOf<T>(client: AggregatorClient, step: Step<T>, question: Question<T>, check?: Check<T>): Promise<void> {
+  async #answerOf<T>(client: C, step: Step<T>, question: Question<T, C>, check?: Check<T>): Promise<void> {
     for (let tries = 0; !step.isOver; tries++) {
       try {
         const value = await question(client);
@@ -140,7 +141,7 @@ type Result<T> = { readonly value: T } | { readonly error: unknown };
 
 /** One question to several aggregators, until enough have answered and the others had their time. */
 class Step<T> {
-  readonly #clients: readonly AggregatorClient[];
+  readonly #clients: readonly Named[];
   readonly #needed: number;
   readonly #patience: Patience;
   readonly #slow: Set<string>;
@@ -150,7 +151,7 @@ class Step<T> {
   #enoughAfterMs: number | undefined;
   #isOver = false;
 
-  constructor(clients: readonly AggregatorClient[], needed: number, patience: Patience, slow: Set<string>) {
+  constructor(clients: readonly Named[], needed: number, patience: Patience, slow: Set<string>) {
     this.#clients = clients;
     this.#needed = needed;
     this.#patience = patience;

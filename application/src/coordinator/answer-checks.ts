@@ -4,6 +4,7 @@ import {
   cohortHash,
   componentHolders,
   decodeBitmap,
+  openedNumbers,
   openingHash,
   parsePublicKey,
   partHash,
@@ -20,10 +21,12 @@ import {
   type SumsStatement,
   type Task,
   type UpdateRecord,
+  type Validation,
   type VerdictStatement,
 } from '@sev/chaincode/api';
 import type {
   Deal,
+  OpenedNumbers,
   OpenedProjections,
   PreparedPart,
   Release,
@@ -36,7 +39,9 @@ import type { Verdict } from '../arbiter/arbiter-client.js';
 import { SevError } from '../errors.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import { isSigned } from '../services/signed-statements.js';
-import { numbersHash, secureTermsOf } from '../services/secure-scores.js';
+import { numbersHash } from '../services/opened-numbers.js';
+import { secureTermsOf } from '../services/secure-scores.js';
+import { isValidationSigned } from '../validation/opening-validations.js';
 
 /** Bytes of a value of the ring. */
 const RING_BYTES = 4;
@@ -112,21 +117,54 @@ export class AnswerChecks {
     insist(isOne, 'SERVICE_ANSWER_MALFORMED', `${mspId} did not show nonces in their form`);
   }
 
-  /** @throws SevError SERVICE_ANSWER_MALFORMED, PROJECTIONS_INVALID, SIGNATURE_INVALID. */
-  projections({ signed, numbers }: OpenedProjections, mspId: string, secure: SecureRound, seed: string): void {
+  /**
+   * A validator's word about the base.
+   *
+   * @param known the base, and the hash of the data that it gave before in this task.
+   * @throws SevError SIGNATURE_INVALID, VALIDATION_DATA_CHANGED.
+   */
+  validation(
+    word: Validation,
+    mspId: string,
+    {
+      baseModelHash,
+      dataHash = word.dataHash,
+    }: { readonly baseModelHash: string; readonly dataHash: string | undefined },
+  ): void {
+    const isOwn = word.mspId === mspId;
+    const place = { consortium: this.#consortium.bootstrapHash, ...this.#ref, baseModelHash };
+    const isSound = isOwn && isValidationSigned(this.#consortium, place, word);
+    insist(isSound, 'SIGNATURE_INVALID', `the answer is not signed with the key of ${mspId}`);
+    insist(
+      word.dataHash === dataHash,
+      'VALIDATION_DATA_CHANGED',
+      `${mspId} validates on other data than it gave before`,
+    );
+  }
+
+  /**
+   * @param basis what the numbers are of: the round's seed, and the validators whose directions make the reference.
+   * @throws SevError SERVICE_ANSWER_MALFORMED, PROJECTIONS_INVALID, SIGNATURE_INVALID.
+   */
+  projections(
+    { signed, numbers }: OpenedProjections,
+    mspId: string,
+    secure: SecureRound,
+    basis: Pick<ProjectionsStatement, 'seed' | 'references'>,
+  ): void {
     const { components } = signed;
     this.#componentsOf(components, mspId);
-    this.#componentsOf(numbers, mspId);
-    const bytes = RING_BYTES * (secure.cohortSize ?? 0) * secureTermsOf(this.#task).projections;
-    for (const [component, text] of Object.entries(numbers)) {
-      const fits = Buffer.byteLength(text, 'base64') === bytes && numbersHash(text) === components[component];
-      insist(fits, 'PROJECTIONS_INVALID', `${mspId} signed other numbers for component ${component}`);
-    }
+    this.#numbers(numbers, mspId, secure, (component) => components[component]);
     this.#signed(signed, mspId, {
       type: 'sev/projections/v1',
       ...this.#bound(mspId),
-      ...{ cohortHash: secure.cohortHash ?? '', seed, components },
+      ...{ cohortHash: secure.cohortHash ?? '', ...basis, components },
     } satisfies ProjectionsStatement);
+  }
+
+  /** Numbers of an earlier round, by the hashes that the ledger holds. @throws SevError SERVICE_ANSWER_MALFORMED, PROJECTIONS_INVALID. */
+  pastNumbers(numbers: OpenedNumbers, mspId: string, secure: SecureRound): void {
+    this.#numbers(numbers, mspId, secure, (component) => secure.projections?.[Number(component)]);
   }
 
   /** @throws SevError SERVICE_ANSWER_MALFORMED, SIGNATURE_INVALID. */
@@ -161,6 +199,20 @@ export class AnswerChecks {
       ...this.#bound(mspId),
       ...{ component, phase, faulty },
     } satisfies VerdictStatement);
+  }
+
+  #numbers(
+    numbers: OpenedNumbers,
+    mspId: string,
+    { cohortSize = 0 }: SecureRound,
+    hashOf: (component: string) => string | undefined,
+  ): void {
+    this.#componentsOf(numbers, mspId);
+    const bytes = RING_BYTES * cohortSize * openedNumbers(secureTermsOf(this.#task));
+    for (const [component, text] of Object.entries(numbers)) {
+      const fits = Buffer.byteLength(text, 'base64') === bytes && numbersHash(text) === hashOf(component);
+      insist(fits, 'PROJECTIONS_INVALID', `${mspId} signed other numbers for component ${component}`);
+    }
   }
 
   /** An answer is of all components that its aggregator holds, and of no other. */

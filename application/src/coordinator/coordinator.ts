@@ -29,6 +29,8 @@ import { updateBytesOf } from '../services/update-bytes.js';
 import { updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { ValidatorClient } from '../validation/validator-client.js';
+import type { Validator } from '../validation/validator.js';
 import type { Patience } from './aggregator-panel.js';
 import type { CurrentAttempt, TooEarly } from './current-attempt.js';
 import { RoundClock, type RoundTiming } from './round-clock.js';
@@ -57,6 +59,10 @@ export interface CoordinatorOptions {
   readonly parties?: readonly HePartyClient[];
   /** Settles disputes between aggregators. */
   readonly arbiter?: ArbiterClient;
+  /** Give the reference directions of tasks that have validators. */
+  readonly validators?: readonly ValidatorClient[];
+  /** The one of them in this process, which hears of rounds by the coordinator. */
+  readonly ownValidator?: Pick<Validator, 'hear' | 'prepareAhead'>;
   /** How often the ledger is looked at while nothing is heard; default 2 s. */
   readonly pollMs?: number;
   /** Told of every round that this coordinator finalised. */
@@ -96,11 +102,12 @@ export class Coordinator {
     this.#options = options;
     this.#learning = learning(options.session);
     this.#correction = correctionsOf(options.session);
-    const { aggregators = [], arbiter, patience, store, log } = options;
+    const { aggregators = [], arbiter, validators = [], patience, store, log } = options;
     this.#secure = new SecureSteps({
       learning: this.#learning,
       store,
       aggregators,
+      validators,
       ...(arbiter === undefined ? {} : { arbiter }),
       ...(patience === undefined ? {} : { patience }),
       log,
@@ -124,6 +131,7 @@ export class Coordinator {
   async run(): Promise<void> {
     const { session, log } = this.#options;
     const events = followRounds(session, this.#ending.signal, log, (event, place) => {
+      this.#options.ownValidator?.hear(event);
       this.#tracker.hear(event, place);
     });
     try {
@@ -294,6 +302,8 @@ export class Coordinator {
     await Promise.all(objects.map((bytes) => this.#options.store.put(bytes)));
     const attestations = await gatherer.attest(model.proposal);
     current.clock.aggregated(aggregateAt);
+    const next = { taskId: task.taskId, round: current.ref.round + 1, attempt: 1 };
+    this.#options.ownValidator?.prepareAhead(next, model.proposal.modelHash);
     const ledgerAt = performance.now();
     const submitted = await this.#learning.finaliseRound({
       proposal: model.proposal,

@@ -16,7 +16,7 @@ import { contradictionIn, type Contradiction } from './secure-evidence.js';
 const VERDICT_MS = 120_000;
 
 /** Signed statements that contradict each other, as learning:OpenDispute takes them. */
-export type DisputeEvidence = Pick<OpenDispute, 'projections' | 'sums' | 'nonces'>;
+export type DisputeEvidence = Pick<OpenDispute, 'projections' | 'sums' | 'nonces' | 'references'>;
 
 /** Two aggregators contradict each other: nothing goes on before the arbiter has spoken. */
 export class DisputeError extends SevError {

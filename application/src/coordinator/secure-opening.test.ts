@@ -83,7 +83,7 @@ describe('agreeOnOpening', () => {
       const opened = await script.opening();
       expect(namesOf(opened)).to.deep.equal([CITY, MAKER]);
       expect(opened.statements.map(({ mspId }) => mspId)).to.deep.equal([CITY, MAKER]);
-      const told = script.warnings.map(({ fields }) => `${String(fields['aggregator'])} ${String(fields['error'])}`);
+      const told = script.warnings.map(({ fields }) => `${String(fields['organisation'])} ${String(fields['error'])}`);
       expect(told.join('; ')).to.include(GRID);
     });
   }

@@ -2,22 +2,27 @@
 import {
   arbitersOf,
   barredAggregators,
+  heardValidators,
+  majorityOf,
   type ConsortiumRecord,
   type RoundOpening,
   type SignedBy,
   type Task,
+  type Validation,
+  type ValidatorRecord,
 } from '@sev/chaincode/api';
 import type { Deal, PreparedPart } from '../aggregator/aggregator-client.js';
 import type { ArbiterClient } from '../arbiter/arbiter-client.js';
 import { SevError, messageOf } from '../errors.js';
 import { AccusationError } from '../services/accusation.js';
 import type { AttemptRef } from '../services/attempt.js';
-import type { ServiceLog } from '../services/log.js';
+import { errorCode, type ServiceLog } from '../services/log.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import { within } from '../services/within.js';
 import { aggregatorsMissing, type AggregatorPanel, type LeftOut } from './aggregator-panel.js';
 import { AnswerChecks } from './answer-checks.js';
 import { subsetsBySize } from '../services/subsets.js';
+import type { ValidatorClient } from '../validation/validator-client.js';
 
 export interface OpeningContent {
   readonly consortium: ConsortiumRecord;
@@ -28,6 +33,8 @@ export interface OpeningContent {
   readonly accused: readonly string[];
   /** Aggregators that an audit in the attempt before found wrong. */
   readonly doubted: readonly string[];
+  /** What the ledger keeps of the task's validators. */
+  readonly validators?: readonly ValidatorRecord[];
 }
 
 /** As learning:OpenRound takes it. */
@@ -40,6 +47,7 @@ export interface SignedOpening {
 export interface OpeningHelpers {
   readonly panel: AggregatorPanel;
   readonly arbiter: ArbiterClient | undefined;
+  readonly validators: AggregatorPanel<ValidatorClient>;
   readonly log: ServiceLog;
 }
 
@@ -52,7 +60,8 @@ const ARBITER_MS = 5_000;
  * least one more pair, so that it ends. Honest aggregators accuse no one of them, so they remain.
  *
  * @throws SevError AGGREGATORS_MISSING where no t + 1 agree; ARBITER_MISSING where a member may be the arbiter and none takes
- *   part: without one a single lie would cost what it falsifies, so the round waits.
+ *   part: without one a single lie would cost what it falsifies, so the round waits; VALIDATORS_MISSING where the task has
+ *   validators and no majority of them gives its word.
  */
 export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHelpers): Promise<SignedOpening> {
   const { task, ref, baseModelHash, consortium } = content;
@@ -60,7 +69,10 @@ export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHe
   const checks = new AnswerChecks(consortium, task, ref);
   const arbiter = arbiterOf(content, helpers);
   const key = arbiter && (await arbiterKey(arbiter, content, checks));
-  const { parts, deals } = await preparedParts(content, helpers.panel, checks);
+  const [{ parts, deals }, validations] = await Promise.all([
+    preparedParts(content, helpers.panel, checks),
+    gatherValidations(content, helpers, checks),
+  ]);
   const disagreement = new Disagreement();
   for (;;) {
     const members = disagreement.largestRest([...parts.keys()], needed, ref.attempt - 1);
@@ -70,6 +82,7 @@ export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHe
     const opening: RoundOpening = {
       aggregators: members.flatMap((mspId) => parts.get(mspId)?.part ?? []),
       ...(key === undefined ? {} : { arbiter: key }),
+      ...(validations === undefined ? {} : { validations: [...validations] }),
     };
     const signing = arbiter && arbiterSignature(arbiter, opening, content, checks);
     signing?.catch(() => undefined); // It is looked at once the aggregators have signed, or refused.
@@ -91,6 +104,37 @@ export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHe
     }
     disagreement.add(leftOut, members);
   }
+}
+
+/** The word of all validators that give it; undefined where the task has none. */
+async function gatherValidations(
+  { consortium: { organisations }, task, ref, baseModelHash, validators = [] }: OpeningContent,
+  { validators: panel }: OpeningHelpers,
+  checks: AnswerChecks,
+): Promise<readonly Validation[] | undefined> {
+  const terms = task.secure?.validation;
+  if (terms === undefined) {
+    return undefined;
+  }
+  const heard = heardValidators(terms, { validators, organisations });
+  const needed = majorityOf(heard.length);
+  const { answers, leftOut } = await panel.only(heard).gather(
+    'validating the base model',
+    needed,
+    (client) => client.validate(ref, baseModelHash),
+    (answer, mspId) => {
+      const before = validators.find((record) => record.mspId === mspId);
+      checks.validation(answer, mspId, { baseModelHash, dataHash: before?.dataHash });
+    },
+  );
+  if (answers.length < needed) {
+    const reasons = leftOut.map(({ mspId, error }) => `${mspId} ${errorCode(error) ?? 'FAILED'}`).join(', ');
+    const detail = `the round waits for ${String(needed)} of ${heard.join(', ')}, which validate it`;
+    throw new SevError('VALIDATORS_MISSING', `${detail}; left out: ${reasons || 'those that are not known here'}`, {
+      hint: "Start their attesters with --validation-data, and name them with --attester; the coordinator's own takes it too.",
+    });
+  }
+  return answers.map(({ value }) => value).sort((a, b) => (a.mspId < b.mspId ? -1 : 1));
 }
 
 /** Parts and deals of all that made both. Deals are between two, so they do for every choice among these. */

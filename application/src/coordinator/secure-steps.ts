@@ -8,6 +8,7 @@ import {
   type CohortRecord,
   type CommitSums,
   type FixCohort,
+  type ProjectionsStatement,
   type RoundRecord,
   type ScoreRound,
   type SecureRound,
@@ -23,11 +24,16 @@ import { openDisputeOf } from '../services/audits.js';
 import { attemptOf } from '../services/attempt.js';
 import type { ServiceLog } from '../services/log.js';
 import { checkOpenedNoise } from '../services/opened-noise.js';
+import { PastRounds } from '../services/past-rounds.js';
 import { collect, updatesOf, type LearningContract } from '../services/rounds.js';
 import { computeScores, secureTermsOf, shownWeights } from '../services/secure-scores.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { ReferenceDirection } from '../validation/directions.js';
+import type { ValidatorClient } from '../validation/validator-client.js';
 import { AggregatorPanel, PATIENCE, type Patience } from './aggregator-panel.js';
 import { AnswerChecks } from './answer-checks.js';
+import { pastEvidence } from './past-numbers.js';
+import { RoundReferences } from './round-references.js';
 import { secureOf, type SecureAttempt } from './secure-attempt.js';
 import { insistOnSecondWord, insistOnVerified } from './second-word.js';
 import { Disputes, insistOnAgreement, type AuditNeeded, type DisputeError } from './secure-disputes.js';
@@ -36,13 +42,18 @@ import { agreeOnOpening, type OpeningContent, type SignedOpening } from './secur
 
 export interface SecureStepsOptions {
   readonly learning: LearningContract;
-  readonly store: Pick<ObjectStore, 'has'>;
+  readonly store: Pick<ObjectStore, 'has' | 'get'>;
   readonly aggregators: readonly AggregatorClient[];
   /** The organisation that settles disputes; where a member may, no round opens without it. */
   readonly arbiter?: ArbiterClient;
+  /** Of tasks with a reference direction. */
+  readonly validators?: readonly ValidatorClient[];
   readonly patience?: Patience;
   readonly log: ServiceLog;
 }
+
+/** Their word is prepared before they are asked; a dead one is not waited for in every round. */
+const VALIDATORS_PATIENCE: Patience = { ...PATIENCE, stragglerMs: 2_000, slowMs: 250 };
 
 /**
  * The steps of a round in a secure mode that need the aggregators: what each transaction is made of. It decides nothing
@@ -51,11 +62,17 @@ export interface SecureStepsOptions {
 export class SecureSteps {
   readonly #options: SecureStepsOptions;
   readonly #panel: AggregatorPanel;
+  readonly #validators: AggregatorPanel<ValidatorClient>;
+  readonly #references: RoundReferences;
+  readonly #past: PastRounds;
   readonly #disputes: Disputes;
 
   constructor(options: SecureStepsOptions) {
-    const { learning, aggregators, arbiter, patience = PATIENCE, log } = options;
+    const { learning, store, aggregators, arbiter, validators = [], patience = PATIENCE, log } = options;
     this.#options = options;
+    this.#validators = new AggregatorPanel(validators, log, options.patience ?? VALIDATORS_PATIENCE);
+    this.#references = new RoundReferences({ store, validators: this.#validators, log });
+    this.#past = new PastRounds(learning);
     this.#panel = new AggregatorPanel(aggregators, log, patience);
     this.#disputes = new Disputes({ learning, arbiter, log });
   }
@@ -65,9 +82,12 @@ export class SecureSteps {
    *
    * @throws SevError AGGREGATORS_MISSING where no t + 1 agree on an opening.
    */
-  opening(content: OpeningContent): Promise<SignedOpening> {
-    const { arbiter, log } = this.#options;
-    return agreeOnOpening(content, { panel: this.#panel, arbiter, log });
+  async opening(content: Omit<OpeningContent, 'validators'>): Promise<SignedOpening> {
+    const { learning, arbiter, log } = this.#options;
+    const { task, ref } = content;
+    const validators = task.secure?.validation === undefined ? [] : await learning.validators(ref.taskId);
+    const helpers = { panel: this.#panel, validators: this.#validators, arbiter, log };
+    return agreeOnOpening({ ...content, validators }, helpers);
   }
 
   /** Gathers holdings and a majority's word for the cohort that follows from them. */
@@ -122,21 +142,33 @@ export class SecureSteps {
     const { consortium, task, round, gatherer } = attempt;
     const ref = attemptOf(round);
     const secure = secureOf(round);
-    const nonces = await this.#nonces(attempt);
+    const [nonces, reference] = await Promise.all([this.#nonces(attempt), this.#references.of(attempt)]);
     const seed = roundSeed({ consortium: consortium.bootstrapHash, ...ref }, secure.cohortHash ?? '', nonces);
-    const members = await this.#members(round);
-    const opened = await this.#projections(attempt, nonces, seed);
+    const sources = { past: this.#past, panel: this.#panel, log: this.#options.log };
+    const [members, opened, past] = await Promise.all([
+      this.#members(round),
+      this.#projections(attempt, nonces, { seed, ...referencesOf(reference) }),
+      pastEvidence(sources, consortium, task, round.round),
+    ]);
     const projections = opened.map(({ signed }) => signed);
-    insistOnAgreement('projections', { nonces: [...nonces], projections, sums: [] });
+    insistOnAgreement('projections', { nonces: [...nonces], ...referencesOf(reference), projections, sums: [] });
     insistOnSecondWord(attempt, projections);
     const numbers = numbersOf(opened);
+    this.#past.note(ref, numbers);
     const shown = await shownWeights(this.#options.learning, task, secure);
-    const scores = computeScores({ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers, shown });
+    const scores = computeScores({
+      ...{ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers, shown, past: past.rounds },
+      ...(reference === undefined ? {} : { reference }),
+    });
     const dp = secureTermsOf(task).dp;
     const noise = dp === undefined ? {} : { noiseSeeds: await this.#noiseSeeds(attempt, nonces, seed) };
     insistOnTrueNoise(attempt, { nonces, seed, noiseSeeds: noise.noiseSeeds ?? [] });
-    const attestations = await gatherer.scores({ scores, nonces, ...noise, projections, numbers });
-    return { nonces: [...nonces], ...noise, projections, scores, attestations: [...attestations] };
+    const attested = { scores, nonces, ...noise, projections };
+    const attestations = await gatherer.scores({
+      ...{ ...attested, numbers },
+      ...(past.numbers.length === 0 ? {} : { past: past.numbers }),
+    });
+    return { ...attested, nonces: [...nonces], attestations: [...attestations] };
   }
 
   /**
@@ -274,7 +306,7 @@ export class SecureSteps {
     return answers.map(({ mspId, value }) => ({ mspId, revealed: value }));
   }
 
-  #projections({ consortium, task, round }: SecureAttempt, nonces: Nonces, seed: string) {
+  #projections({ consortium, task, round }: SecureAttempt, nonces: Nonces, basis: Basis) {
     const ref = attemptOf(round);
     const secure = secureOf(round);
     const terms = secureTermsOf(task);
@@ -285,9 +317,9 @@ export class SecureSteps {
     return this.#heard(secure).ask(
       'opening projections',
       terms.threshold + 1,
-      (client) => client.projections(ref, nonces),
+      (client) => client.projections(ref, nonces, basis.references),
       (answer, mspId) => {
-        checks.projections(answer, mspId, secure, seed);
+        checks.projections(answer, mspId, secure, basis);
       },
     );
   }
@@ -308,6 +340,13 @@ export class SecureSteps {
     );
     return isThere.flatMap((there, component) => (there ? [] : [component]));
   }
+}
+
+/** What is projected on. */
+type Basis = Pick<ProjectionsStatement, 'seed' | 'references'>;
+
+function referencesOf(reference: ReferenceDirection | undefined): { references?: string[] } {
+  return reference === undefined ? {} : { references: [...reference.references] };
 }
 
 interface OpenedSeeds {

@@ -4,6 +4,7 @@ import { SevError } from '../errors.js';
 import type { AbortEvidence } from '../services/abort-evidence.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { postJson, problemOf } from '../services/http-client.js';
+import { errorCode } from '../services/log.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
 import type { CohortRequest, ScoresRequest, StatementSource } from './statements.js';
@@ -36,8 +37,16 @@ export class HttpStatementSource implements StatementSource {
     return this.#ask('cohort', request);
   }
 
-  scores(request: ScoresRequest): Promise<SignedBy> {
-    return this.#ask('scores', request);
+  /** Numbers of earlier rounds are sent to an attester that has not seen them, as one that was started again. */
+  async scores({ past, ...request }: ScoresRequest): Promise<SignedBy> {
+    try {
+      return await this.#ask('scores', request);
+    } catch (error) {
+      if (errorCode(error) !== 'PAST_NUMBERS_MISSING') {
+        throw error;
+      }
+      return this.#ask('scores', { ...request, past });
+    }
   }
 
   async #ask(what: string, body: unknown): Promise<SignedBy> {

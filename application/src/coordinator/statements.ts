@@ -38,6 +38,8 @@ export interface CohortRequest {
 export interface ScoresRequest extends Omit<ScoreRound, 'attestations'> {
   /** By component, base64; see `computeScores`. For aggregators and attesters only. */
   readonly numbers: Readonly<Record<string, string>>;
+  /** The same of the earlier rounds that the scores name, in their order; absent where the attester has had them. */
+  readonly past?: readonly Readonly<Record<string, string>>[] | undefined;
 }
 
 /** One organisation that may sign statements about a round: over HTTP, or in this process. */

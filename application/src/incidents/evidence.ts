@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { IncidentFindings } from '@sev/chaincode/api';
+import type { IncidentFindings, Task } from '@sev/chaincode/api';
 import { SevError, hasCode } from '../errors.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { mapConcurrently } from '../services/concurrency.js';
 import type { FetchObject } from '../services/round-outcome.js';
-import type { DisputedUpdates, OpenedRound } from './disputed-updates.js';
+import { referenceDirection } from '../validation/directions.js';
+import type { DisputedRound, DisputedUpdates, OpenedRound } from './disputed-updates.js';
 import { findingsHash, findingsOf } from './findings.js';
-import { referenceOf } from './reference.js';
 
 /** Disputed updates opened at a time. */
 const OPENED_AT_A_TIME = 4;
@@ -61,15 +61,24 @@ async function tryToOpen(updates: DisputedUpdates, ref: AttemptRef, fetch: Fetch
   const disputed = await updates.round(ref);
   try {
     const opened = await updates.open(disputed);
-    const { parameters } = updates.task.model;
-    const reference = await referenceOf(disputed.round.secure, disputed.scores, parameters, fetch);
-    return { ref, measured: { opened, reference } };
+    return { ref, measured: { opened, reference: await referenceOf(updates.task, disputed, fetch) } };
   } catch (error) {
     if (hasCode(error, 'EVIDENCE_INCOMPLETE')) {
       return { ref, error };
     }
     throw error;
   }
+}
+
+/** The direction that the round measured updates by; undefined where its task has no validators. */
+async function referenceOf(
+  { model }: Task,
+  { round, scores }: DisputedRound,
+  fetch: FetchObject,
+): Promise<Int32Array | undefined> {
+  return scores.references === undefined
+    ? undefined
+    : (await referenceDirection(round.secure, scores.references, model.parameters, fetch)).direction;
 }
 
 /**

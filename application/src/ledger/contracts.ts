@@ -145,6 +145,11 @@ export function learning(session: ContractSession) {
     scores: ({ taskId, round, attempt }: AttemptRef) => evaluate<ScoresRecord>('GetScores', { taskId, round, attempt }),
     model: (taskId: string, modelHash: string) => evaluate<ModelRecord>('GetModel', { taskId, modelHash }),
     tasks: () => pages((bookmark) => evaluate<Page<TaskRecord>>('ListTasks', { pageSize: PAGE_SIZE, bookmark })),
+    /** What the ledger keeps of a task's validators that were heard. */
+    validators: (taskId: string) => evaluate<ValidatorRecord[]>('ListValidators', { taskId }),
+    standing: (taskId: string, vehicleId: string) => evaluate<StandingRecord>('GetStanding', { taskId, vehicleId }),
+    standings: (taskId: string) =>
+      pages((bookmark) => evaluate<Page<StandingRecord>>('ListStandings', { taskId, pageSize: PAGE_SIZE, bookmark })),
     rounds: (taskId: string) =>
       pages((bookmark) => evaluate<Page<RoundRecord>>('ListRounds', { taskId, pageSize: PAGE_SIZE, bookmark })),
     roundHistory: ({ taskId, round }: RoundRef) =>
@@ -155,10 +160,6 @@ export function learning(session: ContractSession) {
       pages((bookmark) =>
         evaluate<Page<UpdateRecord>>('ListUpdates', { taskId, round, attempt, pageSize: PAGE_SIZE, bookmark }),
       ),
-    standing: (taskId: string, vehicleId: string) => evaluate<StandingRecord>('GetStanding', { taskId, vehicleId }),
-    standings: (taskId: string) =>
-      pages((bookmark) => evaluate<Page<StandingRecord>>('ListStandings', { taskId, pageSize: PAGE_SIZE, bookmark })),
-    validators: (taskId: string) => evaluate<readonly ValidatorRecord[]>('ListValidators', { taskId }),
     vehicleUpdates: (vehicleId: string, taskId: string) =>
       pages((bookmark) =>
         evaluate<Page<UpdateRecord>>('VehicleUpdates', { vehicleId, taskId, pageSize: PAGE_SIZE, bookmark }),

@@ -9,7 +9,7 @@ import { AccusationError } from './accusation.js';
 import { failureFields, type ServiceLog } from './log.js';
 import { TooEarlyError } from './too-early.js';
 
-/** Largest request body: 1 MB. */
+/** Largest request body unless told otherwise: 1 MB. */
 export const MAX_BODY_BYTES = 1_000_000;
 
 /** How long a client may take to send a request. */
@@ -34,7 +34,9 @@ export interface HttpServerOptions {
   readonly log: ServiceLog;
   /** Serves HTTPS. Clients need no certificate: whether the one that they show is good enough is the routes' to say. */
   readonly tls?: ServerTls;
-  /** Default true: routes get bodies of JSON, at most 1 MB. False: each reads its own with {@link jsonBody}. */
+  /** Largest request body; default 1 MB. */
+  readonly maxBodyBytes?: number;
+  /** Default true: routes get bodies of JSON. False: each reads its own with {@link jsonBody}. */
   readonly readsBodies?: boolean;
   readonly routes: (app: Express) => void;
 }
@@ -57,7 +59,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   app.disable('etag');
   app.use(boundRequests(options.maxRequests));
   if (options.readsBodies ?? true) {
-    app.use(jsonBody(MAX_BODY_BYTES));
+    app.use(jsonBody(options.maxBodyBytes ?? MAX_BODY_BYTES));
   }
   options.routes(app);
   app.use((request: Request) => {

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundRecord, Task } from '@sev/chaincode/api';
 import { EXIT, SevError } from '../errors.js';
+import { learning } from '../ledger/contracts.js';
 import { attemptKey, type AttemptRef } from './attempt.js';
-import type { FindCorrection } from './corrections.js';
+import { correctionsOf, type FindCorrection } from './corrections.js';
+import { roundIfAny, type ServiceSession } from './rounds.js';
 
 /** Looks at the ledger by the own organisation's gateway. */
 export interface BaseView {
   readonly round: (ref: Pick<AttemptRef, 'taskId' | 'round'>) => Promise<RoundRecord | undefined>;
   readonly correction: FindCorrection;
+}
+
+/** What a session's gateway shows of it. */
+export function basesOf(session: Pick<ServiceSession, 'evaluate' | 'submit'>): BaseView {
+  const contract = learning(session);
+  return { round: (ref) => roundIfAny(contract, ref), correction: correctionsOf(session) };
 }
 
 /**

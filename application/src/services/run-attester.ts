@@ -9,19 +9,25 @@ import { readPrivateKey } from '../identity/keys.js';
 import { identityOf, openWallet } from '../identity/wallet.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { HttpStore } from '../store/http-store.js';
+import { readValidationData, type ValidationSource } from '../validation/validation-data.js';
+import { Validator } from '../validation/validator.js';
 import { silentLog } from './log.js';
 import { networkName } from './network-name.js';
 import { listenAt, type OrganisationServiceOptions } from './run-options.js';
 import { newService, type RunningService } from './service.js';
 import { StatementSigner } from './statement-signer.js';
 
-export type RunAttesterOptions = OrganisationServiceOptions;
+export interface RunAttesterOptions extends OrganisationServiceOptions {
+  /** What the organisation validates on, where it does. */
+  readonly validationData?: ValidationSource | undefined;
+}
 
 /**
  * Runs an organisation's attester: it signs statements about rounds that its own look at the ledger and its own
  * recomputation bear out.
  *
- * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE.
+ * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE,
+ *   VALIDATION_DATA_MISSING; DataError.
  */
 export async function runAttester(options: RunAttesterOptions): Promise<RunningService> {
   const { profile, home, log = silentLog } = options;
@@ -31,20 +37,19 @@ export async function runAttester(options: RunAttesterOptions): Promise<RunningS
   const key = await readPrivateKey(inHome.signingKey(home));
   const session = await openSession({ profile, identity: await identityOf(organisation, wallet, 'attester') });
   try {
-    const attester = new Attester({
-      session,
-      store: new HttpStore(options.storeUrl),
-      signer: new StatementSigner(mspId, key, networkName(session)),
-      log,
-    });
+    const store = new HttpStore(options.storeUrl);
+    const signer = new StatementSigner(mspId, key, networkName(session));
+    const data = options.validationData && (await readValidationData(options.validationData));
+    const validating = data === undefined ? {} : { validator: new Validator({ session, store, signer, data, log }) };
+    const attester = new Attester({ session, store, signer, ...validating, log });
     const arbiter = new Arbiter({
       session,
-      store: new HttpStore(options.storeUrl),
+      store,
       keys: new ArbiterKeys(inHome.arbiterKeys(home)),
       signingKey: key,
       log,
     });
-    const server = await startAttesterServer({ attester, arbiter, mspId, ...listenAt(options), log });
+    const server = await startAttesterServer({ attester, arbiter, ...validating, mspId, ...listenAt(options), log });
     return newService({
       server,
       running: attester.run(),

@@ -14,6 +14,9 @@ import { readPrivateKey } from '../identity/keys.js';
 import { identityOf, openWallet } from '../identity/wallet.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { HttpStore } from '../store/http-store.js';
+import { readValidationData, type ValidationSource } from '../validation/validation-data.js';
+import { HttpValidator, type ValidatorClient } from '../validation/validator-client.js';
+import { Validator } from '../validation/validator.js';
 import { failureFields, silentLog } from './log.js';
 import { networkName } from './network-name.js';
 import { listenAt, type OrganisationServiceOptions } from './run-options.js';
@@ -33,6 +36,8 @@ export interface RunCoordinatorOptions extends OrganisationServiceOptions {
   readonly aggregators?: readonly { readonly organisation: string; readonly url: string }[] | undefined;
   /** The organisation that settles disputes, and where its attester answers. */
   readonly arbiter?: { readonly organisation: string; readonly url: string } | undefined;
+  /** What the coordinator's own organisation validates on, where it does and no attester speaks for it. */
+  readonly validationData?: ValidationSource | undefined;
   readonly maxAttempts?: number | undefined;
   /** Told of every round that this coordinator finalised. */
   readonly onTiming?: ((timing: RoundTiming) => void) | undefined;
@@ -42,7 +47,8 @@ export interface RunCoordinatorOptions extends OrganisationServiceOptions {
  * Runs a coordinator until its last round is final. The timing of each round is written to
  * `<home>/rounds/<task>/<round>.json`.
  *
- * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE.
+ * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE,
+ *   VALIDATION_DATA_MISSING; DataError.
  */
 export async function runCoordinator(options: RunCoordinatorOptions): Promise<RunningService> {
   const { profile, home, taskId, rounds, maxAttempts, onTiming, log = silentLog } = options;
@@ -60,13 +66,20 @@ export async function runCoordinator(options: RunCoordinatorOptions): Promise<Ru
   const parties = places.map((place) => new HttpHeParty(place));
   let writing = Promise.resolve();
   try {
+    const store = new HttpStore(options.storeUrl);
+    const signer = ownKey && new StatementSigner(mspId, ownKey, networkName(session));
+    const data = options.validationData && (await readValidationData(options.validationData));
+    const validator =
+      data === undefined || signer === undefined ? undefined : new Validator({ session, store, signer, data, log });
     const coordinator = new Coordinator({
       session,
-      store: new HttpStore(options.storeUrl),
+      store,
       taskId,
-      sources: statementSources(options, ownKey && new StatementSigner(mspId, ownKey, networkName(session))),
+      sources: statementSources(options, signer),
       aggregators,
       parties,
+      validators: validatorsOf(options, validator),
+      ...(validator === undefined ? {} : { ownValidator: validator }),
       ...arbiterOf(options),
       log,
       ...(rounds === undefined ? {} : { lastRound: rounds }),
@@ -113,6 +126,14 @@ function arbiterOf({ profile, arbiter }: RunCoordinatorOptions): { readonly arbi
   return arbiter === undefined
     ? {}
     : { arbiter: new HttpArbiter(organisationNamed(profile, arbiter.organisation).mspId, arbiter.url) };
+}
+
+/** Who of the attesters validates shows when it is asked. */
+function validatorsOf({ attesters, profile }: RunCoordinatorOptions, own: Validator | undefined): ValidatorClient[] {
+  const others = attesters.map(
+    ({ organisation, url }) => new HttpValidator(organisationNamed(profile, organisation).mspId, url),
+  );
+  return own === undefined ? others : [...others, own];
 }
 
 function statementSources(options: RunCoordinatorOptions, own: StatementSigner | undefined): StatementSource[] {

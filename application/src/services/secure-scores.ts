@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Buffer } from 'node:buffer';
 import {
   scoredWeights,
-  sha256Hex,
   shardsOf,
   type CohortRecord,
   type Scores,
@@ -12,19 +10,22 @@ import {
   type WeightedCohort,
 } from '@sev/chaincode/api';
 import {
-  addTo,
+  contributionOf,
   evenOut,
   projectionVectors,
-  ringFromBytes,
-  toSigned,
+  suspicionOf,
   vectorNorms,
   WEIGHT_RULES,
   type FixedPoint,
+  type WeightInput,
   type WeightRule,
 } from '@sev/fl';
 import { SevError } from '../errors.js';
+import type { ReferenceDirection } from '../validation/directions.js';
 import { attemptOf, type AttemptRef } from './attempt.js';
 import { alikeInShown, besideShown } from './beside-shown.js';
+import { readNumbers } from './opened-numbers.js';
+import type { PastRound } from './past-rounds.js';
 import type { LearningContract } from './rounds.js';
 
 /** How a task's updates become integers. @throws SevError MODE_NOT_SECURE. */
@@ -49,8 +50,12 @@ export interface ScoringInput {
   readonly members: CohortRecord['members'];
   /** The round's seed; see `roundSeed`. */
   readonly seed: string;
-  /** By component, base64 of K little-endian uint32 for each member in order; none where K = 0. */
+  /** What was opened, by component; see `readNumbers`. */
   readonly numbers: Readonly<Record<string, string>>;
+  /** Where the task has validators. */
+  readonly reference?: Omit<ReferenceDirection, 'direction'>;
+  /** Earlier rounds that vehicles are compared over, ascending. */
+  readonly past?: readonly PastRound[];
   /** What the sums that may have been shown on this base count; see {@link shownWeights}. */
   readonly shown: readonly WeightedCohort[];
 }
@@ -72,21 +77,18 @@ export async function weightsOf(learning: LearningContract, task: Task, ref: Att
 
 /**
  * The weights of a cohort by the task's rule, evened out within each shard (see `evenOut`), and such that its sums may be
- * shown beside those on the same base (see `besideShown`). Coordinator and attesters run this one function.
+ * shown beside those on the same base (see `besideShown`); where the task has validators, with the evidence about each
+ * member. Coordinator and attesters run this one function.
  *
- * @throws SevError PROJECTIONS_INVALID where the numbers of a component have another length.
+ * @throws SevError PROJECTIONS_INVALID where the numbers of a component have another length, REFERENCES_INVALID where the
+ *   task has validators and there is no reference direction.
  */
 export function computeScores(input: ScoringInput): Scores {
-  const { task, ref, cohortHash, members } = input;
+  const { task, ref, cohortHash, members, reference, past = [] } = input;
   const terms = secureTermsOf(task);
-  const classWeights = members.map(({ weightClass }) => task.aggregation.weightClasses[weightClass]?.weight ?? 0);
-  const vectors = projectionVectors(input.seed, terms.projections, task.model.parameters);
-  const { weights: ruled, reasons } = ruleNamed(terms.rule).weigh({
-    classWeights,
-    projections: projectionsOf(input, terms.projections),
-    format: formatOf(task),
-    vectorNorms: vectorNorms(vectors),
-  });
+  const opened = weightInputOf(input);
+  const { classWeights } = opened;
+  const { weights: ruled, reasons } = ruleNamed(terms.rule).weigh(opened);
   const ids = members.map(({ vehicleId }) => vehicleId);
   const evened = ids.map(() => 0);
   const shards = shardsOf(ids, input.seed, terms.shardSize);
@@ -106,7 +108,41 @@ export function computeScores(input: ScoringInput): Scores {
       const reason = reasons[index] ?? lowered;
       return reason === undefined ? [] : [{ vehicleId, reason }];
     }),
+    ...(reference === undefined ? {} : evidenceOf(reference, opened, weights)),
+    ...(past.length === 0 ? {} : { past: past.map(({ round, attempt }) => ({ round, attempt })) }),
   };
+}
+
+function weightInputOf(input: ScoringInput): WeightInput {
+  const { task, members, reference, past = [] } = input;
+  const terms = secureTermsOf(task);
+  if ((terms.validation === undefined) !== (reference === undefined)) {
+    throw new SevError(
+      'REFERENCES_INVALID',
+      'a task with validators is scored by a reference direction, others by none',
+    );
+  }
+  const { projections, products } = readNumbers(terms, members.length, input.numbers);
+  const vectors = projectionVectors(input.seed, terms.projections, task.model.parameters);
+  return {
+    classWeights: members.map(({ weightClass }) => task.aggregation.weightClasses[weightClass]?.weight ?? 0),
+    projections,
+    format: formatOf(task),
+    vectorNorms: vectorNorms(vectors),
+    ...(reference === undefined || products === undefined ? {} : { reference: { products, norm: reference.norm } }),
+    past: past.map((round) => members.map(({ vehicleId }) => round.projections.get(vehicleId))),
+  };
+}
+
+/** Contributions follow from the weights that count, not from those that the rule gave. */
+function evidenceOf(
+  { references, astray }: Pick<ReferenceDirection, 'references' | 'astray'>,
+  opened: WeightInput,
+  weights: readonly number[],
+): Pick<Scores, 'references' | 'astray' | 'evidence'> {
+  const suspicionMilli = [...suspicionOf(opened)];
+  const contributionMicro = [...contributionOf(opened, weights)];
+  return { references: [...references], astray: [...astray], evidence: { suspicionMilli, contributionMicro } };
 }
 
 /** @throws SevError RULE_UNKNOWN for a rule of a later version. */
@@ -116,25 +152,4 @@ function ruleNamed(name: string): WeightRule {
     throw new SevError('RULE_UNKNOWN', `no rule ${name}`);
   }
   return rule;
-}
-
-/** Each member's K projections: those of its components added up. */
-function projectionsOf({ members, numbers }: ScoringInput, count: number): Int32Array[] {
-  const sum = new Uint32Array(members.length * count);
-  if (count > 0) {
-    for (const [component, text] of Object.entries(numbers)) {
-      const bytes = Buffer.from(text, 'base64');
-      if (bytes.length !== 4 * sum.length) {
-        throw new SevError('PROJECTIONS_INVALID', `component ${component} has ${String(bytes.length)} bytes`);
-      }
-      addTo(sum, ringFromBytes(bytes, sum.length));
-    }
-  }
-  const signed = toSigned(sum);
-  return members.map((_, index) => signed.slice(index * count, (index + 1) * count));
-}
-
-/** SHA-256 of a component's numbers, as aggregators sign it. */
-export function numbersHash(base64: string): string {
-  return sha256Hex(Buffer.from(base64, 'base64'));
 }

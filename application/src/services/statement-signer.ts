@@ -14,6 +14,7 @@ import {
   type ScoreRound,
   type ScoresStatement,
   type SignedBy,
+  type ValidationStatement,
 } from '@sev/chaincode/api';
 import { attemptOf, type AttemptRef } from './attempt.js';
 import type { NetworkName } from './network-name.js';
@@ -65,8 +66,24 @@ export class StatementSigner {
     return this.#sign({ type: 'sev/attest-scores/v2', ...attempt, ...hashes, mspId });
   }
 
+  /** @param word what it says of the base model. */
+  async validation(
+    ref: AttemptRef,
+    word: Pick<ValidationStatement, 'baseModelHash' | 'dataHash' | 'lossMicro' | 'directionHash'>,
+  ): Promise<SignedBy> {
+    const { mspId } = this;
+    return this.#sign({
+      type: 'sev/validation/v1',
+      consortium: await this.#network(),
+      ...attemptOf(ref),
+      ...word,
+      mspId,
+    });
+  }
+
   #sign(
-    statement: CloseStatement | AbortStatement | AttestationStatement | CohortStatement | ScoresStatement,
+    statement:
+      CloseStatement | AbortStatement | AttestationStatement | CohortStatement | ScoresStatement | ValidationStatement,
   ): SignedBy {
     return { mspId: this.mspId, signature: signStatement(statement, this.#key) };
   }

@@ -12,12 +12,16 @@ import {
   TestConsortium,
   type Vehicle,
 } from '@sev/chaincode/testing';
-import { parametersToBytes } from '@sev/fl';
+import { parametersToBytes, newRandom } from '@sev/fl';
+import type { ValidationData } from '../validation/validation-data.js';
 
 /** Names of aggregators beyond the consortium's three, sorted behind them. */
 const MORE = ['PortMSP', 'TollMSP'] as const;
 /** Between ½ and 1, and updates are multiples of 2^−11 and small: a vehicle's difference from the base is then exact. */
 const BASE_VALUE = 0.75;
+
+/** Rows of a validator's data. */
+const VALIDATION_ROWS = 40;
 
 /** Rows of a vehicle's data: every second one is in the class with the larger weight. */
 const ROWS = [10, 150] as const;
@@ -116,6 +120,21 @@ export async function enrolFleet(consortium: TestConsortium, count: number): Pro
     throw new Error(JSON.stringify(results));
   }
   return fleet;
+}
+
+/** What an organisation validates on: rows of a line that all agree on, its own ones. @returns undefined where it does not. */
+export function validationDataOf({ features, model, secure }: Task, mspId: string): ValidationData | undefined {
+  if (secure?.validation?.validators.includes(mspId) !== true) {
+    return undefined;
+  }
+  const width = model.layers[0] ?? 0;
+  const random = newRandom(Number.parseInt(sha256Hex(mspId).slice(0, 8), 16));
+  const x = Float32Array.from({ length: VALIDATION_ROWS * width }, () => random.below(1_000) / 1_000);
+  const y = Float32Array.from({ length: VALIDATION_ROWS }, (_, row) => {
+    const own = x.subarray(row * width, (row + 1) * width);
+    return own.reduce((sum, value) => sum + value, 0) / 2;
+  });
+  return { features, data: { features: width, rows: VALIDATION_ROWS, x, y } };
 }
 
 /** Rows that the vehicle with this index has. */

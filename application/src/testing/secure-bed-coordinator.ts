@@ -5,7 +5,7 @@ import { intercepted } from './secure-bed-around.js';
 import type { SecureBed } from './secure-bed.js';
 
 export interface CoordinatorSetup extends Partial<
-  Pick<CoordinatorOptions, 'lastRound' | 'maxAttempts' | 'sources' | 'aggregators' | 'arbiter'>
+  Pick<CoordinatorOptions, 'lastRound' | 'maxAttempts' | 'sources' | 'aggregators' | 'arbiter' | 'validators'>
 > {
   readonly mspId?: string;
   /** Told before and after every call that the coordinator makes but reading; what it throws meets the coordinator. */
@@ -37,6 +37,7 @@ export async function newCoordinator(bed: SecureBed, setup: CoordinatorSetup): P
   const sources = setup.sources ?? bed.sources(mspId);
   const aggregators = setup.aggregators ?? bed.aggregatorIds.map((id) => bed.client(id));
   const arbiter = setup.arbiter ?? bed.arbiterClient();
+  const validators = setup.validators ?? bed.validators();
   return new Coordinator({
     session: await bed.session(mspId, 'coordinator', hooks),
     store: bed.store,
@@ -45,6 +46,7 @@ export async function newCoordinator(bed: SecureBed, setup: CoordinatorSetup): P
     ...rest,
     sources: sources.map((source) => passing(source.mspId, source)),
     aggregators: aggregators.map((client) => passing(client.mspId, client)),
+    validators: validators.map((client) => passing(`validator ${client.mspId}`, client)),
     ...(arbiter === undefined ? {} : { arbiter: passing('arbiter', arbiter) }),
   });
 }

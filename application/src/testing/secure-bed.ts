@@ -22,7 +22,9 @@ import { StatementSigner } from '../services/statement-signer.js';
 import { ContractLedger, type Hooks } from './contract-ledger.js';
 import { MemoryStore } from './federation.js';
 import { intercepted, type Around } from './secure-bed-around.js';
-import { bedTask, bootstrap, enrolFleet, type TaskOptions } from './secure-bed-consortium.js';
+import { Validator } from '../validation/validator.js';
+import type { ValidatorClient } from '../validation/validator-client.js';
+import { bedTask, bootstrap, enrolFleet, validationDataOf, type TaskOptions } from './secure-bed-consortium.js';
 import { newCoordinator, type CoordinatorSetup } from './secure-bed-coordinator.js';
 import { withoutWaiting } from './secure-bed-files.js';
 import { BedLog } from './secure-bed-log.js';
@@ -48,7 +50,10 @@ export class SecureBed {
   readonly ledger: ContractLedger;
   readonly store = new MemoryStore();
   readonly log = new BedLog();
-  /** Stands between everybody and an aggregator, by MSP id; `arbiter` for the arbiter, `attester/<MSP id>` for attesters. */
+  /**
+   * Stands between everybody and an aggregator, by MSP id; `arbiter` for the arbiter, `attester/<MSP id>` for attesters,
+   * `validator/<MSP id>` for validators.
+   */
   readonly around = new Map<string, Around>();
   readonly crashed = new Set<string>();
   readonly aggregators = new Map<string, Aggregator>();
@@ -58,6 +63,7 @@ export class SecureBed {
   readonly planted = new Set<string>();
   readonly #directory: string;
   readonly #attesters = new Map<string, Attester>();
+  readonly #validators = new Map<string, Validator>();
   #fleet!: BedFleet;
   #arbiter: Arbiter | undefined;
   #reader!: ServiceSession;
@@ -196,6 +202,15 @@ export class SecureBed {
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
+  /** Everybody's validator, as everybody sees it. */
+  validators(): ValidatorClient[] {
+    return [...this.#validators].map(([mspId, validator]) =>
+      intercepted<ValidatorClient>(validator, (call) =>
+        this.clock.busyWith(() => this.around.get(`validator/${mspId}`)?.(call) ?? call.proceed()),
+      ),
+    );
+  }
+
   async #start(vehicles: Awaited<ReturnType<typeof enrolFleet>>, withArbiter: boolean): Promise<void> {
     const { consortium, store, task } = this;
     this.#reader = await this.session('GridOperatorMSP', 'operator');
@@ -203,7 +218,13 @@ export class SecureBed {
     for (const mspId of consortium.signingKeys.keys()) {
       const session = await this.session(mspId, 'attester');
       const log = this.log.of(`attester of ${mspId}`);
-      const attester = new Attester({ session, store, signer: this.signer(mspId), log });
+      const signer = this.signer(mspId);
+      const data = validationDataOf(task, mspId);
+      const validator = data && new Validator({ session, store, signer, data, log });
+      if (validator !== undefined) {
+        this.#validators.set(mspId, validator);
+      }
+      const attester = new Attester({ session, store, signer, ...(validator && { validator }), log });
       this.#attesters.set(mspId, attester);
       void attester.run();
     }

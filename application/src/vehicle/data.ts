@@ -185,6 +185,6 @@ export async function loadClients(
 }
 
 /** Seed of one client's training in one round: follows from the task's, so that a repeated training gives the same. */
-export function trainingSeed(taskSeed: number, round: number, client: number): number {
+export function trainingSeed(taskSeed: number, round: number, client: number | string): number {
   return Number.parseInt(sha256Hex(`${String(taskSeed)}/${String(round)}/${String(client)}`).slice(0, 8), 16);
 }

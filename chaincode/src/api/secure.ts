@@ -253,6 +253,15 @@ export const scores = z.strictObject({
   references: z.array(mspId).min(1).max(7).optional(),
   /** Of {@link references}, whose direction points away from the median of all; sorted. */
   astray: z.array(mspId).max(7).optional(),
+  /**
+   * Earlier finalised rounds whose projections counted when vehicles were compared with each other, ascending; of the
+   * `pastRounds` before this one. Absent where none did.
+   */
+  past: z
+    .array(z.strictObject({ round: roundNumber, attempt: attemptNumber }))
+    .min(1)
+    .max(32)
+    .optional(),
   /** Present with {@link references}. */
   evidence: evidence.optional(),
 });

@@ -2,11 +2,13 @@
 import { expect } from 'chai';
 import { hashOf } from '../api';
 import { CITY, GRID, MAKER, MSPS, REGULATOR, TestConsortium } from '../testing/consortium';
-import { enrolledFleet, enrollmentOf, newVehicle, WINDOW } from '../testing/fleet';
+import { enrolledFleet, enrollmentOf, newVehicle, WINDOW, type Vehicle } from '../testing/fleet';
 import { identity, signingKey, type Identity } from '../testing/identities';
 import { recoveryOf, rotationOf, vehicleIdentity } from '../testing/key-changes';
+import { FINDINGS, IncidentDriver } from '../testing/incidents';
 import { INITIAL_MODEL, ROUND_1, RoundDriver, taskOf } from '../testing/learning';
 import { AGGREGATORS, SecureDriver, secureTask } from '../testing/secure-learning';
+import { QUARANTINE_MILLI, roundRef, ValidatedDriver } from '../testing/validated-learning';
 
 const MAJORITY = [GRID, CITY, REGULATOR];
 const TX_ID = 'f'.repeat(64);
@@ -114,5 +116,66 @@ describe('Every peer comes to the same write set', () => {
     }
     await coordinate('CommitSums', { ...ROUND_1, sums });
     await coordinate('FinaliseRound', driver.attested(await driver.proposal(), MAJORITY));
+  });
+
+  it('for a round with validators whose end judges vehicles and validators', async () => {
+    const consortium = await TestConsortium.bootstrapped();
+    const driver = new ValidatedDriver(consortium);
+    const coordinate = async (transaction: string, argument: unknown): Promise<void> =>
+      endorseTwice(consortium, `learning:${transaction}`, argument, await identity(GRID, 'coordinator'));
+    const fleet = await enrolledFleet(consortium, 4);
+    const suspicion = { [fleet[0]!.vehicleId]: { suspicionMilli: QUARANTINE_MILLI } };
+    await coordinate('CreateTask', driver.task);
+    let base = INITIAL_MODEL;
+    for (const round of [1, 2]) {
+      const ref = roundRef(round);
+      const validations = driver.validations(ref, base, { [MAKER]: { lossMicro: 9_000_000 } });
+      await coordinate('OpenRound', driver.signedOpening({ ...driver.opening(ref), validations }, ref, base));
+      const envelopes = driver.envelopes(fleet, ref, base);
+      await coordinate('RecordUpdates', { ...ref, baseModelHash: base, envelopes });
+      await coordinate('CloseRound', { ...ref, statements: driver.closeStatements(MAJORITY, ref) });
+      await coordinate('FixCohort', await driver.fixing(ref));
+      await coordinate('ScoreRound', await driver.scoring(ref, { scores: await driver.judgedScores(suspicion, ref) }));
+      await coordinate('CommitSums', { ...ref, sums: await driver.sums(AGGREGATORS, {}, ref) });
+      const proposal = await driver.proposal(ref);
+      await coordinate('FinaliseRound', driver.attested(proposal, MAJORITY));
+      base = proposal.modelHash;
+    }
+    expect((await driver.standing(fleet[0]!)).quarantined).to.deep.include({ round: 1 });
+    const setAside = (await driver.validators()).filter(({ setAsideFrom }) => setAsideFrom === 3);
+    expect(setAside.map(({ mspId }) => mspId)).to.deep.equal([MAKER]);
+  });
+
+  it('for incidents, what follows from them, and rewards', async () => {
+    const consortium = await TestConsortium.bootstrapped();
+    const driver = new IncidentDriver(consortium);
+    const run = async (transaction: string, argument: unknown, mspId: string, role: string): Promise<void> =>
+      endorseTwice(consortium, transaction, argument, await identity(mspId, role));
+    const fleet = await enrolledFleet(consortium, 5);
+    const [culprit, cleared, ...rest] = fleet as [Vehicle, Vehicle, ...Vehicle[]];
+    const judgements = Object.fromEntries(fleet.map(({ vehicleId }) => [vehicleId, { contributionMicro: 1 }]));
+    const suspicion = { [cleared.vehicleId]: { contributionMicro: 1, suspicionMilli: QUARANTINE_MILLI } };
+    const base = await driver.runRound(fleet, roundRef(1), INITIAL_MODEL, { ...judgements, ...suspicion });
+    await driver.runRound([culprit, ...rest], roundRef(2), base, judgements);
+    await run('rewards:PayRound', { taskId: 'price-1', round: 1 }, GRID, 'coordinator');
+    await run('rewards:PayRound', { taskId: 'price-1', round: 2 }, GRID, 'coordinator');
+    const incidents = [
+      { incidentId: 'i-1', ...culprit, last: 'confirm' },
+      { incidentId: 'i-2', ...cleared, last: 'clear' },
+    ];
+    for (const { incidentId, vehicleId, last } of incidents) {
+      const disputed = [{ round: 1, attempt: 1 }];
+      const opened = { incidentId, taskId: 'price-1', vehicleId, disputed, reason: 'r' };
+      await run('incidents:OpenIncident', opened, GRID, 'coordinator');
+      for (const step of ['projections', 'vectors', last]) {
+        for (const mspId of MAJORITY) {
+          const vote = { incidentId, step, approve: true, findingsHash: FINDINGS };
+          await run('incidents:VoteIncident', vote, mspId, 'operator');
+        }
+      }
+    }
+    const measured = Object.fromEntries(MAJORITY.map((mspId) => [mspId, [2, 1] as const]));
+    const correction = driver.correction(2, INITIAL_MODEL, measured, { incidentId: 'i-1' });
+    await run('incidents:CorrectModel', correction, GRID, 'coordinator');
   });
 });

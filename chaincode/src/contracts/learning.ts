@@ -32,6 +32,7 @@ import {
   type BatchResult,
   type HeRound,
   type LedgerEvent,
+  type OpenRound,
   type Proposal,
   type RoundRecord,
   type SecureRound,
@@ -117,28 +118,14 @@ export class LearningContract extends ConsortiumContract {
   @Transaction()
   async OpenRound(ctx: LedgerContext, argument: string): Promise<string> {
     const input = parseArgument(openRound, argument);
-    const isSecret = input.opening !== undefined || input.he !== undefined;
-    const before = input.round > 1 ? input.round - 1 : undefined;
-    const [{ task }, current, previous, correction, shown, base] = await Promise.all([
-      ctx.learning.task(input.taskId),
-      ctx.learning.findRound(input.taskId, input.round),
-      before === undefined ? undefined : ctx.learning.findRound(input.taskId, before),
-      before === undefined || !isSecret ? undefined : ctx.incidents.findCorrection(input.taskId, before),
-      isSecret ? ctx.learning.findShownSums(input.taskId, input.baseModelHash) : undefined,
-      isSecret ? ctx.learning.findBase(input.baseModelHash) : undefined,
-    ]);
-    const [common, validators] = await Promise.all([transitionFacts(ctx), validatorsOf(ctx, task)]);
-    // What an attempt before keeps of its base says nothing of another that a correction has put in its place.
-    const isOtherBase = current !== undefined && current.baseModelHash !== input.baseModelHash;
-    const attempts = shown?.attempts ?? (isOtherBase ? [] : undefined);
-    const facts = { ...common, shown: attempts, validators, correction };
+    const { task, current, previous, base, facts } = await openingFacts(ctx, input);
     const next = rounds.openRound(task, input, current, previous, facts);
     requireOwnBase(task, base);
-    if (isSecret && base === undefined && next !== current) {
-      await ctx.learning.putBase(newBase(next));
-    }
     if (next !== current) {
-      await keepValidators(ctx, next, validators);
+      if (next.privacy !== 'plain' && base === undefined) {
+        await ctx.learning.putBase(newBase(next));
+      }
+      await keepValidators(ctx, next, facts.validators);
     }
     return this.#save(ctx, 'RoundOpened', current, next);
   }
@@ -409,6 +396,25 @@ function hashFor(type: SecureEvent, { cohortHash, scoresHash, openingHash }: Sec
 
 function heHashFor(type: SecureEvent, he: HeRound | undefined): string {
   return (type === 'CohortFixed' ? he?.cohortHash : he?.sumHash) ?? '';
+}
+
+/** What the opening of an attempt is judged by. */
+async function openingFacts(ctx: LedgerContext, { taskId, round, baseModelHash, opening, he }: OpenRound) {
+  const { learning, incidents } = ctx;
+  const isSecret = opening !== undefined || he !== undefined;
+  const [{ task }, current, previous, correction, shown, base] = await Promise.all([
+    learning.task(taskId),
+    learning.findRound(taskId, round),
+    round > 1 ? learning.findRound(taskId, round - 1) : undefined,
+    round > 1 && isSecret ? incidents.findCorrection(taskId, round - 1) : undefined,
+    isSecret ? learning.findShownSums(taskId, baseModelHash) : undefined,
+    isSecret ? learning.findBase(baseModelHash) : undefined,
+  ]);
+  const [common, validators] = await Promise.all([transitionFacts(ctx), validatorsOf(ctx, task)]);
+  // What an attempt before keeps of its base says nothing of another that a correction has put in its place.
+  const isOtherBase = current !== undefined && current.baseModelHash !== baseModelHash;
+  const attempts = shown?.attempts ?? (isOtherBase ? [] : undefined);
+  return { task, current, previous, base, facts: { ...common, shown: attempts, validators, correction } };
 }
 
 /** Writes where a round's model came from, and whose base it is. */

@@ -5,6 +5,7 @@ import { CITY, GRID, MAKER, TestConsortium } from '../testing/consortium';
 import { RoundDriver, taskOf, withOwnModel } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { DP, dpTask, secureTask, termsOf } from '../testing/secure-learning';
+import { validatedTask, VALIDATION } from '../testing/validated-learning';
 
 /** Means of nineteen numbers over vehicles. */
 function statisticsTask(): Task {
@@ -42,6 +43,21 @@ describe('learning:CreateTask in the secure modes', () => {
     expect(refusal.detail).to.include('AMSP');
   });
 
+  it('takes validators that are members, with rewards, and no others', async () => {
+    const rewards = { poolMicro: 1_000_000, vestingRounds: 2 };
+    const task = validatedTask({}, { taskId: 'judged-1', rewards });
+    expect(await create(task)).to.deep.include({ task: withOwnModel(task) });
+    const validation = { ...VALIDATION, validators: [CITY, 'OtherMSP'] };
+    const refusal = await expectRefusal(create(validatedTask({ validation })), 'ORGANISATION_UNKNOWN');
+    expect(refusal.detail).to.equal('validator OtherMSP');
+  });
+
+  it('takes a direction as long as its projection stays in the ring, and a budget for one number more', async () => {
+    await create(validatedTask({ clipMilli: 5_600 }, { taskId: 'judged-2' }));
+    await create(validatedTask({ openedShareMilli: 34 }, { taskId: 'judged-3' }));
+    await create(secureTask({ clipMilli: 5_700, openedShareMilli: 33 }, { taskId: 'not-judged' }));
+  });
+
   const { secure: _none, ...withoutTerms } = secureTask();
   const { dp: _noDp, ...withoutDp } = dpTask().secure!;
   const dpWith = (change: Partial<SecureTerms>): Task => dpTask({}, { secure: { ...dpTask().secure!, ...change } });
@@ -49,6 +65,8 @@ describe('learning:CreateTask in the secure modes', () => {
     ...secureTask().aggregation,
     weightClasses: [3, 4].map((weight, i) => ({ minSamples: i + 2, weight })),
   };
+  const JUDGED = { validation: VALIDATION };
+  const REWARDED = { rewards: { poolMicro: 1_000_000, vestingRounds: 2 } };
   const SINGLE = { ...LIGHT, weightClasses: [{ minSamples: 1, weight: 4 }] };
   const refusedTasks: [string, Task, string][] = [
     ['a secure mode without terms', withoutTerms, 'secure: missing'],
@@ -75,6 +93,40 @@ describe('learning:CreateTask in the secure modes', () => {
       'secure.fractionBits',
     ],
     ['fewer projections in all than one round opens', secureTask({ openedShareMilli: 22 }), 'secure.openedShareMilli'],
+    [
+      'weights that another rule cannot lower',
+      secureTask({ rule: 'multi-krum' }, { aggregation: LIGHT }),
+      'leaves multi-krum no room',
+    ],
+    ['clustering without projections', secureTask({ rule: 'clustering', projections: 0 }), 'secure.rule'],
+    ['trust without validators', secureTask({ rule: 'trust' }), 'secure.validation'],
+    ['capped trust without validators', secureTask({ rule: 'capped-trust' }), 'secure.validation'],
+    ['validators without projections', secureTask({ ...JUDGED, projections: 0, rule: 'uniform' }), 'secure.validation'],
+    ['validators in mode dp', dpWith(JUDGED), 'secure.validation'],
+    [
+      'validators out of order',
+      validatedTask({ validation: { ...VALIDATION, validators: [GRID, CITY] } }),
+      'validators: not sorted',
+    ],
+    [
+      'a validator twice',
+      validatedTask({ validation: { ...VALIDATION, validators: [CITY, CITY] } }),
+      'validators: not sorted',
+    ],
+    // 2^11 · 2 · 5.7 · √2 · 2^16 is beyond 2^31; the sums of few vehicles are not.
+    [
+      'a projection on the reference that could wrap around',
+      validatedTask({ clipMilli: 5_700 }),
+      'reference direction',
+    ],
+    // 89 · .033 is 2: what two projections take, and not the third number.
+    [
+      'fewer numbers in all than one round with validators opens',
+      validatedTask({ openedShareMilli: 33 }),
+      'secure.openedShareMilli',
+    ],
+    ['rewards without validators', secureTask({}, REWARDED), 'rewards'],
+    ['rewards in plain mode', taskOf(REWARDED), 'rewards'],
     ['a budget below one sum', dpTask({ budgetMicroRho: 1 }), 'secure.dp.budgetMicroRho'],
     ['more vehicles than one sum holds in mode dp', dpWith({ shardSize: 2 }), 'cohort.target'],
   ];

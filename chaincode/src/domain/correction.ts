@@ -39,7 +39,7 @@ type Losses = CorrectModel['losses'];
  * Which model a task goes on from after a confirmed incident: by the lower medians of the losses that a majority measured,
  * the rollback where they are equal. A model is kept only if the task can go on from it: one that is another task's base, or
  * on which as many sums were shown as may be, is not, whatever its loss. So where the last clean model has served two cohorts
- * already, the candidate remains.
+ * already, the candidate remains; where it has served one, it serves one more, as every base does.
  *
  * @returns the record to write, or the one on the ledger where the same was decided before.
  * @throws ContractError INCIDENT_STATE, CORRECTION_INVALID, CORRECTION_CONFLICT, STATEMENTS_INSUFFICIENT

@@ -272,24 +272,38 @@ export class SecureDriver extends RoundDriver {
     return opening.aggregators.map(({ mspId }) => this.secrets(mspId, ref).noiseSeeds[openedCandidate(seed, mspId)]);
   }
 
+  /** Validators whose directions make the reference: all in the opening whose loss did not depart; none in other tasks. */
+  async references(ref: RoundRef = ROUND_1): Promise<string[] | undefined> {
+    const { opening, validated } = await this.secure(ref);
+    const names = opening.validations?.map(({ mspId }) => mspId);
+    return names?.filter((mspId) => validated?.departed.includes(mspId) !== true);
+  }
+
   /** Hashes for every component that an aggregator holds: the honest ones but for `change`. */
   answer<T>(mspId: string, honest: (component: number) => T, change: Components<T> = {}): Components<T> {
     const held = this.holders.flatMap((holders, component) => (holders.includes(mspId) ? [component] : []));
     return { ...Object.fromEntries(held.map((component) => [component, honest(component)])), ...change };
   }
 
+  /** @param signed - the references that aggregators sign; default: {@link references}. */
   async projections(
     mspIds: readonly string[] = AGGREGATORS,
     changes: Readonly<Record<string, Components<string>>> = {},
     ref: RoundRef = ROUND_1,
+    signed?: readonly string[],
   ): Promise<ScoreRound['projections']> {
     const seed = await this.seed(ref);
     const { cohortHash = '' } = await this.secure(ref);
+    const references = signed ?? (await this.references(ref));
     return mspIds.map((mspId) => {
       const honest = (component: number): string => sha256Hex(`projections ${seed} ${component}`);
       const components = this.answer(mspId, honest, changes[mspId]);
       const content = { ...this.#content(ref), mspId, cohortHash, seed, components };
-      const statement: ProjectionsStatement = { type: 'sev/projections/v1', ...content };
+      const statement: ProjectionsStatement = {
+        type: 'sev/projections/v1',
+        ...content,
+        ...(references === undefined ? {} : { references }),
+      };
       return { mspId, components, signature: this.signOne(mspId, statement) };
     });
   }
@@ -322,7 +336,8 @@ export class SecureDriver extends RoundDriver {
     const input = {
       nonces: await this.nonces(ref),
       ...(this.terms.dp === undefined ? {} : { noiseSeeds: await this.noiseSeeds(ref) }),
-      projections: this.terms.projections === 0 ? [] : await this.projections(holders, {}, ref),
+      projections:
+        this.terms.projections === 0 ? [] : await this.projections(holders, {}, ref, change.scores?.references),
       ...change,
       scores: change.scores ?? (await this.scores({}, ref)),
     };

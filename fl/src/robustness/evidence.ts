@@ -19,49 +19,87 @@ export function referenceCosines(projections: readonly Int32Array[], { products,
   });
 }
 
+/** An estimated norm within this factor of the cohort's median is as likely as not the median itself. */
+const USUAL_LENGTH = 2;
+
 /**
- * Cosine of every two vehicles' projections over several rounds taken as one long vector. In each round a vehicle's
- * projections count with length 1: rounds weigh alike, however the updates shrink.
+ * As {@link referenceCosines}, but where a norm is estimated within a factor of two of the cohort's median, the median is
+ * taken for it: updates of a cohort are nearly of one length, and the estimates are not.
+ */
+export function referencePulls(projections: readonly Int32Array[], { products, norm }: Reference): number[] {
+  const norms = projections.map(estimateNorm);
+  const usual = median(norms);
+  return norms.map((own, vehicle) => {
+    const isUsual = own <= USUAL_LENGTH * usual && own >= usual / USUAL_LENGTH;
+    const length = isUsual ? usual : own;
+    return length === 0 ? 0 : (products[vehicle] ?? 0) / (length * norm);
+  });
+}
+
+/**
+ * Cosine of every two vehicles' projections over several rounds taken as one long vector. In each round the cohort's median
+ * is taken away from every projection, because what all have in common says nothing, and what is left counts with length 1:
+ * rounds weigh alike, however the updates shrink.
  *
  * @param rounds with one entry for each vehicle; rounds in which one of two took no part do not count for them.
- * @returns count × count, row-major; 0 where two have no round in common.
+ * @returns for row i, column j at i · count + j the cosine, 0 where two have no round in common, and how many they have.
  */
-export function similarities(rounds: readonly RoundProjections[], count: number): Float64Array {
-  const sums = new Float64Array(count * count);
+export function similarities(rounds: readonly RoundProjections[], count: number): Similarities {
+  const cosines = new Float64Array(count * count);
   const common = new Uint32Array(count * count);
   for (const round of rounds) {
-    const units = round.map((values) => (values === undefined ? undefined : unitOf(values)));
-    for (let i = 0; i < count; i++) {
-      for (let j = i + 1; j < count; j++) {
-        const [one, other] = [units[i], units[j]];
-        if (one !== undefined && other !== undefined) {
-          const at = i * count + j;
-          sums[at] = (sums[at] as number) + dot(one, other);
-          common[at] = (common[at] as number) + 1;
-        }
+    const units = centredUnits(round);
+    forPairs(count, (i, j) => {
+      const [one, other] = [units[i], units[j]];
+      if (one !== undefined && other !== undefined) {
+        const at = i * count + j;
+        cosines[at] = (cosines[at] as number) + dot(one, other);
+        common[at] = (common[at] as number) + 1;
       }
-    }
+    });
   }
+  forPairs(count, (i, j) => {
+    const at = i * count + j;
+    const mirrored = j * count + i;
+    common[mirrored] = common[at] as number;
+    cosines[at] = common[at] === 0 ? 0 : (cosines[at] as number) / (common[at] as number);
+    cosines[mirrored] = cosines[at];
+  });
+  return { cosines, common };
+}
+
+export interface Similarities {
+  readonly cosines: Float64Array;
+  /** Rounds that two took part in together. */
+  readonly common: Uint32Array;
+}
+
+function forPairs(count: number, act: (i: number, j: number) => void): void {
   for (let i = 0; i < count; i++) {
     for (let j = i + 1; j < count; j++) {
-      const rounds = common[i * count + j] as number;
-      const mean = rounds === 0 ? 0 : (sums[i * count + j] as number) / rounds;
-      sums[i * count + j] = mean;
-      sums[j * count + i] = mean;
+      act(i, j);
     }
   }
-  return sums;
+}
+
+/** Each vehicle's projections less the cohort's median, at length 1; zeros stay zeros. */
+function centredUnits(round: RoundProjections): readonly (Float64Array | undefined)[] {
+  const present = round.filter((values) => values !== undefined);
+  const middle = Float64Array.from(present[0] ?? [], (_, k) => median(present.map((values) => values[k] ?? 0)));
+  return round.map((values) => {
+    if (values === undefined) {
+      return undefined;
+    }
+    const centred = Float64Array.from(values, (value, k) => value - (middle[k] ?? 0));
+    const length = Math.sqrt(dot(centred, centred));
+    return centred.map((value) => (length === 0 ? 0 : value / length));
+  });
 }
 
 /** The lower middle one of some numbers; 0 for none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[(sorted.length - 1) >> 1] ?? 0;
-}
-
-function unitOf(values: Int32Array): Float64Array {
-  const length = Math.sqrt(squaresOf(values));
-  return Float64Array.from(values, (value) => (length === 0 ? 0 : value / length));
 }
 
 function squaresOf(values: Int32Array): number {

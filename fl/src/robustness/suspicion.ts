@@ -1,44 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-import { estimateNorm, median, referenceCosines } from './evidence.js';
+import { estimateNorm, median, referencePulls } from './evidence.js';
 import { checkShapes, exceedsRange, needProjections, needReference, type WeightInput } from './weights/rule.js';
 
 /** Accumulated suspicion from which on the contract quarantines a vehicle, in thousandths of a natural logarithm. */
-export const QUARANTINE_MILLI = 8_000;
+export const QUARANTINE_MILLI = 6_000;
 /** What one round may add or take away at the most: no single odd round decides. */
-const ROUND_LIMIT_MILLI = 4_000;
+export const ROUND_LIMIT_MILLI = 5_000;
 
 /**
- * Where honest and hostile cosines to the reference lie relative to the cohort's median cosine, and their deviation:
- * measured, see docs/robustness.md.
+ * The error model, calibrated on attack-free and attacked rounds (docs/robustness.md). An honest vehicle's cosine to the
+ * reference direction is normal around the cohort's median, a hostile one's around −.05, both with this deviation, which
+ * covers vehicles whose data are of one brand. Where the cohort's median is below `telling` a round says less in
+ * proportion: honest vehicles with odd data then lean away round after round, and rounds are not independent.
  */
-const MODEL = { honest: 1, hostile: -0.25, deviation: 0.6 } as const;
-/** Beyond so many times the cohort's median norm a length is no accident. */
-const LENGTH_LIMIT = 4;
+const MODEL = { hostile: -0.05, deviation: 0.08, telling: 0.1 } as const;
+/** Beyond so many times the cohort's median norm, or below such a part of it, a length is no accident. */
+const LENGTHS = { longest: 3, shortest: 0.1 } as const;
 
 /**
  * How much more likely a vehicle's opened numbers of this round are if it is hostile than if it is honest, as a
- * log-likelihood ratio: positive speaks against it. Two Gaussians of one deviation over x = cos(u, r) / median cosine:
+ * log-likelihood ratio: positive speaks against it. With x its cosine to the reference, m the cohort's median, h and σ from the
+ * error model:
  *
- *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − (h + m) / 2) / σ²
+ *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − (h + m) / 2) / σ²,  times min(1, m / .1)
  *
- * A vehicle out of the ring's range, or far longer than the cohort, gets the most that a round can add.
+ * A vehicle out of the ring's range, or whose update is three times as long as the cohort's or a tenth as long, gets the most
+ * that a round can add.
  *
- * @returns milli-nats, one a vehicle in the order of the cohort.
+ * @returns milli-nats, one a vehicle in the order of the cohort, at most {@link ROUND_LIMIT_MILLI} either way.
  * @throws SecureError SECURE_OPTION_INVALID as the rules.
  */
 export function suspicionOf(input: WeightInput): Int32Array {
   checkShapes(input);
   needProjections('suspicion', input);
-  const cosines = referenceCosines(input.projections, needReference('suspicion', input));
-  const usual = median(cosines);
+  const cosines = referencePulls(input.projections, needReference('suspicion', input));
+  const usual = Math.max(0, median(cosines));
   const norms = input.projections.map(estimateNorm);
-  const long = LENGTH_LIMIT * median(norms);
+  const length = median(norms);
   return Int32Array.from(input.projections, (values, i) => {
-    if (exceedsRange(values, input) || (norms[i] ?? 0) > long) {
-      return ROUND_LIMIT_MILLI;
-    }
-    // Where the median itself is not positive the reference says nothing.
-    return usual > 0 ? ratioMilli((cosines[i] ?? 0) / usual) : 0;
+    const norm = norms[i] ?? 0;
+    const isOdd = norm > LENGTHS.longest * length || norm < LENGTHS.shortest * length;
+    return isOdd || exceedsRange(values, input) ? ROUND_LIMIT_MILLI : ratioMilli(cosines[i] ?? 0, usual);
   });
 }
 
@@ -47,9 +49,9 @@ export function addSuspicion(accumulatedMilli: number, roundMilli: number): numb
   return Math.max(0, accumulatedMilli + roundMilli);
 }
 
-function ratioMilli(relative: number): number {
-  const { honest, hostile, deviation } = MODEL;
-  const middle = (honest + hostile) / 2;
-  const ratio = ((hostile - honest) * (relative - middle)) / (deviation * deviation);
+function ratioMilli(cosine: number, usual: number): number {
+  const { hostile, deviation, telling } = MODEL;
+  const likelihood = ((hostile - usual) * (cosine - (hostile + usual) / 2)) / (deviation * deviation);
+  const ratio = likelihood * Math.min(1, usual / telling);
   return Math.max(-ROUND_LIMIT_MILLI, Math.min(ROUND_LIMIT_MILLI, Math.round(1_000 * ratio)));
 }

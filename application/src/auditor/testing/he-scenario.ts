@@ -109,7 +109,7 @@ export class HeScenario extends ReportingScenario {
     const record = { docType: 'cohort', schemaVersion: 1, ...this.attemptRef(), members };
     const base = { taskId: this.roundTask.taskId, baseModelHash: BASE };
     const shown = { docType: 'shownSums', schemaVersion: 1, ...base, attempts: shownAttempts, ...forgery.shown };
-    const writes = { [`cohort/${String(this.attempt)}`]: record, [`shownSums/${BASE}`]: shown };
+    const writes = { [`cohort/${this.place()}`]: record, [`shownSums/${BASE}`]: shown };
     return this.#step('FixCohort', 'cohort', { holdings, statements }, writes, forgery);
   }
 

@@ -21,7 +21,10 @@ export interface Reporter {
 /** A ledger with a task in a mode that keeps updates secret, and three vehicles that report to the attempts at its round. */
 export abstract class ReportingScenario extends Scenario {
   readonly reporters: readonly Reporter[];
+  number = 1;
   attempt = 0;
+  /** The model that the attempts at the round work from. */
+  base = BASE;
   protected closedAtMs: number | undefined;
 
   constructor(readonly roundTask: Task) {
@@ -45,13 +48,13 @@ export abstract class ReportingScenario extends Scenario {
   }
 
   recordUpdates(reporters: readonly Reporter[] = this.reporters): this {
-    const ref = { ...this.attemptRef(), baseModelHash: BASE };
+    const ref = { ...this.attemptRef(), baseModelHash: this.base };
     for (const { vehicleId, key, updateHash } of reporters) {
       const content = { vehicleId, updateHash, weightClass: 0 };
       const statement: UpdateStatement = { type: 'sev/update/v1', consortium: this.consortium, ...ref, ...content };
       const signature = signStatement(statement, key);
       const record = { docType: 'update', schemaVersion: 1, ...ref, ...content, signature, recordedAtMs: NOW };
-      const name = `update/${String(this.attempt)}/${vehicleId}`;
+      const name = `update/${this.place()}/${vehicleId}`;
       this.submit('learning:RecordUpdate', { ...ref, envelope: { ...content, signature } }, { [name]: record });
     }
     return this;
@@ -68,7 +71,12 @@ export abstract class ReportingScenario extends Scenario {
   }
 
   attemptRef(): { taskId: string; round: number; attempt: number } {
-    return { taskId: this.roundTask.taskId, round: 1, attempt: this.attempt };
+    return { taskId: this.roundTask.taskId, round: this.number, attempt: this.attempt };
+  }
+
+  /** Names what an attempt writes once. */
+  protected place(): string {
+    return `${String(this.number)}/${String(this.attempt)}`;
   }
 
   ref(): { consortium: string; taskId: string; round: number; attempt: number } {
@@ -86,7 +94,7 @@ export abstract class ReportingScenario extends Scenario {
     signers: readonly string[],
   ) {
     const proposal: Proposal = {
-      ...{ ...this.attemptRef(), baseModelHash: BASE, modelHash: HASH('e') },
+      ...{ ...this.attemptRef(), baseModelHash: this.base, modelHash: madeIn(this.number) },
       ...{ cohortHash, cohortSize, excluded: [], ...change },
     };
     const content = { ...this.ref(), proposalHash: proposalHash(proposal) };
@@ -95,11 +103,16 @@ export abstract class ReportingScenario extends Scenario {
       signers,
     );
     const { modelHash } = proposal;
-    const model = { docType: 'model', schemaVersion: 1, modelHash, ...this.attemptRef(), baseModelHash: BASE };
+    const model = { docType: 'model', schemaVersion: 1, modelHash, ...this.attemptRef(), baseModelHash: this.base };
     const base = this.claimsBases ? this.baseRecord(this.roundTask.taskId, modelHash) : {};
     const writes: Readonly<Record<string, Record_>> = { [`model/${modelHash}`]: model, ...base };
     return { proposal, attestations, writes };
   }
+}
+
+/** The model that a round ends with: `e…` the first one. */
+export function madeIn(round: number): string {
+  return HASH((13 + round).toString(16));
 }
 
 export function memberOf({ vehicleId, updateHash }: Reporter): {

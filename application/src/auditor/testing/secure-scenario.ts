@@ -9,6 +9,7 @@ import {
   noiseLeaf,
   nonceLeaf,
   openedCandidate,
+  openedNumbers,
   openingHash,
   projectionsHash,
   roundSeed,
@@ -17,6 +18,7 @@ import {
   sha256Hex,
   sumsMicroRho,
   unverifiedComponents,
+  validatedBase,
   type AbortReason,
   type AbortStatement,
   type AggregatorOpening,
@@ -40,8 +42,8 @@ import {
   type Task,
   type VerdictStatement,
 } from '@sev/chaincode/api';
-import { memberOf, ReportingScenario, type Reporter } from './reporting-scenario.js';
-import { BASE, HASH, newKey, NOW, publicText, TASK, type Record_ } from './scenario.js';
+import { madeIn, memberOf, ReportingScenario, type Reporter } from './reporting-scenario.js';
+import { HASH, newKey, NOW, publicText, TASK, type Record_ } from './scenario.js';
 
 export const AGGREGATORS = ['AMSP', 'BMSP', 'CMSP'] as const;
 const MAJORITY = ['AMSP', 'BMSP', 'CMSP'] as const;
@@ -156,7 +158,7 @@ export class SecureScenario extends ReportingScenario {
     this.attempt += 1;
     const opening = forgery.opening ?? this.opening();
     const hash = openingHash(opening);
-    const content = { ...this.ref(), baseModelHash: BASE, openingHash: hash };
+    const content = { ...this.ref(), baseModelHash: this.base, openingHash: hash };
     const names = [...opening.aggregators, ...(opening.arbiter === undefined ? [] : [opening.arbiter])];
     const statements = this.sign(
       (mspId): OpeningStatement => ({ type: 'sev/round-opening/v1', ...content, mspId }),
@@ -166,11 +168,14 @@ export class SecureScenario extends ReportingScenario {
     const accused = accusedSoFar(this.secure, this.#rules);
     const rules = this.#rules === undefined ? {} : { rules: this.#rules };
     const kept = { openedProjections, chargedMicroRho, shownAttempts, fixedCohorts, accused, ...rules };
-    this.secure = { ...emptyRound(), opening, openingHash: hash, ...kept };
+    const { validations } = opening;
+    const validated = validations === undefined ? {} : { validated: validatedBase(validations) };
+    this.secure = { ...emptyRound(), opening, openingHash: hash, ...validated, ...kept };
     this.closedAtMs = undefined;
-    const argument = { ...this.attemptRef(), baseModelHash: BASE, opening, statements };
+    const argument = { ...this.attemptRef(), baseModelHash: this.base, opening, statements };
     const isFirst = this.attempt === 1 && forgery.writes === undefined && !this.claimsBases;
-    const writes = isFirst ? this.baseRecord(this.roundTask.taskId, BASE) : {};
+    const base = isFirst ? this.baseRecord(this.roundTask.taskId, this.base) : {};
+    const writes = { ...base, ...this.besides('open') };
     return this.#step('OpenRound', 'open', argument, writes, forgery, undefined);
   }
 
@@ -210,11 +215,11 @@ export class SecureScenario extends ReportingScenario {
       (mspId): CohortStatement => ({ type: 'sev/fix-cohort/v1', ...content, mspId }),
       forgery.signers ?? (this.#rules === undefined ? [] : MAJORITY),
     );
-    const openedProjections = this.secure.openedProjections + this.terms.projections;
+    const openedProjections = this.secure.openedProjections + openedNumbers(this.terms);
     const fixed = { holders, contradicted, cohortHash: hash, cohortSize: members.length, openedProjections };
     this.secure = { ...this.secure, ...fixed, fixedCohorts: (this.secure.fixedCohorts ?? 0) + 1 };
     const record = { docType: 'cohort', schemaVersion: 1, ...this.attemptRef(), members };
-    const writes = { [`cohort/${String(this.attempt)}`]: record };
+    const writes = { [`cohort/${this.place()}`]: record };
     return this.#step('FixCohort', 'cohort', { ...this.attemptRef(), holdings, statements }, writes, forgery);
   }
 
@@ -226,6 +231,8 @@ export class SecureScenario extends ReportingScenario {
       readonly attested?: ScoreRound['projections'];
       readonly weights?: readonly number[];
       readonly reasons?: Scores['reasons'];
+      /** What scores say beside weights. */
+      readonly judgement?: Partial<Scores>;
     } = {},
   ): this {
     const { cohortHash: hash = '', cohortSize = 0, holders = [] } = this.secure;
@@ -234,14 +241,17 @@ export class SecureScenario extends ReportingScenario {
     const noiseSeeds = this.secure.opening.aggregators.map(
       ({ mspId }) => this.#noise.get(mspId)?.[openedCandidate(seed, mspId)] ?? [],
     );
+    const judgement = forgery.judgement ?? this.judgement();
+    const { references } = judgement;
     const projections =
-      this.terms.projections === 0 ? [] : this.projections(forgery.answering ?? holders, forgery.lies);
+      this.terms.projections === 0 ? [] : this.projections(forgery.answering ?? holders, forgery.lies, references);
     const weights = forgery.weights ?? Array.from({ length: cohortSize }, () => this.classWeight());
     const scores: Scores = {
       ...this.attemptRef(),
       cohortHash: hash,
       weights: [...weights],
       reasons: [...(forgery.reasons ?? [])],
+      ...judgement,
     };
     this.scores = scores;
     const noise = this.terms.dp === undefined ? {} : { noiseSeeds };
@@ -251,10 +261,11 @@ export class SecureScenario extends ReportingScenario {
       (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v2', ...this.ref(), ...attested, mspId }),
       forgery.signers ?? MAJORITY,
     );
-    this.secure = { ...this.secure, seed, scoresHash: attested.scoresHash, ...this.#projected(projections) };
+    const scored = { seed, ...(references === undefined ? {} : { references }), scoresHash: attested.scoresHash };
+    this.secure = { ...this.secure, ...scored, ...this.#projected(projections) };
     const argument = { nonces, projections, scores, attestations, ...noise };
     const record = { docType: 'scores', schemaVersion: 1, scores, attestations, projections, ...noise };
-    return this.#step('ScoreRound', 'scored', argument, { [`scores/${String(this.attempt)}`]: record }, forgery);
+    return this.#step('ScoreRound', 'scored', argument, { [`scores/${this.place()}`]: record }, forgery);
   }
 
   commit(
@@ -274,11 +285,11 @@ export class SecureScenario extends ReportingScenario {
         holders.filter((m) => answering.includes(m) && !this.secure.faulty.includes(m)),
       ),
       chargedMicroRho: this.secure.chargedMicroRho + Number(sumsMicroRho(this.roundTask)),
-      shownAttempts: [...this.secure.shownAttempts, { round: 1, attempt: this.attempt }],
+      shownAttempts: [...this.secure.shownAttempts, { round: this.number, attempt: this.attempt }],
     };
     this.secure = { ...committed, unverified: unverifiedComponents(committed) };
-    const shown = { docType: 'shownSums', schemaVersion: 1, taskId: this.roundTask.taskId, baseModelHash: BASE };
-    const writes = { [`shownSums/${BASE}`]: { ...shown, attempts: committed.shownAttempts } };
+    const shown = { docType: 'shownSums', schemaVersion: 1, taskId: this.roundTask.taskId, baseModelHash: this.base };
+    const writes = { [`shownSums/${this.base}`]: { ...shown, attempts: committed.shownAttempts } };
     return this.#step('CommitSums', 'aggregated', { ...this.attemptRef(), sums: signed }, writes, forgery);
   }
 
@@ -292,8 +303,10 @@ export class SecureScenario extends ReportingScenario {
     const { disputes } = this.secure;
     const { at: openedAtMs = NOW } = forgery;
     const said = forgery.said ?? this.#said(component, phase, grounds);
-    const seed = phase === 'projections' ? { seed: this.seed() } : {};
-    this.secure = { ...this.secure, disputes: [...disputes, { component, phase, openedAtMs, said, ...seed }] };
+    const { references } = grounds;
+    const basis = { seed: this.seed(), ...(references === undefined ? {} : { references }) };
+    const dispute = { component, phase, openedAtMs, said, ...(phase === 'projections' ? basis : {}) };
+    this.secure = { ...this.secure, disputes: [...disputes, dispute] };
     const argument = { ...this.attemptRef(), component, phase, projections: [], sums: [], ...grounds };
     return this.#step('OpenDispute', state, argument, {}, forgery);
   }
@@ -325,7 +338,36 @@ export class SecureScenario extends ReportingScenario {
     const { proposal, attestations, writes } = this.proposed(this.secure, forgery.proposal, signers);
     const record = { ...forgery.record, proposal, attestations };
     const argument = { proposal, attestations };
-    return this.#step('FinaliseRound', 'finalised', argument, writes, { ...forgery, record });
+    return this.#step(
+      'FinaliseRound',
+      'finalised',
+      argument,
+      { ...writes, ...this.besides('finalised') },
+      {
+        ...forgery,
+        record,
+      },
+    );
+  }
+
+  /** After the end of a round: the next one works from its model, with what is left of the budgets. */
+  nextRound(): this {
+    const { openedProjections, chargedMicroRho } = this.secure;
+    this.base = madeIn(this.number);
+    this.number += 1;
+    this.attempt = 0;
+    this.secure = { ...emptyRound(), openedProjections, chargedMicroRho };
+    return this;
+  }
+
+  /** Records that are written beside a round's as it is opened or becomes final. */
+  protected besides(_state: 'open' | 'finalised'): Readonly<Record<string, Record_>> {
+    return {};
+  }
+
+  /** What scores say beside weights. */
+  protected judgement(): Partial<Scores> {
+    return {};
   }
 
   /** @param forgery - with `accused`, for false noise; with `silent`, for a dispute without a verdict. */
@@ -355,13 +397,18 @@ export class SecureScenario extends ReportingScenario {
     return roundSeed(this.ref(), this.secure.cohortHash ?? '', this.nonces());
   }
 
-  projections(answering: readonly string[], lies: Lies<string> = {}): ScoreRound['projections'] {
+  projections(
+    answering: readonly string[],
+    lies: Lies<string> = {},
+    references?: readonly string[],
+  ): ScoreRound['projections'] {
     const { cohortHash: hash = '' } = this.secure;
     const seed = this.seed();
     return answering.map((mspId) => {
       const components = { ...this.#held(mspId, (i) => sha256Hex(`projections ${String(i)}`)), ...lies[mspId] };
       const content = { ...this.ref(), mspId, cohortHash: hash, seed, components };
-      const statement: ProjectionsStatement = { type: 'sev/projections/v1', ...content };
+      const basis = references === undefined ? {} : { references };
+      const statement: ProjectionsStatement = { type: 'sev/projections/v1', ...content, ...basis };
       return { mspId, components, signature: this.signOne(mspId, statement) };
     });
   }
@@ -429,14 +476,14 @@ export class SecureScenario extends ReportingScenario {
   ): this {
     const { at = NOW } = forgery;
     const record = this.round(state, {
-      attempt: this.attempt,
+      ...{ round: this.number, attempt: this.attempt, baseModelHash: this.base },
       privacy: this.roundTask.privacy,
       ...(this.closedAtMs === undefined ? {} : { closedAtMs: this.closedAtMs }),
       ...(since === undefined ? {} : { stateSinceMs: since }),
       secure: { ...this.secure, ...forgery.secure },
       ...forgery.record,
     });
-    const all = { 'round/1': record, ...writes, ...forgery.writes };
+    const all = { [`round/${String(this.number)}`]: record, ...writes, ...forgery.writes };
     this.submit(`learning:${name}`, { ...argument, ...forgery.argument }, all, { at });
     return this;
   }

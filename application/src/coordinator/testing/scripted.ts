@@ -72,8 +72,8 @@ export class ScriptedSteps {
 
   /** Codes of those that were left out, by their MSP id. */
   get leftOut(): Readonly<Record<string, unknown>> {
-    const named = this.warnings.flatMap(({ fields }) => ('aggregator' in fields ? [fields] : []));
-    return Object.fromEntries(named.map(({ aggregator, code }) => [String(aggregator), code]));
+    const named = this.warnings.flatMap(({ fields }) => ('organisation' in fields ? [fields] : []));
+    return Object.fromEntries(named.map(({ organisation, code }) => [String(organisation), code]));
   }
 
   async attempt(round: RoundRecord = this.#scene.round): Promise<SecureAttempt> {

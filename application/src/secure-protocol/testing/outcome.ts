@@ -71,7 +71,7 @@ export function indicesOf(bed: SecureBed, { members }: Attempt): number[] {
  * (Σ aᵢ uᵢ + Σ noise) / (2^f Σ aᵢ), with the weights of the vehicles' classes.
  *
  * A vehicle has the weight of its class; all of them have the lower one where too few are in one of the two. Beside sums that
- * were shown before on the base weights follow from these, too: then those on the ledger are taken.
+ * were shown before on the base, and where directions are judged, weights follow from more: then those on the ledger are taken.
  *
  * @param noises vectors that mode `dp` adds.
  */
@@ -86,7 +86,9 @@ export async function plainModel(
   const sizes = [0, 1].map((parity) => indices.filter((index) => index % 2 === parity).length);
   const isRare = sizes.every((size) => size > 0) && sizes.some((size) => size < cohort.minimum);
   const isBesideShown = (round.secure?.shownAttempts.length ?? 0) > 1;
-  const attested = isBesideShown ? await weightsOf(bed.learning, bed.task, round) : undefined;
+  // What follows from directions is tested by itself.
+  const isJudged = secure?.validation !== undefined;
+  const attested = isBesideShown || isJudged ? await weightsOf(bed.learning, bed.task, round) : undefined;
   const weightOf = (index: number): number =>
     attested === undefined
       ? (index % 2 === 0 || isRare ? light! : heavy!).weight
@@ -177,7 +179,13 @@ export async function expectSound(
   return attempts.at(-1)!;
 }
 
-/** The store holds ciphertexts, models, sums that the ledger had committed before, and releases to the arbiter. */
+/** Directions that validators may have shown: those of openings whose cohort was fixed. */
+function directionsOf({ round }: Attempt): string[] {
+  const { cohortHash: fixed, opening } = round.secure ?? {};
+  return fixed === undefined ? [] : (opening?.validations ?? []).map(({ directionHash }) => directionHash);
+}
+
+/** The store holds ciphertexts, models, directions of fixed cohorts, sums that the ledger had committed before, and releases to the arbiter. */
 function expectNothingElseOpened(bed: SecureBed, attempts: readonly Attempt[]): void {
   const sums = attempts.flatMap(({ round }) => round.secure?.sums?.flat() ?? []);
   const shown = attempts.some(({ round }) => round.secure?.sums !== undefined);
@@ -188,6 +196,7 @@ function expectNothingElseOpened(bed: SecureBed, attempts: readonly Attempt[]): 
     ...bed.released,
     ...bed.planted,
     ...attempts.flatMap(({ round }) => round.proposal?.modelHash ?? []),
+    ...attempts.flatMap(directionsOf),
   ]);
   const { parameters } = bed.task.model;
   const noiseBytes = 4 * (parameters + bed.task.secure!.metrics.length) + 16;

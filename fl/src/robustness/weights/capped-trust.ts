@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-import { estimateNorm, median, referenceCosines, similarities } from '../evidence.js';
+import { estimateNorm, median, similarities } from '../evidence.js';
+import { suspicionOf } from '../suspicion.js';
 import { scaleToClip } from './norm-scaling.js';
-import {
-  checkShapes,
-  needProjections,
-  needReference,
-  weightsOf,
-  type Ruled,
-  type WeightInput,
-  type WeightRule,
-} from './rule.js';
+import { checkShapes, type Ruled, type WeightInput, type WeightRule, weightsOf } from './rule.js';
 import type { TrustReason } from './trust.js';
 
-/** From this cosine of accumulated projections on two vehicles count as saying the same. */
-export const SIMILAR_FROM = 0.8;
+/**
+ * Two vehicles say the same where the cosine of their accumulated projections over t rounds is at least .35 + .6 / √t:
+ * chance makes 8 numbers alike more easily than 80. Honest vehicles' highest was .92 after one round, .54 after five, .35
+ * after ten; two updates with independent noise of .7 times their length have .67.
+ */
+const SIMILAR = { always: 0.35, first: 0.6 } as const;
 /** An update up to so many times as long as the cohort's median is not scaled: honest ones differ, and estimates more. */
 const NORM_TOLERANCE = 1.5;
+/** Suspicion, this round's with what earlier ones left, up to which a vehicle counts in full, and from which on not at all. */
+const TRUSTED_MILLI = 500;
+const DISTRUSTED_MILLI = 2_500;
 
 export type CappedTrustReason = TrustReason | 'SIMILAR';
 
 /**
- * The default. FLTrust with the trust capped at the cohort's median, so that knowing the reference direction gains nothing,
- * and shared among vehicles that say the same round after round:
+ * The default. Trust in the reference direction as FLTrust has it, but capped, so that knowing the direction gains nothing;
+ * remembered, because the direction tells less and less as a model converges; and shared among vehicles that say the same
+ * round after round:
  *
- *   t = min(1, max(0, cos(u, r)) / median of the cosines)
+ *   S = suspicion of earlier rounds + of this one
+ *   t = 1 up to S = 500, falling to 0 at 2,500
  *   s = min(1, 1.5 N_median / N)
  *   weight = ⌊a · t · s / (1 + similar vehicles)⌋, and no more than norm scaling gives
  */
@@ -32,9 +34,7 @@ export const cappedTrust: WeightRule<CappedTrustReason> = {
   needsReference: true,
   weigh(input) {
     checkShapes(input);
-    needProjections('capped-trust', input);
-    const cosines = referenceCosines(input.projections, needReference('capped-trust', input));
-    const cap = median(cosines);
+    const suspicion = suspicionOf(input);
     const norms = input.projections.map(estimateNorm);
     const usual = NORM_TOLERANCE * median(norms);
     const alike = similarTo(input);
@@ -44,29 +44,34 @@ export const cappedTrust: WeightRule<CappedTrustReason> = {
         if (scaled.weight === 0) {
           return scaled;
         }
-        const cosine = cosines[i] ?? 0;
-        if (cosine <= 0) {
+        const now = suspicion[i] ?? 0;
+        const trust = trustOf((input.standing?.[i]?.suspicionMilli ?? 0) + now);
+        if (trust === 0) {
           return { weight: 0, reason: 'DIRECTION_OPPOSED' };
         }
-        const trust = cosine >= cap ? 1 : cosine / cap;
-        const length = Math.min(1, usual / (norms[i] ?? 0));
+        const norm = norms[i] ?? 0;
+        const length = norm > usual ? usual / norm : 1;
         const others = alike[i] ?? 0;
-        const weight = Math.min(
-          scaled.weight,
-          Math.floor(((input.classWeights[i] ?? 0) * trust * length) / (1 + others)),
-        );
-        const why = others > 0 ? 'SIMILAR' : trust < 1 ? 'TRUST_LOW' : length < 1 ? 'NORM_SCALED' : undefined;
-        return { weight, reason: why ?? scaled.reason };
+        const weight = Math.floor(((input.classWeights[i] ?? 0) * trust * length) / (1 + others));
+        const why = others > 0 ? 'SIMILAR' : trust < 1 ? 'TRUST_LOW' : length < 1 ? 'NORM_SCALED' : scaled.reason;
+        return { weight: Math.min(scaled.weight, weight), reason: why };
       }),
     );
   },
 };
 
+function trustOf(suspicionMilli: number): number {
+  const share = (DISTRUSTED_MILLI - suspicionMilli) / (DISTRUSTED_MILLI - TRUSTED_MILLI);
+  return Math.max(0, Math.min(1, share));
+}
+
 /** How many others each vehicle is similar to. */
 function similarTo({ projections, past = [] }: WeightInput): number[] {
   const count = projections.length;
-  const cosines = similarities([...past, projections], count);
-  return projections.map(
-    (_, i) => cosines.subarray(i * count, (i + 1) * count).filter((cosine) => cosine >= SIMILAR_FROM).length,
-  );
+  const { cosines, common } = similarities([...past, projections], count);
+  const isSimilar = cosines.map((cosine, at) => {
+    const rounds = common[at] ?? 0;
+    return rounds > 0 && cosine >= SIMILAR.always + SIMILAR.first / Math.sqrt(rounds) ? 1 : 0;
+  });
+  return projections.map((_, i) => isSimilar.subarray(i * count, (i + 1) * count).reduce((sum, one) => sum + one, 0));
 }

@@ -16,7 +16,7 @@ export const clustering: WeightRule<NormReason | 'OUTVOTED'> = {
     needProjections('clustering', input);
     const { projections, classWeights, past = [] } = input;
     const count = projections.length;
-    const clusters = twoClusters(similarities([...past, projections], count), count);
+    const clusters = twoClusters(similarities([...past, projections], count).cosines, count);
     const largest = clusters.reduce((best, one) => (one.length > best.length ? one : best), []);
     return weightsOf(
       projections.map((values, i): Ruled<NormReason | 'OUTVOTED'> => {
@@ -34,27 +34,44 @@ export const clustering: WeightRule<NormReason | 'OUTVOTED'> = {
  * @param cosines count × count, row-major.
  */
 function twoClusters(cosines: Float64Array, count: number): readonly (readonly number[])[] {
-  let clusters: (readonly number[])[] = Array.from({ length: count }, (_, i) => [i]);
-  // Sums of cosines between clusters, kept up to date: those of a joined cluster add up.
-  const sums = clusters.map((_, i) => Float64Array.from(cosines.subarray(i * count, (i + 1) * count)));
-  const alive = new Set(clusters.keys());
-  while (alive.size > 2) {
-    let [best, from, into] = [-Infinity, 0, 0];
-    for (const i of alive) {
-      for (const j of alive) {
-        const mean = (sums[i]?.[j] ?? 0) / ((clusters[i]?.length ?? 1) * (clusters[j]?.length ?? 1));
-        if (i < j && mean > best) {
-          [best, into, from] = [mean, i, j];
-        }
-      }
-    }
-    clusters = clusters.map((one, i) => (i === into ? [...one, ...(clusters[from] ?? [])] : one));
-    alive.delete(from);
-    for (const other of alive) {
-      const joined = (sums[into]?.[other] ?? 0) + (sums[from]?.[other] ?? 0);
-      (sums[into] as Float64Array)[other] = joined;
-      (sums[other] as Float64Array)[into] = joined;
-    }
+  let clusters = Array.from({ length: count }, (_, i): Cluster => {
+    return { members: [i], sums: cosines.slice(i * count, (i + 1) * count) };
+  });
+  while (clusters.length > 2) {
+    const [into, from] = closest(clusters);
+    const joined: Cluster = {
+      members: [...into.members, ...from.members],
+      sums: into.sums.map((sum, j) => sum + (from.sums[j] ?? 0)),
+    };
+    clusters = clusters.flatMap((one) => (one === into ? [joined] : one === from ? [] : [one]));
   }
-  return [...alive].map((i) => clusters[i] ?? []);
+  return clusters.map(({ members }) => members);
+}
+
+interface Cluster {
+  readonly members: readonly number[];
+  /** Of its members' cosines to each vehicle. */
+  readonly sums: Float64Array;
+}
+
+function closest(clusters: readonly Cluster[]): readonly [Cluster, Cluster] {
+  let best = -Infinity;
+  let pair: readonly [Cluster, Cluster] | undefined;
+  clusters.forEach((one, i) => {
+    clusters.slice(i + 1).forEach((other) => {
+      const mean = meanBetween(one, other);
+      if (pair === undefined || mean > best) {
+        [best, pair] = [mean, [one, other]];
+      }
+    });
+  });
+  if (pair === undefined) {
+    throw new RangeError('two clusters are needed');
+  }
+  return pair;
+}
+
+function meanBetween(one: Cluster, other: Cluster): number {
+  const sum = other.members.reduce((total, member) => total + (one.sums[member] ?? 0), 0);
+  return sum / (one.members.length * other.members.length);
 }

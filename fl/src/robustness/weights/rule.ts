@@ -38,6 +38,8 @@ export interface WeightInput {
   readonly reference?: Reference;
   /** Earlier finalised rounds of the task, oldest first; a bounded window. Not given is none. */
   readonly past?: readonly RoundProjections[];
+  /** What earlier rounds left on each vehicle; see `addSuspicion`. Not given is nothing. */
+  readonly standing?: readonly { readonly suspicionMilli: number }[];
 }
 
 /** For each vehicle, in the same order. */
@@ -87,7 +89,14 @@ export function weightsOf<Reason extends WeightReason>(ruled: readonly Ruled<Rea
 }
 
 /** @throws SecureError SECURE_OPTION_INVALID */
-export function checkShapes({ classWeights, projections, vectorNorms, reference, past = [] }: WeightInput): void {
+export function checkShapes({
+  classWeights,
+  projections,
+  vectorNorms,
+  reference,
+  past = [],
+  standing,
+}: WeightInput): void {
   const count = classWeights.length;
   const hasK = (values: Int32Array | undefined): boolean => values?.length === vectorNorms.length;
   if (projections.length !== count || !projections.every(hasK)) {
@@ -95,6 +104,9 @@ export function checkShapes({ classWeights, projections, vectorNorms, reference,
   }
   if (reference !== undefined && (reference.products.length !== count || !(reference.norm > 0))) {
     throw invalid(`${String(count)} vehicles need as many products with a reference direction that is not zero`);
+  }
+  if (standing !== undefined && standing.length !== count) {
+    throw invalid(`${String(count)} vehicles need as many standings`);
   }
   if (past.some((round) => round.length !== count || !round.every((values) => values === undefined || hasK(values)))) {
     throw invalid(`an earlier round needs an entry for each of ${String(count)} vehicles, of as many projections`);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundRecord } from '@sev/chaincode/api';
-import { attemptKey, type AttemptRef } from '../services/attempt.js';
+import { attemptKey, type AttemptRef } from './attempt.js';
 
 /** What is remembered, the oldest forgotten first: its wait begins anew. */
 const REMEMBERED = 10_000;

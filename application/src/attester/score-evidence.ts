@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Scores } from '@sev/chaincode/api';
+import type { ScoresRequest } from '../coordinator/statements.js';
+import { SevError } from '../errors.js';
+import { attemptKey } from '../services/attempt.js';
+import type { PastRound, PastRounds } from '../services/past-rounds.js';
+import type { FetchObject } from '../services/round-outcome.js';
+import { secureTermsOf } from '../services/secure-scores.js';
+import {
+  insistOnPatience,
+  insistOnReferences,
+  referenceDirection,
+  type ReferenceDirection,
+} from '../validation/directions.js';
+import type { ScoredVehicles, SecureView } from './secure-decisions.js';
+
+/**
+ * The reference direction of scores, from what the attester's own ledger shows of the opening and what the store holds.
+ *
+ * @returns undefined where the task has no validators.
+ * @throws SevError REFERENCES_INVALID, REFERENCES_INCOMPLETE, DIRECTION_MISMATCH, DIRECTION_INVALID, OBJECT_MISSING.
+ */
+export async function namedReference(
+  { task, secure, inStateMs }: SecureView,
+  { references }: Pick<Scores, 'references'>,
+  fetch: FetchObject,
+): Promise<ReferenceDirection | undefined> {
+  insistOnReferences(secureTermsOf(task), secure, references);
+  if (references === undefined) {
+    return undefined;
+  }
+  insistOnPatience(secure, references, inStateMs);
+  return referenceDirection(secure, references, task.model.parameters, fetch);
+}
+
+/**
+ * The earlier rounds that scores name, by the hashes on the attester's own ledger.
+ *
+ * @throws SevError ATTESTATION_REFUSED for one that is not among those that come before, PAST_NUMBERS_MISSING where their
+ *   numbers are not known here and not sent, PROJECTIONS_INVALID.
+ */
+export async function namedRounds(
+  past: PastRounds,
+  { task, round }: SecureView,
+  { scores, past: sent }: ScoresRequest,
+): Promise<Pick<ScoredVehicles, 'past' | 'forgotten'>> {
+  const before = await past.before(task, round.round);
+  const named = scores.past ?? [];
+  const rounds: PastRound[] = [];
+  for (const [index, one] of named.entries()) {
+    const record = before.find((other) => other.round === one.round && other.attempt === one.attempt);
+    const isLater = index === 0 || (named[index - 1]?.round ?? 0) < one.round;
+    if (record === undefined || !isLater) {
+      const which = `${String(one.round)}/${String(one.attempt)}`;
+      throw new SevError('ATTESTATION_REFUSED', `attempt ${which} is no final one that these scores follow from`);
+    }
+    const found = await past.of(task, record, sent?.[index]);
+    if (found === undefined) {
+      throw new SevError('PAST_NUMBERS_MISSING', `the numbers of ${attemptKey(record)} are not known here`);
+    }
+    rounds.push(found);
+  }
+  const known = before.filter((record) => past.numbersOf(record) !== undefined);
+  const isNamed = ({ round: number }: { readonly round: number }): boolean => named.some((one) => one.round === number);
+  return { past: rounds, forgotten: known.filter((record) => !isNamed(record)).length };
+}

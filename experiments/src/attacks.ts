@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import { parseArgs } from 'node:util';
+import { attackNamed } from '@sev/fl';
+import { carSource, readCars, type TableSource } from './attacks/cars.js';
+import { measureTable, printAttackTables, SEEDS, type TableChoice } from './attacks/table.js';
+import { print, saveResults } from './output.js';
+
+type Part = (source: TableSource, choice: TableChoice) => Promise<void>;
+
+const PARTS: Readonly<Record<string, Part>> = {
+  table: showTable,
+};
+
+/**
+ * Runs federations under attack and prints what came of them; part `table` writes runs/attacks.json, the others
+ * runs/attacks-<part>.json. Names in argv choose parts; `--attacks` and `--vehicles` restrict the table.
+ */
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { attacks: { type: 'string' }, vehicles: { type: 'string' } },
+  });
+  const chosen = positionals.length === 0 ? ['table'] : positionals.includes('all') ? Object.keys(PARTS) : positionals;
+  const parts = chosen.map((name) => {
+    const part = PARTS[name];
+    if (part === undefined) {
+      throw new Error(`no part ${name}; known: ${Object.keys(PARTS).join(', ')}, all`);
+    }
+    return part;
+  });
+  const attacks = listOf(values.attacks)?.map((name) => attackNamed(name).name);
+  const vehicles = listOf(values.vehicles)?.map(Number);
+  const source = carSource();
+  if (source.path === null) {
+    print(
+      'not there: the CarDekho file (SEV_DATA_FOLDER names its folder); generated data in its place, targets do not hold',
+    );
+  }
+  const started = performance.now();
+  for (const part of parts) {
+    await part(source, { attacks, vehicles });
+  }
+  print(`${((performance.now() - started) / 60_000).toFixed(1)} minutes`);
+}
+
+async function showTable(source: TableSource, choice: TableChoice): Promise<void> {
+  const rows = await measureTable(source, choice);
+  printAttackTables(rows, `${(await readCars(source)).source}, seeds ${SEEDS.join(', ')}`);
+  await saveResults('attacks', rows);
+}
+
+function listOf(text: string | undefined): readonly string[] | undefined {
+  const words = text?.split(/[\s,]+/).filter((word) => word !== '') ?? [];
+  return words.length === 0 ? undefined : words;
+}
+
+await main();

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import { evaluatePrice, PRICE_LAYERS, predict, pickRows, type CarTable, type Dataset } from '@sev/fl';
+import { attackedRounds, type AttackedRound } from './rounds.js';
+import { hostileVehicles } from './senders.js';
+import { fleetOf, optionsOf, ROUNDS, TRIGGER, type AttackCell } from './setting.js';
+
+/** Work for a thread. Plain data. */
+export type Job = FederationJob | WatchJob;
+
+/** A federation of ten rounds. */
+export interface FederationJob {
+  readonly kind: 'federation';
+  readonly cell: AttackCell;
+}
+
+/** How suspicion grows over the rounds. */
+export interface WatchJob {
+  readonly kind: 'watch';
+  readonly cell: AttackCell;
+  readonly rounds: number;
+}
+
+export interface FederationResult {
+  /** R² on fold 0 after the last round. */
+  readonly r2: number;
+  /** Mean error on the test rows that carry the backdoor's trigger, on the target's scale. */
+  readonly bias: number;
+  /** Mean share of weight over the rounds, relative to that of their number: of hostile and of honest vehicles. */
+  readonly hostileShare: number;
+  readonly honestShare: number;
+}
+
+export interface WatchResult {
+  readonly hostile: readonly number[];
+  /** By round: what is on each vehicle, milli-nats. */
+  readonly standing: readonly (readonly number[])[];
+}
+
+export type JobResult<J extends Job> = J extends FederationJob ? FederationResult : WatchResult;
+
+export function runJob(table: CarTable, job: Job): FederationResult | WatchResult {
+  return job.kind === 'federation' ? runFederationJob(table, job) : runWatchJob(table, job);
+}
+
+function runFederationJob(table: CarTable, { cell }: FederationJob): FederationResult {
+  const fleet = fleetOf(table, cell.split, cell.vehicles);
+  const rounds = take(attackedRounds(optionsOf(cell, fleet)), ROUNDS);
+  const hostile = hostileOf(cell);
+  const model = rounds.at(-1)?.model ?? new Float32Array();
+  const shareOf = (isIn: (vehicle: number) => boolean): number => {
+    const members = fleet.vehicles.map((_, vehicle) => vehicle).filter(isIn);
+    const shares = rounds.map(({ weights }) => {
+      const total = weights.reduce((a, b) => a + b, 0);
+      return total === 0 ? 0 : members.reduce((sum, vehicle) => sum + (weights[vehicle] ?? 0), 0) / total;
+    });
+    const share = shares.reduce((a, b) => a + b, 0) / shares.length;
+    return members.length === 0 ? 0 : (share * fleet.vehicles.length) / members.length;
+  };
+  return {
+    r2: evaluatePrice(model, PRICE_LAYERS, fleet.test).r2,
+    bias: biasOf(model, fleet.test),
+    hostileShare: shareOf((vehicle) => hostile.includes(vehicle)),
+    honestShare: shareOf((vehicle) => !hostile.includes(vehicle)),
+  };
+}
+
+function runWatchJob(table: CarTable, { cell, rounds }: WatchJob): WatchResult {
+  const fleet = fleetOf(table, cell.split, cell.vehicles);
+  const watched = take(attackedRounds(optionsOf(cell, fleet)), rounds);
+  return {
+    hostile: hostileOf(cell),
+    standing: watched.map(({ standing }) => standing.map(({ suspicionMilli }) => suspicionMilli)),
+  };
+}
+
+function hostileOf({ attack, seed, hostile, vehicles }: AttackCell): readonly number[] {
+  return attack === 'none' || attack === 'noisy-validator'
+    ? []
+    : hostileVehicles(seed, Math.round(hostile * vehicles), vehicles);
+}
+
+function biasOf(model: Float32Array, test: Dataset): number {
+  const rows = Array.from({ length: test.rows }, (_, row) => row).filter(
+    (row) => test.x[row * test.features + TRIGGER.feature] === 1,
+  );
+  const marked = pickRows(test, rows);
+  const errors = predict(model, PRICE_LAYERS, marked).map((prediction, row) => prediction - (marked.y[row] ?? 0));
+  return errors.reduce((sum, error) => sum + error, 0) / rows.length;
+}
+
+/** The first so many rounds of a federation. */
+export function take(rounds: Generator<AttackedRound>, count: number): readonly AttackedRound[] {
+  return Array.from({ length: count }, () => rounds.next().value as AttackedRound);
+}

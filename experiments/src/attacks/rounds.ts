@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  addSuspicion,
+  AGGREGATION_RULES,
+  attackNamed,
+  componentSum,
+  decodeTotal,
+  directionNorm,
+  evenOut,
+  initialParameters,
+  initialServerState,
+  project,
+  projectionVectors,
+  projectOn,
+  serverStep,
+  suspicionOf,
+  toSigned,
+  totalOf,
+  vectorNorms,
+  WEIGHT_RULES,
+  type AggregationRuleName,
+  type FixedPoint,
+  type RoundProjections,
+  type ServerOptimiser,
+  type TrainingOptions,
+  type Trigger,
+  type WeightInput,
+  type WeightReason,
+  type WeightRuleName,
+} from '@sev/fl';
+import type { ValidatedFleet } from './fleet.js';
+import { hexOf, hostileVehicles, referenceDirection, sendersUpdates, type Scene } from './senders.js';
+
+/** Earlier rounds that rules look back on. */
+export const PAST_ROUNDS = 10;
+
+export interface AttackedOptions {
+  readonly fleet: ValidatedFleet;
+  readonly layers: readonly number[];
+  /** `seed` also makes the initial parameters, draws the hostile vehicles and all else. */
+  readonly training: TrainingOptions;
+  readonly server: ServerOptimiser;
+  readonly format: FixedPoint;
+  /** K. */
+  readonly projections: number;
+  readonly classWeights: readonly number[];
+  /** Least cohort: so many share each weight. */
+  readonly minimum: number;
+  /** Of weights in mode `secure`, or of visible updates in mode `plain`. */
+  readonly rule: WeightRuleName | AggregationRuleName;
+  /** None where not given. */
+  readonly attack?: string;
+  /** How many vehicles are hostile. */
+  readonly hostile: number;
+  readonly trigger: Trigger;
+}
+
+export interface Standing {
+  readonly suspicionMilli: number;
+}
+
+/** What a round left behind. */
+export interface AttackedRound {
+  readonly round: number;
+  /** Parameters that the round started from. */
+  readonly base: Float32Array;
+  readonly input: WeightInput;
+  /** Evened out; in mode `plain` those of the classes. */
+  readonly weights: readonly number[];
+  readonly reasons: readonly (WeightReason | undefined)[];
+  /** Of this round, and accumulated with it. */
+  readonly suspicion: Int32Array;
+  readonly standing: readonly Standing[];
+  readonly encoded: readonly Uint32Array[];
+  readonly direction: Int32Array;
+  /** After the round. */
+  readonly model: Float32Array;
+}
+
+/**
+ * Rounds with hostile vehicles or a hostile validator, without ledger, sealing and shares: training, codec, projections,
+ * reference direction, rule, evening out and server step are the product's. Ends when the caller stops taking.
+ */
+export function* attackedRounds(options: AttackedOptions): Generator<AttackedRound, never> {
+  const { fleet, layers, training, server } = options;
+  const attack = options.attack === undefined ? undefined : attackNamed(options.attack);
+  const vehicles = fleet.vehicles.length;
+  const hostile = attack?.role === 'vehicle' ? hostileVehicles(training.seed, options.hostile, vehicles) : [];
+  const sent = new Map<number, Float32Array[]>(hostile.map((vehicle) => [vehicle, []]));
+  let base = initialParameters(layers, training.seed);
+  let state = initialServerState(server, base.length);
+  let standing: readonly Standing[] = fleet.vehicles.map(() => ({ suspicionMilli: 0 }));
+  let lastDirection: Int32Array | undefined;
+  const bases: Float32Array[] = [];
+  const past: RoundProjections[] = [];
+  for (let round = 1; ; round++) {
+    const scene: Scene = { options, attack, hostile, round, base, bases, lastDirection, sent };
+    const direction = referenceDirection(scene);
+    const encoded = sendersUpdates(scene);
+    const input: WeightInput = { ...evidenceOf(encoded, direction, round, options), past: [...past], standing };
+    const suspicion = suspicionOf(input);
+    const { weights, reasons, average } = averageOf(base, encoded, input, options);
+    const next = average === undefined ? { parameters: base, state } : serverStep(server, base, average, state);
+    standing = standing.map(({ suspicionMilli }, i) => ({
+      suspicionMilli: addSuspicion(suspicionMilli, suspicion[i] ?? 0),
+    }));
+    const model = next.parameters;
+    yield { round, base, input, weights, reasons, suspicion, standing, encoded, direction, model };
+    past.push(input.projections);
+    past.splice(0, past.length - PAST_ROUNDS);
+    bases.push(base);
+    lastDirection = direction;
+    ({ parameters: base, state } = next);
+  }
+}
+
+/** What the aggregators open of a round. */
+function evidenceOf(
+  encoded: readonly Uint32Array[],
+  direction: Int32Array,
+  round: number,
+  { training, projections, classWeights, format }: AttackedOptions,
+): WeightInput {
+  const vectors = projectionVectors(hexOf(training.seed, round, 'vectors'), projections, direction.length);
+  return {
+    classWeights,
+    projections: encoded.map((values) => toSigned(project(values, vectors))),
+    format,
+    vectorNorms: vectorNorms(vectors),
+    reference: {
+      products: Int32Array.from(encoded, (values) => projectOn(values, direction)),
+      norm: directionNorm(direction),
+    },
+  };
+}
+
+interface Averaged {
+  readonly weights: readonly number[];
+  readonly reasons: readonly (WeightReason | undefined)[];
+  /** Parameters; undefined where nobody counts, and the round is aborted. */
+  readonly average: Float32Array | undefined;
+}
+
+function averageOf(
+  base: Float32Array,
+  encoded: readonly Uint32Array[],
+  input: WeightInput,
+  { rule, format, minimum }: AttackedOptions,
+): Averaged {
+  if (!isWeightRule(rule)) {
+    return { weights: input.classWeights, reasons: [], average: plainAverage(base, encoded, input, rule) };
+  }
+  const ruled = WEIGHT_RULES[rule].weigh(input);
+  const weights = evenOut(
+    ruled.weights.map((weight, i) => ({ classWeight: input.classWeights[i] ?? 0, weight })),
+    minimum,
+  );
+  const count = weights.reduce((a, b) => a + b, 0);
+  if (count === 0) {
+    return { weights, reasons: ruled.reasons, average: undefined };
+  }
+  const sum = componentSum(
+    encoded.map((values, i) => ({ values, weight: weights[i] ?? 0 })),
+    base.length,
+  );
+  const mean = decodeTotal(totalOf([sum]), count, format);
+  return { weights, reasons: ruled.reasons, average: base.map((value, i) => value + (mean[i] ?? 0)) };
+}
+
+/** What is shared in mode `plain`: the parameters themselves, here of the same encoded updates. */
+function plainAverage(
+  base: Float32Array,
+  encoded: readonly Uint32Array[],
+  { classWeights, format }: WeightInput,
+  rule: AggregationRuleName,
+): Float32Array {
+  const updates = encoded.map((values, i) => {
+    const update = decodeTotal(toSigned(values), 1, format);
+    return { parameters: base.map((value, at) => value + (update[at] ?? 0)), weight: classWeights[i] ?? 0 };
+  });
+  return AGGREGATION_RULES[rule].aggregate(base, updates);
+}
+
+function isWeightRule(rule: WeightRuleName | AggregationRuleName): rule is WeightRuleName {
+  return rule in WEIGHT_RULES;
+}

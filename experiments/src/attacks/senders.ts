@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHash } from 'node:crypto';
+import {
+  deriveSeed,
+  encodeUnclipped,
+  encodeUpdate,
+  medianDirection,
+  newRandom,
+  quantiseDirection,
+  seededRandom,
+  trainLocal,
+  type Attack,
+  type AttackContext,
+  type Dataset,
+} from '@sev/fl';
+import type { AttackedOptions } from './rounds.js';
+
+/** What those who take part in a round see, and what hostile ones remember. */
+export interface Scene {
+  readonly options: AttackedOptions;
+  readonly attack: Attack | undefined;
+  readonly hostile: readonly number[];
+  readonly round: number;
+  readonly base: Float32Array;
+  /** Of earlier rounds. */
+  readonly bases: readonly Float32Array[];
+  readonly lastDirection: Int32Array | undefined;
+  /** What each hostile vehicle sent in earlier rounds. */
+  readonly sent: ReadonlyMap<number, Float32Array[]>;
+}
+
+/** The hostile vehicles of a seed, ascending. */
+export function hostileVehicles(seed: number, count: number, vehicles: number): readonly number[] {
+  const random = newRandom(deriveSeed(seed, 'hostile'));
+  const order = Array.from({ length: vehicles }, (_, index) => index);
+  for (let i = vehicles - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [order[i], order[j]] = [order[j] ?? 0, order[i] ?? 0];
+  }
+  return order.slice(0, count).sort((a, b) => a - b);
+}
+
+/** Each validator's direction, trained from the base like a vehicle; a hostile validator is the first. */
+export function validatorDirections(scene: Scene): readonly Int32Array[] {
+  const { options, attack, base, round } = scene;
+  return options.fleet.roots.map((data, validator) => {
+    const train = trainerOf(options, round, `validator ${validator}`);
+    const isHostile = attack?.role === 'validator' && validator === 0;
+    return quantiseDirection(isHostile ? attack.update(contextOf(scene, 0, train, data)) : train(base, data));
+  });
+}
+
+/** The operators' reference direction of a round. */
+export function referenceDirection(scene: Scene): Int32Array {
+  return medianDirection(validatorDirections(scene));
+}
+
+/** What every vehicle sends. */
+export function sendersUpdates(scene: Scene): readonly Uint32Array[] {
+  const { options, attack, hostile, base, round } = scene;
+  const { fleet, training, format } = options;
+  let honestOnes: readonly Float32Array[] | undefined;
+  const colluders = (): readonly Float32Array[] =>
+    (honestOnes ??= hostile.map((vehicle) => {
+      const data = fleet.vehicles[vehicle];
+      return data === undefined ? base : trainerOf(options, round, vehicle)(base, data);
+    }));
+  return fleet.vehicles.map((data, vehicle) => {
+    const train = trainerOf(options, round, vehicle);
+    const place = hostile.indexOf(vehicle);
+    if (attack === undefined || place < 0) {
+      const rounding = seededRandom(Buffer.from(hexOf(training.seed, round, vehicle, 'rounding'), 'hex'));
+      return encodeUpdate(train(base, data), format, rounding);
+    }
+    const update = attack.update({ ...contextOf(scene, place, train, data), colluders });
+    scene.sent.get(vehicle)?.push(update);
+    return encodeUnclipped(update, format);
+  });
+}
+
+function contextOf(scene: Scene, place: number, train: AttackContext['train'], data: Dataset): AttackContext {
+  const { options, round, base, bases, hostile, lastDirection } = scene;
+  const { seed } = options.training;
+  return {
+    ...{ round, base, earlierBases: bases, data, train, place, lastDirection },
+    colluders: () => [train(base, data)],
+    sent: scene.sent.get(hostile[place] ?? -1) ?? [],
+    random: newRandom(deriveSeed(seed, round, place, 'attack')),
+    sharedRandom: () => newRandom(deriveSeed(seed, round, 'colluders')),
+    ...{ rule: options.rule, clip: options.format.clip, trigger: options.trigger },
+  };
+}
+
+function trainerOf({ layers, training }: AttackedOptions, round: number, who: number | string): AttackContext['train'] {
+  return (base, data) => {
+    const options = { ...training, seed: deriveSeed(training.seed, round, who) };
+    return trainLocal(base, layers, data, options).map((value, i) => value - (base[i] ?? 0));
+  };
+}
+
+export function hexOf(...labels: readonly (string | number)[]): string {
+  return createHash('sha256')
+    .update(JSON.stringify(['attacks', ...labels]))
+    .digest('hex');
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Attack, AttackContext } from './attack.js';
+import { dot, noise, norm, plus, scale, withNorm } from './vectors.js';
+
+/** Share of the reference direction beside the reverse of the honest mean. */
+const SHARE = 0.5;
+/** Of the update's norm. */
+const HIDING_NOISE = 0.7;
+
+/** All colluders send the same. */
+export const rootAligned: Attack = {
+  name: 'root-aligned',
+  description: 'sends half of the last reference direction plus the reverse of the mean update; all colluders the same',
+  knows: 'the last reference direction; does not clip',
+  role: 'vehicle',
+  update: aligned,
+};
+
+/** The same, each with noise that hides how alike they are. */
+export const rootAlignedNoisy: Attack = {
+  name: 'root-aligned-noisy',
+  description: `as root-aligned, each with independent noise of ${String(HIDING_NOISE)} times its norm`,
+  knows: 'the last reference direction; does not clip',
+  role: 'vehicle',
+  update(context) {
+    const update = aligned(context);
+    return plus(update, noise(update.length, HIDING_NOISE * norm(update), context.random));
+  },
+};
+
+/**
+ * ½ r̂ − m̂ at the norm of an honest update, and as much more of r̂ as keeps the product with r positive. The mean is that
+ * of the model's last change, which is public.
+ */
+function aligned({ base, earlierBases, lastDirection, colluders }: AttackContext): Float32Array {
+  const updates = colluders();
+  const length = updates.reduce((sum, update) => sum + norm(update), 0) / updates.length;
+  const last = earlierBases.at(-1);
+  const reverse = withNorm(last === undefined ? (updates[0] ?? base) : plus(base, last, -1), -1);
+  if (lastDirection === undefined) {
+    return withNorm(scale(reverse, -1), length);
+  }
+  const direction = withNorm(lastDirection, 1);
+  const share = SHARE + Math.max(0, -dot(direction, reverse));
+  return withNorm(plus(reverse, direction, share), length);
+}
