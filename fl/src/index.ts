@@ -53,6 +53,7 @@ export * from './random.js';
 export * from './robustness/attacks/attack.js';
 export * from './robustness/attacks/attacks.js';
 export * from './robustness/attacks/encode.js';
+export * from './robustness/attacks/hostile.js';
 export * from './robustness/attacks/label-flip.js';
 export * from './robustness/attacks/noisy-validator.js';
 export * from './robustness/contribution.js';

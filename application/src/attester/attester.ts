@@ -28,7 +28,7 @@ import {
   type LearningContract,
   type ServiceSession,
 } from '../services/rounds.js';
-import { shownWeights, weightsOf } from '../services/secure-scores.js';
+import { shownWeights, suspicionBefore, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { correctionsOf } from '../services/corrections.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
@@ -170,13 +170,14 @@ export class Attester {
     const ref = attemptOf(request.scores);
     const view = await this.#secureView(ref, ['cohort']);
     const fetch = (hash: string): Promise<Uint8Array> => this.#objects.get(hash);
-    const [{ members }, shown, reference, past] = await Promise.all([
+    const [{ members }, shown, reference, past, suspicion] = await Promise.all([
       this.#learning.cohort(ref),
       shownWeights(this.#learning, view.task, view.secure),
       namedReference(view, request.scores, fetch),
       namedRounds(this.#past, view, request),
+      suspicionBefore(this.#learning, view.task),
     ]);
-    const vehicles = { members, shown, ...past, ...(reference === undefined ? {} : { reference }) };
+    const vehicles = { members, shown, suspicion, ...past, ...(reference === undefined ? {} : { reference }) };
     insist(refuseScores(view, request, vehicles));
     this.#past.note(ref, request.numbers);
     return this.#options.signer.scores(request);

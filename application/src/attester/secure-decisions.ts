@@ -100,6 +100,8 @@ export interface ScoredVehicles {
   readonly shown: readonly WeightedCohort[];
   /** Of the references that the scores name, where the task has validators. */
   readonly reference?: ReferenceDirection;
+  /** What earlier rounds have made of vehicles; see `suspicionBefore`. */
+  readonly suspicion: ReadonlyMap<string, number>;
   /** The earlier rounds that the scores name. */
   readonly past: readonly PastRound[];
   /** How many more they could name by what this attester has had of them. */
@@ -162,7 +164,7 @@ function refuseForgotten({ task, inStateMs }: SecureView, { forgotten }: ScoredV
 function refuseNumbers(
   { round, task, secure }: SecureView,
   { projections, numbers, scores }: ScoresRequest,
-  { members, shown, reference, past }: ScoredVehicles,
+  { members, shown, reference, past, suspicion }: ScoredVehicles,
   seed: string,
 ): Refusal | undefined {
   const terms = secureTermsOf(task);
@@ -183,6 +185,7 @@ function refuseNumbers(
     numbers: components === 0 ? {} : numbers,
     shown,
     past,
+    suspicion,
     ...(reference === undefined ? {} : { reference }),
   });
   return canonicalJson(own) === canonicalJson(scores) ? undefined : refused('the recomputation gives other weights');

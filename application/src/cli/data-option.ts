@@ -34,7 +34,7 @@ export function kindOptions(command: Command): void {
   kindDetails(command);
 }
 
-function kindDetails(command: Command): void {
+export function kindDetails(command: Command): void {
   command.addOption(
     new Option(
       '--form <what>',

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { SecureTerms } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import type { NamedChoice } from '../run/learning-task.js';
 import { SERVER_NAMES } from '../run/task-defaults.js';
@@ -6,6 +7,25 @@ import { positive } from './values.js';
 
 /** How a task is learned, beside its defaults. */
 export type LearningOptions = NamedChoice & { readonly engine: 'dense' | 'tfjs' };
+
+/** As fl `WEIGHT_RULES` has them; named here so that help does without loading it. */
+const RULES = [
+  'uniform',
+  'norm-scaling',
+  'trust',
+  'capped-trust',
+  'multi-krum',
+  'clustering',
+] as const satisfies readonly SecureTerms['rule'][];
+
+export function ruleOption(command: Command): void {
+  command.addOption(
+    new Option(
+      '--rule <name>',
+      'in mode secure: how weights follow from what is opened; trust and capped-trust (the default) have organisations validate',
+    ).choices(RULES),
+  );
+}
 
 export function learningOptions(command: Command): void {
   command.addOption(

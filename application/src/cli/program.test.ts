@@ -40,6 +40,7 @@ const COMMANDS = [
   'round status',
   'round list',
   'round show',
+  'attack list',
   'audit verify',
   'audit history',
   'audit export',
@@ -98,6 +99,36 @@ describe('sev', () => {
       expect(stdout).to.equal('');
       expect(stderr).to.match(/^USAGE: /);
     }
+  });
+
+  it('lists the attacks that exercises can run, as a table and as JSON', async () => {
+    const table = await sev('attack', 'list');
+    const { stdout } = await sev('attack', 'list', '--json');
+    const attacks = JSON.parse(stdout) as Record<'name' | 'role' | 'description' | 'knows', string>[];
+    expect(attacks.map(({ name }) => name)).to.include.members(['label-flip', 'alie', 'fang', 'sybil']);
+    for (const { name, role, description, knows } of attacks) {
+      expect(table.stdout).to.contain(name).and.to.contain(description).and.to.contain(knows);
+      expect(role).to.be.oneOf(['vehicle', 'validator']);
+    }
+  });
+
+  it('refuses an attack that it does not know with the list of those it knows, and one without an attacker', async () => {
+    const vehicle = ['vehicle', 'run', '--store', 'http://none', '--batcher', 'maker=http://none', '--client', '0/1'];
+    for (const command of [['round', 'run', '--vehicles', '4'], vehicle]) {
+      const unknown = await sev(...command, '--attack', 'flattery');
+      expect(unknown.code).to.equal(EXIT_CODES.usage.code);
+      expect(unknown.stderr).to.match(/^ATTACK_UNKNOWN: "flattery" is none of label-flip, [^]*\n→ `sev attack list`/);
+      const alone = await sev(...command, '--hostile', '2');
+      expect(alone.code).to.equal(EXIT_CODES.usage.code);
+      expect(alone.stderr).to.match(/^USAGE: --hostile /);
+    }
+    const validator = await sev(...vehicle, '--attack', 'noisy-validator');
+    expect(validator.code).to.equal(EXIT_CODES.usage.code);
+    expect(validator.stderr).to.match(/^ATTACK_UNSUITED: /);
+    const many = await sev('round', 'run', '--vehicles', '4', '--attack', 'alie', '--hostile', '5');
+    expect(many.stderr).to.match(/^HOSTILE_TOO_MANY: 5 of 4 /);
+    const half = await sev('round', 'run', '--vehicles', '4', '--attack', 'alie', '--hostile', '1.5');
+    expect(half.stderr).to.match(/^USAGE: .*a share between 0 and 1/);
   });
 
   it('prints its help where nothing is named, and its version', async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { attackCommands } from './attack.js';
 import { auditCommands } from './audit.js';
 import type { Answer, CommandContext, Runner } from './command.js';
 import { EXIT_CODES, exitCodesText } from './exit-codes.js';
@@ -107,6 +108,7 @@ function newProgram(run: Runner, streams: CliStreams): Command {
   taskCommands(program, run);
   roundCommands(program, run);
   statisticsCommands(program, run);
+  attackCommands(program, run);
   auditCommands(program, run);
   serviceCommands(program, run);
   inheritSettings(program);

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { resolve } from 'node:path';
-import type { PrivacyMode, RoundRecord } from '@sev/chaincode/api';
+import type { PrivacyMode, RoundRecord, SecureTerms } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import { EXIT, SevError } from '../errors.js';
-import { PRIVACY_MODES, PRIVACY_NOTE, plotOf, privacyNotes, renderTable, summaryText } from '../report/summary.js';
+import {
+  PRIVACY_MODES,
+  PRIVACY_NOTE,
+  hostileText,
+  plotOf,
+  privacyNotes,
+  renderTable,
+  summaryText,
+} from '../report/summary.js';
 import { terminalPlot } from '../report/terminal-plot.js';
 import type { RunEvents } from '../run/run.js';
 import type { RunPlan } from '../run/plan.js';
@@ -15,11 +23,11 @@ import { addCommand, addGroup, type Runner } from './command.js';
 import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
-import { learningOptions, type LearningOptions } from './learning-options.js';
+import { learningOptions, ruleOption, type LearningOptions } from './learning-options.js';
 import { Progress, progressText } from './progress.js';
 import { roundText } from './round-text.js';
 import type { Terminal } from './terminal.js';
-import { SEED, operand, positive, wholeNumber } from './values.js';
+import { SEED, operand, positive, shareOrNumber, wholeNumber } from './values.js';
 
 interface LedgerOptions {
   readonly org: string;
@@ -31,6 +39,9 @@ interface RunOptions extends DataOptions, LearningOptions {
   readonly taskId?: string;
   readonly vehicles?: number;
   readonly patience?: number;
+  readonly rule?: SecureTerms['rule'];
+  readonly attack?: string;
+  readonly hostile?: number;
   readonly rounds: number;
   readonly split: string;
   readonly seed: number;
@@ -66,6 +77,7 @@ function addRun(group: Command, run: Runner): void {
       'sev round run --data "CAR DETAILS FROM CAR DEKHO.csv" --vehicles 10 --rounds 30 --split brand',
       'sev round run --task demand --data Dataset1_charging_reports.csv --split location --rounds 30',
       'sev round run --task table --data my.csv --schema my-schema.json --vehicles 10',
+      'sev round run --vehicles 20 --attack label-flip --hostile 0.2',
       'sev round run --resume price-1f0c9a7e',
     ],
     notes:
@@ -74,6 +86,7 @@ function addRun(group: Command, run: Runner): void {
       `Modes of --privacy:\n${Object.values(PRIVACY_NOTE)
         .map((note) => `  ${note}\n`)
         .join('')}` +
+      'With --attack some of the vehicles attack on purpose, for exercises; `sev attack list` says how.\n' +
       'After Ctrl-C, --resume goes on from the ledger; so does the same command with the same --task-id.',
     options: (command) => {
       command.addOption(
@@ -109,8 +122,15 @@ function addRun(group: Command, run: Runner): void {
           .choices(['16', '32'])
           .default('32'),
       );
+      ruleOption(command);
       learningOptions(command);
       command.option('--patience <n>', 'end early after so many rounds without a better R²', wholeNumber(1, 100_000));
+      command.option('--attack <name>', 'has some of the vehicles attack on purpose (see `sev attack list`)');
+      command.option(
+        '--hostile <share>',
+        'share of the vehicles that attack, or from 1 on their number (default 0.2); the seed draws which',
+        shareOrNumber,
+      );
       command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
       command.option('--resume <task>', 'go on with an interrupted run');
       command.option('--homes <folder>', "folder of the programs' homes (default .sev)");
@@ -122,7 +142,13 @@ function addRun(group: Command, run: Runner): void {
       const { runRounds } = await import('../run/run.js');
       terminal.note(`task ${plan.taskId} · ${PRIVACY_NOTE[plan.privacy]}`);
       const runs = resolve(options.runs);
-      const { report, folder } = await runRounds({ plan, homes, runs, signal: signal(), events: runEvents(terminal) });
+      const { report, folder } = await runRounds({
+        plan,
+        homes,
+        runs,
+        signal: signal(),
+        events: runEvents(terminal, plan.vehicles),
+      });
       terminal.note('the network keeps running; `make network-down` stops it');
       const plot = report.rounds.length > 1 ? `\n\n${terminalPlot(plotOf(report), terminal.paint)}` : '';
       return {
@@ -137,15 +163,21 @@ function addRun(group: Command, run: Runner): void {
 async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const { assertSamePlan, findPlan, loadPlan, newTaskId } = await import('../run/plan.js');
   const { DEFAULT_EPSILON, minimumCohort } = await import('../run/secure-terms.js');
+  const { defaultRule } = await import('../run/validation-plan.js');
+  const { plannedAttack } = await import('../run/exercise.js');
   if (options.resume !== undefined) {
     return loadPlan(homes, options.resume);
   }
   insistOnRing(options);
+  insistOnAttack(options);
+  insistOnRule(options);
   const { rounds, split, seed, privacy } = options;
   const data = dataOf(options.task, options, { seed, vehicles: options.vehicles });
   const vehicles = options.vehicles ?? (await defaultVehicles(data, split));
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
+  const variant = variantOf(options, DEFAULT_EPSILON);
+  const rule = options.rule ?? defaultRule({ privacy, ...variant });
   const plan: RunPlan = {
     schemaVersion: 1,
     taskId,
@@ -157,7 +189,9 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     rounds,
     minimumCohort: minimumCohort(privacy, vehicles, options.minimum),
     privacy,
-    ...variantOf(options, DEFAULT_EPSILON),
+    ...variant,
+    ...(rule === undefined ? {} : { rule }),
+    ...(options.attack === undefined ? {} : { attack: plannedAttack(options.attack, vehicles, options.hostile) }),
     vehicleIds: earlier?.vehicleIds ?? [],
     ...(earlier?.endedAfter === undefined ? {} : { endedAfter: earlier.endedAfter }),
     startedAt: earlier?.startedAt ?? new Date().toISOString(),
@@ -211,8 +245,29 @@ function insistOnRing(options: RunOptions): void {
   }
 }
 
+function insistOnRule({ rule, privacy, ring }: RunOptions): void {
+  if (rule !== undefined && rule !== 'uniform' && (privacy !== 'secure' || ring === '16')) {
+    throw new SevError('USAGE', `--rule ${rule} weighs vehicles by what is opened of their updates; here nothing is`, {
+      hint: 'It goes with --privacy secure in the ring of 32 bits.',
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
+function insistOnAttack({ attack, hostile, engine }: RunOptions): void {
+  if (attack === undefined && hostile !== undefined) {
+    throw new SevError('USAGE', '--hostile says how many run the attack that --attack names', { exitCode: EXIT.usage });
+  }
+  if (attack !== undefined && engine === 'tfjs') {
+    throw new SevError('ATTACK_UNSUITED', 'vehicles attack tasks that train with engine dense', {
+      hint: 'Leave --engine out.',
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
 /** Shows a run while it goes on. */
-function runEvents(terminal: Terminal): RunEvents {
+function runEvents(terminal: Terminal, vehicles: number): RunEvents {
   const enrolling = new Progress({ terminal, label: 'enrolled', unit: 'vehicles' });
   const auditing = auditProgress(terminal);
   let first: { readonly at: number; readonly round: number } | undefined;
@@ -222,6 +277,9 @@ function runEvents(terminal: Terminal): RunEvents {
     },
     onEnrolled: (done, total) => {
       enrolling.update(done, total);
+    },
+    onHostile: (hostile) => {
+      terminal.warn(hostileText(hostile, vehicles));
     },
     onRound: (round, rounds) => {
       const now = performance.now();

@@ -2,12 +2,14 @@
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { Option, type Command } from 'commander';
+import type { AttackRequest } from '../attack/attack-order.js';
 import { homeOf, inHome, organisationNamed, readConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 import type { RunningService, ServiceLog } from '../services/index.js';
 import type { TaskKind } from '../vehicle/data.js';
 import { addCommand, addGroup, type CommandContext, type Runner } from './command.js';
 import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
+import { validationDataOf, validationOptions, type ValidationOptions } from './validation-option.js';
 import { PORT, SEED, pair, positive, wholeNumber } from './values.js';
 
 interface ListenOptions {
@@ -18,11 +20,12 @@ interface ListenOptions {
 interface StoreOptions extends ListenOptions {
   readonly maxObjectBytes?: number;
 }
-interface AttesterOptions extends ListenOptions {
+interface OrganisationOptions extends ListenOptions {
   readonly org: string;
   readonly store: string;
 }
-interface AggregatorOptions extends AttesterOptions {
+interface AttesterOptions extends OrganisationOptions, ValidationOptions {}
+interface AggregatorOptions extends OrganisationOptions {
   readonly name?: readonly string[];
   readonly retention?: number;
 }
@@ -30,7 +33,7 @@ interface BatcherOptions extends ListenOptions {
   readonly org: string;
   readonly maxWaiting?: number;
 }
-interface CoordinatorOptions extends AttesterOptions {
+interface CoordinatorOptions extends OrganisationOptions, ValidationOptions {
   readonly task: string;
   readonly rounds?: number;
   readonly attester?: Readonly<Record<string, string>>;
@@ -47,6 +50,7 @@ interface VehicleOptions extends DataOptions {
   readonly generate?: number;
   readonly dataSeed?: number;
   readonly split: string;
+  readonly validationRows?: number;
   readonly client: string;
   readonly plain?: boolean;
   readonly he?: boolean;
@@ -54,6 +58,9 @@ interface VehicleOptions extends DataOptions {
   readonly vehicle?: readonly string[];
   readonly lowMemory?: boolean;
   readonly workers?: number;
+  readonly attack?: string;
+  readonly hostile?: readonly string[];
+  readonly attackSeed?: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -109,6 +116,7 @@ function addAttester(group: Command, run: Runner): void {
     options: (command) => {
       command.requiredOption('--org <name>', 'organisation that it speaks for');
       command.requiredOption('--store <url>', 'address of the store');
+      validationOptions(command);
       listenOptions(command, '.sev/<organisation>');
     },
     work: async (context, options) => {
@@ -116,9 +124,12 @@ function addAttester(group: Command, run: Runner): void {
       const { name } = organisationNamed(profile, options.org);
       const home = homeOf(name, options.home);
       const { host, port, store: storeUrl } = options;
+      const validationData = validationDataOf(options);
       const { runAttester } = await import('../services/run-attester.js');
       const log = await newLog('attester', name);
-      const service = await runAttester({ profile, organisation: name, home, storeUrl, host, port, log });
+      const service = await runAttester({
+        ...{ profile, organisation: name, home, storeUrl, host, port, validationData, log },
+      });
       await serve(context, 'attester', home, service, log);
       return undefined;
     },
@@ -210,6 +221,7 @@ function addCoordinator(group: Command, run: Runner): void {
         pair,
       );
       command.option('--arbiter <org=url>', 'attester of the organisation that settles disputes', pair);
+      validationOptions(command);
       listenOptions(command, '.sev/<organisation>');
     },
     work: async (context, options) => {
@@ -220,10 +232,13 @@ function addCoordinator(group: Command, run: Runner): void {
       const attesters = addressesOf(options.attester);
       const aggregators = addressesOf(options.aggregator);
       const [arbiter] = addressesOf(options.arbiter);
+      const validationData = validationDataOf(options);
       const { runCoordinator } = await import('../services/run-coordinator.js');
       const log = await newLog('coordinator', name);
       const base = { profile, organisation: name, home, storeUrl, host, port, log };
-      const service = await runCoordinator({ ...base, taskId, rounds, attesters, aggregators, arbiter });
+      const service = await runCoordinator({
+        ...{ ...base, taskId, rounds, attesters, aggregators, arbiter, validationData },
+      });
       await serve(context, 'coordinator', home, service, log);
       return undefined;
     },
@@ -279,8 +294,16 @@ export function addVehicleRun(group: Command, run: Runner): void {
       );
       command.option('--data-seed <n>', 'seed of the generated rows', SEED);
       command.option('--split <name>', 'iid, or the column that divides the rows', 'iid');
+      command.option(
+        '--validation-rows <n>',
+        "training rows that are no client's, but kept for validation",
+        wholeNumber(1, 1_000_000),
+      );
       command.option('--pool', 'run all vehicles of the home');
       command.option('--vehicle <id...>', 'only these vehicles, in the order of their clients');
+      command.option('--attack <name>', 'for exercises: attack on purpose (see `sev attack list`)');
+      command.option('--hostile <id...>', 'with --attack: only these vehicles attack, in concert (default: all)');
+      command.option('--attack-seed <n>', 'what hostile vehicles draw follows from it', SEED, 0);
       command.option('--workers <n>', 'worker threads (default: one for each core)', wholeNumber(1, 1_024));
       command.option('--low-memory', 'for small devices: trains without worker threads, and keeps memory small');
     },
@@ -290,6 +313,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         setFlagsFromString('--optimize-for-size');
         setFlagsFromString('--max-lazy');
       }
+      const attack = await attackOf(options);
       const profile = await readConnectionProfile();
       const home = homeOf('fleet', options.home);
       const { runVehicle } = await import('../services/run-vehicle.js');
@@ -303,6 +327,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         aggregators: addressesOf(options.aggregator),
         data: dataOf(options.kind, options, { rows: options.generate, seed: options.dataSeed }),
         split: options.split,
+        validationRows: options.validationRows,
         clients,
         firstClient: first,
         vehicleIds: options.vehicle,
@@ -312,12 +337,27 @@ export function addVehicleRun(group: Command, run: Runner): void {
         maxEpsilon: options.maxEpsilon,
         workers: options.workers,
         lowMemory: options.lowMemory,
+        attack,
         log,
       });
       await serve(context, 'vehicle', home, service, log);
       return undefined;
     },
   });
+}
+
+/** @throws SevError ATTACK_UNKNOWN, ATTACK_UNSUITED */
+async function attackOf(options: VehicleOptions): Promise<AttackRequest | undefined> {
+  const { attack: name, hostile, attackSeed: seed } = options;
+  if (name === undefined && hostile !== undefined) {
+    throw new SevError('USAGE', '--hostile says who runs the attack that --attack names', { exitCode: EXIT.usage });
+  }
+  if (name === undefined) {
+    return undefined;
+  }
+  const { knownAttack } = await import('../attack/attack-order.js');
+  knownAttack(name, 'vehicle');
+  return { name, vehicleIds: hostile, seed };
 }
 
 /** What `--attester org=url` and the like name. */

@@ -21,6 +21,15 @@ export function positive(text: string): number {
   return value;
 }
 
+/** Parses a share between 0 and 1, or a whole number from 1 on. */
+export function shareOrNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && (value < 1 || Number.isSafeInteger(value)))) {
+    throw new InvalidArgumentError('It must be a share between 0 and 1, or a whole number.');
+  }
+  return value;
+}
+
 /**
  * Parses an operand as commander parses options, naming it where it is wrong.
  *

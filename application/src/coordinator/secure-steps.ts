@@ -26,7 +26,7 @@ import type { ServiceLog } from '../services/log.js';
 import { checkOpenedNoise } from '../services/opened-noise.js';
 import { PastRounds } from '../services/past-rounds.js';
 import { collect, updatesOf, type LearningContract } from '../services/rounds.js';
-import { computeScores, secureTermsOf, shownWeights } from '../services/secure-scores.js';
+import { computeScores, secureTermsOf, shownWeights, suspicionBefore } from '../services/secure-scores.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ReferenceDirection } from '../validation/directions.js';
 import type { ValidatorClient } from '../validation/validator-client.js';
@@ -145,10 +145,11 @@ export class SecureSteps {
     const [nonces, reference] = await Promise.all([this.#nonces(attempt), this.#references.of(attempt)]);
     const seed = roundSeed({ consortium: consortium.bootstrapHash, ...ref }, secure.cohortHash ?? '', nonces);
     const sources = { past: this.#past, panel: this.#panel, log: this.#options.log };
-    const [members, opened, past] = await Promise.all([
+    const [members, opened, past, suspicion] = await Promise.all([
       this.#members(round),
       this.#projections(attempt, nonces, { seed, ...referencesOf(reference) }),
       pastEvidence(sources, consortium, task, round.round),
+      suspicionBefore(this.#options.learning, task),
     ]);
     const projections = opened.map(({ signed }) => signed);
     insistOnAgreement('projections', { nonces: [...nonces], ...referencesOf(reference), projections, sums: [] });
@@ -157,7 +158,7 @@ export class SecureSteps {
     this.#past.note(ref, numbers);
     const shown = await shownWeights(this.#options.learning, task, secure);
     const scores = computeScores({
-      ...{ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers, shown, past: past.rounds },
+      ...{ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers, shown, past: past.rounds, suspicion },
       ...(reference === undefined ? {} : { reference }),
     });
     const dp = secureTermsOf(task).dp;

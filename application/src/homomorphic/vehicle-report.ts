@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { reportContext, type HeOpening, type Task } from '@sev/chaincode/api';
-import { createHeReport, encodeMetric, encodeUpdate, HeRuntime, systemRandom, toSigned, type Dataset } from '@sev/fl';
+import { createHeReport, encodeMetric, HeRuntime, systemRandom, toSigned, type Dataset } from '@sev/fl';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
-import { metricsOf, type TrainedModel } from '../vehicle/secure-report.js';
+import { encodedUpdate, metricsOf, type TrainedModel } from '../vehicle/secure-report.js';
 import { heFormatOf, heSumTermsOf, heTermsOf } from './he-task.js';
 import { weightOf } from './he-outcome.js';
 import { reportMessage } from './report-message.js';
@@ -44,23 +44,20 @@ export async function vehicleHeReport(
   data: Dataset,
 ): Promise<VehicleHeReport> {
   const { summer, maskHolder, metrics } = heTermsOf(task);
-  const { base, trained, predictions } = model;
   const format = heFormatOf(task);
-  const update = toSigned(
-    encodeUpdate(
-      trained.map((value, index) => value - (base[index] ?? 0)),
-      format,
-      systemRandom,
-    ),
-  );
-  const reported = metricsOf(metrics, predictions, data).map((value) => encodeMetric(value, format));
+  const reported = metricsOf(metrics, model.predictions, data).map((value) => encodeMetric(value, format));
   const weight = weightOf(task, vehicle.weightClass);
   const { opening, publicKey } = round.he;
   const place = { consortium, ...attemptOf(round), baseModelHash: round.baseModelHash };
+  const terms = heSumTermsOf(task, opening.publicKeyHash);
+  // A slot holds no more; only a vehicle that does not clip comes to it.
+  const most = terms.range.maxAbsolute;
   const report = await createHeReport(await sharedRuntime(), {
-    values: Float64Array.from([...update, ...reported], (value) => value * weight),
+    values: Float64Array.from([...toSigned(encodedUpdate(model, format)), ...reported], (value) =>
+      Math.max(-most, Math.min(most, value * weight)),
+    ),
     context: reportContext({ ...place, reporter: vehicle.vehicleId }),
-    terms: heSumTermsOf(task, opening.publicKeyHash),
+    terms,
     publicKey,
     maskHolder: opening.sealingKey,
     random: systemRandom,

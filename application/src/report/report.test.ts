@@ -45,6 +45,17 @@ describe('report schema', () => {
     }
   });
 
+  it('names who attacked on purpose in an exercise, and so does the summary', () => {
+    const hostile = { attack: 'label-flip', share: 0.5, vehicles: ['v-one', 'v-two'] };
+    const report = { ...exampleReport(), hostile };
+    expect(reportSchema.parse(report)).to.deep.equal(report);
+    expect(summaryText(report)).to.contain(
+      'EXERCISE: 2 of 4 vehicles attack on purpose, by label-flip: v-one, v-two\n',
+    );
+    expect(plotOf(report).subtitle).to.contain('2 attack by label-flip');
+    expect(summaryText(exampleReport())).not.to.contain('EXERCISE');
+  });
+
   it('is the one published in docs/report.schema.json', async () => {
     const published = JSON.parse(await readFile(fromRoot('docs/report.schema.json'), 'utf8')) as unknown;
     expect(published).to.deep.equal(JSON.parse(JSON.stringify(reportJsonSchema())));

@@ -78,6 +78,14 @@ export const reportSchema = z
       .strictObject({ epsilon: z.number(), delta: z.number(), chargedMicroRho: count, budgetMicroRho: count })
       .optional()
       .describe('Mode dp: what the task has spent by the ledger, adjacency: one vehicle replaced by zeros.'),
+    hostile: z
+      .strictObject({
+        attack: z.string().describe('One of those that `sev attack list` names.'),
+        share: z.number().min(0).max(1).describe('Of the vehicles.'),
+        vehicles: z.array(z.string()).describe('Their ids, drawn by the seed.'),
+      })
+      .optional()
+      .describe('An exercise: these vehicles attacked on purpose.'),
     rounds: z.array(roundReport),
     baselines: z.strictObject({
       central: accuracy.extend({ epochs: count }).describe('One model on all training rows in one place.'),

@@ -27,10 +27,11 @@ function modesIn(record: unknown): unknown[] {
 }
 
 export function plotOf(report: Report): AccuracyPlot {
-  const { rounds, baselines, data, vehicles, split } = report;
+  const { rounds, baselines, data, vehicles, split, hostile } = report;
+  const exercise = hostile === undefined ? '' : `, ${String(hostile.vehicles.length)} attack by ${hostile.attack}`;
   return {
     title: `Federated learning of ${report.task}: accuracy by round`,
-    subtitle: `${data.source} · ${String(vehicles)} vehicles, split ${split} · ${report.aggregation} · network ${report.network.kind}, trust: ${report.network.trust}`,
+    subtitle: `${data.source} · ${String(vehicles)} vehicles, split ${split}${exercise} · ${report.aggregation} · network ${report.network.kind}, trust: ${report.network.trust}`,
     rounds: rounds.map((round) => round.round),
     federated: rounds.map((round) => round.r2),
     central: baselines.central.r2,
@@ -100,6 +101,7 @@ export function summaryText(report: Report): string {
   return [
     `task ${report.taskId} · ${String(report.vehicles)} vehicles · split ${report.split} · ${PRIVACY_NOTE[report.aggregation]}`,
     `data ${data.source}: ${String(data.rows)} rows, ${String(data.testRows)} of them for testing only`,
+    ...(report.hostile === undefined ? [] : [hostileText(report.hostile, report.vehicles)]),
     '',
     renderTable(head, rows, numbers),
     '',
@@ -114,6 +116,11 @@ export function summaryText(report: Report): string {
     `median round ${medianMs.toFixed(0)} ms · set-up ${seconds(report.ms.setUp)}, rounds ${seconds(report.ms.rounds)}, ` +
       `baselines ${seconds(report.ms.baselines)}, audit ${seconds(report.ms.audit)}, whole ${seconds(report.ms.total)}`,
   ].join('\n');
+}
+
+/** Who attacks in an exercise. */
+export function hostileText({ attack, vehicles }: NonNullable<Report['hostile']>, of: number): string {
+  return `EXERCISE: ${String(vehicles.length)} of ${String(of)} vehicles attack on purpose, by ${attack}: ${vehicles.join(', ')}`;
 }
 
 function vehicleLines({ vehicle }: Report): string[] {

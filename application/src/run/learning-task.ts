@@ -5,6 +5,7 @@ import { newHeTerms } from '../homomorphic/he-terms.js';
 import { modelSpecOf } from '../services/model-spec.js';
 import type { LearningKind } from '../vehicle/data.js';
 import { secureTerms, type DifferentialPrivacy } from './secure-terms.js';
+import type { judgedBy } from './validation-plan.js';
 import { SERVERS, TRAINING, UNITS, type ServerName } from './task-defaults.js';
 
 /** What is learned, and by what. */
@@ -61,6 +62,8 @@ export interface TaskOptions {
   readonly aggregators?: readonly string[];
   /** In mode secure: width of the ring that updates are shared in; default 32. */
   readonly ringBits?: 16;
+  /** In mode secure: the rule that weighs vehicles, and where it judges directions the validators; default norm scaling. */
+  readonly judged?: ReturnType<typeof judgedBy>;
   /** In mode dp. */
   readonly differentialPrivacy?: DifferentialPrivacy;
 }
@@ -133,8 +136,8 @@ function trainingTerms({ kind, proximal }: LearningChoice, seed: number): Task['
 
 function privacyTerms(
   task: Task,
-  { privacy = 'plain', aggregators = [], differentialPrivacy, ringBits }: TaskOptions,
-): Pick<Task, 'secure' | 'he'> {
+  { privacy = 'plain', aggregators = [], differentialPrivacy, ringBits, judged }: TaskOptions,
+): Pick<Task, 'secure' | 'he' | 'rewards'> {
   if (privacy === 'plain') {
     return {};
   }
@@ -143,9 +146,10 @@ function privacyTerms(
   }
   const secure = secureTerms(task, aggregators, {
     ...(ringBits === undefined ? {} : { ringBits }),
+    ...(judged === undefined ? {} : { judged: judged.terms }),
     ...(privacy === 'dp' && differentialPrivacy !== undefined ? { privacy: differentialPrivacy } : {}),
   });
-  return { secure };
+  return { secure, ...(judged?.rewards === undefined ? {} : { rewards: judged.rewards }) };
 }
 
 /**

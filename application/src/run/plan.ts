@@ -9,6 +9,7 @@ import { EXIT, SevError } from '../errors.js';
 import { readJson, writeJson } from '../store/files.js';
 import { DEMAND_FORMS, type DataPlan } from '../vehicle/data.js';
 import { SERVER_NAMES } from './task-defaults.js';
+import { RULES } from './validation-plan.js';
 
 const generated = { source: z.literal('generated'), rows: z.int(), seed: z.int() };
 const file = { source: z.literal('file'), path: z.string() };
@@ -46,14 +47,25 @@ const runPlan = z.strictObject({
   patience: z.int().min(1).optional(),
   /** Rounds after which it ended early. */
   endedAfter: z.int().min(1).optional(),
+  /** How weights follow from what is opened, in mode secure; absent in runs from before there was a choice: norm-scaling. */
+  rule: z.enum(RULES).optional(),
+  /** Rows that are the validators' and no vehicle's. */
+  validationRows: z.int().min(1).optional(),
+  /** An exercise: some of the vehicles attack on purpose. */
+  attack: z.strictObject({ name: z.string(), hostile: z.int().min(1) }).optional(),
   /** Ids of the vehicles that take part; the position is the client of the split. */
   vehicleIds: z.array(z.string()),
   startedAt: z.iso.datetime(),
 });
 export type RunPlan = z.infer<typeof runPlan>;
 
-export function dataPlan(plan: Pick<RunPlan, 'data' | 'split' | 'vehicles'>): DataPlan {
-  return { data: plan.data, split: plan.split, clients: plan.vehicles };
+export function dataPlan({
+  data,
+  split,
+  vehicles,
+  validationRows,
+}: Pick<RunPlan, 'data' | 'split' | 'vehicles' | 'validationRows'>): DataPlan {
+  return { data, split, clients: vehicles, ...(validationRows === undefined ? {} : { validationRows }) };
 }
 
 /** A task id that no other run has: `price-` and eight random hex digits. */
@@ -91,6 +103,7 @@ export function assertSamePlan(earlier: RunPlan, plan: RunPlan): void {
     vehicleIds: _ids,
     startedAt: _at,
     endedAfter: _end,
+    validationRows: _rows,
     ...others
   }: RunPlan) => canonicalJson(Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined)));
   if (decided(earlier) !== decided(plan)) {

@@ -6,6 +6,7 @@ import {
   checkModel,
   chooseEngine,
   parametersFromBytes,
+  type Dataset,
   type LearningSplit,
   type LearningTable,
 } from '@sev/fl';
@@ -26,6 +27,7 @@ import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
 import { reconcile } from './audited-rounds.js';
 import { computeBaselines, type Comparison } from './baselines.js';
+import { attackArguments, hostileOf } from './exercise.js';
 import { enrollFleet } from './fleet.js';
 import { requireNetwork } from './network-ready.js';
 import { dataPlan, savePlan, type RunPlan } from './plan.js';
@@ -34,6 +36,13 @@ import { Programs } from './processes.js';
 import { followRounds, hasStalled } from './rounds.js';
 import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
 import { spentOnLedger } from './spent-privacy.js';
+import {
+  defaultValidators,
+  judgedBy,
+  shareValidationData,
+  validationPath,
+  validationRowsOf,
+} from './validation-plan.js';
 
 /** The organisation whose coordinator drives the rounds, and the one that enrols. */
 export const COORDINATOR_ORG = 'grid';
@@ -54,6 +63,8 @@ export interface RunOptions {
 export interface RunEvents {
   readonly onStep: (text: string) => void;
   readonly onEnrolled: (done: number, total: number) => void;
+  /** Told before anything is started where vehicles attack on purpose. */
+  readonly onHostile: (hostile: NonNullable<Report['hostile']>) => void;
   readonly onRound: (round: RoundReport, rounds: number) => void;
   readonly onAudit: (done: number, total: number | undefined, stage: string) => void;
   /** A line that a program logged. */
@@ -70,6 +81,8 @@ interface RunData {
   readonly table: LearningTable;
   readonly test: LearningSplit['test'];
   readonly trainingRows: number;
+  /** What validators validate on, together. */
+  readonly validation: Dataset | undefined;
 }
 
 /**
@@ -81,12 +94,16 @@ interface RunData {
 export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   const startedAt = performance.now();
   const profile = await requireNetwork();
-  const data = await readData(options.plan);
+  const { plan: asked, ...data } = await readData(options.plan, profile);
   const programs = new Programs(options.events.onLog);
   const sessions = new Sessions(profile, options.homes);
   const interrupted = interruption(options.signal, `sev round run --resume ${options.plan.taskId}`);
   try {
-    const plan = await Promise.race([preparePlan(options), interrupted]);
+    const plan = await Promise.race([preparePlan({ ...options, plan: asked }), interrupted]);
+    const hostile = hostileOf(plan);
+    if (hostile !== undefined) {
+      options.events.onHostile(hostile);
+    }
     const operator = await sessions.open(COORDINATOR_ORG, 'operator');
     const training = { options, plan, data, profile, programs, operator };
     const trained = await Promise.race([train(training), interrupted]);
@@ -107,6 +124,7 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
       seed: plan.seed,
       vehicles: plan.vehicles,
       aggregation: plan.privacy,
+      ...(hostile === undefined ? {} : { hostile }),
       ...trained.privacy,
       rounds: concluded.rounds,
       baselines: concluded.baselines,
@@ -128,11 +146,14 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   }
 }
 
-async function readData(plan: RunPlan): Promise<RunData> {
-  const table = await openTable(plan.data);
-  const { clients, test } = splitOf(table, dataPlan(plan));
+/** Settles beside it how many rows are the validators'. */
+async function readData(asked: RunPlan, profile: ConnectionProfile): Promise<RunData & { readonly plan: RunPlan }> {
+  const table = await openTable(asked.data);
+  const validationRows = asked.validationRows ?? validationRowsOf(asked, table.rows, defaultValidators(profile).length);
+  const plan = validationRows === undefined ? asked : { ...asked, validationRows };
+  const { clients, test, validation } = splitOf(table, dataPlan(plan));
   checkModel(modelSpecOf(modelOf(choiceOf(learningKindOf(plan), table.features, plan))), DEFAULT_MODEL_BOUNDS);
-  return { table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0) };
+  return { plan, table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0), validation };
 }
 
 /** What the steps that all runs have in common need. */
@@ -196,6 +217,7 @@ async function train(training: Training): Promise<Trained> {
     privacy: plan.privacy,
     aggregators: defaultAggregators(profile),
     ...(plan.ringBits === undefined ? {} : { ringBits: plan.ringBits }),
+    judged: judgedBy(plan.rule, defaultValidators(profile)),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
   const { task } = prepared;
@@ -203,7 +225,9 @@ async function train(training: Training): Promise<Trained> {
     const { engine, reason } = await chooseEngine(task.engine);
     events.onStep(`engine ${engine}: ${reason}`);
   }
-  const { objects, startedAt } = await startPrograms({ plan, homes, events, profile, programs, operator }, prepared);
+  const validating = await shareValidationData(homes, task, profile, data.validation);
+  const starting = { plan, homes, events, profile, programs, operator, validating };
+  const { objects, startedAt } = await startPrograms(starting, prepared);
   const followed = followRounds({
     session: operator,
     store: objects,
@@ -278,6 +302,8 @@ interface Starting extends Preparation {
   readonly profile: ConnectionProfile;
   readonly programs: Programs;
   readonly operator: LedgerSession;
+  /** Names of the organisations that have validation data of this task in their homes. */
+  readonly validating?: ReadonlySet<string>;
 }
 
 /**
@@ -286,19 +312,21 @@ interface Starting extends Preparation {
  * @returns the store, and when the coordinator was started.
  */
 export async function startPrograms(
-  { plan, homes, events, profile, programs, operator }: Starting,
+  { plan, homes, events, profile, programs, operator, validating = new Set() }: Starting,
   { task, initialModel }: PreparedTask,
 ): Promise<{ objects: HttpStore; startedAt: number }> {
   const { taskId } = plan;
   events.onStep(`starting store, attesters, ${task.privacy === 'plain' ? '' : 'aggregators, '}batcher, vehicles`);
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
+  const validation = (name: string): string[] =>
+    validating.has(name) ? ['--validation-data', validationPath(homes, name, taskId)] : [];
   const objects = new HttpStore(store.url);
   const [attesters] = await Promise.all([
     Promise.all(
       others.map(async ({ name }) => {
         const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
-        return { name, url: (await programs.start(`attester of ${name}`, args)).url };
+        return { name, url: (await programs.start(`attester of ${name}`, [...args, ...validation(name)])).url };
       }),
     ),
     objects.put(initialModel).then(() => learning(operator).createTask(task)),
@@ -326,7 +354,7 @@ export async function startPrograms(
   const rounds = ['--task', taskId, '--rounds', String(plan.endedAfter ?? plan.rounds)];
   await programs.start('coordinator', [
     ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
-    ...[...aggregatorArgs, ...arbiterArgs],
+    ...[...aggregatorArgs, ...arbiterArgs, ...validation(COORDINATOR_ORG)],
   ]);
   return { objects, startedAt };
 }
@@ -354,10 +382,12 @@ async function startBatchers(
 
 function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
   const source = dataArguments(plan.data);
-  const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`];
+  const kept = plan.validationRows === undefined ? [] : ['--validation-rows', String(plan.validationRows)];
+  const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`, ...kept];
   const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
-  return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...source, ...split, ...vehicles];
+  const what = [...source, ...split, ...vehicles, ...attackArguments(plan)];
+  return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...what];
 }
 
 /** Whoever starts a run has agreed to what its vehicles give. */

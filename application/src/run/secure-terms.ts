@@ -74,6 +74,8 @@ const NARROW_SHARD = 127;
 export interface TermsChoice {
   readonly privacy?: DifferentialPrivacy;
   readonly ringBits?: 16;
+  /** How weights follow from what is opened, and who gives the reference direction; default norm scaling. */
+  readonly judged?: Pick<Partial<SecureTerms>, 'rule' | 'validation'>;
   /** No projections and no metrics, whatever the mode; all vehicles have to weigh alike. */
   readonly sumsOnly?: Pick<SecureTerms, 'clipMilli' | 'fractionBits'>;
 }
@@ -87,7 +89,7 @@ export interface TermsChoice {
 export function secureTerms(
   task: Omit<Task, 'secure'>,
   aggregators: readonly string[],
-  { privacy, ringBits, sumsOnly }: TermsChoice = {},
+  { privacy, ringBits, judged = {}, sumsOnly }: TermsChoice = {},
 ): SecureTerms {
   const threshold = THRESHOLD_OF[aggregators.length];
   if (threshold === undefined) {
@@ -97,7 +99,8 @@ export function secureTerms(
     });
   }
   const { metrics, ...defaults } = DEFAULTS;
-  const terms: SecureTerms = { ...defaults, metrics: [...metrics], threshold, aggregators: [...aggregators].sort() };
+  const common = { ...defaults, metrics: [...metrics], threshold, aggregators: [...aggregators].sort() };
+  const terms: SecureTerms = { ...common, ...judged };
   const inRing = ringBits === 16 ? inNarrowRing(task, terms) : terms;
   const opened = sumsOnly === undefined ? inRing : { ...withoutProjections(inRing), ...sumsOnly };
   return privacy === undefined ? opened : withNoise(task, opened, privacy);

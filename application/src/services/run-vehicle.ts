@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { vehicleId as vehicleIdSchema } from '@sev/chaincode/api';
+import { attackOrder, unsuited, type AttackOrder, type AttackRequest } from '../attack/attack-order.js';
 import { inHome } from '../config/homes.js';
 import { organisationNamed, type ConnectionProfile } from '../config/profile.js';
 import { EXIT, SevError } from '../errors.js';
@@ -36,6 +37,8 @@ export interface RunVehicleOptions {
   /** Which client the first vehicle is, from 0; the others follow. Default 0. */
   readonly firstClient?: number | undefined;
   readonly minRows?: number | undefined;
+  /** Training rows that are no client's, but kept for validation; default none. */
+  readonly validationRows?: number | undefined;
   /** Vehicles of the home that take part, in the order of their clients; default: all, sorted by id. */
   readonly vehicleIds?: readonly string[] | undefined;
   /** Only this task; default: every task that the vehicles can train. */
@@ -52,6 +55,8 @@ export interface RunVehicleOptions {
   readonly lowMemory?: boolean | undefined;
   /** How long batchers are tried before a vehicle records its update itself; default 5 s. */
   readonly directAfterMs?: number | undefined;
+  /** For exercises: has vehicles attack on purpose. */
+  readonly attack?: AttackRequest | undefined;
   readonly onTakenPart?: FleetOptions['onTakenPart'] | undefined;
   readonly log?: ServiceLog | undefined;
 }
@@ -59,20 +64,26 @@ export interface RunVehicleOptions {
 /**
  * Runs the vehicles of a home: they take part in every open round until the service is closed.
  *
- * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, ORGANISATION_UNKNOWN, TASK_NOT_NAMED, STATISTICS_NOT_ON_LEDGER, or with the code of what is wrong with the data.
+ * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, ORGANISATION_UNKNOWN, TASK_NOT_NAMED, STATISTICS_NOT_ON_LEDGER, ATTACK_UNKNOWN, ATTACK_UNSUITED, VEHICLE_NOT_HERE, or with the code of what is wrong with the data.
  */
 export async function runVehicle(options: RunVehicleOptions): Promise<RunningService> {
-  const { profile, home, data, split, clients, minRows, workers, lowMemory, log = silentLog } = options;
+  const { profile, home, data, split, clients, minRows, validationRows, workers, lowMemory, log = silentLog } = options;
   insistOnNamedTask(options);
   const wallet = await openWallet(inHome.wallet(home));
   const vehicles = pooledVehicles(options, await wallet.list());
+  const attack = attackOf(options, vehicles);
   const pool = await startPool({
     home,
     profile,
     vehicles,
-    plan: { data, split, clients, ...(minRows === undefined ? {} : { minRows }) },
+    plan: {
+      ...{ data, split, clients },
+      ...(minRows === undefined ? {} : { minRows }),
+      ...(validationRows === undefined ? {} : { validationRows }),
+    },
     ...(workers === undefined ? {} : { workers }),
     lowMemory,
+    attack,
   });
   try {
     // The pool reads the ledger as its first vehicle.
@@ -89,6 +100,7 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
         url: url.replace(/\/+$/, ''),
       })),
       postShare: sharePoster(options, session),
+      hasAttackers: attack !== undefined,
       log,
       ...(options.taskId === undefined ? {} : { taskId: options.taskId }),
       ...(options.plain === undefined ? {} : { plain: options.plain }),
@@ -128,6 +140,23 @@ function insistOnNamedTask({ data, taskId }: RunVehicleOptions): void {
       exitCode: EXIT.usage,
     });
   }
+}
+
+/** Nobody is to find out from the rounds alone that a vehicle attacks on purpose. */
+function attackOf(
+  { attack, data, log = silentLog }: RunVehicleOptions,
+  vehicles: readonly PooledVehicle[],
+): AttackOrder | undefined {
+  if (attack === undefined) {
+    return undefined;
+  }
+  const order = attackOrder(attack, vehicles);
+  if (data.kind === 'statistics') {
+    throw unsuited(`${attack.name} is an attack on training; vehicles that report statistics do not train`);
+  }
+  const hostile = vehicles.filter(({ client }) => order.clients.includes(client)).map(({ vehicleId }) => vehicleId);
+  log.warn({ attack: order.name, hostile }, `EXERCISE: these vehicles attack on purpose, by ${order.name}`);
+  return order;
 }
 
 /** Closes the session where the ledger does not hold the statistics. */

@@ -26,7 +26,7 @@ import { attemptOf, type AttemptRef } from './attempt.js';
 import { alikeInShown, besideShown } from './beside-shown.js';
 import { readNumbers } from './opened-numbers.js';
 import type { PastRound } from './past-rounds.js';
-import type { LearningContract } from './rounds.js';
+import { collect, type LearningContract } from './rounds.js';
 
 /** How a task's updates become integers. @throws SevError MODE_NOT_SECURE. */
 export function formatOf(task: Task): FixedPoint {
@@ -56,6 +56,8 @@ export interface ScoringInput {
   readonly reference?: Omit<ReferenceDirection, 'direction'>;
   /** Earlier rounds that vehicles are compared over, ascending. */
   readonly past?: readonly PastRound[];
+  /** What earlier finalised rounds have made of vehicles, by id; see {@link suspicionBefore}. */
+  readonly suspicion?: ReadonlyMap<string, number>;
   /** What the sums that may have been shown on this base count; see {@link shownWeights}. */
   readonly shown: readonly WeightedCohort[];
 }
@@ -67,6 +69,15 @@ export function shownWeights(
   { shownAttempts }: Pick<SecureRound, 'shownAttempts'>,
 ): Promise<readonly WeightedCohort[]> {
   return Promise.all(shownAttempts.map((shown) => weightsOf(learning, task, { taskId: task.taskId, ...shown })));
+}
+
+/** Suspicion by vehicle, in thousandths of a nat, as the last finalised round of the task left it; of those that have any. */
+export async function suspicionBefore(
+  learning: LearningContract,
+  { taskId, secure }: Task,
+): Promise<ReadonlyMap<string, number>> {
+  const standings = secure?.validation === undefined ? [] : await collect(learning.standings(taskId));
+  return new Map(standings.map(({ vehicleId, suspicionMilli }) => [vehicleId, suspicionMilli]));
 }
 
 /** What the sums of an attempt count that the ledger shows scored. */
@@ -131,6 +142,7 @@ function weightInputOf(input: ScoringInput): WeightInput {
     vectorNorms: vectorNorms(vectors),
     ...(reference === undefined || products === undefined ? {} : { reference: { products, norm: reference.norm } }),
     past: past.map((round) => members.map(({ vehicleId }) => round.projections.get(vehicleId))),
+    standing: members.map(({ vehicleId }) => ({ suspicionMilli: input.suspicion?.get(vehicleId) ?? 0 })),
   };
 }
 

@@ -74,6 +74,8 @@ export interface DataPlan {
   readonly clients: number;
   /** Fewest training rows of a client; default 1. */
   readonly minRows?: number;
+  /** Training rows that are no client's, but kept for validation. */
+  readonly validationRows?: number;
 }
 
 /** Beside the sessions: what each user's car charges with. Users that are not in it charge with 3.6 kW. */

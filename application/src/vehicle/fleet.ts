@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sha256Hex, weightClassOf, type Task } from '@sev/chaincode/api';
 import { parametersFromBytes } from '@sev/fl';
+import { earlierRounds } from '../attack/earlier-rounds.js';
 import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
@@ -43,6 +44,8 @@ export interface FleetOptions {
   readonly maxEpsilon?: number;
   /** How often the ledger is looked at beside its events; default 2 s. */
   readonly pollMs?: number;
+  /** Whether vehicles of the pool attack on purpose: they are told of earlier rounds, too. */
+  readonly hasAttackers?: boolean;
   /** See `CourierOptions`. */
   readonly directAfterMs?: number;
   readonly queuedMs?: number;
@@ -254,8 +257,16 @@ export class Fleet {
       ({ vehicleId, samples }) => !done.has(vehicleId) && weightClassOf(task, samples) !== undefined,
     );
     const parameters = parametersFromBytes(bytes, task.model.parameters);
-    const order = { consortium, task, round: { ...round, ...(await this.#openingOf(task, round)) }, parameters };
+    const [opening, earlier] = await Promise.all([this.#openingOf(task, round), this.#earlier(task, round)]);
+    const order = { consortium, task, round: { ...round, ...opening }, parameters, ...earlier };
     return [order, vehicles.map(({ vehicleId }) => vehicleId)];
+  }
+
+  async #earlier(task: Task, { round }: OpenRoundRef): Promise<Pick<TrainingOrder, 'earlier'>> {
+    const fetch = (hash: string): Promise<Uint8Array> => this.#fetch(hash, 'object');
+    return this.#options.hasAttackers === true
+      ? { earlier: await earlierRounds(this.#learning, task, round, fetch) }
+      : {};
   }
 
   /** What the ledger shows of the attempt beside its base: its aggregators, or its keys. @throws SevError ROUND_STALE. */

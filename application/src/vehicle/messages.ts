@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundOpening, Envelope, RecordUpdate, Task } from '@sev/chaincode/api';
+import type { AttackOrder } from '../attack/attack-order.js';
+import type { EarlierRounds } from '../attack/earlier-rounds.js';
 import type { ConnectionProfile } from '../config/profile.js';
 import type { HeKeys } from '../homomorphic/vehicle-report.js';
 import type { AttemptRef } from '../services/attempt.js';
@@ -17,6 +19,8 @@ export interface WorkerStart {
   readonly profile: ConnectionProfile;
   readonly vehicles: readonly PooledVehicle[];
   readonly plan: DataPlan;
+  /** Where some of the vehicles attack on purpose. */
+  readonly attack?: AttackOrder | undefined;
 }
 
 /** An open attempt, as a vehicle sees it. */
@@ -36,6 +40,8 @@ export interface TrainingOrder {
   readonly round: OpenRoundRef;
   /** Base parameters, length d. */
   readonly parameters: Float32Array;
+  /** What vehicles that attack go by; honest ones need none of it. */
+  readonly earlier?: EarlierRounds;
 }
 
 export interface TrainRequest {

@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parameterCount, sha256Hex, verifyStatement, type UpdateStatement } from '@sev/chaincode/api';
-import { CAR_FEATURES, initialParameters } from '@sev/fl';
+import { CAR_FEATURES, initialParameters, parametersFromBytes } from '@sev/fl';
 import { inHome } from '../config/homes.js';
 import type { ConnectionProfile } from '../config/profile.js';
 import { openWallet } from '../identity/wallet.js';
@@ -148,6 +148,24 @@ describe('A pool of vehicles', () => {
     const ids = vehicles.map(({ vehicleId }) => vehicleId);
     await pool.train({ ...order, task: hungry }, ids, listener, new AbortController().signal);
     expect(skipped).to.deep.equal(['SAMPLES_TOO_FEW', 'SAMPLES_TOO_FEW', 'SAMPLES_TOO_FEW']);
+  });
+
+  it('has a vehicle that is told to attack send what the simulator says, and no other', async () => {
+    const attack = { name: 'sign-flip', seed: 1, clients: [1] };
+    const [honest, hostile] = [await trainAll(await start()), await trainAll(await start({ attack }))];
+    const change = ({ bytes }: TrainedUpdate): Float32Array =>
+      parametersFromBytes(bytes, parameters.length).map((value, index) => value - parameters[index]!);
+    for (const [index, update] of hostile.entries()) {
+      const was = honest[index]!;
+      if (update.vehicleId === vehicleIdOf(1)) {
+        const expected = change(was);
+        change(update).forEach((value, at) => {
+          expect(value).to.be.closeTo(-10 * expected[at]!, 1e-4);
+        });
+      } else {
+        expect(update.bytes).to.deep.equal(was.bytes);
+      }
+    }
   });
 
   it('says what is wrong with the data', async () => {

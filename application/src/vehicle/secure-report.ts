@@ -7,7 +7,16 @@ import {
   type SecureTerms,
   type Task,
 } from '@sev/chaincode/api';
-import { createReport, encodeMetric, encodeUpdate, ringZeros, systemRandom, type Dataset } from '@sev/fl';
+import {
+  createReport,
+  encodeMetric,
+  encodeUnclipped,
+  encodeUpdate,
+  ringZeros,
+  systemRandom,
+  type Dataset,
+  type FixedPoint,
+} from '@sev/fl';
 import { SevError } from '../errors.js';
 import { formatOf, secureTermsOf } from '../services/secure-scores.js';
 import type { OpenRoundRef } from './messages.js';
@@ -28,6 +37,8 @@ export interface TrainedModel {
   readonly trained: Float32Array;
   /** Of the base, one a row. */
   readonly predictions: Float32Array;
+  /** A hostile vehicle's: it does not clip. */
+  readonly isUnclipped?: boolean;
 }
 
 /** Unit of the metric `samples`: so many rows count as 1. */
@@ -49,11 +60,10 @@ export async function secureReport(
   data: Dataset,
 ): Promise<SecureReport> {
   const terms = secureTermsOf(task);
-  const { base, trained, predictions } = model;
+  const { base, predictions } = model;
   const format = formatOf(task);
-  const update = trained.map((value, index) => value - (base[index] ?? 0));
   const vector = ringZeros(base.length + terms.metrics.length, ringBitsOfTerms(terms));
-  vector.set(encodeUpdate(update, format, systemRandom));
+  vector.set(encodedUpdate(model, format));
   const values = metricsOf(terms.metrics, predictions, data);
   values.forEach((value, index) => {
     vector[base.length + index] = encodeMetric(value, format);
@@ -71,6 +81,12 @@ export async function secureReport(
     Buffer.from(sealed).toString('base64'),
   ]);
   return { root: report.root, ciphertext: report.ciphertext, shares: Object.fromEntries(shares) };
+}
+
+/** The difference that training made, in the ring: of an honest vehicle within the task's bound. */
+export function encodedUpdate({ base, trained, isUnclipped = false }: TrainedModel, format: FixedPoint): Uint32Array {
+  const update = trained.map((value, index) => value - (base[index] ?? 0));
+  return isUnclipped ? encodeUnclipped(update, format) : encodeUpdate(update, format, systemRandom);
 }
 
 function indexOf({ aggregators }: SecureTerms, mspId: string): number {

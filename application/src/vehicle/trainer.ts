@@ -10,6 +10,7 @@ import {
   type UpdateStatement,
 } from '@sev/chaincode/api';
 import { parametersToBytes, reportedStatistics, type Dataset } from '@sev/fl';
+import { Colluders } from '../attack/colluders.js';
 import { inHome } from '../config/homes.js';
 import { SevError } from '../errors.js';
 import { vehicleHeReport } from '../homomorphic/vehicle-report.js';
@@ -34,15 +35,18 @@ export class Trainer {
   readonly #client: number;
   readonly #wallet: Pick<IdentityWallet, 'get'>;
   readonly #data: Dataset;
+  readonly #colluders: Colluders | undefined;
   #identity: StoredIdentity;
   #key: KeyObject;
 
+  /** @param colluders where this vehicle is hostile: those that it acts in concert with, itself among them. */
   constructor(
     identity: StoredIdentity,
     wallet: Pick<IdentityWallet, 'get'>,
     client: number,
     features: string,
     data: Dataset,
+    colluders?: Colluders,
   ) {
     this.features = features;
     this.vehicleId = identity.label;
@@ -52,6 +56,7 @@ export class Trainer {
     this.#identity = identity;
     this.#key = createPrivateKey(identity.privateKey);
     this.#data = data;
+    this.#colluders = colluders;
   }
 
   /** Number of training rows. */
@@ -74,12 +79,13 @@ export class Trainer {
    *
    * @throws SevError SAMPLES_TOO_FEW where the task has no weight class for so few rows; ModelError TRAINING_DIVERGED.
    */
-  async train({ consortium, task, round, parameters }: TrainingOrder): Promise<TrainedUpdate> {
+  async train(order: TrainingOrder): Promise<TrainedUpdate> {
+    const { consortium, task, round } = order;
     const weightClass = weightClassOf(task, this.samples);
     if (weightClass === undefined) {
       throw new SevError('SAMPLES_TOO_FEW', `${String(this.samples)} rows are fewer than task ${task.taskId} takes`);
     }
-    const model = await this.#modelOf(task, round.round, parameters);
+    const model = await this.#modelOf(order);
     const { taskId, attempt, baseModelHash, opening, he } = round;
     const { vehicleId } = this;
     const sign = (updateHash: string): Envelope => {
@@ -110,17 +116,27 @@ export class Trainer {
   }
 
   /** What the vehicle makes of the base parameters: a trained model, or its statistics added to them. */
-  async #modelOf(task: Task, round: number, base: Float32Array): Promise<TrainedModel> {
+  async #modelOf(order: TrainingOrder): Promise<TrainedModel> {
+    const { task, parameters: base } = order;
+    if (this.#colluders !== undefined) {
+      const update = this.#colluders.update(this.#client, order);
+      const trained = base.map((value, index) => value + (update[index] ?? 0));
+      return { base, trained, predictions: await this.#predictions(task, base), isUnclipped: true };
+    }
     if (task.kind === 'statistics') {
       const own = reportedStatistics(this.#data);
       return { base, trained: base.map((value, index) => value + (own[index] ?? 0)), predictions: NONE };
     }
     const engine = await engineOf(task);
-    const spec = modelSpecOf(task.model);
-    const options = trainingOf(task, trainingSeed(task.training.seed, round, this.#client));
-    const trained = await engine.train(spec, base, this.#data, options);
-    const predictions = task.privacy === 'plain' ? NONE : await engine.predict(spec, base, this.#data);
-    return { base, trained, predictions };
+    const options = trainingOf(task, trainingSeed(task.training.seed, order.round.round, this.#client));
+    const trained = await engine.train(modelSpecOf(task.model), base, this.#data, options);
+    return { base, trained, predictions: await this.#predictions(task, base) };
+  }
+
+  async #predictions(task: Task, base: Float32Array): Promise<Float32Array> {
+    return task.privacy === 'plain'
+      ? NONE
+      : await (await engineOf(task)).predict(modelSpecOf(task.model), base, this.#data);
   }
 
   /** Records the update as the vehicle itself. The session is opened for this one call: it is the exception. */
@@ -139,8 +155,9 @@ export class Trainer {
 export async function loadTrainers(start: WorkerStart): Promise<Map<string, Trainer>> {
   const wallet = await openWallet(inHome.wallet(start.home));
   const clients = start.vehicles.map(({ client }) => client);
-  const [{ features, data }, identities] = await Promise.all([
+  const [{ features, data }, colluders, identities] = await Promise.all([
     loadClients(start.plan, clients),
+    loadColluders(start),
     Promise.all(start.vehicles.map(({ vehicleId }) => wallet.get(vehicleId))),
   ]);
   const trainers = new Map<string, Trainer>();
@@ -148,8 +165,17 @@ export async function loadTrainers(start: WorkerStart): Promise<Map<string, Trai
     const own = data[index];
     const client = clients[index];
     if (own !== undefined && client !== undefined) {
-      trainers.set(identity.label, new Trainer(identity, wallet, client, features, own));
+      const company = colluders?.includes(client) === true ? colluders : undefined;
+      trainers.set(identity.label, new Trainer(identity, wallet, client, features, own, company));
     }
   });
   return trainers;
+}
+
+/** Undefined where none of the worker's vehicles is hostile: it sees no other's data then. */
+async function loadColluders({ plan, vehicles, attack }: WorkerStart): Promise<Colluders | undefined> {
+  if (attack === undefined || !vehicles.some(({ client }) => attack.clients.includes(client))) {
+    return undefined;
+  }
+  return new Colluders(attack, (await loadClients(plan, attack.clients)).data);
 }

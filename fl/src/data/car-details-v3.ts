@@ -8,7 +8,7 @@ import { FeatureWriter, tokensOf, type Scaling } from './encode.js';
 import { csvLines, readText } from './lines.js';
 import { PRICE_TARGET } from './price-table.js';
 import { shareByFold, SPLITS, type Split } from './split.js';
-import { newLearningTable, type Shares } from './shares.js';
+import { hashRank, newLearningTable, type Shares } from './shares.js';
 import type { FeatureSet, LearningTable, SplitRequest } from './table.js';
 import { toScaled } from './target.js';
 
@@ -99,5 +99,5 @@ export function carV3Table(rows: readonly CarV3Row[], source: string): LearningT
   };
   const share = (split: Split, request: SplitRequest): Shares<CarV3Row> =>
     shareByFold({ source, rows }, request, split === 'iid' ? undefined : (row) => row[split]);
-  return newLearningTable(facts, share, encodeCarsV3);
+  return newLearningTable(facts, share, encodeCarsV3, hashRank);
 }

@@ -8,7 +8,7 @@ import { FeatureWriter, tokensOf, type Scaling } from './encode.js';
 import { csvLines, readText } from './lines.js';
 import { PRICE_TARGET } from './price-table.js';
 import { shareByFold } from './split.js';
-import { newLearningTable, type Shares } from './shares.js';
+import { hashRank, newLearningTable, type Shares } from './shares.js';
 import type { FeatureSet, LearningTable, SplitRequest } from './table.js';
 import { toScaled } from './target.js';
 
@@ -170,7 +170,7 @@ export function carV4Table(rows: readonly CarV4Row[], source: string): LearningT
   };
   const share = (split: keyof typeof keys, request: SplitRequest): Shares<CarV4Row> =>
     shareByFold({ source, rows }, request, keys[split]);
-  return newLearningTable(facts, share, encodeCarsV4);
+  return newLearningTable(facts, share, encodeCarsV4, hashRank);
 }
 
 type V4Cells = Cells<(typeof CAR_V4_COLUMNS)[number]>;

@@ -14,6 +14,8 @@ import {
 export interface Shares<Row> {
   readonly clients: readonly (readonly Row[])[];
   readonly clientNames?: readonly string[];
+  /** Training rows that are no client's. */
+  readonly validation?: readonly Row[];
   readonly test: readonly Row[];
   readonly clientTests: readonly (readonly Row[])[];
 }
@@ -22,21 +24,30 @@ export interface Shares<Row> {
  * A table whose rows are shared out first and encoded when they are asked for.
  *
  * @param share throws what `LearningTable.split` may throw.
+ * @param rankOf of a row, the same whatever the order of the file; those of lowest rank are kept for validation.
  */
 export function newLearningTable<Row, S extends string>(
   facts: Omit<LearningTable, 'split' | 'clientData' | 'splits'> & { readonly splits: readonly S[] },
   share: (split: S, request: SplitRequest) => Shares<Row>,
   encode: (rows: readonly Row[]) => Dataset,
+  rankOf: (row: Row) => string,
 ): LearningTable {
-  const shared = (request: SplitRequest): Shares<Row> => share(knownSplit(request.split, facts.splits), request);
+  const shared = (request: SplitRequest): Shares<Row> =>
+    withoutValidation(
+      facts.source,
+      share(knownSplit(request.split, facts.splits), request),
+      request.validationRows,
+      rankOf,
+    );
   return {
     ...facts,
     split: (request) => {
-      const { clients, clientNames, test, clientTests } = shared(request);
+      const { clients, clientNames, validation, test, clientTests } = shared(request);
       return {
         split: request.split,
         clients: clients.map(encode),
         ...(clientNames === undefined ? {} : { clientNames }),
+        ...(validation === undefined ? {} : { validation: encode(validation) }),
         test: encode(test),
         clientTests: clientTests.map(encode),
       };
@@ -52,6 +63,39 @@ export function newLearningTable<Row, S extends string>(
       });
     },
   };
+}
+
+/** Rank of a row that has a hash: other digits than those of fold and client. */
+export function hashRank({ hash }: { readonly hash: string }): string {
+  return hash.slice(16, 24);
+}
+
+/**
+ * Takes the rows of lowest rank for validation, whatever the order of the file; each client keeps its last.
+ *
+ * @throws DataError DATA_OPTION_INVALID, DATA_TOO_FEW_ROWS
+ */
+function withoutValidation<Row>(
+  source: string,
+  shares: Shares<Row>,
+  wanted: number | undefined,
+  rankOf: (row: Row) => string,
+): Shares<Row> {
+  if (wanted === undefined) {
+    return shares;
+  }
+  if (!Number.isInteger(wanted) || wanted < 1) {
+    throw new DataError('DATA_OPTION_INVALID', 'validationRows must be a whole number from 1 on');
+  }
+  const byRank = (a: Row, b: Row): number => compareKeys(rankOf(a), rankOf(b));
+  const spare = shares.clients.flatMap((rows) => rows.toSorted(byRank).slice(0, -1)).sort(byRank);
+  if (spare.length < wanted) {
+    const detail = `${source} has ${String(spare.length)} rows to spare, ${String(wanted)} are to be kept for validation`;
+    throw new DataError('DATA_TOO_FEW_ROWS', `${detail}: use more data or fewer clients`);
+  }
+  const validation = spare.slice(0, wanted);
+  const isTaken = new Set(validation);
+  return { ...shares, clients: shares.clients.map((rows) => rows.filter((row) => !isTaken.has(row))), validation };
 }
 
 /**

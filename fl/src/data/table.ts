@@ -22,6 +22,8 @@ export interface SplitRequest {
   readonly clients?: number;
   /** Fewer training rows than this in any client are refused; 1 where not given. */
   readonly minRows?: number;
+  /** So many training rows are no client's, but kept for validation, drawn by their hashes. None where not given. */
+  readonly validationRows?: number;
 }
 
 /** A table shared out among clients, encoded. */
@@ -31,6 +33,8 @@ export interface LearningSplit {
   readonly clients: readonly Dataset[];
   /** Names of natural clients, in the order of `clients`. */
   readonly clientNames?: readonly string[];
+  /** Training rows that are no client's, where some were asked for. */
+  readonly validation?: Dataset;
   /** The common test data. */
   readonly test: Dataset;
   /** The same test rows by client; together they are `test`. Some may be empty. */

@@ -48,6 +48,7 @@ export function hourTable(table: SessionTable, powers: ChargingPowers, horizon: 
     facts,
     (_, request) => naturalShares(source, shares, request),
     (rows) => encodeHours(horizon, rows),
+    (row) => sha256Hex(nameOf(row)),
   );
 }
 
@@ -67,6 +68,13 @@ export function splitHours(demands: readonly HourlyDemand[]): HourParts {
 
 /** SHA-256, hex, of "location hour" of the test rows, sorted and joined by line feeds. */
 function testHoursFingerprint({ test }: HourParts): string {
-  const names = test.map(({ demand, index }) => `${demand.location} ${String(demand.firstHour + index)}`);
-  return createHash('sha256').update(names.sort().join('\n')).digest('hex');
+  return sha256Hex(test.map(nameOf).sort().join('\n'));
+}
+
+function nameOf({ demand, index }: LocationHour): string {
+  return `${demand.location} ${String(demand.firstHour + index)}`;
+}
+
+function sha256Hex(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { checkClientRows, checkedCounts, checkEnoughRows, type LearningTable, type SplitRequest } from '../table.js';
-import { naturalShares, newLearningTable, sharesByHash, sharesByKey, type Shares } from '../shares.js';
+import { hashRank, naturalShares, newLearningTable, sharesByHash, sharesByKey, type Shares } from '../shares.js';
 import { encodeSessions, SESSION_FEATURES, SESSION_TARGET, type SessionSet } from './session-features.js';
 import { splitSessions, testSessionsFingerprint, type SessionInHistory, type SessionParts } from './session-split.js';
 import type { SessionTable } from './sessions.js';
@@ -24,6 +24,7 @@ export function sessionTable(table: SessionTable, set: SessionSet): LearningTabl
     facts,
     (split, request) => shareSessions(table.source, parts, split, request),
     (rows) => encodeSessions(set, rows),
+    hashRank,
   );
 }
 

@@ -10,6 +10,7 @@ import { csvLines, readText } from '../lines.js';
 import {
   compareKeys,
   groupBy,
+  hashRank,
   naturalShares,
   newLearningTable,
   sharesByHash,
@@ -136,11 +137,15 @@ export function parseSchemaTable(
     checkClientTargets(shares, data);
     return shares;
   };
-  return newLearningTable(facts, share, (own) =>
-    pickRows(
-      data,
-      own.map(({ index }) => index),
-    ),
+  return newLearningTable(
+    facts,
+    share,
+    (own) =>
+      pickRows(
+        data,
+        own.map(({ index }) => index),
+      ),
+    hashRank,
   );
 }
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { RoundRecord, Task } from '@sev/chaincode/api';
+import { medianDirection, parametersFromBytes } from '@sev/fl';
+import { attemptOf } from '../services/attempt.js';
+import { roundIfAny, type LearningContract } from '../services/rounds.js';
+
+/** What everybody can know of the rounds before, from ledger and store. */
+export interface EarlierRounds {
+  /** Models that they started from, oldest first, each of length d. */
+  readonly bases: readonly Float32Array[];
+  /** The reference direction of the last one, length d. */
+  readonly lastDirection?: Int32Array;
+}
+
+/** As far as any attack looks back. */
+const ROUNDS_BACK = 5;
+
+/**
+ * Looks up the rounds before one.
+ *
+ * @param round from 1 on.
+ * @param fetch gives the bytes of a hash.
+ * @throws LedgerError; whatever `fetch` throws.
+ */
+export async function earlierRounds(
+  learning: LearningContract,
+  task: Task,
+  round: number,
+  fetch: (hash: string) => Promise<Uint8Array>,
+): Promise<EarlierRounds> {
+  const first = Math.max(1, round - ROUNDS_BACK);
+  const numbers = Array.from({ length: round - first }, (_, index) => first + index);
+  const { taskId } = task;
+  const records = (await Promise.all(numbers.map((number) => roundIfAny(learning, { taskId, round: number })))).flatMap(
+    (record) => record ?? [],
+  );
+  const [bases, lastDirection] = await Promise.all([
+    Promise.all(
+      records.map(async ({ baseModelHash }) => parametersFromBytes(await fetch(baseModelHash), task.model.parameters)),
+    ),
+    directionOf(learning, task, records.at(-1), fetch),
+  ]);
+  return { bases, ...(lastDirection === undefined ? {} : { lastDirection }) };
+}
+
+/** Undefined where the round has none. */
+async function directionOf(
+  learning: LearningContract,
+  task: Task,
+  record: RoundRecord | undefined,
+  fetch: (hash: string) => Promise<Uint8Array>,
+): Promise<Int32Array | undefined> {
+  const validations = record?.secure?.opening.validations;
+  if (record === undefined || validations === undefined) {
+    return undefined;
+  }
+  const { scores } = await learning.scores(attemptOf(record));
+  const shown = validations.filter(({ mspId }) => scores.references?.includes(mspId) === true);
+  const directions = await Promise.all(
+    shown.map(async ({ directionHash }) => directionFrom(await fetch(directionHash), task.model.parameters)),
+  );
+  return directions.length === 0 ? undefined : medianDirection(directions);
+}
+
+/** Little-endian int32. */
+function directionFrom(bytes: Uint8Array, length: number): Int32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Int32Array.from({ length }, (_, index) => view.getInt32(4 * index, true));
+}

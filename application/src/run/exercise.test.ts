@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import { attackArguments, hostileOf, plannedAttack } from './exercise.js';
+import type { RunPlan } from './plan.js';
+
+const vehicleIds = Array.from({ length: 20 }, (_, index) => `v-${String(index)}`);
+const honest: RunPlan = {
+  ...{ schemaVersion: 1, taskId: 'price-1', kind: 'price', split: 'iid', seed: 3, vehicles: 20, rounds: 2 },
+  ...{ data: { source: 'generated', rows: 400, seed: 1 }, minimumCohort: 3, privacy: 'secure', vehicleIds },
+  startedAt: '2026-01-02T03:04:05.000Z',
+};
+
+describe('An exercise', () => {
+  it('takes a share of the vehicles or their number, and at least one', () => {
+    expect(plannedAttack('alie', 20)).to.deep.equal({ name: 'alie', hostile: 4 });
+    expect(plannedAttack('alie', 20, 0.3)).to.deep.equal({ name: 'alie', hostile: 6 });
+    expect(plannedAttack('alie', 20, 3).hostile).to.equal(3);
+    expect(plannedAttack('alie', 3, 0.01).hostile).to.equal(1);
+    expect(() => plannedAttack('alie', 20, 21))
+      .to.throw()
+      .with.property('code', 'HOSTILE_TOO_MANY');
+    expect(() => plannedAttack('flattery', 20))
+      .to.throw()
+      .with.property('code', 'ATTACK_UNKNOWN');
+  });
+
+  it('draws the hostile vehicles by the seed, and says the same to the report and to their program', () => {
+    const plan: RunPlan = { ...honest, attack: { name: 'label-flip', hostile: 4 } };
+    const hostile = hostileOf(plan)!;
+    expect(hostile).to.include({ attack: 'label-flip', share: 0.2 });
+    expect(new Set(hostile.vehicles).size).to.equal(4);
+    expect(vehicleIds).to.include.members([...hostile.vehicles]);
+    expect(hostileOf(plan)).to.deep.equal(hostile);
+    const others = [4, 5, 6, 7].map((seed) => String(hostileOf({ ...plan, seed })!.vehicles));
+    expect(new Set([...others, String(hostile.vehicles)]).size).to.be.greaterThan(3);
+    const args = attackArguments(plan);
+    expect(args.slice(0, 4)).to.deep.equal(['--attack', 'label-flip', '--attack-seed', '3']);
+    expect(args.slice(4)).to.deep.equal(hostile.vehicles.flatMap((id) => ['--hostile', id]));
+  });
+
+  it('is none where no attack is named', () => {
+    expect(hostileOf(honest)).to.equal(undefined);
+    expect(attackArguments(honest)).to.deep.equal([]);
+  });
+});
