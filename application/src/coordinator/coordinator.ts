@@ -16,6 +16,7 @@ import { computeHeOutcome } from '../homomorphic/he-outcome.js';
 import { HeSteps } from '../homomorphic/he-steps.js';
 import type { HePartyClient } from '../homomorphic/party-client.js';
 import { governance, learning } from '../ledger/contracts.js';
+import { rewards } from '../ledger/rewards.js';
 import { AbortCause, type AbortEvidence } from '../services/abort-evidence.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { correctionsOf, type FindCorrection } from '../services/corrections.js';
@@ -34,6 +35,7 @@ import type { Validator } from '../validation/validator.js';
 import type { Patience } from './aggregator-panel.js';
 import type { CurrentAttempt, TooEarly } from './current-attempt.js';
 import { RoundClock, type RoundTiming } from './round-clock.js';
+import { RoundPayer } from './round-payer.js';
 import { RoundTracker } from './round-tracker.js';
 import { StatementGatherer, StatementsError, type StatementSource } from './statements.js';
 import type { SecureAttempt } from './secure-attempt.js';
@@ -91,6 +93,7 @@ export class Coordinator {
   readonly #learning: LearningContract;
   readonly #correction: FindCorrection;
   readonly #tracker: RoundTracker;
+  readonly #payer: RoundPayer;
   readonly #secure: SecureSteps;
   readonly #he: HeSteps;
   readonly #wakeUp = new WakeUp();
@@ -113,6 +116,7 @@ export class Coordinator {
       log,
     });
     this.#he = new HeSteps({ learning: this.#learning, store, parties: options.parties ?? [], log });
+    this.#payer = new RoundPayer({ learning: this.#learning, rewards: rewards(options.session), log });
     this.#tracker = new RoundTracker({
       taskId: options.taskId,
       learning: this.#learning,
@@ -146,7 +150,7 @@ export class Coordinator {
       }
     } finally {
       this.end();
-      await events;
+      await Promise.all([events, this.#payer.idle()]);
     }
   }
 
@@ -169,7 +173,7 @@ export class Coordinator {
 
   /** @returns true when there is nothing left to do. */
   async #step(): Promise<boolean> {
-    const task = (this.#task ??= (await this.#learning.task(this.#options.taskId)).task);
+    const task = (this.#task ??= await this.#begin());
     this.#gatherer ??= await this.#newGatherer();
     await this.#tracker.refresh(task);
     const action = this.#decide(task, await this.#correctionNow(task));
@@ -179,6 +183,12 @@ export class Coordinator {
     }
     await this.#perform(action, task, this.#gatherer);
     return false;
+  }
+
+  async #begin(): Promise<Task> {
+    const { task } = await this.#learning.task(this.#options.taskId);
+    this.#payer.catchUp(task);
+    return task;
   }
 
   /** What an incident made of the model that the next attempt starts from, where one is to be opened. */
@@ -314,6 +324,7 @@ export class Coordinator {
     const timing = current.clock.finish(model.proposal, updateBytesOf(task));
     this.#options.log.info({ round: timing.round, cohort: timing.cohort, ms: timing.ms }, 'round final');
     this.#options.onTiming?.(timing);
+    this.#payer.pay(task, timing.round);
   }
 
   async #opening(

@@ -158,7 +158,17 @@ export class SecureSteps {
     this.#past.note(ref, numbers);
     const shown = await shownWeights(this.#options.learning, task, secure);
     const scores = computeScores({
-      ...{ task, ref, cohortHash: secure.cohortHash ?? '', members, seed, numbers, shown, past: past.rounds, suspicion },
+      ...{
+        task,
+        ref,
+        cohortHash: secure.cohortHash ?? '',
+        members,
+        seed,
+        numbers,
+        shown,
+        past: past.rounds,
+        suspicion,
+      },
       ...(reference === undefined ? {} : { reference }),
     });
     const dp = secureTermsOf(task).dp;

@@ -126,11 +126,22 @@ describe('an incident', () => {
     expect(next.secure!.cohortSize, 'the culprit is out').to.equal(bed.fleet.vehicles.length - 1);
     const { members } = await bed.learning.cohort({ taskId: bed.task.taskId, round: ROUNDS + 1, attempt: 1 });
     expect(members.map(({ vehicleId }) => vehicleId)).not.to.include(suspect());
-    const journal = await collect(rewards(await as(GRID)).journal(bed.task.taskId));
-    expect(journal.filter(({ kind, vehicleId }) => kind === 'reward' && vehicleId === suspect()).length).to.equal(
-      journal.filter(({ kind }) => kind === 'forfeit').length,
-    );
+    await expectPaid();
   });
+
+  /** Rounds are paid by the coordinator; of those that had not vested the culprit keeps nothing. */
+  async function expectPaid(): Promise<void> {
+    const contract = rewards(await as(GRID));
+    const [paid, journal] = await Promise.all([
+      collect(contract.paidRounds(bed.task.taskId)),
+      collect(contract.journal(bed.task.taskId)),
+    ]);
+    expect(paid.map(({ round }) => round)).to.deep.equal([1, 2, 3, 4]);
+    expect(journal.filter(({ kind }) => kind === 'reward').length).to.be.greaterThan(0);
+    const own = journal.filter(({ vehicleId, vestsAtRound }) => vehicleId === suspect() && vestsAtRound > ROUNDS);
+    const rounds = (kind: string): number[] => own.filter((entry) => entry.kind === kind).map(({ round }) => round);
+    expect(rounds('forfeit')).to.deep.equal(rounds('reward'));
+  }
 
   async function expectWithoutCulprit({ record, correction, unmeasured }: Corrected): Promise<void> {
     expect(unmeasured).to.deep.equal([]);
