@@ -130,7 +130,7 @@ export function taskCommands(program: Command, run: Runner): void {
             options.aggregators?.map((name) => organisationNamed(profile, name).mspId) ??
             defaults.defaultAggregators(profile),
           judged: judging.judgedBy(
-            options.rule ?? judging.defaultRule({ privacy }),
+            options.rule ?? judging.defaultRule({ privacy, vehicles: options.vehicles }),
             options.validators?.map((name) => organisationNamed(profile, name).mspId).sort() ??
               judging.defaultValidators(profile),
           ),
