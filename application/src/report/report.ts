@@ -91,11 +91,12 @@ export const reportSchema = z
     hostile: z
       .strictObject({
         attack: z.string().describe('One of those that `sev attack list` names.'),
-        share: z.number().min(0).max(1).describe('Of the vehicles.'),
-        vehicles: z.array(z.string()).describe('Their ids, drawn by the seed.'),
+        share: z.number().min(0).max(1).describe('Of the vehicles, or of the validators.'),
+        vehicles: z.array(z.string()).describe('Ids of those that attacked, drawn by the seed.'),
+        validators: z.array(z.string()).optional().describe('The same of organisations, where validators attacked.'),
       })
       .optional()
-      .describe('An exercise: these vehicles attacked on purpose.'),
+      .describe('An exercise: these attacked on purpose.'),
     rounds: z.array(roundReport),
     baselines: z.strictObject({
       central: accuracy.extend({ epochs: count }).describe('One model on all training rows in one place.'),

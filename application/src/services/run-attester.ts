@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ArbiterKeys } from '../arbiter/arbiter-keys.js';
 import { Arbiter } from '../arbiter/arbiter.js';
+import type { AttackRequest } from '../attack/attack-order.js';
+import { noisyValidation } from '../attack/noisy-validation.js';
 import { Attester } from '../attester/attester.js';
 import { startAttesterServer } from '../attester/server.js';
 import { inHome } from '../config/homes.js';
@@ -20,6 +22,8 @@ import { StatementSigner } from './statement-signer.js';
 export interface RunAttesterOptions extends OrganisationServiceOptions {
   /** What the organisation validates on, where it does. */
   readonly validationData?: ValidationSource | undefined;
+  /** For exercises: has the validator depart from the others on purpose. */
+  readonly attack?: Omit<AttackRequest, 'vehicleIds'> | undefined;
 }
 
 /**
@@ -27,7 +31,7 @@ export interface RunAttesterOptions extends OrganisationServiceOptions {
  * recomputation bear out.
  *
  * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE,
- *   VALIDATION_DATA_MISSING; DataError.
+ *   VALIDATION_DATA_MISSING, ATTACK_UNKNOWN, ATTACK_UNSUITED; DataError.
  */
 export async function runAttester(options: RunAttesterOptions): Promise<RunningService> {
   const { profile, home, log = silentLog } = options;
@@ -39,7 +43,8 @@ export async function runAttester(options: RunAttesterOptions): Promise<RunningS
   try {
     const store = new HttpStore(options.storeUrl);
     const signer = new StatementSigner(mspId, key, networkName(session));
-    const data = options.validationData && (await readValidationData(options.validationData));
+    const own = options.validationData && (await readValidationData(options.validationData));
+    const data = options.attack === undefined ? own : noisyValidation(options.attack, own, log);
     const validating = data === undefined ? {} : { validator: new Validator({ session, store, signer, data, log }) };
     const attester = new Attester({ session, store, signer, ...validating, log });
     const arbiter = new Arbiter({
