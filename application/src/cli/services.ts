@@ -24,7 +24,9 @@ interface OrganisationOptions extends ListenOptions {
   readonly org: string;
   readonly store: string;
 }
-interface AttesterOptions extends OrganisationOptions, ValidationOptions {}
+interface AttesterOptions extends OrganisationOptions, ValidationOptions {
+  readonly aggregator?: Readonly<Record<string, string>>;
+}
 interface AggregatorOptions extends OrganisationOptions {
   readonly name?: readonly string[];
   readonly retention?: number;
@@ -117,6 +119,11 @@ function addAttester(group: Command, run: Runner): void {
       command.requiredOption('--org <name>', 'organisation that it speaks for');
       command.requiredOption('--store <url>', 'address of the store');
       validationOptions(command);
+      command.option(
+        '--aggregator <org=url>',
+        'aggregator that opens disputed updates to it, with --validation-data; may be repeated',
+        pair,
+      );
       listenOptions(command, '.sev/<organisation>');
     },
     work: async (context, options) => {
@@ -129,6 +136,7 @@ function addAttester(group: Command, run: Runner): void {
       const log = await newLog('attester', name);
       const service = await runAttester({
         ...{ profile, organisation: name, home, storeUrl, host, port, validationData, log },
+        aggregators: addressesOf(options.aggregator),
       });
       await serve(context, 'attester', home, service, log);
       return undefined;
