@@ -56,6 +56,23 @@ export interface Release {
   readonly objects: readonly string[];
 }
 
+/** What an aggregator opens of one disputed update, by the votes on an incident. */
+export type IncidentDisclosure =
+  | {
+      readonly kind: 'projections';
+      /** What the vectors follow from; see `incidentSeed`. */
+      readonly seed: string;
+      /** By component that it holds, base64 of `INCIDENT_PROJECTIONS` little-endian uint32. */
+      readonly numbers: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly kind: 'vectors';
+      /** Commitments of all components: their root is in the vehicle's envelope. */
+      readonly leaves: readonly string[];
+      /** The components that it holds; salt in hex, content in base64. */
+      readonly components: readonly { readonly component: number; readonly salt: string; readonly content: string }[];
+    };
+
 /**
  * One organisation's aggregator, in this process or over HTTPS. Everything may be asked again at any time: the answer is
  * the same. It believes its own view of the ledger and nothing that a caller says, so any of these fails with
@@ -124,4 +141,12 @@ export interface AggregatorClient {
    * @throws SevError ATTEMPT_UNKNOWN, DISPUTE_UNKNOWN, COMPONENT_NOT_HELD, ARBITER_MISSING, SHARE_LOST.
    */
   release(ref: AttemptRef, component: number): Promise<Release>;
+  /**
+   * Opens of a disputed update what the votes on the incident allow: `INCIDENT_PROJECTIONS` further projections of the
+   * components that it holds, or after the second vote the components. To organisations only; everything but the names of
+   * incident and attempt it takes from its own ledger.
+   *
+   * @throws SevError INCIDENT_STATE, INCIDENT_INVALID, ROUND_STATE, ATTEMPT_UNKNOWN, SHARE_LOST.
+   */
+  disclose(incidentId: string, ref: AttemptRef): Promise<IncidentDisclosure>;
 }

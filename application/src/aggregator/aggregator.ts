@@ -8,6 +8,7 @@ import type { ObjectStore } from '../store/object-store.js';
 import type {
   AggregatorClient,
   Deal,
+  IncidentDisclosure,
   Nonces,
   OpenedNumbers,
   OpenedProjections,
@@ -20,6 +21,7 @@ import type {
 import { secretsIfAny } from './attempt-secrets.js';
 import { Disclosure } from './disclosure.js';
 import type { Inbox } from './inbox.js';
+import { discloseForIncident } from './incident-disclosure.js';
 import { Intake, type IntakeLimits } from './intake.js';
 import { LedgerView } from './ledger-view.js';
 import type { AggregatorParts } from './parts.js';
@@ -27,6 +29,7 @@ import { Preparation } from './preparation.js';
 import { DEFAULT_RETENTION_MS, destroyOver, followAndClean } from './retention.js';
 import type { ShareSubmission } from './share-submission.js';
 import { StatementBook } from './statement-book.js';
+import { Traceback } from './traceback.js';
 
 export interface AggregatorOptions {
   readonly session: ServiceSession;
@@ -35,7 +38,7 @@ export interface AggregatorOptions {
   /** The organisation's key for signed statements. */
   readonly signingKey: KeyObject;
   readonly limits?: IntakeLimits;
-  /** How long keys and shares of a round that is over are kept; default 24 h. */
+  /** How long keys and shares are kept once the traceback needs them no more; default 24 h. */
   readonly retentionMs?: number;
   readonly log: ServiceLog;
 }
@@ -123,12 +126,24 @@ export class Aggregator implements AggregatorClient {
     return this.#disclosure.release(ref, component);
   }
 
-  /** Destroys keys and shares of rounds that are over for longer than the retention. @returns what was destroyed. */
+  disclose(incidentId: string, ref: AttemptRef): Promise<IncidentDisclosure> {
+    return discloseForIncident(this.#parts, incidentId, ref);
+  }
+
+  /**
+   * Destroys keys and shares of rounds that are over, and out of reach of the traceback, for longer than the retention.
+   *
+   * @returns what was destroyed.
+   */
   clean(nowMs = Date.now()): Promise<AttemptRef[]> {
+    const traceback = new Traceback(this.#parts.view, nowMs);
     const retentionMs = this.#options.retentionMs ?? DEFAULT_RETENTION_MS;
     const createdAtMs = async (ref: AttemptRef): Promise<number> =>
       (await secretsIfAny(this.#parts.inbox.attempt(ref)))?.createdAtMs ?? 0;
-    return destroyOver(this.#parts, { retentionMs, nowMs, createdAtMs });
+    return destroyOver(this.#parts, {
+      ...{ retentionMs, nowMs, createdAtMs },
+      unneededSinceMs: (ref, round) => traceback.overSinceMs(ref, round),
+    });
   }
 
   #hear(event: LedgerEvent): void {

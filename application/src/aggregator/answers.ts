@@ -32,3 +32,11 @@ export const projections = z.strictObject({
 });
 export const sums = commitSums.shape.sums.element;
 export const release = z.strictObject({ component: z.int(), objects: z.array(hash) });
+export const incidentDisclosure = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('projections'), seed: hash, numbers: z.record(component, z.base64()) }),
+  z.strictObject({
+    kind: z.literal('vectors'),
+    leaves: z.array(hash).min(3).max(64),
+    components: z.array(z.strictObject({ component: z.int().min(0).max(63), salt: hash, content: z.base64() })).max(64),
+  }),
+]);

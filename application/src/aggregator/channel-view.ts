@@ -11,6 +11,7 @@ import {
 import { EXIT, SevError } from '../errors.js';
 import { governance, learning } from '../ledger/contracts.js';
 import { attemptKey, type AttemptRef } from '../services/attempt.js';
+import { basesOf, type BaseView } from '../services/next-attempt.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
 import { roundIfAny, updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 
@@ -23,6 +24,8 @@ export abstract class ChannelView<T> {
   readonly network: NetworkName;
   protected readonly session: ServiceSession;
   protected readonly learning: LearningContract;
+  /** What the base of the next attempt follows from. */
+  readonly bases: BaseView;
   readonly #tasks = new Map<string, Promise<T>>();
   /** The hash binds all of it, and every step of a round asks again. */
   #lastCohort: { readonly hash: string; readonly members: CohortRecord['members'] } | undefined;
@@ -30,6 +33,7 @@ export abstract class ChannelView<T> {
   constructor(session: ServiceSession) {
     this.session = session;
     this.learning = learning(session);
+    this.bases = basesOf(session);
     this.network = networkName(session);
   }
 

@@ -141,7 +141,12 @@ async function eachReport(
   });
 }
 
-function valuesOf({ task, place }: CohortWork, reporter: string, share: HeldShare): (component: number) => RingVector {
+/** The components that a share of this reporter holds, in the task's ring. */
+export function valuesOf(
+  { task, place }: Pick<CohortWork, 'task' | 'place'>,
+  reporter: string,
+  share: HeldShare,
+): (component: number) => RingVector {
   const context = contextOf(place, reporter);
   const bits = ringBitsOfTerms(task.terms);
   return (component) => componentOf(share, component, context, task.length, bits);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { signedBy, type RoundOpening, type SignedBy } from '@sev/chaincode/api';
 import type { z } from 'zod';
+import { organisationNamed, type ConnectionProfile } from '../config/profile.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import type {
   AggregatorClient,
   Deal,
+  IncidentDisclosure,
   Nonces,
   OpenedNumbers,
   OpenedProjections,
@@ -14,8 +16,19 @@ import type {
   SignedHoldings,
   SignedSums,
 } from './aggregator-client.js';
-import { deals, holdings, numbers, preparedPart, projections, release, revealed, sums } from './answers.js';
+import {
+  deals,
+  holdings,
+  incidentDisclosure,
+  numbers,
+  preparedPart,
+  projections,
+  release,
+  revealed,
+  sums,
+} from './answers.js';
 import { AggregatorConnection, type ConnectionOptions } from './connection.js';
+import type { ClientIdentity } from './tls-agent.js';
 
 /** Projections of the largest cohort come in one answer. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -74,6 +87,10 @@ export class HttpAggregator implements AggregatorClient {
     return this.#ask('release', { ...attemptOf(ref), component: which }, release);
   }
 
+  disclose(incidentId: string, ref: AttemptRef): Promise<IncidentDisclosure> {
+    return this.#ask('disclose', { incidentId, ...attemptOf(ref) }, incidentDisclosure);
+  }
+
   /** Drops the connections. */
   close(): void {
     this.#connection.close();
@@ -82,4 +99,16 @@ export class HttpAggregator implements AggregatorClient {
   #ask<T>(what: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
     return this.#connection.ask(`/rounds/${what}`, body, schema, MAX_ANSWER_BYTES);
   }
+}
+
+/** Clients of the aggregators of these organisations, asked as this identity. */
+export function aggregatorsAt(
+  profile: ConnectionProfile,
+  places: readonly { readonly organisation: string; readonly url: string }[],
+  identity: ClientIdentity,
+): HttpAggregator[] {
+  return places.map(({ organisation, url }) => {
+    const { mspId, gateway } = organisationNamed(profile, organisation);
+    return new HttpAggregator({ mspId, url, tlsCaCert: gateway.tlsCaCert, identity });
+  });
 }

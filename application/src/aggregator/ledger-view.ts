@@ -4,6 +4,7 @@ import {
   openingHash,
   scoresHash,
   type CohortRecord,
+  type IncidentRecord,
   type RoundRecord,
   type RoundState,
   type Scores,
@@ -12,6 +13,7 @@ import {
   type Task,
 } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
+import { incidents } from '../ledger/incidents.js';
 import { attemptKey, type AttemptRef } from '../services/attempt.js';
 import { ChannelView, inconsistent } from './channel-view.js';
 
@@ -54,6 +56,20 @@ export class LedgerView extends ChannelView<SecureTask> {
   /** The fixed cohort, checked against the round. */
   cohort(round: SecureRoundRecord): Promise<CohortRecord['members']> {
     return this.cohortOf(round, round.secure.cohortHash);
+  }
+
+  /** The cohort of an attempt that is over; the round may be at another attempt since. */
+  async membersOf(ref: AttemptRef): Promise<CohortRecord['members']> {
+    return (await this.learning.cohort(ref)).members;
+  }
+
+  /** @throws LedgerError INCIDENT_UNKNOWN. */
+  incident(incidentId: string): Promise<IncidentRecord> {
+    return incidents(this.session).incident(incidentId);
+  }
+
+  incidents(): AsyncIterable<IncidentRecord> {
+    return incidents(this.session).incidents();
   }
 
   /** The attested weights, checked against the round; one a vehicle of the cohort and none above its class's. */

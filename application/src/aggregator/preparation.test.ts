@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createPublicKey } from 'node:crypto';
 import { expect } from 'chai';
-import { openingHash, verifyStatement, type OpeningStatement, type RoundOpening } from '@sev/chaincode/api';
+import {
+  openingHash,
+  verifyStatement,
+  type CorrectionRecord,
+  type OpeningStatement,
+  type RoundOpening,
+  type RoundRecord,
+} from '@sev/chaincode/api';
 import { newSealingKey } from '@sev/fl';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
 import type { Deal, PreparedPart } from './aggregator-client.js';
@@ -171,5 +178,22 @@ describe('Preparing a round', () => {
     const parts = await prepareAll(scene);
     const mine = (await dealAll(scene, parts)).filter(({ to }) => to === 'CityMSP');
     expect(await codeOf(scene.at('CityMSP').accept(scene.ref, openingOf(parts), mine))).to.equal('ROUND_CONFLICT');
+  });
+
+  it('prepares anew where the model that it prepared from was corrected meanwhile', async () => {
+    const scene = await start();
+    const { ref, federation } = scene;
+    const next = { ...ref, round: 2 };
+    const models = ['b'.repeat(64), 'c'.repeat(64)] as const;
+    await scene.open();
+    const proposal = { modelHash: models[0] } as RoundRecord['proposal'];
+    federation.ledger.advance(ref, { state: 'finalised', ...(proposal === undefined ? {} : { proposal }) });
+    const ahead = await scene.at('CityMSP').prepare(next, models[0]);
+    expect(await codeOf(scene.at('CityMSP').prepare(next, models[1]))).to.equal('BASE_MODEL_MISMATCH');
+    federation.ledger.corrections.set(1, { modelHash: models[1] } as CorrectionRecord);
+    const anew = await scene.at('CityMSP').prepare(next, models[1]);
+    expect(anew.part).not.to.deep.equal(ahead.part);
+    expect(await (await scene.restart('CityMSP')).prepare(next, models[1])).to.deep.equal(anew);
+    expect(await codeOf(scene.at('CityMSP').prepare(next, models[0]))).to.equal('BASE_MODEL_MISMATCH');
   });
 });

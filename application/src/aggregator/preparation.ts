@@ -63,14 +63,17 @@ export class Preparation {
   async #prepare(ref: AttemptRef, baseModelHash: string): Promise<PreparedPart> {
     const { view, inbox, log } = this.#parts;
     const task = await view.task(ref.taskId);
-    const folder = inbox.attempt(ref);
-    const before = await secretsIfAny(folder);
-    if (before === undefined) {
-      await insistOnNext(ref, baseModelHash, task.task, (other) => view.roundIfAny(other));
+    const before = await secretsIfAny(inbox.attempt(ref));
+    if (before?.baseModelHash !== baseModelHash) {
+      await insistOnNext(ref, baseModelHash, task.task, view.bases);
+      if (before !== undefined) {
+        // The model was corrected meanwhile, for good: nothing opens on the base before any more.
+        await inbox.destroy(ref);
+      }
       // Of two that make secrets at once, the first to be on disk counts.
-      await folder.keepSecrets(await this.#newSecrets(ref, baseModelHash, task));
+      await inbox.attempt(ref).keepSecrets(await this.#newSecrets(ref, baseModelHash, task));
     }
-    const { part, signature, baseModelHash: base } = before ?? (await readSecrets(folder));
+    const { part, signature, baseModelHash: base } = await readSecrets(inbox.attempt(ref));
     if (base !== baseModelHash) {
       throw new SevError('ROUND_CONFLICT', `${attemptKey(ref)} was prepared from another base model`);
     }

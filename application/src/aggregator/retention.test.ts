@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { RoundRecord } from '@sev/chaincode/api';
+import type { IncidentRecord, RoundRecord } from '@sev/chaincode/api';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
 import { Scene } from './testing/scene.js';
 
@@ -51,5 +51,19 @@ describe('Retention of keys and shares', () => {
     const city = await scene.restart(CITY, { session: down, retentionMs: HOUR });
     expect(await city.clean(Date.now() + 2 * HOUR)).to.deep.equal([]);
     expect(isKept(scene)).to.equal(true);
+  });
+
+  it('lasts as long as an incident disputes the attempt', async () => {
+    const scene = await inState({ state: 'finalised', finalisedAtMs: Date.now() });
+    const incident = (state: IncidentRecord['state']): void => {
+      const { taskId, round, attempt } = scene.ref;
+      const record = { incidentId: 'one', taskId, disputed: [{ round, attempt }], state, openedAtMs: Date.now() };
+      scene.federation.ledger.incidents.set('one', record as unknown as IncidentRecord);
+    };
+    incident('vectors');
+    expect(await scene.at(CITY).clean(Date.now() + 2 * HOUR)).to.deep.equal([]);
+    expect(isKept(scene)).to.equal(true);
+    incident('cleared');
+    expect(await scene.at(CITY).clean(Date.now() + 2 * HOUR)).to.deep.equal([scene.ref]);
   });
 });

@@ -8,7 +8,7 @@ import { pause } from '../services/wake-up.js';
 import type { ChannelView } from './channel-view.js';
 import type { Inbox } from './inbox.js';
 
-/** How long shares of a round that is over are kept: until then the consortium may vote to trace a poisoned model back. */
+/** How long shares are kept once nothing needs them any more. */
 export const DEFAULT_RETENTION_MS = 24 * 60 * 60 * 1000;
 
 /** How often what is over is looked for, at the most. */
@@ -31,6 +31,8 @@ interface Retention {
   readonly nowMs: number;
   /** When an attempt was prepared here; 0 where that is not known. */
   readonly createdAtMs: (ref: AttemptRef) => Promise<number>;
+  /** Since when nothing needs what is kept of it; default: since it is over. */
+  readonly unneededSinceMs?: (ref: AttemptRef, round: RoundRecord | undefined) => Promise<number | undefined>;
 }
 
 /**
@@ -41,12 +43,13 @@ interface Retention {
  */
 export async function destroyOver(
   { view, inbox, log }: Holder,
-  { retentionMs, nowMs, createdAtMs }: Retention,
+  { retentionMs, nowMs, createdAtMs, unneededSinceMs }: Retention,
 ): Promise<AttemptRef[]> {
   const destroyed: AttemptRef[] = [];
   for (const ref of await inbox.attempts()) {
     try {
-      const since = overSinceMs(ref, await view.roundIfAny(ref));
+      const round = await view.roundIfAny(ref);
+      const since = unneededSinceMs === undefined ? overSinceMs(ref, round) : await unneededSinceMs(ref, round);
       if (since !== undefined && nowMs >= Math.max(since, await createdAtMs(ref)) + retentionMs) {
         await inbox.destroy(ref);
         destroyed.push(ref);
@@ -92,7 +95,7 @@ async function cleanNowAndThen(
  * Since when an attempt is over, in ms on the ledger's clock; undefined while it is not. Of an attempt that a later one
  * took the place of, the ledger's present record says no more than that it is over.
  */
-function overSinceMs(ref: AttemptRef, round: RoundRecord | undefined): number | undefined {
+export function overSinceMs(ref: AttemptRef, round: RoundRecord | undefined): number | undefined {
   if (round === undefined || round.attempt < ref.attempt) {
     return undefined;
   }

@@ -177,6 +177,29 @@ describe('The aggregator over HTTPS', function () {
     expect([nobody.status, problemOf(nobody).code]).to.deep.equal([401, 'CLIENT_CERTIFICATE_MISSING']);
   });
 
+  it('opens disputed updates to those who vote or measure for an organisation, and to no vehicle', async () => {
+    const scene = await start();
+    const { url } = await serve(scene);
+    const ask = async (own: ClientIdentity): Promise<unknown> => codeOf(client(url, own).disclose('one', scene.ref));
+    for (const [organisation, label] of [
+      ['grid', 'operator'],
+      ['regulator', 'auditor'],
+      ['maker', 'attester'],
+    ] as const) {
+      expect(await ask(await identity(organisation, label)), label).to.equal('INCIDENT_UNKNOWN');
+    }
+    expect(await ask(await identity('maker', 'registrar'))).to.equal('ACCESS_DENIED');
+    expect(await ask(await foreignIdentity())).to.equal('CLIENT_CERTIFICATE_FOREIGN');
+    const asVehicle = await postJson(`${url}/rounds/disclose`, { incidentId: 'one', ...scene.ref }, vehicleOptions());
+    expect(problemOf(asVehicle).code).to.equal('CLIENT_CERTIFICATE_MISSING');
+    const claimed = { incidentId: 'one', ...scene.ref, vehicleId: scene.federation.vehicleIds[0] };
+    const own = await identity('grid', 'operator');
+    const tls = aggregatorAgent(tlsRoot('city'), own);
+    const claim = await postJson(`${url}/rounds/disclose`, claimed, { timeoutMs: 10_000, tls });
+    tls.destroy();
+    expect(problemOf(claim).code, 'the caller has no say in which vehicle it is').to.equal('ARGUMENT_INVALID');
+  });
+
   function vehicleOptions() {
     const tls = aggregatorAgent(tlsRoot('city'));
     closers.push(() => {

@@ -47,6 +47,7 @@ const dealRequest = z.strictObject({ ...ref, parts: z.array(preparedPart).max(7)
 const acceptRequest = z.strictObject({ ...ref, opening: roundOpening, deals: z.array(deal).max(7) });
 const revealRequest = z.strictObject({ ...ref, nonces: nonces.optional() });
 const projectionsRequest = z.strictObject({ ...ref, nonces, references: scores.shape.references });
+const discloseRequest = z.strictObject({ incidentId: identifier, ...ref });
 const releaseRequest = z.strictObject({ ...ref, component: z.int().min(0).max(63) });
 
 /** Largest body of a vehicle: a share is at most a few kilobytes. */
@@ -64,6 +65,9 @@ const ROUND_ROLES: readonly Role[] = ['coordinator', 'attester', 'aggregator'];
 /** Releases are sealed to the arbiter, whose program may fetch them itself. */
 const RELEASE_ROLES: readonly Role[] = [...ROUND_ROLES, 'auditor'];
 
+/** Whoever votes for an organisation, or measures for it, looks at the evidence. */
+const DISCLOSURE_ROLES: readonly Role[] = [...RELEASE_ROLES, 'operator'];
+
 export interface AggregatorServerOptions {
   readonly aggregator: Aggregator;
   /** The organisation's part in rounds of mode `he`. */
@@ -79,7 +83,7 @@ export interface AggregatorServerOptions {
 
 /**
  * Serves over HTTPS: `POST /shares` and `/shares/several` to vehicles, which their envelope's signature authenticates; `POST /rounds/prepare`,
- * `deal`, `accept`, `holdings`, `reveal`, `projections`, `past-numbers`, `sums`, `publish` and `release` to organisations, which show
+ * `deal`, `accept`, `holdings`, `reveal`, `projections`, `past-numbers`, `sums`, `publish`, `release` and `disclose` to organisations, which show
  * their certificate; `GET /healthz` and `GET /metrics`. Refusals are `{code, detail}`.
  *
  * @throws SevError PORT_IN_USE.
@@ -182,6 +186,12 @@ function addRounds(app: Express, aggregator: Aggregator, gate: OrganisationGate,
     ({ component, ...attempt }) => aggregator.release(attempt, component),
     RELEASE_ROLES,
   );
+  offer(
+    'disclose',
+    discloseRequest,
+    ({ incidentId, ...attempt }) => aggregator.disclose(incidentId, attempt),
+    DISCLOSURE_ROLES,
+  );
 }
 
 /** The handshake has shown that the caller holds the certificate's key. */
@@ -200,10 +210,13 @@ const STATUS: Readonly<Record<string, number>> = {
   ATTEMPT_UNKNOWN: 404,
   OPENING_UNKNOWN: 404,
   DISPUTE_UNKNOWN: 404,
+  INCIDENT_UNKNOWN: 404,
   AGGREGATOR_NOT_NAMED: 409,
   ARBITER_MISSING: 409,
   BASE_MODEL_MISMATCH: 409,
   COMPONENT_NOT_HELD: 409,
+  INCIDENT_INVALID: 409,
+  INCIDENT_STATE: 409,
   MODE_NOT_SECURE: 409,
   NUMBERS_MISMATCH: 409,
   PROJECTIONS_NONE: 409,

@@ -33,9 +33,9 @@ import { SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
-import { nextBaseOf } from '../services/next-attempt.js';
+import { basesOf, nextBaseOf } from '../services/next-attempt.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
-import { roundIfAny, type LearningContract, type ServiceSession } from '../services/rounds.js';
+import { type LearningContract, type ServiceSession } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { referenceDirection } from '../validation/directions.js';
 import type { ArbiterClient, Verdict, VerdictRequest } from './arbiter-client.js';
@@ -118,7 +118,7 @@ export class Arbiter implements ArbiterClient {
   /** A key is kept for ever, so there is one only for what the ledger opens next. @throws SevError ROUND_OUT_OF_ORDER */
   async #insistOnNext(ref: AttemptRef): Promise<void> {
     const { task } = await this.#learning.task(ref.taskId);
-    await nextBaseOf(ref, task, (other) => roundIfAny(this.#learning, other));
+    await nextBaseOf(ref, task, basesOf(this.#options.session));
   }
 
   /** Only where projections are disputed: of sums, the direction is not needed, and may be gone. */

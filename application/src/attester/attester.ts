@@ -30,6 +30,7 @@ import {
 } from '../services/rounds.js';
 import { shownWeights, suspicionBefore, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
+import { correctionsOf } from '../services/corrections.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
 import { PastRounds } from '../services/past-rounds.js';
 import type { StatementSigner } from '../services/statement-signer.js';
@@ -286,7 +287,7 @@ export class Attester {
   }
 
   async #moved(task: Task, round: Pick<RoundRecord, 'round'>, average: RoundOutcome): Promise<RoundOutcome> {
-    const before = await stateBefore(task, round, this.#learning);
+    const before = await stateBefore(task, round, this.#learning, correctionsOf(this.#options.session));
     return outcomeMovedByServer(task, average, before, (hash) => this.#objects.get(hash));
   }
 

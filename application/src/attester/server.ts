@@ -8,7 +8,9 @@ import type { ServiceLog } from '../services/log.js';
 import type { Arbiter } from '../arbiter/arbiter.js';
 import { keyRequest, openingRequest, verdictRequest } from '../arbiter/arbiter-requests.js';
 import { publishRequest, validateRequest, type ValidatorClient } from '../validation/validator-client.js';
+import type { CorrectionMeasurer } from '../incidents/measurer.js';
 import type { Attester } from './attester.js';
+import { addCorrectionRoutes, CORRECTION_STATUS } from './correction-routes.js';
 
 const ref = { taskId: identifier, round: roundNumber, attempt: attemptNumber };
 const closeRequest = z.strictObject(ref);
@@ -22,6 +24,8 @@ export interface AttesterServerOptions {
   readonly attester: Attester;
   /** Where the organisation validates. */
   readonly validator?: ValidatorClient;
+  /** Where it validates, and knows the aggregators that open disputed updates. */
+  readonly measurer?: CorrectionMeasurer;
   /** Settles disputes where the organisation is no aggregator. */
   readonly arbiter: Arbiter;
   readonly mspId: string;
@@ -34,13 +38,13 @@ export interface AttesterServerOptions {
 
 /**
  * Serves `POST /statements/close|abort|attest|cohort|scores`, `POST /arbiter/key|opening|verdict`, where the organisation
- * validates `POST /validation/statement|direction`, and `GET /healthz`. A signed statement is 200 `{mspId, signature}`,
+ * validates `POST /validation/statement|direction` and `POST /corrections/measure`, and `GET /healthz`. A signed statement is 200 `{mspId, signature}`,
  * a refusal 409 `{code, detail}`.
  *
  * @throws SevError PORT_IN_USE.
  */
 export function startAttesterServer(options: AttesterServerOptions): Promise<HttpServer> {
-  const { attester, arbiter, validator } = options;
+  const { attester, arbiter, validator, measurer } = options;
   return startHttpServer({
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.port === undefined ? {} : { port: options.port }),
@@ -48,6 +52,7 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
     maxBodyBytes: MAX_SCORES_BYTES,
     log: options.log,
     statusOf: {
+      ...CORRECTION_STATUS,
       TASK_UNKNOWN: 404,
       ROUND_STATE: 409,
       ROUND_STALE: 409,
@@ -113,6 +118,9 @@ export function startAttesterServer(options: AttesterServerOptions): Promise<Htt
         app.post('/validation/direction', async (request, response) => {
           response.json({ directionHash: await validator.publish(parsedBody(publishRequest, request.body)) });
         });
+      }
+      if (measurer !== undefined) {
+        addCorrectionRoutes(app, measurer);
       }
       app.get('/healthz', (_request, response) => {
         response.json({ ok: true, service: 'attester', mspId: options.mspId });

@@ -30,5 +30,7 @@ export const inHome = {
   aggregator: (home: string) => join(home, 'aggregator'),
   /** Envelopes that the organisation's update batcher took and that may not be on the ledger yet. */
   batcher: (home: string) => join(home, 'batcher'),
+  /** What the organisation found of opened updates of suspected vehicles. */
+  incidents: (home: string) => join(home, 'incidents'),
   service: (home: string) => join(home, 'service.json'),
 } as const;

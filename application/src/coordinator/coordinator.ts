@@ -4,6 +4,7 @@ import {
   auditedAsWrong,
   SECURE_RULES,
   type ConsortiumRecord,
+  type CorrectionRecord,
   type OpenRound,
   type RoundState,
   type Task,
@@ -15,8 +16,10 @@ import { computeHeOutcome } from '../homomorphic/he-outcome.js';
 import { HeSteps } from '../homomorphic/he-steps.js';
 import type { HePartyClient } from '../homomorphic/party-client.js';
 import { governance, learning } from '../ledger/contracts.js';
+import { rewards } from '../ledger/rewards.js';
 import { AbortCause, type AbortEvidence } from '../services/abort-evidence.js';
 import type { AttemptRef } from '../services/attempt.js';
+import { correctionsOf, type FindCorrection } from '../services/corrections.js';
 import { faultKind } from '../services/ledger-faults.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { followRounds } from '../services/round-events.js';
@@ -32,6 +35,7 @@ import type { Validator } from '../validation/validator.js';
 import type { Patience } from './aggregator-panel.js';
 import type { CurrentAttempt, TooEarly } from './current-attempt.js';
 import { RoundClock, type RoundTiming } from './round-clock.js';
+import { RoundPayer } from './round-payer.js';
 import { RoundTracker } from './round-tracker.js';
 import { StatementGatherer, StatementsError, type StatementSource } from './statements.js';
 import type { SecureAttempt } from './secure-attempt.js';
@@ -87,7 +91,9 @@ export interface CoordinatorStatus {
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #learning: LearningContract;
+  readonly #correction: FindCorrection;
   readonly #tracker: RoundTracker;
+  readonly #payer: RoundPayer;
   readonly #secure: SecureSteps;
   readonly #he: HeSteps;
   readonly #wakeUp = new WakeUp();
@@ -98,6 +104,7 @@ export class Coordinator {
   constructor(options: CoordinatorOptions) {
     this.#options = options;
     this.#learning = learning(options.session);
+    this.#correction = correctionsOf(options.session);
     const { aggregators = [], arbiter, validators = [], patience, store, log } = options;
     this.#secure = new SecureSteps({
       learning: this.#learning,
@@ -109,6 +116,7 @@ export class Coordinator {
       log,
     });
     this.#he = new HeSteps({ learning: this.#learning, store, parties: options.parties ?? [], log });
+    this.#payer = new RoundPayer({ learning: this.#learning, rewards: rewards(options.session), log });
     this.#tracker = new RoundTracker({
       taskId: options.taskId,
       learning: this.#learning,
@@ -142,7 +150,7 @@ export class Coordinator {
       }
     } finally {
       this.end();
-      await events;
+      await Promise.all([events, this.#payer.idle()]);
     }
   }
 
@@ -165,10 +173,10 @@ export class Coordinator {
 
   /** @returns true when there is nothing left to do. */
   async #step(): Promise<boolean> {
-    const task = (this.#task ??= (await this.#learning.task(this.#options.taskId)).task);
+    const task = (this.#task ??= await this.#begin());
     this.#gatherer ??= await this.#newGatherer();
     await this.#tracker.refresh(task);
-    const action = this.#decide(task);
+    const action = this.#decide(task, await this.#correctionNow(task));
     if (action.kind === 'done') {
       this.#options.log.info({ taskId: task.taskId, lastRound: this.#lastRound(task) }, 'last round done');
       return true;
@@ -177,10 +185,26 @@ export class Coordinator {
     return false;
   }
 
-  #decide(task: Task): CoordinatorAction {
+  async #begin(): Promise<Task> {
+    const { task } = await this.#learning.task(this.#options.taskId);
+    this.#payer.catchUp(task);
+    return task;
+  }
+
+  /** What an incident made of the model that the next attempt starts from, where one is to be opened. */
+  async #correctionNow(task: Task): Promise<CorrectionRecord | undefined> {
+    const record = this.#tracker.current?.record;
+    if (record === undefined || (record.state !== 'finalised' && record.state !== 'aborted')) {
+      return undefined;
+    }
+    return this.#correction(task, record.state === 'finalised' ? record.round : record.round - 1);
+  }
+
+  #decide(task: Task, correction: CorrectionRecord | undefined): CoordinatorAction {
     const { current } = this.#tracker;
     return nextAction({
       task,
+      ...(correction === undefined ? {} : { correction }),
       lastRound: this.#lastRound(task),
       maxAttempts: this.#options.maxAttempts ?? 5,
       round: current?.record,
@@ -276,7 +300,7 @@ export class Coordinator {
     const aggregateAt = performance.now();
     if (current.outcome === undefined) {
       const average = await this.#outcome(task, current, gatherer);
-      const before = await stateBefore(task, current.record, this.#learning);
+      const before = await stateBefore(task, current.record, this.#learning, this.#correction);
       const fetch = (hash: string): Promise<Uint8Array> => this.#options.store.get(hash);
       current.outcome = await outcomeMovedByServer(task, average, before, fetch);
     }
@@ -300,6 +324,7 @@ export class Coordinator {
     const timing = current.clock.finish(model.proposal, updateBytesOf(task));
     this.#options.log.info({ round: timing.round, cohort: timing.cohort, ms: timing.ms }, 'round final');
     this.#options.onTiming?.(timing);
+    this.#payer.pay(task, timing.round);
   }
 
   async #opening(

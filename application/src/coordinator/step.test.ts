@@ -43,6 +43,18 @@ describe('nextAction', () => {
     expect(nextAction(view({ round: undefined }))).to.deep.equal({ kind: 'open', round: 1, attempt: 1, baseModelHash });
   });
 
+  it('opens the next attempt from the model that a correction kept', () => {
+    const correction = { modelHash: 'c'.repeat(64) };
+    const proposal = { modelHash: 'b'.repeat(64) } as RoundRecord['proposal'];
+    const finalised: RoundRecord = { ...open, state: 'finalised', ...(proposal === undefined ? {} : { proposal }) };
+    const aborted: RoundRecord = { ...open, state: 'aborted', abortReason: 'OPERATOR' };
+    for (const round of [finalised, aborted]) {
+      const before = round === finalised ? 'b'.repeat(64) : MODEL;
+      expect(nextAction(view({ round }))).to.include({ kind: 'open', baseModelHash: before });
+      expect(nextAction(view({ round, correction }))).to.include({ kind: 'open', baseModelHash: correction.modelHash });
+    }
+  });
+
   it('waits for updates until the grace time is over', () => {
     expect(nextAction(view({ recorded: 3 }))).to.deep.equal({ kind: 'wait', untilMs: NOW + 1_000 });
   });

@@ -4,6 +4,7 @@ import {
   ledgerPatienceMs,
   refutedComponents,
   type AbortReason,
+  type CorrectionRecord,
   type RoundRecord,
   type Task,
 } from '@sev/chaincode/api';
@@ -20,6 +21,8 @@ export interface RoundView {
   readonly maxAttempts: number;
   /** The newest round on the ledger, undefined before the first. */
   readonly round: RoundRecord | undefined;
+  /** Where the round is final, what was made of its model; where it is aborted, of the one before. */
+  readonly correction?: Pick<CorrectionRecord, 'modelHash'>;
   /** Updates of the present attempt on the ledger. */
   readonly recorded: number;
   /** When this coordinator first saw the attempt open, on its own clock. */
@@ -98,20 +101,24 @@ export function nextAction(view: RoundView): CoordinatorAction {
     case 'finalised':
       return round.round >= view.lastRound
         ? { kind: 'done' }
-        : {
-            kind: 'open',
-            round: round.round + 1,
-            attempt: 1,
-            baseModelHash: round.proposal?.modelHash ?? round.baseModelHash,
-          };
+        : openNext(view, { round: round.round + 1, attempt: 1 }, round.proposal?.modelHash ?? round.baseModelHash);
     case 'aborted':
       return round.attempt >= view.maxAttempts
         ? {
             kind: 'give-up',
             reason: `round ${String(round.round)} was aborted ${String(round.attempt)} times, last: ${round.abortReason ?? 'no reason'}`,
           }
-        : { kind: 'open', round: round.round, attempt: round.attempt + 1, baseModelHash: round.baseModelHash };
+        : openNext(view, { round: round.round, attempt: round.attempt + 1 }, round.baseModelHash);
   }
+}
+
+/** @param base what the attempt starts from unless an incident has changed it. */
+function openNext(
+  { correction }: RoundView,
+  next: { readonly round: number; readonly attempt: number },
+  base: string,
+): CoordinatorAction {
+  return { kind: 'open', ...next, baseModelHash: correction?.modelHash ?? base };
 }
 
 function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction {

@@ -96,7 +96,7 @@ export class HeParty implements HePartyClient {
     return this.#once(`prepare/${baseModelHash}`, ref, async () => {
       const { view, inbox, log } = this.#parts;
       const task = await view.task(ref.taskId);
-      await insistOnNext(ref, baseModelHash, task.task, (other) => view.roundIfAny(other));
+      await insistOnNext(ref, baseModelHash, task.task, view.bases);
       const secrets = await ensureSecrets(inbox.attempt(ref), baseModelHash, async () => {
         if (task.role !== 'mask-holder') {
           return undefined;

@@ -44,13 +44,13 @@ import type { z } from 'zod';
 import type { ContractName, LedgerSession, Submitted, SubmitOptions } from './session.js';
 
 /** Records fetched by one query of a list. */
-const PAGE_SIZE = 500;
+export const PAGE_SIZE = 500;
 
 type Name = 'evaluate' | 'submit';
-type Session = Pick<LedgerSession, Name>;
+export type ContractSession = Pick<LedgerSession, Name>;
 
 /** Binds a contract; the types of results are those that the contracts' api documents. */
-function bind(session: Session, contract: ContractName) {
+export function bind(session: ContractSession, contract: ContractName) {
   return {
     evaluate: async <T>(transaction: string, argument: unknown) =>
       (await session.evaluate(contract, transaction, argument)) as T,
@@ -78,7 +78,7 @@ export interface AttemptRef extends RoundRef {
 }
 
 /** The governance contract: who belongs to the consortium and what may be done. */
-export function governance(session: Session) {
+export function governance(session: ContractSession) {
   const { evaluate, submit } = bind(session, 'governance');
   return {
     bootstrap: (argument: Bootstrap) => submit<ConsortiumRecord>('Bootstrap', argument),
@@ -96,7 +96,7 @@ export function governance(session: Session) {
 }
 
 /** The registry contract: which vehicles there are. */
-export function registry(session: Session) {
+export function registry(session: ContractSession) {
   const { evaluate, submit } = bind(session, 'registry');
   return {
     enrollVehicles: (argument: EnrollVehicles) => submit<BatchResult>('EnrollVehicles', argument),
@@ -115,7 +115,7 @@ export function registry(session: Session) {
 }
 
 /** The learning contract: tasks, rounds, updates, models. */
-export function learning(session: Session) {
+export function learning(session: ContractSession) {
   const { evaluate, submit } = bind(session, 'learning');
   return {
     createTask: (argument: Task) => submit<TaskRecord>('CreateTask', argument),

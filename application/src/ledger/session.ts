@@ -2,7 +2,7 @@
 import type { common } from '@hyperledger/fabric-protos';
 import type { LedgerEvent } from '@sev/chaincode/api';
 
-export type ContractName = 'governance' | 'registry' | 'learning';
+export type ContractName = 'governance' | 'registry' | 'learning' | 'incidents' | 'rewards';
 
 /** What a committed transaction returned, and where it stands. */
 export interface Submitted<T = unknown> {

@@ -1,23 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundRecord, Task } from '@sev/chaincode/api';
 import { EXIT, SevError } from '../errors.js';
+import { learning } from '../ledger/contracts.js';
 import { attemptKey, type AttemptRef } from './attempt.js';
+import { correctionsOf, type FindCorrection } from './corrections.js';
+import { roundIfAny, type ServiceSession } from './rounds.js';
 
-/** Looks a round up, by the own organisation's gateway. */
-type FindRound = (ref: Pick<AttemptRef, 'taskId' | 'round'>) => Promise<RoundRecord | undefined>;
+/** Looks at the ledger by the own organisation's gateway. */
+export interface BaseView {
+  readonly round: (ref: Pick<AttemptRef, 'taskId' | 'round'>) => Promise<RoundRecord | undefined>;
+  readonly correction: FindCorrection;
+}
+
+/** What a session's gateway shows of it. */
+export function basesOf(session: Pick<ServiceSession, 'evaluate' | 'submit'>): BaseView {
+  const contract = learning(session);
+  return { round: (ref) => roundIfAny(contract, ref), correction: correctionsOf(session) };
+}
 
 /**
  * The base model of an attempt that the ledger would open next.
  *
  * @throws SevError ROUND_OUT_OF_ORDER for any other attempt.
  */
-export async function nextBaseOf(ref: AttemptRef, task: Task, findRound: FindRound): Promise<string> {
+export async function nextBaseOf(ref: AttemptRef, task: Task, view: BaseView): Promise<string> {
   const { taskId, round, attempt } = ref;
-  const [current, previous] = await Promise.all([
-    findRound(ref),
-    round === 1 ? undefined : findRound({ taskId, round: round - 1 }),
+  const [current, previous, correction] = await Promise.all([
+    view.round(ref),
+    round === 1 ? undefined : view.round({ taskId, round: round - 1 }),
+    view.correction(task, round - 1),
   ]);
-  const base = round === 1 ? task.model.initialModelHash : finalModel(previous);
+  const base = round === 1 ? task.model.initialModelHash : (correction?.modelHash ?? finalModel(previous));
   const isNext =
     round <= task.plannedRounds &&
     (current === undefined || current.state === 'aborted') &&
@@ -31,13 +44,8 @@ export async function nextBaseOf(ref: AttemptRef, task: Task, findRound: FindRou
 }
 
 /** @throws SevError ROUND_OUT_OF_ORDER; BASE_MODEL_MISMATCH where it starts from another model. */
-export async function insistOnNext(
-  ref: AttemptRef,
-  baseModelHash: string,
-  task: Task,
-  findRound: FindRound,
-): Promise<void> {
-  const base = await nextBaseOf(ref, task, findRound);
+export async function insistOnNext(ref: AttemptRef, baseModelHash: string, task: Task, view: BaseView): Promise<void> {
+  const base = await nextBaseOf(ref, task, view);
   if (base !== baseModelHash) {
     throw new SevError('BASE_MODEL_MISMATCH', `${attemptKey(ref)} starts from ${base}`, { exitCode: EXIT.refused });
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { aggregatorsAt } from '../aggregator/http-aggregator.js';
 import { ArbiterKeys } from '../arbiter/arbiter-keys.js';
 import { Arbiter } from '../arbiter/arbiter.js';
 import type { AttackRequest } from '../attack/attack-order.js';
@@ -9,6 +10,7 @@ import { inHome } from '../config/homes.js';
 import { organisationNamed } from '../config/profile.js';
 import { readPrivateKey } from '../identity/keys.js';
 import { identityOf, openWallet } from '../identity/wallet.js';
+import { OwnMeasurer } from '../incidents/measurer.js';
 import { openSession } from '../ledger/gateway-session.js';
 import { HttpStore } from '../store/http-store.js';
 import { readValidationData, type ValidationSource } from '../validation/validation-data.js';
@@ -24,6 +26,8 @@ export interface RunAttesterOptions extends OrganisationServiceOptions {
   readonly validationData?: ValidationSource | undefined;
   /** For exercises: has the validator depart from the others on purpose. */
   readonly attack?: Omit<AttackRequest, 'vehicleIds'> | undefined;
+  /** Aggregators by organisation, which open disputed updates to it: without them it measures no corrections. */
+  readonly aggregators?: readonly { readonly organisation: string; readonly url: string }[] | undefined;
 }
 
 /**
@@ -39,7 +43,9 @@ export async function runAttester(options: RunAttesterOptions): Promise<RunningS
   const { mspId } = organisation;
   const wallet = await openWallet(inHome.wallet(home));
   const key = await readPrivateKey(inHome.signingKey(home));
-  const session = await openSession({ profile, identity: await identityOf(organisation, wallet, 'attester') });
+  const identity = await identityOf(organisation, wallet, 'attester');
+  const aggregators = aggregatorsAt(profile, options.aggregators ?? [], identity);
+  const session = await openSession({ profile, identity });
   try {
     const store = new HttpStore(options.storeUrl);
     const signer = new StatementSigner(mspId, key, networkName(session));
@@ -54,7 +60,13 @@ export async function runAttester(options: RunAttesterOptions): Promise<RunningS
       signingKey: key,
       log,
     });
-    const server = await startAttesterServer({ attester, arbiter, ...validating, mspId, ...listenAt(options), log });
+    const measurer = data && new OwnMeasurer({ session, store, signer, aggregators, data, log });
+    const server = await startAttesterServer({
+      ...{ attester, arbiter, mspId, log },
+      ...validating,
+      ...(measurer === undefined ? {} : { measurer }),
+      ...listenAt(options),
+    });
     return newService({
       server,
       running: attester.run(),
@@ -63,6 +75,9 @@ export async function runAttester(options: RunAttesterOptions): Promise<RunningS
       },
       release: () => {
         session.close();
+        aggregators.forEach((one) => {
+          one.close();
+        });
       },
     });
   } catch (error) {

@@ -112,8 +112,13 @@ export async function computeSecureOutcome(
   return { usable, excluded: [], model: { proposal, bytes } };
 }
 
-/** @returns the sum of the shards' totals, length d + m; exact: each is below half of the ring, and shards are few. */
-async function addedTotals(
+/**
+ * What a round's committed sums add up to.
+ *
+ * @param sums by component, then by shard.
+ * @returns the sum of the shards' totals, length d + m; exact: each is below half of the ring, and shards are few.
+ */
+export async function addedTotals(
   sums: readonly (readonly string[])[],
   { length, bits }: { readonly length: number; readonly bits: RingBits },
   fetch: FetchObject,

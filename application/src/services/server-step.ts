@@ -10,6 +10,7 @@ import {
   type ServerOptimiser,
 } from '@sev/fl';
 import { SevError } from '../errors.js';
+import type { FindCorrection } from './corrections.js';
 import type { FetchObject, RoundModel, RoundOutcome } from './round-outcome.js';
 import type { LearningContract } from './rounds.js';
 
@@ -28,18 +29,24 @@ export function serverOptimiserOf({ aggregation }: Task): ServerOptimiser {
 }
 
 /**
- * What the round before left of the optimiser's moments: the hash of their bytes.
+ * What the optimiser's moments are before a round: the hash of their bytes, as the round before left them. Where the model
+ * was corrected after that round, they are those that the first disputed round began with.
  *
- * @returns undefined where the task has no such optimiser, and in the first round.
+ * @returns undefined where the task has no such optimiser, and where it begins.
  */
 export async function stateBefore(
   task: Task,
   { round }: Pick<RoundRecord, 'round'>,
-  learning: LearningContract,
+  learning: Pick<LearningContract, 'round'>,
+  findCorrection: FindCorrection,
 ): Promise<string | undefined> {
-  return task.aggregation.server === undefined || round === 1
-    ? undefined
-    : (await learning.round({ taskId: task.taskId, round: round - 1 })).proposal?.serverStateHash;
+  if (task.aggregation.server === undefined || round === 1) {
+    return undefined;
+  }
+  const correction = await findCorrection(task, round - 1);
+  return correction === undefined
+    ? (await learning.round({ taskId: task.taskId, round: round - 1 })).proposal?.serverStateHash
+    : stateBefore(task, { round: correction.cleanRound + 1 }, learning, findCorrection);
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   type AttestationStatement,
   type CloseStatement,
   type CohortStatement,
+  type CorrectionStatement,
   type Proposal,
   type ScoreRound,
   type ScoresStatement,
@@ -81,9 +82,21 @@ export class StatementSigner {
     });
   }
 
+  /** @param measured both models, and what they are worth on the organisation's data. */
+  async correction(measured: Omit<CorrectionStatement, 'type' | 'consortium' | 'mspId'>): Promise<SignedBy> {
+    const { mspId } = this;
+    return this.#sign({ type: 'sev/correct-model/v1', consortium: await this.#network(), ...measured, mspId });
+  }
+
   #sign(
     statement:
-      CloseStatement | AbortStatement | AttestationStatement | CohortStatement | ScoresStatement | ValidationStatement,
+      | CloseStatement
+      | AbortStatement
+      | AttestationStatement
+      | CohortStatement
+      | ScoresStatement
+      | ValidationStatement
+      | CorrectionStatement,
   ): SignedBy {
     return { mspId: this.mspId, signature: signStatement(statement, this.#key) };
   }

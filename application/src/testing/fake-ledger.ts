@@ -19,9 +19,11 @@ import {
   type CloseStatement,
   type CohortRecord,
   type ConsortiumRecord,
+  type CorrectionRecord,
   type Envelope,
   type FinaliseRound,
   type HeRound,
+  type IncidentRecord,
   type ItemResult,
   type LedgerEvent,
   type OpenRound,
@@ -66,6 +68,14 @@ interface Done {
   readonly event?: LedgerEvent;
 }
 
+/** What queries name beside an attempt. */
+interface Asked {
+  readonly modelHash: string;
+  readonly vehicleId: string;
+  readonly incidentId: string;
+  readonly afterRound: number;
+}
+
 /**
  * The learning contract as far as the services use it, in memory and at once: one transaction a block, events in order.
  * It checks what the contract checks, so that a service that would be refused is refused here too.
@@ -78,6 +88,10 @@ export class FakeLedger {
   /** Cohorts and scores of secure rounds, by attempt; tests fix them. */
   readonly cohorts = new Map<string, CohortRecord>();
   readonly scores = new Map<string, ScoresRecord>();
+  /** What vehicles are suspected of, by incident; tests take them on. */
+  readonly incidents = new Map<string, IncidentRecord>();
+  /** By the round that they follow. */
+  readonly corrections = new Map<number, CorrectionRecord>();
   /** Shown receipts. */
   readonly receipts: ReceiptRecord[] = [];
   /** Of vehicles that are not active. */
@@ -134,7 +148,7 @@ export class FakeLedger {
     this.#emit(event, hashOf([event, this.#log.events.length]));
   }
 
-  #evaluate(transaction: string, argument: AttemptRef & { modelHash: string; vehicleId: string }): unknown {
+  #evaluate(transaction: string, argument: AttemptRef & Asked): unknown {
     const { task } = this.#options;
     switch (transaction) {
       case 'GetConsortium':
@@ -160,7 +174,7 @@ export class FakeLedger {
     }
   }
 
-  #evaluateSecure(transaction: string, argument: AttemptRef): unknown {
+  #evaluateSecure(transaction: string, argument: AttemptRef & Asked): unknown {
     switch (transaction) {
       case 'GetCohort':
         return this.cohorts.get(attemptKey(argument)) ?? refuse('COHORT_UNKNOWN', attemptKey(argument));
@@ -168,6 +182,12 @@ export class FakeLedger {
         return { items: this.receipts, bookmark: '' };
       case 'GetScores':
         return this.scores.get(attemptKey(argument)) ?? refuse('SCORES_UNKNOWN', attemptKey(argument));
+      case 'ListIncidents':
+        return { items: [...this.incidents.values()], bookmark: '' };
+      case 'GetIncident':
+        return this.incidents.get(argument.incidentId) ?? refuse('INCIDENT_UNKNOWN', argument.incidentId);
+      case 'GetCorrection':
+        return this.corrections.get(argument.afterRound) ?? refuse('CORRECTION_UNKNOWN', String(argument.afterRound));
       default:
         return refuse('ARGUMENT_INVALID', transaction);
     }
@@ -224,8 +244,7 @@ export class FakeLedger {
     if (current?.attempt === input.attempt) {
       return current.baseModelHash === input.baseModelHash ? { result: current } : refuse('ROUND_CONFLICT', 'base');
     }
-    const previous = this.rounds.get(input.round - 1);
-    const base = input.round === 1 ? task.model.initialModelHash : previous?.proposal?.modelHash;
+    const base = this.#baseOf(input.round);
     if (base === undefined || input.attempt !== (current?.attempt ?? 0) + 1) {
       refuse('ROUND_OUT_OF_ORDER', 'round or attempt');
     }
@@ -253,6 +272,11 @@ export class FakeLedger {
       deadlineMs: nowMs + task.deadlines.roundMs,
       ...openedRound(task, input),
     });
+  }
+
+  #baseOf(round: number): string | undefined {
+    const model = this.corrections.get(round - 1)?.modelHash ?? this.rounds.get(round - 1)?.proposal?.modelHash;
+    return round === 1 ? this.#options.task.model.initialModelHash : model;
   }
 
   #recordBatch(input: RecordUpdates): Done {

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { hashOf, parameterCount, sha256Hex, type BatchResult, type SecureTerms, type Task } from '@sev/chaincode/api';
+import {
+  hashOf,
+  parameterCount,
+  sha256Hex,
+  type BatchResult,
+  type RewardTerms,
+  type SecureTerms,
+  type Task,
+} from '@sev/chaincode/api';
 import {
   CITY,
   enroll,
@@ -34,11 +42,12 @@ export interface TaskOptions {
   readonly terms?: Partial<SecureTerms>;
   /** Rounds that the task plans; default 3. */
   readonly plannedRounds?: number;
+  readonly rewards?: RewardTerms;
 }
 
 /** A task of 241 parameters in a secure mode, in mode `dp` where the terms have it, and its first model's bytes. */
 export function bedTask(options: TaskOptions): { readonly task: Task; readonly initial: Uint8Array } {
-  const { aggregators: n = 3, vehicles = 8, minimum = 3, terms = {}, plannedRounds = 3 } = options;
+  const { aggregators: n = 3, vehicles = 8, minimum = 3, terms = {}, plannedRounds = 3, rewards } = options;
   const layers = [4, 40, 1];
   const initial = parametersToBytes(new Float32Array(parameterCount(layers)).fill(BASE_VALUE));
   const secure: SecureTerms = {
@@ -74,6 +83,7 @@ export function bedTask(options: TaskOptions): { readonly task: Task; readonly i
     cohort: { minimum, target: vehicles },
     deadlines: { graceMs: 5_000, roundMs: 60_000 },
     plannedRounds,
+    ...(rewards === undefined ? {} : { rewards }),
   };
   return { task, initial };
 }

@@ -169,7 +169,7 @@ export class BedFleet {
     const factor = this.stretch(index);
     const terms = secureTermsOf(task);
     const trained = base.map((value, i) => value + factor * (own[i] ?? 0) * 2 ** -terms.fractionBits);
-    const believed = { ...task, secure: { ...terms, clipMilli: factor * terms.clipMilli } };
+    const believed = { ...task, secure: { ...terms, clipMilli: Math.abs(factor) * terms.clipMilli } };
     const data = dataOf(index);
     const model = { base, trained, predictions: predict(base, task.model.layers, data) };
     const report = await secureReport(consortium, believed, placed(round), vehicleId, model, data);

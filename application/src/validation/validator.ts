@@ -6,7 +6,7 @@ import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { engineOf, modelSpecOf, trainingOf } from '../services/model-spec.js';
-import { insistOnNext } from '../services/next-attempt.js';
+import { basesOf, insistOnNext } from '../services/next-attempt.js';
 import type { RoundEvent } from '../services/round-events.js';
 import { roundIfAny, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import type { StatementSigner } from '../services/statement-signer.js';
@@ -59,7 +59,7 @@ export class Validator implements ValidatorClient {
 
   async validate(ref: AttemptRef, baseModelHash: string): Promise<Validation> {
     const task = await this.#task(ref.taskId);
-    await insistOnNext(ref, baseModelHash, task, (other) => roundIfAny(this.#learning, other));
+    await insistOnNext(ref, baseModelHash, task, basesOf(this.#options.session));
     const { lossMicro: loss, directionHash } = await this.#train(task, ref, baseModelHash);
     const content = { dataHash: this.#dataHash, lossMicro: loss, directionHash };
     const { mspId, signature } = await this.#options.signer.validation(ref, { ...content, baseModelHash });

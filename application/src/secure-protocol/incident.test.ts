@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { IncidentStep, SecureTerms } from '@sev/chaincode/api';
+import { CITY, GRID, MAKER, REGULATOR } from '@sev/chaincode/testing';
+import { parametersFromBytes } from '@sev/fl';
+import { expect } from 'chai';
+import { correctAfter, type Corrected } from '../incidents/correct.js';
+import { DisputedUpdates } from '../incidents/disputed-updates.js';
+import { gatherEvidence, insistOnSameFindings, type Evidence } from '../incidents/evidence.js';
+import { OwnMeasurer, type CorrectionMeasurer } from '../incidents/measurer.js';
+import { incidents } from '../ledger/incidents.js';
+import { rewards } from '../ledger/rewards.js';
+import { collect } from '../services/rounds.js';
+import { validationDataOf } from '../testing/secure-bed-consortium.js';
+import { SecureBed } from '../testing/secure-bed.js';
+import { codeOf } from '../testing/temporary.js';
+
+const ALL = [CITY, GRID, MAKER, REGULATOR];
+const ID = 'incident-1';
+const ROUNDS = 3;
+const CULPRIT = 2;
+const judged: Partial<SecureTerms> = {
+  projections: 8,
+  rule: 'norm-scaling',
+  openedShareMilli: 250,
+  validation: { validators: ALL, pastRounds: 0, quarantineMilli: 1_000_000 },
+};
+
+describe('an incident', () => {
+  let bed: SecureBed;
+  afterEach(() => bed.stop());
+
+  const role = (mspId: string): string => (mspId === REGULATOR ? 'auditor' : 'operator');
+  const as = async (mspId: string) => bed.session(mspId, role(mspId));
+  const disclosers = () => bed.aggregatorIds.map((mspId) => bed.client(mspId));
+  const suspect = (): string => bed.fleet.vehicles[CULPRIT]!.vehicleId;
+
+  async function afterRounds(): Promise<void> {
+    bed = await SecureBed.start({
+      terms: judged,
+      plannedRounds: ROUNDS + 1,
+      rewards: { poolMicro: 1_000_000, vestingRounds: 2 },
+    });
+    bed.fleet.stretch = (index) => (index === CULPRIT ? -3 : 1);
+    await bed.run({ lastRound: ROUNDS });
+  }
+
+  async function opened(): Promise<void> {
+    const disputed = [1, 2, 3].map((round) => ({ round, attempt: 1 }));
+    const argument = { incidentId: ID, taskId: bed.task.taskId, vehicleId: suspect(), disputed, reason: 'for a test' };
+    await incidents(await as(GRID)).open(argument);
+  }
+
+  async function vote(step: IncidentStep, mspIds: readonly string[], findingsHash?: string): Promise<void> {
+    for (const mspId of mspIds) {
+      const findings = findingsHash === undefined ? {} : { findingsHash };
+      await incidents(await as(mspId)).vote({ incidentId: ID, step, approve: true, ...findings });
+    }
+  }
+
+  /** Everything that one organisation sees of it, by its own gateway. */
+  async function evidenceAt(mspId: string): Promise<Evidence> {
+    const updates = await DisputedUpdates.of(ID, await as(mspId), disclosers());
+    return gatherEvidence(updates, (hash) => bed.store.get(hash));
+  }
+  const working = <T>(work: () => Promise<T>): Promise<T> => bed.clock.busyWith(work);
+
+  async function measurers(): Promise<CorrectionMeasurer[]> {
+    return Promise.all(
+      ALL.map(async (mspId) => {
+        const session = await bed.session(mspId, 'attester');
+        const data = validationDataOf(bed.task, mspId)!;
+        const log = bed.log.of(`attester of ${mspId}`);
+        const others = { store: bed.store, signer: bed.signer(mspId), aggregators: disclosers() };
+        return new OwnMeasurer({ session, data, log, ...others });
+      }),
+    );
+  }
+
+  it('opens nothing but what a majority with the regulator voted for, and everybody finds the same', async () => {
+    await afterRounds();
+    await working(async () => {
+      await opened();
+      const ref = { taskId: bed.task.taskId, round: 1, attempt: 1 };
+      const ask = (mspId = CITY, attempt = ref) => codeOf(bed.client(mspId).disclose(ID, attempt));
+      await vote('projections', [CITY, GRID, MAKER]);
+      expect(await ask(), 'a majority without the regulator').to.equal('INCIDENT_STATE');
+      await vote('projections', [REGULATOR]);
+      expect(await ask(CITY, { ...ref, attempt: 2 })).to.equal('INCIDENT_INVALID');
+
+      const first = await evidenceAt(GRID);
+      expect(first.findings.updates.map(({ round }) => round)).to.deep.equal([1, 2, 3]);
+      expect(first.findings.updates[0]).not.to.have.property('vectorHash');
+      expect((await evidenceAt(REGULATOR)).hash).to.equal(first.hash);
+
+      await vote('vectors', [CITY, REGULATOR]);
+      expect((await bed.client(CITY).disclose(ID, ref)).kind, 'two of four are no majority').to.equal('projections');
+      await vote('vectors', [GRID]);
+      const second = await evidenceAt(GRID);
+      const report = bed.fleet.updateOf(CULPRIT, 1);
+      const length = Math.hypot(...report.map((value) => 3 * value)) / 2_048;
+      expect(second.findings.updates[0]!.normMilli).to.equal(Math.round(1_000 * length));
+      expect(first.findings.updates[0]!.normMilli / second.findings.updates[0]!.normMilli).to.be.within(0.6, 1.4);
+      expect(() => {
+        insistOnSameFindings(second, first.hash);
+      }).to.throw('not');
+    });
+  });
+
+  it('that is confirmed takes the culprit out of the model, its rewards back, and its part in further rounds', async () => {
+    await afterRounds();
+    const corrected = await working(async () => {
+      await opened();
+      await vote('projections', [CITY, GRID, REGULATOR]);
+      await vote('vectors', [CITY, GRID, REGULATOR]);
+      const { hash } = await evidenceAt(CITY);
+      await vote('confirm', [CITY, GRID, REGULATOR], hash);
+      const session = await as(GRID);
+      const options = { incidentId: ID, session, store: bed.store, aggregators: disclosers() };
+      return correctAfter({ ...options, measurers: await measurers() });
+    });
+    await expectWithoutCulprit(corrected);
+    await bed.run({ lastRound: ROUNDS + 1 });
+    const next = await bed.round(ROUNDS + 1);
+    expect(next.state).to.equal('finalised');
+    expect(next.baseModelHash).to.equal(corrected.record.modelHash);
+    expect(next.secure!.cohortSize, 'the culprit is out').to.equal(bed.fleet.vehicles.length - 1);
+    const { members } = await bed.learning.cohort({ taskId: bed.task.taskId, round: ROUNDS + 1, attempt: 1 });
+    expect(members.map(({ vehicleId }) => vehicleId)).not.to.include(suspect());
+    await expectPaid();
+  });
+
+  /** Rounds are paid by the coordinator; of those that had not vested the culprit keeps nothing. */
+  async function expectPaid(): Promise<void> {
+    const contract = rewards(await as(GRID));
+    const [paid, journal] = await Promise.all([
+      collect(contract.paidRounds(bed.task.taskId)),
+      collect(contract.journal(bed.task.taskId)),
+    ]);
+    expect(paid.map(({ round }) => round)).to.deep.equal([1, 2, 3, 4]);
+    expect(journal.filter(({ kind }) => kind === 'reward').length).to.be.greaterThan(0);
+    const own = journal.filter(({ vehicleId, vestsAtRound }) => vehicleId === suspect() && vestsAtRound > ROUNDS);
+    const rounds = (kind: string): number[] => own.filter((entry) => entry.kind === kind).map(({ round }) => round);
+    expect(rounds('forfeit')).to.deep.equal(rounds('reward'));
+  }
+
+  async function expectWithoutCulprit({ record, correction, unmeasured }: Corrected): Promise<void> {
+    expect(unmeasured).to.deep.equal([]);
+    expect(record).to.include({ afterRound: ROUNDS, cleanRound: 0, incidentId: ID });
+    expect(record.attestedBy).to.deep.equal(ALL);
+    expect(record.rollbackHash).to.equal(bed.task.model.initialModelHash);
+    const read = async (hash: string) => parametersFromBytes(await bed.store.get(hash), bed.task.model.parameters);
+    const [candidate, base] = await Promise.all([read(record.candidateHash), read(record.rollbackHash)]);
+    let expected = base;
+    for (let round = 1; round <= ROUNDS; round++) {
+      const { scores } = await bed.learning.scores({ taskId: bed.task.taskId, round, attempt: 1 });
+      const weights = scores.weights.map((weight, index) => (index === CULPRIT ? 0 : weight));
+      const divisor = weights.reduce((sum, weight) => sum + weight, 0) * 2_048;
+      expected = expected.map((value, i) => {
+        const total = weights.reduce((sum, weight, index) => sum + weight * bed.fleet.updateOf(index, round)[i]!, 0);
+        return value + total / divisor;
+      });
+      expect(correction.removed[round - 1]!.weight).to.equal(scores.weights[CULPRIT]);
+    }
+    expect(candidate).to.deep.equal(expected);
+  }
+
+  it('says what rests on one aggregator alone, and believes none that contradict each other', async () => {
+    await afterRounds();
+    await working(async () => {
+      await opened();
+      await vote('projections', [CITY, GRID, REGULATOR]);
+      bed.crashed.add(MAKER);
+      const evidence = await evidenceAt(GRID);
+      expect(evidence.sources[0]!.silent.map(({ mspId }) => mspId)).to.deep.equal([MAKER]);
+      expect(evidence.sources[0]!.alone, 'held by city and grid alone').to.deep.equal([0, 1]);
+      bed.crashed.delete(MAKER);
+      bed.around.set(GRID, async ({ method, proceed }) => {
+        const answer = (await proceed()) as { numbers: Record<string, string> };
+        return method === 'disclose'
+          ? { ...answer, numbers: { ...answer.numbers, 2: changed(answer.numbers) } }
+          : answer;
+      });
+      expect(await codeOf(evidenceAt(REGULATOR))).to.equal('EVIDENCE_DISAGREES');
+    });
+  });
+
+  function changed(numbers: Record<string, string>): string {
+    const bytes = Buffer.from(numbers['2']!, 'base64');
+    bytes.writeUInt8(bytes.readUInt8(0) ^ 1, 0);
+    return bytes.toString('base64');
+  }
+});
