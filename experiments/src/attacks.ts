@@ -2,6 +2,8 @@
 import { parseArgs } from 'node:util';
 import { attackNamed } from '@sev/fl';
 import { carSource, readCars, type TableSource } from './attacks/cars.js';
+import { measureFalseQuarantine, measureIdentification } from './attacks/detection.js';
+import { measureContribution, measureCorrection, measureLeak, measureValidators } from './attacks/evidence.js';
 import { measureTable, printAttackTables, SEEDS, type TableChoice } from './attacks/table.js';
 import { print, saveResults } from './output.js';
 
@@ -9,6 +11,12 @@ type Part = (source: TableSource, choice: TableChoice) => Promise<void>;
 
 const PARTS: Readonly<Record<string, Part>> = {
   table: showTable,
+  identification: saved('identification', measureIdentification),
+  'false-quarantine': saved('false-quarantine', measureFalseQuarantine),
+  contribution: saved('contribution', measureContribution),
+  validators: saved('validators', measureValidators),
+  correction: saved('correction', measureCorrection),
+  privacy: saved('privacy', measureLeak),
 };
 
 /**
@@ -47,6 +55,13 @@ async function showTable(source: TableSource, choice: TableChoice): Promise<void
   const rows = await measureTable(source, choice);
   printAttackTables(rows, `${(await readCars(source)).source}, seeds ${SEEDS.join(', ')}`);
   await saveResults('attacks', rows);
+}
+
+/** A part that writes what it measured to its own file. */
+function saved(name: string, measure: (source: TableSource) => Promise<object>): Part {
+  return async (source) => {
+    await saveResults(`attacks-${name}`, await measure(source));
+  };
 }
 
 function listOf(text: string | undefined): readonly string[] | undefined {

@@ -7,12 +7,12 @@ export interface SymmetricMatrix {
 }
 
 /**
- * A D Aᵀ for a matrix A of small integers and a diagonal D.
+ * A D Aᵀ for a matrix A and a diagonal D.
  *
  * @param rows of A.
  * @param diagonal of D; all ones where not given.
  */
-export function gramMatrix(rows: readonly Int8Array[], diagonal?: Float64Array): SymmetricMatrix {
+export function gramMatrix(rows: readonly (Int8Array | Float64Array)[], diagonal?: Float64Array): SymmetricMatrix {
   const size = rows.length;
   const values = new Float64Array(size * size);
   rows.forEach((row, i) => {

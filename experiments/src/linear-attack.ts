@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from 'node:crypto';
 import {
+  directionNorm,
   encodeUpdate,
   newRandom,
   project,
   projectionVectors,
   seededRandom,
+  toSigned,
   type FixedPoint,
   type Random,
 } from '@sev/fl';
-import { addScaled, cosine, gramMatrix, solveRidge } from './least-squares.js';
+import { addScaled, cosine, dot, gramMatrix, solveRidge } from './least-squares.js';
 
 /**
  * What a patient reader of everything that is opened learns of each vehicle over the rounds of a task. A vehicle's data
@@ -43,22 +45,35 @@ export type Prior = 'flat' | 'totals' | 'oracle';
  * is small enough to be solved as it stands.
  *
  * @param updates clipped to C = 4 and quantised with f = 11 here, as vehicles do.
+ * @param o.directions reference direction of each round, on which every update's product is opened too; none where not
+ *   given.
  * @returns mean over the vehicles of the cosine of estimate and truth.
  */
 export function attackProjections(
   updates: WatchedUpdates,
-  o: { readonly projections: number; readonly seed: number; readonly prior?: Prior },
+  o: {
+    readonly projections: number;
+    readonly seed: number;
+    readonly prior?: Prior;
+    readonly directions?: readonly Int32Array[];
+  },
 ): number {
-  const { projections, seed, prior = 'flat' } = o;
+  const { projections, seed, prior = 'flat', directions = [] } = o;
   const truth = meanDeviations(updates);
   const length = truth[0]?.length ?? 0;
-  const vectors: Int8Array[] = [];
+  const vectors: (Int8Array | Float64Array)[] = [];
   const observed = truth.map((): number[] => []);
   for (const [round, ofRound] of updates.entries()) {
     const fresh = projectionVectors(hexSeed(seed, round, 'vectors'), projections, length);
-    vectors.push(...fresh);
+    const direction = directions[round];
+    const reference = direction === undefined ? [] : [scaledDirection(direction)];
+    vectors.push(...fresh, ...reference);
     const rounding = seededRandom(Buffer.from(hexSeed(seed, round, 'rounding'), 'hex'));
-    const opened = ofRound.map((update) => openProjections(encodeUpdate(update, FORMAT, rounding), fresh));
+    const opened = ofRound.map((update) => {
+      const encoded = encodeUpdate(update, FORMAT, rounding);
+      const products = reference.map((vector) => dot(vector, toSigned(encoded)) / 2 ** FORMAT.fractionBits);
+      return [...openProjections(encoded, fresh), ...products];
+    });
     // Projections of the mean, which follow from the opened total.
     const mean = meanOf(opened);
     opened.forEach((values, vehicle) => observed[vehicle]?.push(...values.map((value, k) => value - (mean[k] ?? 0))));
@@ -127,6 +142,12 @@ export function meanDeviations(updates: WatchedUpdates): readonly Float64Array[]
 function openProjections(encoded: Uint32Array, vectors: readonly Int8Array[]): readonly number[] {
   const opened = new Int32Array(project(encoded, vectors).buffer);
   return Array.from(opened, (value) => value / 2 ** FORMAT.fractionBits);
+}
+
+/** A direction at the norm of a random vector, so that its equation weighs like theirs. */
+function scaledDirection(direction: Int32Array): Float64Array {
+  const factor = Math.sqrt(direction.length / 2) / directionNorm(direction);
+  return Float64Array.from(direction, (value) => value * factor);
 }
 
 function priorVariances(prior: Prior, updates: WatchedUpdates, truth: readonly Float64Array[]): Float64Array {

@@ -57,6 +57,7 @@ export * from './robustness/attacks/hostile.js';
 export * from './robustness/attacks/label-flip.js';
 export * from './robustness/attacks/noisy-validator.js';
 export * from './robustness/contribution.js';
+export * from './robustness/correction.js';
 export * from './robustness/direction.js';
 export * from './robustness/errors.js';
 export * from './robustness/evidence.js';

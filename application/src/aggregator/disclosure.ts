@@ -86,6 +86,7 @@ export class Disclosure {
   async reveal(ref: AttemptRef, nonces?: Nonces): Promise<Revealed> {
     const { mspId } = this.#parts;
     const { round, folder, secrets, work } = await this.#attempt(ref, FROM_COHORT);
+    this.see(ref);
     const { held, heldNoise } = await readOpening(folder, round.secure.openingHash);
     const own = Object.fromEntries(secrets.nonce.map((value, component) => [String(component), value]));
     const revealed = { nonces: { ...held, [mspId]: own } };

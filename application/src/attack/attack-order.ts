@@ -24,18 +24,18 @@ export interface AttackOrder {
 /**
  * An attack that vehicles, or validators, can be told to run.
  *
+ * @param role of who is told so; where it is left out either will do.
  * @throws SevError ATTACK_UNKNOWN, which lists what is known; ATTACK_UNSUITED where the other ones run it.
  */
-export function knownAttack(name: string, role: Attack['role']): Attack {
-  const attack = anyAttack(name);
-  if (attack.role !== role) {
+export function knownAttack(name: string, role?: Attack['role']): Attack {
+  const attack = attackIn(name);
+  if (role !== undefined && attack.role !== role) {
     throw unsuited(`${name} is run by a ${attack.role}, not by a ${role}`);
   }
   return attack;
 }
 
-/** @throws SevError ATTACK_UNKNOWN */
-function anyAttack(name: string): Attack {
+function attackIn(name: string): Attack {
   try {
     return attackNamed(name);
   } catch (error) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { RoundRecord, Task } from '@sev/chaincode/api';
-import { medianDirection, parametersFromBytes } from '@sev/fl';
+import { parametersFromBytes } from '@sev/fl';
 import { attemptOf } from '../services/attempt.js';
 import { roundIfAny, type LearningContract } from '../services/rounds.js';
+import { referenceDirection } from '../validation/directions.js';
 
 /** What everybody can know of the rounds before, from ledger and store. */
 export interface EarlierRounds {
@@ -50,20 +51,10 @@ async function directionOf(
   record: RoundRecord | undefined,
   fetch: (hash: string) => Promise<Uint8Array>,
 ): Promise<Int32Array | undefined> {
-  const validations = record?.secure?.opening.validations;
-  if (record === undefined || validations === undefined) {
+  if (record?.secure?.opening.validations === undefined) {
     return undefined;
   }
-  const { scores } = await learning.scores(attemptOf(record));
-  const shown = validations.filter(({ mspId }) => scores.references?.includes(mspId) === true);
-  const directions = await Promise.all(
-    shown.map(async ({ directionHash }) => directionFrom(await fetch(directionHash), task.model.parameters)),
-  );
-  return directions.length === 0 ? undefined : medianDirection(directions);
-}
-
-/** Little-endian int32. */
-function directionFrom(bytes: Uint8Array, length: number): Int32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Int32Array.from({ length }, (_, index) => view.getInt32(4 * index, true));
+  const { references = [] } = (await learning.scores(attemptOf(record))).scores;
+  const { direction } = await referenceDirection(record.secure, references, task.model.parameters, fetch);
+  return direction;
 }

@@ -385,11 +385,22 @@ export class Attester {
     }
     if (event.type === 'RoundClosed') {
       this.#ahead = { key: attemptKey(event), computation: this.#computeAhead({ ...event, type: event.type }) };
+    } else if (event.type === 'RoundFinalised') {
+      this.#lookBack(event.taskId, event.round + 1);
     } else if (event.type === 'DisputeOpened') {
       this.#seeRound(event).catch((error: unknown) => {
         this.#options.log.debug(failureFields(error), 'a dispute is noticed when first asked about its round');
       });
     }
+  }
+
+  /** What the next scores are computed beside is read before they are asked for. */
+  #lookBack(taskId: string, round: number): void {
+    this.#task(taskId)
+      .then((task) => this.#past.ahead(task, round))
+      .catch((error: unknown) => {
+        this.#options.log.debug(failureFields(error), 'looking at earlier rounds ahead failed');
+      });
   }
 
   /** Closing is the fence: what a closed attempt comes to can be computed before anybody asks. */

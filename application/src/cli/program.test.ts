@@ -138,6 +138,8 @@ describe('sev', () => {
     const validator = await sev(...vehicle, '--attack', 'noisy-validator');
     expect(validator.code).to.equal(EXIT_CODES.usage.code);
     expect(validator.stderr).to.match(/^ATTACK_UNSUITED: /);
+    const attester = await sev('attester', 'run', '--org', 'city', '--store', 'http://none', '--attack', 'alie');
+    expect(attester.stderr).to.match(/^ATTACK_UNSUITED: alie is run by a vehicle, not by a validator/);
     const many = await sev('round', 'run', '--vehicles', '4', '--attack', 'alie', '--hostile', '5');
     expect(many.stderr).to.match(/^HOSTILE_TOO_MANY: 5 of 4 /);
     const half = await sev('round', 'run', '--vehicles', '4', '--attack', 'alie', '--hostile', '1.5');

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { componentsOf, type RoundRecord, type SecureRound, type Task, type UpdateRecord } from '@sev/chaincode/api';
 import { heRoundLines } from '../homomorphic/lines.js';
+import { judgedLines, type JudgedRound } from '../report/judged-round.js';
 import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
 
 /** A round for people: what came of it, who could see what, and its recorded updates. */
-export function roundText(task: Task, record: RoundRecord, updates: readonly UpdateRecord[]): string {
+export function roundText(
+  task: Task,
+  record: RoundRecord,
+  updates: readonly UpdateRecord[],
+  judged?: JudgedRound,
+): string {
   const excluded = new Map(record.proposal?.excluded.map((e) => [e.vehicleId, e.reason]));
   const rows = updates.map((u) => [
     u.vehicleId,
@@ -23,6 +29,7 @@ export function roundText(task: Task, record: RoundRecord, updates: readonly Upd
     'who could see what',
     ...visibilityRows(task, record).map(([who, what]) => `  ${who.padEnd(WHO_WIDTH)} ${what}`),
     ...courseLines(record),
+    ...validationLines(record, judged),
     ...heRoundLines(record),
     '',
     renderTable(['vehicle', 'update', 'class', 'recorded', 'excluded'], rows, new Set([2])),
@@ -104,11 +111,26 @@ function organisationRows({ secure: terms }: Task, record: RoundRecord, secure: 
   const opened =
     terms === undefined || terms.projections === 0
       ? 'of a single update nothing'
-      : `${String(terms.projections)} random projections of each update (${String(secure.openedProjections)} in this task so far)`;
+      : `${String(terms.projections)} random projections of each update${terms.validation === undefined ? '' : ' and its product with one direction'} (${String(secure.openedProjections)} numbers in this task so far)`;
   const sum = terms?.dp === undefined ? 'one weighted sum over the cohort' : 'one sum over the cohort, with noise';
   return [
     ['organisations', `${opened}, the weights, ${sumOf(record, sum)}`],
     ['store', 'encrypted parts, sums of parts, the model'],
+  ];
+}
+
+/** What validators said of the base model, and what was found of them and of the vehicles. */
+function validationLines({ secure }: RoundRecord, judged: JudgedRound | undefined): string[] {
+  const { opening, validated, references } = secure ?? {};
+  if (opening?.validations === undefined || validated === undefined) {
+    return [];
+  }
+  const loss = (micro: number): string => (micro / 1e6).toFixed(6);
+  const said = opening.validations.map(({ mspId, lossMicro }) => `${mspId} ${loss(lossMicro)}`);
+  return [
+    `loss of the base model by validators: ${said.join(', ')}; median ${loss(validated.medianLossMicro)}`,
+    ...(references === undefined ? [] : [`directions that made the reference: ${references.join(', ')}`]),
+    ...(judged === undefined ? [] : judgedLines(judged)),
   ];
 }
 

@@ -4,6 +4,7 @@ import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { reportSchema } from '../report/report.js';
 import { PRIVACY_NOTE } from '../report/summary.js';
 import { exampleRun, sev, type ExampleRun } from '../testing/run.js';
 
@@ -130,6 +131,22 @@ describe('sev round run', function () {
     const bad = await sev(...onHomes('audit', 'verify', '--file', file, ...genesis), '--json');
     expect(bad.code).to.equal(3);
     expect(JSON.parse(bad.stdout)).to.have.nested.property('firstFailure.code');
+  });
+
+  // Of four: a cohort of three would be too small without it.
+  it('has a drawn vehicle attack in an exercise, and says so before, in the report and in its log', async () => {
+    const exercise = ['--vehicles', '4', '--rounds', '1', '--attack', 'scaling', '--hostile', '1'];
+    const answer = await sev(...onHomes('round', 'run', ...exercise, '--runs', run.runs), '--json');
+    expect(answer.code, answer.stderr).to.equal(0);
+    const { hostile, taskId, audit } = reportSchema.parse(JSON.parse(answer.stdout));
+    expect(audit.ok).to.equal(true);
+    expect(hostile).to.include({ attack: 'scaling', share: 0.25 });
+    const [attacker = ''] = hostile!.vehicles;
+    expect(answer.stderr).to.contain(`warning EXERCISE: 1 of 4 vehicles attack on purpose, by scaling: ${attacker}\n`);
+    expect(answer.stderr).to.match(/vehicles: .*"EXERCISE: these vehicles attack on purpose, by scaling"/);
+    const round = await sev(...onHomes('round', 'show', taskId, '1'), '--json');
+    const { updates } = JSON.parse(round.stdout) as { updates: { envelope?: object; vehicleId: string }[] };
+    expect(updates.map(({ vehicleId }) => vehicleId)).to.include(attacker);
   });
 
   it('ends in order on Ctrl-C with exit code 130, and goes on from there when resumed', async () => {

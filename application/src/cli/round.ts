@@ -86,7 +86,7 @@ function addRun(group: Command, run: Runner): void {
       `Modes of --privacy:\n${Object.values(PRIVACY_NOTE)
         .map((note) => `  ${note}\n`)
         .join('')}` +
-      'With --attack some of the vehicles attack on purpose, for exercises; `sev attack list` says how.\n' +
+      'With --attack some of the vehicles, or a validator, attack on purpose, for exercises; `sev attack list` says how.\n' +
       'After Ctrl-C, --resume goes on from the ledger; so does the same command with the same --task-id.',
     options: (command) => {
       command.addOption(
@@ -125,7 +125,7 @@ function addRun(group: Command, run: Runner): void {
       ruleOption(command);
       learningOptions(command);
       command.option('--patience <n>', 'end early after so many rounds without a better R²', wholeNumber(1, 100_000));
-      command.option('--attack <name>', 'has some of the vehicles attack on purpose (see `sev attack list`)');
+      command.option('--attack <name>', 'for exercises: some attack on purpose (see `sev attack list`)');
       command.option(
         '--hostile <share>',
         'share of the vehicles that attack, or from 1 on their number (default 0.2); the seed draws which',
@@ -147,7 +147,7 @@ function addRun(group: Command, run: Runner): void {
         homes,
         runs,
         signal: signal(),
-        events: runEvents(terminal, plan.vehicles),
+        events: runEvents(terminal),
       });
       terminal.note('the network keeps running; `make network-down` stops it');
       const plot = report.rounds.length > 1 ? `\n\n${terminalPlot(plotOf(report), terminal.paint)}` : '';
@@ -177,7 +177,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
   const variant = variantOf(options, DEFAULT_EPSILON);
-  const rule = options.rule ?? defaultRule({ privacy, ...variant });
+  const rule = options.rule ?? defaultRule({ privacy, vehicles, ...variant });
   const plan: RunPlan = {
     schemaVersion: 1,
     taskId,
@@ -267,7 +267,7 @@ function insistOnAttack({ attack, hostile, engine }: RunOptions): void {
 }
 
 /** Shows a run while it goes on. */
-function runEvents(terminal: Terminal, vehicles: number): RunEvents {
+function runEvents(terminal: Terminal): RunEvents {
   const enrolling = new Progress({ terminal, label: 'enrolled', unit: 'vehicles' });
   const auditing = auditProgress(terminal);
   let first: { readonly at: number; readonly round: number } | undefined;
@@ -279,7 +279,7 @@ function runEvents(terminal: Terminal, vehicles: number): RunEvents {
       enrolling.update(done, total);
     },
     onHostile: (hostile) => {
-      terminal.warn(hostileText(hostile, vehicles));
+      terminal.warn(hostileText(hostile));
     },
     onRound: (round, rounds) => {
       const now = performance.now();
@@ -379,7 +379,12 @@ function addShow(group: Command, run: Runner): void {
         const contract = learning(session);
         const record = await contract.round({ taskId, round });
         const [{ task }, updates] = await Promise.all([contract.task(taskId), collect(contract.updates(record))]);
-        return { data: { ...record, updates }, text: roundText(task, record, updates) };
+        const { judgedRound } = await import('../report/judged-round.js');
+        const judged = await judgedRound(contract, record);
+        return {
+          data: { ...record, updates, ...(judged && { judged }) },
+          text: roundText(task, record, updates, judged),
+        };
       });
     },
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { PrivacyMode, Task, TaskRecord } from '@sev/chaincode/api';
+import type { PrivacyMode, SecureTerms, Task, TaskRecord } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import { epsilonOf } from '@sev/fl';
 import { organisationNamed } from '../config/index.js';
@@ -9,7 +9,7 @@ import { PRIVACY_MODES, PRIVACY_NOTE, privacyNotes, renderTable } from '../repor
 import { addCommand, addGroup, type Runner } from './command.js';
 import { withSession } from './homes.js';
 import { insistOnSchema, kindOptions } from './data-option.js';
-import { learningOptions, type LearningOptions } from './learning-options.js';
+import { learningOptions, ruleOption, type LearningOptions } from './learning-options.js';
 import { SEED, positive, wholeNumber } from './values.js';
 
 interface LedgerOptions {
@@ -29,7 +29,9 @@ interface CreateOptions extends LedgerOptions, LearningOptions {
   readonly minimum?: number;
   readonly privacy: PrivacyMode;
   readonly epsilon?: number;
+  readonly rule?: SecureTerms['rule'];
   readonly aggregators?: readonly string[];
+  readonly validators?: readonly string[];
   readonly grace?: number;
   readonly deadline?: number;
   readonly store: string;
@@ -66,6 +68,11 @@ export function taskCommands(program: Command, run: Runner): void {
       );
       command.option('--epsilon <x>', 'privacy of mode dp for all rounds together, at δ = 1e-5 (default 8)', positive);
       command.option('--aggregators <org...>', 'three to seven organisations (default: all but the regulator)');
+      ruleOption(command);
+      command.option(
+        '--validators <org...>',
+        'organisations whose attesters validate, with --validation-data (default: all, where the rule needs them)',
+      );
       command.option('--rounds <n>', 'planned rounds', wholeNumber(1, 1_000_000), 10);
       command.option(
         '--rows <n>',
@@ -88,13 +95,15 @@ export function taskCommands(program: Command, run: Runner): void {
     },
     work: (_context, options, [taskId = '']) =>
       withSession({ ...options, label: 'operator' }, async ({ session, profile }) => {
-        const [{ choiceOf, learningTask }, { openStore }, { learning }, defaults, { featuresOf }] = await Promise.all([
-          import('../run/learning-task.js'),
-          import('../run/audit-ledger.js'),
-          import('../ledger/index.js'),
-          import('../run/secure-terms.js'),
-          import('../vehicle/data.js'),
-        ]);
+        const [{ choiceOf, learningTask }, { openStore }, { learning }, defaults, { featuresOf }, judging] =
+          await Promise.all([
+            import('../run/learning-task.js'),
+            import('../run/audit-ledger.js'),
+            import('../ledger/index.js'),
+            import('../run/secure-terms.js'),
+            import('../vehicle/data.js'),
+            import('../run/validation-plan.js'),
+          ]);
         const { privacy, epsilon = defaults.DEFAULT_EPSILON } = options;
         const { kind, schema, statistics } = options;
         insistOnSchema(kind, schema, statistics);
@@ -120,6 +129,11 @@ export function taskCommands(program: Command, run: Runner): void {
           aggregators:
             options.aggregators?.map((name) => organisationNamed(profile, name).mspId) ??
             defaults.defaultAggregators(profile),
+          judged: judging.judgedBy(
+            options.rule ?? judging.defaultRule({ privacy, vehicles: options.vehicles }),
+            options.validators?.map((name) => organisationNamed(profile, name).mspId).sort() ??
+              judging.defaultValidators(profile),
+          ),
           differentialPrivacy: { epsilon, deltaExponent: defaults.DELTA_EXPONENT, spentMicroRho },
         });
         await (await openStore(options.store)).put(initialModel);
@@ -192,6 +206,7 @@ function taskText(task: Task): string {
     `weights    ${aggregation.rule}, ${classes}`,
     `cohort     at least ${String(cohort.minimum)}, closes at once with ${String(cohort.target)}`,
     ...secureLines(task),
+    ...rewardLines(task),
     ...heTaskLines(task),
     `deadlines  grace ${String(deadlines.graceMs / 1000)} s, round ${String(deadlines.roundMs / 1000)} s`,
   ].join('\n');
@@ -199,6 +214,14 @@ function taskText(task: Task): string {
 
 function trainingLine({ training }: Task): string {
   return `training   ${String(training.epochs)} epochs, batch ${String(training.batchSize)}, rate ${String(training.learningRateMicro / 1e6)}, seed ${String(training.seed)}`;
+}
+
+function rewardLines({ rewards }: Task): string[] {
+  return rewards === undefined
+    ? []
+    : [
+        `rewards    ${String(rewards.poolMicro / 1e6)} units a round at the most, each vehicle's own after ${String(rewards.vestingRounds)} more rounds`,
+      ];
 }
 
 function secureLines({ secure }: Task): string[] {
@@ -215,6 +238,7 @@ function secureLines({ secure }: Task): string[] {
     rule,
     openedShareMilli,
     metrics,
+    validation,
     dp,
   } = secure;
   const opened =
@@ -224,6 +248,12 @@ function secureLines({ secure }: Task): string[] {
   return [
     `aggregated ${aggregators.join(', ')}: no ${String(threshold)} of them learn an update, ${String(threshold + 1)} could`,
     `encoding   norm at most ${String(clipMilli / 1_000)}, ${String(fractionBits)} fraction bits of ${String(ringBits)}, weights by ${rule}`,
+    ...(validation === undefined
+      ? []
+      : [
+          `validated  by ${validation.validators.join(', ')}: they give a direction, one more number is opened of each update; ` +
+            `vehicles compared over ${String(validation.pastRounds)} earlier rounds, in quarantine from a suspicion of ${String(validation.quarantineMilli / 1_000)}`,
+        ]),
     `opened     ${opened}${metrics.length === 0 ? '' : `; summed with the updates: ${metrics.join(', ')}`}`,
     ...(dp === undefined
       ? []

@@ -11,9 +11,9 @@ import { addCommand, addGroup, type Answer, type Runner } from './command.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
 import { Progress } from './progress.js';
-import { addVehicleRun } from './services.js';
 import { addKeyCommands } from './vehicle-keys.js';
 import { readJsonFile, refusalLines, writeOut } from './vehicle-files.js';
+import { addVehicleRun } from './vehicle-run.js';
 import { wholeNumber } from './values.js';
 
 interface ProvisionOptions {

@@ -33,8 +33,6 @@ export interface OpeningContent {
   readonly accused: readonly string[];
   /** Aggregators that an audit in the attempt before found wrong. */
   readonly doubted: readonly string[];
-  /** What the ledger keeps of the task's validators. */
-  readonly validators?: readonly ValidatorRecord[];
 }
 
 /** As learning:OpenRound takes it. */
@@ -48,6 +46,8 @@ export interface OpeningHelpers {
   readonly panel: AggregatorPanel;
   readonly arbiter: ArbiterClient | undefined;
   readonly validators: AggregatorPanel<ValidatorClient>;
+  /** What the ledger keeps of a task's validators. */
+  readonly heardBefore: (taskId: string) => Promise<readonly ValidatorRecord[]>;
   readonly log: ServiceLog;
 }
 
@@ -68,8 +68,8 @@ export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHe
   const needed = secureTermsOf(task).threshold + 1;
   const checks = new AnswerChecks(consortium, task, ref);
   const arbiter = arbiterOf(content, helpers);
-  const key = arbiter && (await arbiterKey(arbiter, content, checks));
-  const [{ parts, deals }, validations] = await Promise.all([
+  const [key, { parts, deals }, validations] = await Promise.all([
+    arbiter && arbiterKey(arbiter, content, checks),
     preparedParts(content, helpers.panel, checks),
     gatherValidations(content, helpers, checks),
   ]);
@@ -108,14 +108,15 @@ export async function agreeOnOpening(content: OpeningContent, helpers: OpeningHe
 
 /** The word of all validators that give it; undefined where the task has none. */
 async function gatherValidations(
-  { consortium: { organisations }, task, ref, baseModelHash, validators = [] }: OpeningContent,
-  { validators: panel }: OpeningHelpers,
+  { consortium: { organisations }, task, ref, baseModelHash }: OpeningContent,
+  { validators: panel, heardBefore }: OpeningHelpers,
   checks: AnswerChecks,
 ): Promise<readonly Validation[] | undefined> {
   const terms = task.secure?.validation;
   if (terms === undefined) {
     return undefined;
   }
+  const validators = await heardBefore(task.taskId);
   const heard = heardValidators(terms, { validators, organisations });
   const needed = majorityOf(heard.length);
   const { answers, leftOut } = await panel.only(heard).gather(

@@ -13,6 +13,7 @@ import {
   type ScoreRound,
   type SecureRound,
   type UpdateRecord,
+  type ValidatorRecord,
 } from '@sev/chaincode/api';
 import type { AggregatorClient, Nonces } from '../aggregator/aggregator-client.js';
 import { gatherNoiseSeeds } from '../aggregator/noise.js';
@@ -22,7 +23,7 @@ import { SevError } from '../errors.js';
 import { AbortCause } from '../services/abort-evidence.js';
 import { openDisputeOf } from '../services/audits.js';
 import { attemptOf } from '../services/attempt.js';
-import type { ServiceLog } from '../services/log.js';
+import { failureFields, type ServiceLog } from '../services/log.js';
 import { checkOpenedNoise } from '../services/opened-noise.js';
 import { PastRounds } from '../services/past-rounds.js';
 import { collect, updatesOf, type LearningContract } from '../services/rounds.js';
@@ -82,12 +83,13 @@ export class SecureSteps {
    *
    * @throws SevError AGGREGATORS_MISSING where no t + 1 agree on an opening.
    */
-  async opening(content: Omit<OpeningContent, 'validators'>): Promise<SignedOpening> {
+  opening(content: OpeningContent): Promise<SignedOpening> {
     const { learning, arbiter, log } = this.#options;
-    const { task, ref } = content;
-    const validators = task.secure?.validation === undefined ? [] : await learning.validators(ref.taskId);
-    const helpers = { panel: this.#panel, validators: this.#validators, arbiter, log };
-    return agreeOnOpening({ ...content, validators }, helpers);
+    this.#past.ahead(content.task, content.ref.round).catch((error: unknown) => {
+      log.debug(failureFields(error), 'looking at earlier rounds ahead failed');
+    });
+    const heardBefore = (taskId: string): Promise<readonly ValidatorRecord[]> => learning.validators(taskId);
+    return agreeOnOpening(content, { panel: this.#panel, validators: this.#validators, heardBefore, arbiter, log });
   }
 
   /** Gathers holdings and a majority's word for the cohort that follows from them. */
@@ -145,18 +147,18 @@ export class SecureSteps {
     const [nonces, reference] = await Promise.all([this.#nonces(attempt), this.#references.of(attempt)]);
     const seed = roundSeed({ consortium: consortium.bootstrapHash, ...ref }, secure.cohortHash ?? '', nonces);
     const sources = { past: this.#past, panel: this.#panel, log: this.#options.log };
-    const [members, opened, past, suspicion] = await Promise.all([
+    const [members, opened, past, suspicion, shown] = await Promise.all([
       this.#members(round),
       this.#projections(attempt, nonces, { seed, ...referencesOf(reference) }),
       pastEvidence(sources, consortium, task, round.round),
       suspicionBefore(this.#options.learning, task),
+      shownWeights(this.#options.learning, task, secure),
     ]);
     const projections = opened.map(({ signed }) => signed);
     insistOnAgreement('projections', { nonces: [...nonces], ...referencesOf(reference), projections, sums: [] });
     insistOnSecondWord(attempt, projections);
     const numbers = numbersOf(opened);
     this.#past.note(ref, numbers);
-    const shown = await shownWeights(this.#options.learning, task, secure);
     const scores = computeScores({
       ...{
         task,

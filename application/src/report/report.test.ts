@@ -52,8 +52,11 @@ describe('report schema', () => {
     expect(summaryText(report)).to.contain(
       'EXERCISE: 2 of 4 vehicles attack on purpose, by label-flip: v-one, v-two\n',
     );
-    expect(plotOf(report).subtitle).to.contain('2 attack by label-flip');
+    expect(plotOf(report).subtitle).to.contain('2 of 4 vehicles attack by label-flip');
     expect(summaryText(exampleReport())).not.to.contain('EXERCISE');
+    const noisy = { attack: 'noisy-validator', share: 0.25, vehicles: [], validators: ['city'] };
+    const text = summaryText({ ...exampleReport(), hostile: noisy });
+    expect(text).to.contain('EXERCISE: 1 of 4 validators attack on purpose, by noisy-validator: city\n');
   });
 
   it('is the one published in docs/report.schema.json', async () => {

@@ -18,6 +18,15 @@ const count = z.int().nonnegative();
 const ms = z.number().nonnegative();
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
+const judged = z
+  .strictObject({
+    lossMicro: count.describe("Median of the validators' losses of the round's base model, in millionths."),
+    departed: z.array(z.string()).describe("Validators whose loss, or direction, departs from the others'."),
+    lowered: z.record(z.string(), count).describe('Vehicles that counted less than their class, by reason.'),
+    quarantined: z.array(z.string()).describe('Vehicles in quarantine from this round on.'),
+  })
+  .describe('Where the task has validators: what was found of them and of the vehicles.');
+
 const roundReport = z.strictObject({
   round: z.int().min(1),
   attempt: z.int().min(1).describe('1, plus one for every time the round was aborted before.'),
@@ -29,6 +38,7 @@ const roundReport = z.strictObject({
   transactions: count.describe('Valid transactions of the attempt, counted by the audit in the blocks.'),
   commits: count.describe('Distinct blocks that hold them: sequential commits.'),
   uploadBytesPerVehicle: count.describe('Update and envelope of one vehicle.'),
+  judged: judged.optional(),
   ms: z
     .strictObject({ train: ms, record: ms, aggregate: ms, ledger: ms, total: ms })
     .describe('Wall time of the phases as the coordinator saw them.'),
@@ -81,11 +91,12 @@ export const reportSchema = z
     hostile: z
       .strictObject({
         attack: z.string().describe('One of those that `sev attack list` names.'),
-        share: z.number().min(0).max(1).describe('Of the vehicles.'),
-        vehicles: z.array(z.string()).describe('Their ids, drawn by the seed.'),
+        share: z.number().min(0).max(1).describe('Of the vehicles, or of the validators.'),
+        vehicles: z.array(z.string()).describe('Ids of those that attacked, drawn by the seed.'),
+        validators: z.array(z.string()).optional().describe('The same of organisations, where validators attacked.'),
       })
       .optional()
-      .describe('An exercise: these vehicles attacked on purpose.'),
+      .describe('An exercise: these attacked on purpose.'),
     rounds: z.array(roundReport),
     baselines: z.strictObject({
       central: accuracy.extend({ epochs: count }).describe('One model on all training rows in one place.'),

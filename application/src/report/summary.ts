@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Table from 'cli-table3';
+import { judgedLines } from './judged-round.js';
 import type { Report, RoundReport } from './report.js';
 import type { AccuracyPlot } from './plot-scale.js';
 
@@ -28,7 +29,7 @@ function modesIn(record: unknown): unknown[] {
 
 export function plotOf(report: Report): AccuracyPlot {
   const { rounds, baselines, data, vehicles, split, hostile } = report;
-  const exercise = hostile === undefined ? '' : `, ${String(hostile.vehicles.length)} attack by ${hostile.attack}`;
+  const exercise = hostile === undefined ? '' : `, ${hostileCount(hostile)} attack by ${hostile.attack}`;
   return {
     title: `Federated learning of ${report.task}: accuracy by round`,
     subtitle: `${data.source} · ${String(vehicles)} vehicles, split ${split}${exercise} · ${report.aggregation} · network ${report.network.kind}, trust: ${report.network.trust}`,
@@ -101,9 +102,10 @@ export function summaryText(report: Report): string {
   return [
     `task ${report.taskId} · ${String(report.vehicles)} vehicles · split ${report.split} · ${PRIVACY_NOTE[report.aggregation]}`,
     `data ${data.source}: ${String(data.rows)} rows, ${String(data.testRows)} of them for testing only`,
-    ...(report.hostile === undefined ? [] : [hostileText(report.hostile, report.vehicles)]),
+    ...(report.hostile === undefined ? [] : [hostileText(report.hostile)]),
     '',
     renderTable(head, rows, numbers),
+    ...judgedRounds(report),
     '',
     `central  R² ${central.r2.toFixed(3)}  error ${error(central.mae)}  (all training rows in one place, ${String(central.epochs)} epochs)`,
     `alone    R² ${alone.r2.toFixed(3)}  error ${error(alone.mae)}  (mean of vehicles by themselves, ${String(alone.epochs)} epochs)`,
@@ -119,8 +121,28 @@ export function summaryText(report: Report): string {
 }
 
 /** Who attacks in an exercise. */
-export function hostileText({ attack, vehicles }: NonNullable<Report['hostile']>, of: number): string {
-  return `EXERCISE: ${String(vehicles.length)} of ${String(of)} vehicles attack on purpose, by ${attack}: ${vehicles.join(', ')}`;
+export function hostileText(hostile: NonNullable<Report['hostile']>): string {
+  return `EXERCISE: ${hostileCount(hostile)} attack on purpose, by ${hostile.attack}: ${hostileNames(hostile).join(', ')}`;
+}
+
+/** `4 of 20 vehicles` */
+function hostileCount(hostile: NonNullable<Report['hostile']>): string {
+  const count = hostileNames(hostile).length;
+  const what = hostile.validators === undefined ? 'vehicles' : 'validators';
+  return `${String(count)} of ${String(Math.round(count / hostile.share))} ${what}`;
+}
+
+function hostileNames({ vehicles, validators = vehicles }: NonNullable<Report['hostile']>): readonly string[] {
+  return validators;
+}
+
+/** What was found of validators and vehicles, round by round where there was something. */
+function judgedRounds({ rounds }: Report): string[] {
+  const found = rounds.flatMap(({ round, judged }) => {
+    const lines = judged === undefined ? [] : judgedLines(judged);
+    return lines.length === 0 ? [] : [`round ${String(round)}: ${lines.join('; ')}`];
+  });
+  return found.length === 0 ? [] : ['', ...found];
 }
 
 function vehicleLines({ vehicle }: Report): string[] {

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { attackArguments, hostileOf, plannedAttack } from './exercise.js';
+import { Federation } from '../testing/federation.js';
+import {
+  attesterAttackArguments,
+  hostileOf,
+  insistOnValidators,
+  plannedAttack,
+  vehicleAttackArguments,
+} from './exercise.js';
 import type { RunPlan } from './plan.js';
 
 const vehicleIds = Array.from({ length: 20 }, (_, index) => `v-${String(index)}`);
@@ -9,6 +16,8 @@ const honest: RunPlan = {
   ...{ data: { source: 'generated', rows: 400, seed: 1 }, minimumCohort: 3, privacy: 'secure', vehicleIds },
   startedAt: '2026-01-02T03:04:05.000Z',
 };
+
+const organisations = ['grid', 'maker', 'city', 'regulator'];
 
 describe('An exercise', () => {
   it('takes a share of the vehicles or their number, and at least one', () => {
@@ -26,20 +35,43 @@ describe('An exercise', () => {
 
   it('draws the hostile vehicles by the seed, and says the same to the report and to their program', () => {
     const plan: RunPlan = { ...honest, attack: { name: 'label-flip', hostile: 4 } };
-    const hostile = hostileOf(plan)!;
+    const hostile = hostileOf(plan, organisations)!;
     expect(hostile).to.include({ attack: 'label-flip', share: 0.2 });
     expect(new Set(hostile.vehicles).size).to.equal(4);
     expect(vehicleIds).to.include.members([...hostile.vehicles]);
-    expect(hostileOf(plan)).to.deep.equal(hostile);
-    const others = [4, 5, 6, 7].map((seed) => String(hostileOf({ ...plan, seed })!.vehicles));
+    expect(hostileOf(plan, organisations)).to.deep.equal(hostile);
+    const others = [4, 5, 6, 7].map((seed) => String(hostileOf({ ...plan, seed }, organisations)!.vehicles));
     expect(new Set([...others, String(hostile.vehicles)]).size).to.be.greaterThan(3);
-    const args = attackArguments(plan);
+    const args = vehicleAttackArguments(plan);
     expect(args.slice(0, 4)).to.deep.equal(['--attack', 'label-flip', '--attack-seed', '3']);
     expect(args.slice(4)).to.deep.equal(hostile.vehicles.flatMap((id) => ['--hostile', id]));
   });
 
+  it('draws one validator, not the coordinator, and tells its attester alone', () => {
+    expect(plannedAttack('noisy-validator', 20)).to.deep.equal({ name: 'noisy-validator', hostile: 1 });
+    expect(() => plannedAttack('noisy-validator', 20, 2))
+      .to.throw()
+      .with.property('code', 'HOSTILE_TOO_MANY');
+    const plan: RunPlan = { ...honest, attack: { name: 'noisy-validator', hostile: 1 } };
+    const hostile = hostileOf(plan, organisations)!;
+    expect(hostile).to.deep.include({ share: 0.25, vehicles: [] });
+    expect(hostile.validators).to.have.length(1).and.not.to.include('grid');
+    const told = organisations.filter((name) => attesterAttackArguments(plan, organisations, name).length > 0);
+    expect(told).to.deep.equal(hostile.validators);
+    expect(attesterAttackArguments(plan, organisations, told[0]!)).to.deep.equal([
+      ...['--attack', 'noisy-validator', '--attack-seed', '3'],
+    ]);
+    expect(vehicleAttackArguments(plan)).to.deep.equal([]);
+    const { task } = new Federation({ secure: {} });
+    expect(() => {
+      insistOnValidators(hostile, task);
+    })
+      .to.throw()
+      .with.property('code', 'ATTACK_UNSUITED');
+  });
+
   it('is none where no attack is named', () => {
-    expect(hostileOf(honest)).to.equal(undefined);
-    expect(attackArguments(honest)).to.deep.equal([]);
+    expect(hostileOf(honest, organisations)).to.equal(undefined);
+    expect(vehicleAttackArguments(honest)).to.deep.equal([]);
   });
 });

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { hostileVehicles } from '@sev/fl';
-import { knownAttack } from '../attack/attack-order.js';
+import type { Task } from '@sev/chaincode/api';
+import { attackNamed, deriveSeed, hostileVehicles, newRandom } from '@sev/fl';
+import { knownAttack, unsuited } from '../attack/attack-order.js';
 import { EXIT, SevError } from '../errors.js';
 import type { Report } from '../report/report.js';
 import type { RunPlan } from './plan.js';
+import { COORDINATOR_ORG } from './secure-terms.js';
 
 /** Share of the vehicles that are hostile where nothing else is said. */
 const DEFAULT_HOSTILE = 0.2;
@@ -11,41 +13,69 @@ const DEFAULT_HOSTILE = 0.2;
 /**
  * What a run keeps of an attack.
  *
- * @param hostile share of the vehicles below 1, or their number from 1 on.
- * @throws SevError ATTACK_UNKNOWN, ATTACK_UNSUITED, HOSTILE_TOO_MANY
+ * @param hostile share of the vehicles below 1, or their number from 1 on; of validators it is one.
+ * @throws SevError ATTACK_UNKNOWN, HOSTILE_TOO_MANY
  */
 export function plannedAttack(
   name: string,
   vehicles: number,
   hostile = DEFAULT_HOSTILE,
 ): NonNullable<RunPlan['attack']> {
-  knownAttack(name, 'vehicle');
-  const count = hostile < 1 ? Math.max(1, Math.round(hostile * vehicles)) : hostile;
-  if (count > vehicles) {
-    throw new SevError('HOSTILE_TOO_MANY', `${String(count)} of ${String(vehicles)} vehicles cannot be hostile`, {
-      hint: 'Give --hostile a share below 1, or a number of vehicles.',
+  const { role } = knownAttack(name);
+  const most = role === 'vehicle' ? vehicles : 1;
+  const count = hostile < 1 ? Math.max(1, Math.round(hostile * most)) : hostile;
+  if (count > most) {
+    const detail = role === 'vehicle' ? `${String(count)} of ${String(vehicles)} vehicles` : 'more than one validator';
+    throw new SevError('HOSTILE_TOO_MANY', `${detail} cannot be hostile`, {
+      hint: 'Give --hostile a share below 1, or a smaller number.',
       exitCode: EXIT.usage,
     });
   }
   return { name, hostile: count };
 }
 
-/** Who attacks in a run: clients drawn by its seed. Undefined where nobody does. */
-export function hostileOf({ attack, seed, vehicles, vehicleIds }: RunPlan): Report['hostile'] {
+/**
+ * Who attacks in a run, drawn by its seed: of the vehicles, or of the organisations whose attesters validate. Undefined where
+ * nobody does.
+ *
+ * @param organisations names of all that the network has.
+ */
+export function hostileOf(plan: RunPlan, organisations: readonly string[]): Report['hostile'] {
+  const { attack, seed, vehicles, vehicleIds } = plan;
   if (attack === undefined) {
     return undefined;
   }
-  const ids = hostileVehicles(seed, attack.hostile, vehicles).flatMap((client) => vehicleIds[client] ?? []);
-  return { attack: attack.name, share: ids.length / vehicles, vehicles: ids };
+  if (attackNamed(attack.name).role === 'vehicle') {
+    const ids = hostileVehicles(seed, attack.hostile, vehicles).flatMap((client) => vehicleIds[client] ?? []);
+    return { attack: attack.name, share: ids.length / vehicles, vehicles: ids };
+  }
+  const others = organisations.filter((name) => name !== COORDINATOR_ORG);
+  const drawn = others[newRandom(deriveSeed(seed, 'hostile')).below(others.length)];
+  const validators = drawn === undefined ? [] : [drawn];
+  return { attack: attack.name, share: validators.length / organisations.length, vehicles: [], validators };
+}
+
+/** @throws SevError ATTACK_UNSUITED where a validator is to attack, and the task has none. */
+export function insistOnValidators(hostile: Report['hostile'], { taskId, secure }: Task): void {
+  if (hostile?.validators !== undefined && secure?.validation === undefined) {
+    throw unsuited(`${hostile.attack} is run by a validator, and task ${taskId} has none`);
+  }
 }
 
 /** How `sev vehicle run` is told which of its vehicles attack. */
-export function attackArguments(plan: RunPlan): string[] {
-  const hostile = hostileOf(plan);
-  return hostile === undefined
+export function vehicleAttackArguments(plan: RunPlan): string[] {
+  const hostile = hostileOf(plan, []);
+  return hostile === undefined || hostile.vehicles.length === 0
     ? []
-    : [
-        ...['--attack', hostile.attack, '--attack-seed', String(plan.seed)],
-        ...hostile.vehicles.flatMap((id) => ['--hostile', id]),
-      ];
+    : [...attackArguments(hostile.attack, plan), ...hostile.vehicles.flatMap((id) => ['--hostile', id])];
+}
+
+/** How `sev attester run` of an organisation is told that it validates wrongly. */
+export function attesterAttackArguments(plan: RunPlan, organisations: readonly string[], name: string): string[] {
+  const hostile = hostileOf(plan, organisations);
+  return hostile?.validators?.includes(name) === true ? attackArguments(hostile.attack, plan) : [];
+}
+
+function attackArguments(attack: string, { seed }: RunPlan): string[] {
+  return ['--attack', attack, '--attack-seed', String(seed)];
 }

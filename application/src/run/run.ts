@@ -27,14 +27,14 @@ import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
 import { reconcile } from './audited-rounds.js';
 import { computeBaselines, type Comparison } from './baselines.js';
-import { attackArguments, hostileOf } from './exercise.js';
+import { attesterAttackArguments, hostileOf, insistOnValidators, vehicleAttackArguments } from './exercise.js';
 import { enrollFleet } from './fleet.js';
 import { requireNetwork } from './network-ready.js';
 import { dataPlan, savePlan, type RunPlan } from './plan.js';
 import { choiceOf, learningTask, modelOf, type PreparedTask } from './learning-task.js';
 import { Programs } from './processes.js';
 import { followRounds, hasStalled } from './rounds.js';
-import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
+import { AUDITOR_ORG, COORDINATOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
 import { spentOnLedger } from './spent-privacy.js';
 import {
   defaultValidators,
@@ -44,8 +44,7 @@ import {
   validationRowsOf,
 } from './validation-plan.js';
 
-/** The organisation whose coordinator drives the rounds, and the one that enrols. */
-export const COORDINATOR_ORG = 'grid';
+/** The organisation that enrols. */
 const REGISTRAR_ORG = 'maker';
 
 export interface RunOptions {
@@ -100,18 +99,18 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   const interrupted = interruption(options.signal, `sev round run --resume ${options.plan.taskId}`);
   try {
     const plan = await Promise.race([preparePlan({ ...options, plan: asked }), interrupted]);
-    const hostile = hostileOf(plan);
+    const organisations = profile.organisations.map((o) => o.name);
+    const hostile = hostileOf(plan, organisations);
     if (hostile !== undefined) {
       options.events.onHostile(hostile);
     }
     const operator = await sessions.open(COORDINATOR_ORG, 'operator');
-    const training = { options, plan, data, profile, programs, operator };
+    const training = { options, plan, data, profile, programs, operator, hostile };
     const trained = await Promise.race([train(training), interrupted]);
     await programs.stop();
     const auditor = await sessions.open(AUDITOR_ORG, 'auditor');
     const concluded = await Promise.race([conclude(options, plan, trained, auditor), interrupted]);
     const { kind, trust } = profile.network;
-    const organisations = profile.organisations.map((o) => o.name);
     const report: Report = {
       schemaVersion: 1,
       createdAt: new Date().toISOString(),
@@ -190,6 +189,7 @@ interface Training {
   readonly profile: ConnectionProfile;
   readonly programs: Programs;
   readonly operator: LedgerSession;
+  readonly hostile: Report['hostile'];
 }
 
 interface Trained {
@@ -221,6 +221,7 @@ async function train(training: Training): Promise<Trained> {
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
   const { task } = prepared;
+  insistOnValidators(training.hostile, task);
   if (task.engine === 'tfjs') {
     const { engine, reason } = await chooseEngine(task.engine);
     events.onStep(`engine ${engine}: ${reason}`);
@@ -318,9 +319,12 @@ export async function startPrograms(
   const { taskId } = plan;
   events.onStep(`starting store, attesters, ${task.privacy === 'plain' ? '' : 'aggregators, '}batcher, vehicles`);
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
+  const names = profile.organisations.map((o) => o.name);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
   const validation = (name: string): string[] =>
-    validating.has(name) ? ['--validation-data', validationPath(homes, name, taskId)] : [];
+    validating.has(name)
+      ? ['--validation-data', validationPath(homes, name, taskId), ...attesterAttackArguments(plan, names, name)]
+      : [];
   const objects = new HttpStore(store.url);
   const [aggregatorArgs] = await Promise.all([
     startAggregators({ task, homes, profile, programs }, store.url),
@@ -397,7 +401,7 @@ function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
   const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`, ...kept];
   const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
-  const what = [...source, ...split, ...vehicles, ...attackArguments(plan)];
+  const what = [...source, ...split, ...vehicles, ...vehicleAttackArguments(plan)];
   return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...what];
 }
 

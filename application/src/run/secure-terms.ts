@@ -4,6 +4,8 @@ import { rhoWithin } from '@sev/fl';
 import type { ConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 
+/** The organisation whose coordinator drives the rounds. */
+export const COORDINATOR_ORG = 'grid';
 /** The organisation that audits: whoever audits the aggregation is not part of it. */
 export const AUDITOR_ORG = 'regulator';
 /** What a task in mode dp promises unless told otherwise. */

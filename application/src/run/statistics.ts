@@ -15,8 +15,8 @@ import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audi
 import { requireNetwork } from './network-ready.js';
 import { dataPlan, type RunPlan } from './plan.js';
 import { Programs } from './processes.js';
-import { COORDINATOR_ORG, Sessions, interruption, preparePlan, startPrograms, type RunEvents } from './run.js';
-import { AUDITOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
+import { Sessions, interruption, preparePlan, startPrograms, type RunEvents } from './run.js';
+import { AUDITOR_ORG, COORDINATOR_ORG, DEFAULT_EPSILON, DELTA_EXPONENT, defaultAggregators } from './secure-terms.js';
 import { spentOnLedger } from './spent-privacy.js';
 import { statisticsTask } from './statistics-task.js';
 

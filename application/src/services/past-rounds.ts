@@ -55,6 +55,13 @@ export class PastRounds {
     return found.flatMap((one) => one ?? []);
   }
 
+  /** Looks at the rounds that one is scored beside before anybody asks; what fails is looked at again when it is needed. */
+  async ahead(task: Task, round: number): Promise<void> {
+    for (const past of await this.before(task, round)) {
+      await this.of(task, past);
+    }
+  }
+
   /**
    * The projections of one of them.
    *

@@ -2,6 +2,8 @@
 import { aggregatorsAt } from '../aggregator/http-aggregator.js';
 import { ArbiterKeys } from '../arbiter/arbiter-keys.js';
 import { Arbiter } from '../arbiter/arbiter.js';
+import type { AttackRequest } from '../attack/attack-order.js';
+import { noisyValidation } from '../attack/noisy-validation.js';
 import { Attester } from '../attester/attester.js';
 import { startAttesterServer } from '../attester/server.js';
 import { inHome } from '../config/homes.js';
@@ -24,6 +26,8 @@ export interface RunAttesterOptions extends OrganisationServiceOptions {
   readonly validationData?: ValidationSource | undefined;
   /** Aggregators by organisation, which open disputed updates to it: without them it measures no corrections. */
   readonly aggregators?: readonly { readonly organisation: string; readonly url: string }[] | undefined;
+  /** For exercises: has the validator depart from the others on purpose. */
+  readonly attack?: Omit<AttackRequest, 'vehicleIds'> | undefined;
 }
 
 /**
@@ -31,7 +35,7 @@ export interface RunAttesterOptions extends OrganisationServiceOptions {
  * recomputation bear out.
  *
  * @throws SevError ORGANISATION_UNKNOWN, IDENTITY_MISSING, IDENTITY_FOREIGN, KEY_MISSING, PORT_IN_USE,
- *   VALIDATION_DATA_MISSING; DataError.
+ *   VALIDATION_DATA_MISSING, ATTACK_UNKNOWN, ATTACK_UNSUITED; DataError.
  */
 export async function runAttester(options: RunAttesterOptions): Promise<RunningService> {
   const { profile, home, log = silentLog } = options;
@@ -45,7 +49,8 @@ export async function runAttester(options: RunAttesterOptions): Promise<RunningS
   try {
     const store = new HttpStore(options.storeUrl);
     const signer = new StatementSigner(mspId, key, networkName(session));
-    const data = options.validationData && (await readValidationData(options.validationData));
+    const own = options.validationData && (await readValidationData(options.validationData));
+    const data = options.attack === undefined ? own : noisyValidation(options.attack, own, log);
     const validating = data === undefined ? {} : { validator: new Validator({ session, store, signer, data, log }) };
     const attester = new Attester({ session, store, signer, ...validating, log });
     const arbiter = new Arbiter({

@@ -47,11 +47,12 @@ export class BedFleet {
   readonly trainings: string[] = [];
   readonly sent: SentReport[] = [];
   drops: DropPlan = () => undefined;
-  /** What a vehicle has learnt in place of {@link updateOf}'s numbers, length d in units of 2^−f; undefined: those. */
-  learns: (index: number, round: number) => Int32Array | undefined = () => undefined;
+  /** What a vehicle learns from a base model in place of {@link updateOf}'s numbers, length d in units of 2^−f. */
+  learns: ((index: number, base: Float32Array) => Int32Array) | undefined;
   /** So many times its update a vehicle shares, whatever the task's bound. */
   stretch: (index: number) => number = () => 1;
   readonly #options: FleetOptions;
+  readonly #learnt = new Map<string, Int32Array>();
   readonly #receipts: ReceiptBook;
   #reader: ServiceSession | undefined;
 
@@ -64,7 +65,7 @@ export class BedFleet {
 
   /** The update of a vehicle in a round, in units of 2^−f: from one base model it learns the same each time. */
   updateOf(index: number, round: number): Int32Array {
-    const learnt = this.learns(index, round);
+    const learnt = this.#learnt.get(`${String(index)}/${String(round)}`);
     if (learnt !== undefined) {
       return learnt;
     }
@@ -161,6 +162,9 @@ export class BedFleet {
     const { vehicleId, key } = this.vehicles[index]!;
     this.trainings.push(`${attemptKey(round)} ${vehicleId}`);
     const base = parametersFromBytes(await store.get(round.baseModelHash), task.model.parameters);
+    if (this.learns !== undefined) {
+      this.#learnt.set(`${String(index)}/${String(round.round)}`, this.learns(index, base));
+    }
     const own = this.updateOf(index, round.round);
     const factor = this.stretch(index);
     const terms = secureTermsOf(task);

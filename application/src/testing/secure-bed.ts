@@ -22,7 +22,7 @@ import { StatementSigner } from '../services/statement-signer.js';
 import { ContractLedger, type Hooks } from './contract-ledger.js';
 import { MemoryStore } from './federation.js';
 import { intercepted, type Around } from './secure-bed-around.js';
-import { Validator } from '../validation/validator.js';
+import { Validator, type ValidatorOptions } from '../validation/validator.js';
 import type { ValidatorClient } from '../validation/validator-client.js';
 import { bedTask, bootstrap, enrolFleet, validationDataOf, type TaskOptions } from './secure-bed-consortium.js';
 import { newCoordinator, type CoordinatorSetup } from './secure-bed-coordinator.js';
@@ -52,7 +52,7 @@ export class SecureBed {
   readonly log = new BedLog();
   /**
    * Stands between everybody and an aggregator, by MSP id; `arbiter` for the arbiter, `attester/<MSP id>` for attesters,
-   * `validator/<MSP id>` for validators.
+   * `validator/<MSP id>` for validators, which also `hear` of rounds.
    */
   readonly around = new Map<string, Around>();
   readonly crashed = new Set<string>();
@@ -202,13 +202,22 @@ export class SecureBed {
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
+  /** An organisation's attester itself, with nothing in between. */
+  attester(mspId: string): Attester {
+    return this.#attesters.get(mspId)!;
+  }
+
   /** Everybody's validator, as everybody sees it. */
   validators(): ValidatorClient[] {
-    return [...this.#validators].map(([mspId, validator]) =>
-      intercepted<ValidatorClient>(validator, (call) =>
-        this.clock.busyWith(() => this.around.get(`validator/${mspId}`)?.(call) ?? call.proceed()),
-      ),
+    return [...this.#validators.values()];
+  }
+
+  #validator(mspId: string, options: ValidatorOptions): Validator {
+    const validator = intercepted(new Validator(options), (call) =>
+      this.clock.busyWith(() => this.around.get(`validator/${mspId}`)?.(call) ?? call.proceed()),
     );
+    this.#validators.set(mspId, validator);
+    return validator;
   }
 
   async #start(vehicles: Awaited<ReturnType<typeof enrolFleet>>, withArbiter: boolean): Promise<void> {
@@ -220,10 +229,7 @@ export class SecureBed {
       const log = this.log.of(`attester of ${mspId}`);
       const signer = this.signer(mspId);
       const data = validationDataOf(task, mspId);
-      const validator = data && new Validator({ session, store, signer, data, log });
-      if (validator !== undefined) {
-        this.#validators.set(mspId, validator);
-      }
+      const validator = data && this.#validator(mspId, { session, store, signer, data, log });
       const attester = new Attester({ session, store, signer, ...(validator && { validator }), log });
       this.#attesters.set(mspId, attester);
       void attester.run();

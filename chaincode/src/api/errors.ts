@@ -89,7 +89,8 @@ export const ERROR_CODES = {
   VALIDATION_DATA_CHANGED: 'The validator gave other data in an earlier round of this task.',
   VALIDATOR_SET_ASIDE: 'The validator departed from the others before and is no longer heard in this task.',
   REFERENCES_INVALID: 'The reference direction is not made of the directions that the opening commits to.',
-  EVIDENCE_INVALID: 'The evidence does not name one value for each member of the cohort.',
+  EVIDENCE_INVALID:
+    'The evidence does not name one value for each member of the cohort, or rests on what the task does not allow.',
   VEHICLE_QUARANTINED: 'The vehicle is suspected in this task: its updates wait for the decision of an incident.',
   STANDING_UNKNOWN: 'No finalised round of this task holds evidence about the vehicle.',
   INCIDENT_UNKNOWN: 'No such incident.',

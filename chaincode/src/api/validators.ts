@@ -132,27 +132,49 @@ export function referencesProblem(
   return departed === undefined ? undefined : refuse(`the loss of ${departed} departs from that of the others`);
 }
 
-/** Whether scores carry what follows from a reference direction: for each member of the cohort, and nothing without one. */
+type Judgement = Pick<Scores, 'round' | 'references' | 'astray' | 'evidence' | 'past'>;
+
+/**
+ * Whether scores carry what follows from a reference direction: for each member of the cohort, compared over no other rounds
+ * than the task allows; and nothing without one.
+ */
 export function evidenceProblem(
   terms: ValidationTerms | undefined,
-  { references = [], astray, evidence }: Pick<Scores, 'references' | 'astray' | 'evidence'>,
+  scores: Judgement,
   { members }: Pick<CohortRecord, 'members'>,
 ): ValidationProblem | undefined {
-  const refuse = (detail: string): ValidationProblem => ({ code: 'EVIDENCE_INVALID', detail });
-  if (terms === undefined || evidence === undefined) {
-    return terms === undefined && evidence === undefined && astray === undefined
-      ? undefined
-      : refuse(terms === undefined ? 'this task has no validators' : 'missing; this task has validators');
+  const { evidence, astray, past } = scores;
+  let problem: string | undefined;
+  if (terms === undefined) {
+    const isJudged = [evidence, astray, past].some((part) => part !== undefined);
+    problem = isJudged ? 'this task has no validators' : undefined;
+  } else {
+    problem = valuesProblem(evidence, members.length) ?? pastProblem(scores, terms) ?? astrayProblem(scores);
   }
-  const { suspicionMilli, contributionMicro } = evidence;
-  if (suspicionMilli.length !== members.length || contributionMicro.length !== members.length) {
-    const found = `${suspicionMilli.length} and ${contributionMicro.length} values`;
-    return refuse(`${found} for ${members.length} vehicles`);
+  return problem === undefined ? undefined : { code: 'EVIDENCE_INVALID', detail: problem };
+}
+
+function valuesProblem(evidence: Scores['evidence'], size: number): string | undefined {
+  if (evidence === undefined) {
+    return 'missing; this task has validators';
   }
-  const named = astray ?? [];
-  return isAscending(named) && named.every((mspId) => references.includes(mspId))
-    ? undefined
-    : refuse('astray: not of the references, sorted without repetition');
+  const [suspicion, contribution] = [evidence.suspicionMilli.length, evidence.contributionMicro.length];
+  const holds = suspicion === size && contribution === size;
+  return holds ? undefined : `${suspicion} and ${contribution} values for ${size} vehicles`;
+}
+
+/** Earlier rounds count as far back as the task says, each once and in order. */
+function pastProblem({ round, past = [] }: Judgement, { pastRounds }: ValidationTerms): string | undefined {
+  const [oldest, newest] = [Math.max(1, round - pastRounds), round - 1];
+  const holds = past.every(
+    (one, index) => one.round > (past[index - 1]?.round ?? 0) && one.round >= oldest && one.round <= newest,
+  );
+  return holds ? undefined : `past: not rounds from ${oldest} to ${newest}, each once, in order`;
+}
+
+function astrayProblem({ references = [], astray = [] }: Judgement): string | undefined {
+  const holds = isAscending(astray) && astray.every((mspId) => references.includes(mspId));
+  return holds ? undefined : 'astray: not of the references, sorted without repetition';
 }
 
 /**

@@ -6,8 +6,9 @@ import { enrolledFleet, type Vehicle } from '../testing/fleet';
 import { INITIAL_MODEL, ROUND_1 } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { AGGREGATORS, SecureDriver, secureTask } from '../testing/secure-learning';
-import { roundRef, ValidatedDriver, validatedTask, VALIDATORS } from '../testing/validated-learning';
+import { roundRef, ValidatedDriver, validatedTask, VALIDATION, VALIDATORS } from '../testing/validated-learning';
 
+const FIRST = { round: 1, attempt: 1 };
 const NOISY = { [MAKER]: { lossMicro: 3_000_001 } };
 
 let consortium: TestConsortium;
@@ -188,6 +189,7 @@ describe('References and evidence of scores', () => {
     ['suspicion of three of four', 'EVIDENCE_INVALID', (scores) => ({ ...scores, ...evidenceOf(3, 4) })],
     ['contributions of five of four', 'EVIDENCE_INVALID', (scores) => ({ ...scores, ...evidenceOf(4, 5) })],
     ['one astray that is no reference', 'EVIDENCE_INVALID', (scores) => ({ ...scores, astray: [MAKER] })],
+    ['this round among those before', 'EVIDENCE_INVALID', (scores) => ({ ...scores, past: [FIRST] })],
     ['one astray twice', 'EVIDENCE_INVALID', (scores) => ({ ...scores, astray: [CITY, CITY] })],
   ];
   for (const [what, code, change] of refused) {
@@ -219,6 +221,22 @@ describe('References and evidence of scores', () => {
     await expectRefusal(score({ references: [CITY], ...evidenceOf(4, 4) }), 'REFERENCES_INVALID');
     await expectRefusal(score(evidenceOf(4, 4)), 'EVIDENCE_INVALID');
     await expectRefusal(score({ astray: [CITY] }), 'EVIDENCE_INVALID');
+    await expectRefusal(score({ past: [FIRST] }), 'EVIDENCE_INVALID');
+  });
+
+  it('compare vehicles over the rounds that the task allows, and no others', async () => {
+    await fresh(validatedTask({ validation: { ...VALIDATION, pastRounds: 1 } }));
+    let base = await driver.runRound(fleet, roundRef(1), INITIAL_MODEL);
+    base = await driver.runRound(fleet, roundRef(2), base, {}, { past: [FIRST] });
+    const ref = roundRef(3);
+    await driver.closed(fleet, ref, base);
+    await driver.fix(ref);
+    const scores = await driver.judgedScores({}, ref);
+    const second = { round: 2, attempt: 1 };
+    for (const past of [[FIRST], [FIRST, second], [second, second]]) {
+      await expectRefusal(driver.score(ref, { scores: { ...scores, past } }), 'EVIDENCE_INVALID');
+    }
+    await driver.score(ref, { scores: { ...scores, past: [second] } });
   });
 
   it('are what a dispute about projections is judged by', async () => {

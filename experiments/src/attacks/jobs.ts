@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { evaluatePrice, PRICE_LAYERS, predict, pickRows, type CarTable, type Dataset } from '@sev/fl';
-import { attackedRounds, type AttackedRound } from './rounds.js';
+import { runContributionJob, type ContributionJob, type ContributionResult } from './contribution.js';
+import { runCorrectionJob, type CorrectionJob, type CorrectionResult } from './correction.js';
+import { runPrivacyJob, type PrivacyJob, type PrivacyResult } from './privacy.js';
+import { attackedRounds, take } from './rounds.js';
 import { hostileVehicles } from './senders.js';
 import { fleetOf, optionsOf, ROUNDS, TRIGGER, type AttackCell } from './setting.js';
+import { runValidatorJob, type ValidatorJob, type ValidatorResult } from './validators.js';
 
 /** Work for a thread. Plain data. */
-export type Job = FederationJob | WatchJob;
+export type Job = FederationJob | WatchJob | ContributionJob | ValidatorJob | CorrectionJob | PrivacyJob;
 
 /** A federation of ten rounds. */
 export interface FederationJob {
@@ -36,10 +40,32 @@ export interface WatchResult {
   readonly standing: readonly (readonly number[])[];
 }
 
-export type JobResult<J extends Job> = J extends FederationJob ? FederationResult : WatchResult;
+/** Of each kind of job. */
+interface Results {
+  readonly federation: FederationResult;
+  readonly watch: WatchResult;
+  readonly contribution: ContributionResult;
+  readonly validators: ValidatorResult;
+  readonly correction: CorrectionResult;
+  readonly privacy: PrivacyResult;
+}
+export type JobResult<J extends Job> = Results[J['kind']];
 
-export function runJob(table: CarTable, job: Job): FederationResult | WatchResult {
-  return job.kind === 'federation' ? runFederationJob(table, job) : runWatchJob(table, job);
+export function runJob(table: CarTable, job: Job): JobResult<Job> {
+  switch (job.kind) {
+    case 'federation':
+      return runFederationJob(table, job);
+    case 'watch':
+      return runWatchJob(table, job);
+    case 'contribution':
+      return runContributionJob(table, job);
+    case 'validators':
+      return runValidatorJob(table, job);
+    case 'correction':
+      return runCorrectionJob(table, job);
+    case 'privacy':
+      return runPrivacyJob(table, job);
+  }
 }
 
 function runFederationJob(table: CarTable, { cell }: FederationJob): FederationResult {
@@ -86,9 +112,4 @@ function biasOf(model: Float32Array, test: Dataset): number {
   const marked = pickRows(test, rows);
   const errors = predict(model, PRICE_LAYERS, marked).map((prediction, row) => prediction - (marked.y[row] ?? 0));
   return errors.reduce((sum, error) => sum + error, 0) / rows.length;
-}
-
-/** The first so many rounds of a federation. */
-export function take(rounds: Generator<AttackedRound>, count: number): readonly AttackedRound[] {
-  return Array.from({ length: count }, () => rounds.next().value as AttackedRound);
 }

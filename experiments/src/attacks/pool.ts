@@ -39,27 +39,25 @@ export async function runJobs<J extends Job>(
   return jobs.map((job) => results.get(job) as JobResult<J>);
 }
 
+/** What a worker answers to a job. */
 function answer<J extends Job>(worker: Worker, job: J): Promise<JobResult<J>> {
   return new Promise((resolve, reject) => {
-    const done = (settle: () => void): void => {
-      worker.removeAllListeners();
-      settle();
+    const onMessage = (result: JobResult<J>): void => {
+      leave();
+      resolve(result);
     };
-    worker.once('message', (result: JobResult<J>) => {
-      done(() => {
-        resolve(result);
-      });
-    });
-    worker.once('error', (error: Error) => {
-      done(() => {
-        reject(error);
-      });
-    });
-    worker.once('exit', (code) => {
-      done(() => {
-        reject(new Error(`a worker ended with code ${code} before its result`));
-      });
-    });
+    const onError = (error: Error): void => {
+      leave();
+      reject(error);
+    };
+    const onExit = (code: number): void => {
+      leave();
+      reject(new Error(`a worker ended with code ${code} before its result`));
+    };
+    const leave = (): void => {
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+    };
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
     worker.postMessage(job);
   });
 }

@@ -53,6 +53,8 @@ export interface AttackedOptions {
   /** How many vehicles are hostile. */
   readonly hostile: number;
   readonly trigger: Trigger;
+  /** Count with weight 0, whatever the rule says. */
+  readonly leftOut?: readonly number[];
 }
 
 export interface Standing {
@@ -145,14 +147,17 @@ function averageOf(
   base: Float32Array,
   encoded: readonly Uint32Array[],
   input: WeightInput,
-  { rule, format, minimum }: AttackedOptions,
+  { rule, format, minimum, leftOut = [] }: AttackedOptions,
 ): Averaged {
   if (!isWeightRule(rule)) {
     return { weights: input.classWeights, reasons: [], average: plainAverage(base, encoded, input, rule) };
   }
   const ruled = WEIGHT_RULES[rule].weigh(input);
   const weights = evenOut(
-    ruled.weights.map((weight, i) => ({ classWeight: input.classWeights[i] ?? 0, weight })),
+    ruled.weights.map((weight, i) => ({
+      classWeight: input.classWeights[i] ?? 0,
+      weight: leftOut.includes(i) ? 0 : weight,
+    })),
     minimum,
   );
   const count = weights.reduce((a, b) => a + b, 0);
@@ -183,4 +188,9 @@ function plainAverage(
 
 function isWeightRule(rule: WeightRuleName | AggregationRuleName): rule is WeightRuleName {
   return rule in WEIGHT_RULES;
+}
+
+/** The first so many rounds of a federation. */
+export function take(rounds: Generator<AttackedRound>, count: number): readonly AttackedRound[] {
+  return Array.from({ length: count }, () => rounds.next().value as AttackedRound);
 }

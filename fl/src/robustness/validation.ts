@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Dataset } from '../data/dataset.js';
+import { predict } from '../training/train.js';
+import { median } from './evidence.js';
 
 const MILLION = 1_000_000;
 const MAX_LOSS_MICRO = 2 ** 53 - 1;
+
+/**
+ * A dense model's loss on validation data; see {@link predictionLossMicro}.
+ *
+ * @throws as `predict`; DataError DATA_TOO_FEW_ROWS for an empty data set.
+ */
+export function lossMicro(parameters: Float32Array, layers: readonly number[], data: Dataset): number {
+  return predictionLossMicro(predict(parameters, layers, data), data);
+}
 
 /**
  * A model's mean squared error on validation data on the scale of the target, in whole millionths: what a validator states.
@@ -11,7 +22,7 @@ const MAX_LOSS_MICRO = 2 ** 53 - 1;
  * @param data at least one row.
  * @returns at most 2^53 − 1, however bad the model.
  */
-export function lossMicro(predictions: Float32Array, data: Pick<Dataset, 'rows' | 'y'>): number {
+export function predictionLossMicro(predictions: Float32Array, data: Pick<Dataset, 'rows' | 'y'>): number {
   let squares = 0;
   predictions.forEach((prediction, row) => {
     const error = prediction - (data.y[row] ?? Number.NaN);
@@ -19,4 +30,18 @@ export function lossMicro(predictions: Float32Array, data: Pick<Dataset, 'rows' 
   });
   const loss = Math.round((MILLION * squares) / data.rows);
   return loss < MAX_LOSS_MICRO ? loss : MAX_LOSS_MICRO;
+}
+
+/** A loss more than so many times the median, or less than the reciprocal of it, departs. */
+export const LOSS_FACTOR = 3;
+
+/**
+ * Which validators' losses on one model depart from the median of all: on data like the others' a loss differs by chance, but
+ * not by such a factor.
+ *
+ * @param lossesMicro one a validator.
+ */
+export function departingLosses(lossesMicro: readonly number[]): boolean[] {
+  const usual = median(lossesMicro);
+  return lossesMicro.map((loss) => loss > LOSS_FACTOR * usual || LOSS_FACTOR * loss < usual);
 }

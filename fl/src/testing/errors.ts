@@ -4,7 +4,7 @@ import { SecureError } from '../secure/errors.js';
 
 /** The DataError that the call throws; anything else fails the test. */
 export function dataError(call: () => unknown): DataError {
-  const error = thrown(call);
+  const error = thrownBy(call);
   if (!(error instanceof DataError)) {
     throw new Error('A DataError was expected', { cause: error });
   }
@@ -13,7 +13,7 @@ export function dataError(call: () => unknown): DataError {
 
 /** The ModelError that the call throws; anything else fails the test. */
 export function modelError(call: () => unknown): ModelError {
-  const error = thrown(call);
+  const error = thrownBy(call);
   if (!(error instanceof ModelError)) {
     throw new Error('A ModelError was expected', { cause: error });
   }
@@ -32,7 +32,7 @@ export async function dataErrorAsync(promise: Promise<unknown>): Promise<DataErr
 
 /** The SecureError that the call throws; anything else fails the test. */
 export function secureError(call: () => unknown): SecureError {
-  const error = thrown(call);
+  const error = thrownBy(call);
   if (!(error instanceof SecureError)) {
     throw new Error('A SecureError was expected', { cause: error });
   }
@@ -49,7 +49,8 @@ export async function secureErrorAsync(promise: Promise<unknown>): Promise<Secur
   });
 }
 
-function thrown(call: () => unknown): unknown {
+/** What the call throws; undefined where it does not. */
+export function thrownBy(call: () => unknown): unknown {
   try {
     call();
   } catch (error) {

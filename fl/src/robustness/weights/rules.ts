@@ -19,4 +19,4 @@ export const WEIGHT_RULES = {
 export type WeightRuleName = keyof typeof WEIGHT_RULES;
 
 /** The rule of a task that names none and has a reference direction. */
-export const DEFAULT_WEIGHT_RULE = 'capped-trust' satisfies WeightRuleName;
+export const DEFAULT_WEIGHT_RULE = 'capped-trust' as const satisfies WeightRuleName;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+import { departuresIn, type RoundRecord, type Scores, type StandingRecord } from '@sev/chaincode/api';
+import { collect, type LearningContract } from '../services/rounds.js';
+import { attemptOf } from '../services/attempt.js';
+
+/** What validators and vehicles were found to be in a finalised round. */
+export interface JudgedRound {
+  /** Median of the validators' losses of the round's base model, in millionths. */
+  readonly lossMicro: number;
+  /** MSP ids of validators whose loss, or direction, departs from the others'. */
+  readonly departed: string[];
+  /** Vehicles that counted less than their class, by reason. */
+  readonly lowered: Readonly<Record<string, number>>;
+  /** Ids of vehicles in quarantine from this round on. */
+  readonly quarantined: string[];
+}
+
+/** @returns undefined where the round's task has no validators, or its cohort was not scored. */
+export async function judgedRound(learning: LearningContract, record: RoundRecord): Promise<JudgedRound | undefined> {
+  if (record.secure?.validated === undefined || record.secure.scoresHash === undefined) {
+    return undefined;
+  }
+  const [{ scores }, standings] = await Promise.all([
+    learning.scores(attemptOf(record)),
+    collect(learning.standings(record.taskId)),
+  ]);
+  return judgedOf(record, scores, standings);
+}
+
+function judgedOf({ round, secure }: RoundRecord, scores: Scores, standings: readonly StandingRecord[]): JudgedRound {
+  const lowered: Record<string, number> = {};
+  for (const { reason } of scores.reasons) {
+    lowered[reason] = (lowered[reason] ?? 0) + 1;
+  }
+  return {
+    lossMicro: secure?.validated?.medianLossMicro ?? 0,
+    departed: [...departuresIn({ ...(secure?.validated && { validated: secure.validated }) }, scores)],
+    lowered,
+    quarantined: standings.filter(({ quarantined }) => quarantined?.round === round).map(({ vehicleId }) => vehicleId),
+  };
+}
+
+/** What there is to say of it, one thing a line; none where all was as it should be. */
+export function judgedLines({ departed, lowered, quarantined }: JudgedRound): string[] {
+  const reasons = Object.entries(lowered).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [
+    ...(departed.length === 0 ? [] : [`validators that depart from the others: ${departed.join(', ')}`]),
+    ...(reasons.length === 0
+      ? []
+      : [`vehicles that count less: ${reasons.map(([reason, count]) => `${String(count)} ${reason}`).join(', ')}`]),
+    ...(quarantined.length === 0 ? [] : [`in quarantine from here on: ${quarantined.join(', ')}`]),
+  ];
+}

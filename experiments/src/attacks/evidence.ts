@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import { meanOf } from '../learning/federate.js';
+import { print, printTable } from '../output.js';
+import type { TableSource } from './cars.js';
+import type { ContributionJob } from './contribution.js';
+import type { CorrectionJob } from './correction.js';
+import type { JobResult, Job } from './jobs.js';
+import { runJobs } from './pool.js';
+import type { PrivacyJob } from './privacy.js';
+import { SPLITS } from './setting.js';
+import type { ValidatorJob } from './validators.js';
+
+const SEEDS = [1, 2, 3] as const;
+const VEHICLES = 20;
+const ROUNDS = 10;
+const NAMED_WITHIN = 3;
+const NOISES = [0, 0.5, 1, 2] as const;
+const CULPRITS = ['label-flip', 'backdoor-slow', 'alie', 'scaling', 'root-aligned'] as const;
+const RULES = ['capped-trust', 'norm-scaling'] as const;
+const WATCHED_ROUNDS = 30;
+
+/** A job and what came of it, for the file. */
+export type Measured<J extends Job> = readonly (J & JobResult<J>)[];
+
+/** First-order scores beside exact Shapley values on eight vehicles, and beside known label noise. */
+export async function measureContribution(source: TableSource): Promise<Measured<ContributionJob>> {
+  const jobs = SPLITS.flatMap((split) =>
+    [8, VEHICLES].flatMap((vehicles) =>
+      SEEDS.map((seed): ContributionJob => ({
+        ...{ kind: 'contribution', split, vehicles, rounds: ROUNDS, seed, exact: vehicles === 8 },
+      })),
+    ),
+  );
+  const rows = await measured('contribution', source, jobs);
+  print(`\nContribution: rank correlations, label noise from 0 to 1.5, ${ROUNDS} rounds, by seed`);
+  printTable(
+    ['split', 'vehicles', 'score with exact Shapley', 'score with label quality', 'exact Shapley with label quality'],
+    SPLITS.flatMap((split) =>
+      [8, VEHICLES].map((vehicles) => {
+        const group = rows.filter((row) => row.split === split && row.vehicles === vehicles);
+        const column = (of: (row: (typeof rows)[number]) => number | null): string =>
+          group.map((row) => of(row)?.toFixed(2) ?? '').join(' ');
+        return [
+          ...[split, String(vehicles), column((row) => row.withShapley)],
+          ...[column((row) => row.withQuality), column((row) => row.shapleyWithQuality)],
+        ];
+      }),
+    ),
+  );
+  return rows;
+}
+
+/** Whether a noisy validator among four is named by its losses. */
+export async function measureValidators(source: TableSource): Promise<Measured<ValidatorJob>> {
+  const jobs = SPLITS.flatMap((split) =>
+    NOISES.flatMap((noise) =>
+      SEEDS.map((seed): ValidatorJob => ({
+        ...{ kind: 'validators', split, vehicles: VEHICLES, rounds: ROUNDS, seed, noise },
+      })),
+    ),
+  );
+  const rows = await measured('validators', source, jobs);
+  print(`\nValidators: one of four with noisy targets; named after two departing losses`);
+  printTable(
+    ['split', 'noise', `named within ${NAMED_WITHIN} rounds`, 'round, by seed', 'others named'],
+    SPLITS.flatMap((split) =>
+      NOISES.map((noise) => {
+        const group = rows.filter((row) => row.split === split && row.noise === noise);
+        const inTime = group.filter(({ namedInRound }) => namedInRound !== null && namedInRound <= NAMED_WITHIN);
+        return [
+          ...[split, String(noise), `${inTime.length} of ${group.length}`],
+          group.map(({ namedInRound }) => namedInRound ?? '–').join(' '),
+          String(group.reduce((sum, row) => sum + row.falselyNamed, 0)),
+        ];
+      }),
+    ),
+  );
+  return rows;
+}
+
+/** A culprit's opened contributions taken out of the sums, beside the same rounds without it. */
+export async function measureCorrection(source: TableSource): Promise<Measured<CorrectionJob>> {
+  const jobs = SPLITS.flatMap((split) =>
+    RULES.flatMap((rule) =>
+      CULPRITS.flatMap((attack) =>
+        SEEDS.map((seed): CorrectionJob => ({
+          ...{ kind: 'correction', split, vehicles: VEHICLES, attack, rule, rounds: ROUNDS, seed },
+        })),
+      ),
+    ),
+  );
+  const rows = await measured('correction', source, jobs);
+  print(
+    `\nCorrection: one culprit among ${VEHICLES}, found after ${ROUNDS} rounds, R², mean of seeds ${SEEDS.join(', ')}`,
+  );
+  printTable(
+    ['split', 'rule', 'attack', 'attacked', 'corrected', 'without the culprit', 'largest difference'],
+    SPLITS.flatMap((split) =>
+      RULES.flatMap((rule) =>
+        CULPRITS.map((attack) => {
+          const group = rows.filter((row) => row.split === split && row.rule === rule && row.attack === attack);
+          const r2 = (of: (row: (typeof rows)[number]) => number): string => meanOf(group.map(of)).toFixed(3);
+          const apart = Math.max(...group.map(({ corrected, without }) => Math.abs(corrected - without)));
+          return [
+            ...[split, rule, attack, r2((row) => row.attacked), r2((row) => row.corrected)],
+            ...[r2((row) => row.without), apart.toFixed(3)],
+          ];
+        }),
+      ),
+    ),
+  );
+  return rows;
+}
+
+/** The linear attack across rounds on all that is opened of each vehicle. */
+export async function measureLeak(source: TableSource): Promise<Measured<PrivacyJob>> {
+  const jobs = SPLITS.flatMap((split) =>
+    SEEDS.map((seed): PrivacyJob => ({
+      ...{ kind: 'privacy', split, vehicles: VEHICLES, rule: 'capped-trust', rounds: WATCHED_ROUNDS, seed },
+    })),
+  );
+  const rows = await measured('privacy', source, jobs);
+  print(`\nWhat leaks over ${WATCHED_ROUNDS} rounds: mean cosine of the best linear estimate, ${VEHICLES} vehicles`);
+  printTable(
+    ['split', 'seed', 'eight projections', 'with the product on the reference'],
+    rows.map(({ split, seed, projections, withReference }) => [
+      ...[split, String(seed), projections.toFixed(3), withReference.toFixed(3)],
+    ]),
+  );
+  return rows;
+}
+
+async function measured<J extends Job>(name: string, source: TableSource, jobs: readonly J[]): Promise<Measured<J>> {
+  const results = await runJobs(name, source, jobs);
+  return jobs.map((job, i) => ({ ...job, ...(results[i] as JobResult<J>) }));
+}

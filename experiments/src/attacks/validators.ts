@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import { departingLosses, deriveSeed, lossMicro, newRandom, PRICE_LAYERS, withNoise, type CarTable } from '@sev/fl';
+import { attackedRounds, take } from './rounds.js';
+import { fleetOf, optionsOf, VALIDATORS_HOSTILE, type AttackSplit } from './setting.js';
+
+/** Losses that validators state, the first of them with noisy targets. Plain data. */
+export interface ValidatorJob {
+  readonly kind: 'validators';
+  readonly split: AttackSplit;
+  readonly vehicles: number;
+  readonly rounds: number;
+  readonly seed: number;
+  /** Deviation of the noise on the first one's targets; 0 for none. */
+  readonly noise: number;
+}
+
+export interface ValidatorResult {
+  /** By round: each validator's loss on the round's model, millionths. */
+  readonly lossesMicro: readonly (readonly number[])[];
+  /** First round from 1 on after which the noisy one has departed twice; null for never. */
+  readonly namedInRound: number | null;
+  /** Validators without noise that departed twice. */
+  readonly falselyNamed: number;
+}
+
+/** A validator is named once it departed in so many rounds. */
+const DEPARTURES = 2;
+
+export function runValidatorJob(table: CarTable, job: ValidatorJob): ValidatorResult {
+  const { split, vehicles, rounds, seed, noise } = job;
+  const fleet = fleetOf(table, split, vehicles);
+  const noisy = {
+    ...fleet,
+    roots: fleet.roots.map((data, i) =>
+      i === 0 && noise > 0 ? withNoise(data, noise, newRandom(deriveSeed(seed, 'validator'))) : data,
+    ),
+  };
+  const cell = { split, vehicles, attack: 'none', hostile: VALIDATORS_HOSTILE, rule: 'capped-trust', seed } as const;
+  const lossesMicro = take(attackedRounds(optionsOf(cell, noisy)), rounds).map(({ model }) =>
+    noisy.roots.map((data) => lossMicro(model, PRICE_LAYERS, data)),
+  );
+  const departed = lossesMicro.map(departingLosses);
+  const namedIn = noisy.roots.map((_, validator) => {
+    const roundsApart = departed.flatMap((flags, round) => (flags[validator] === true ? [round + 1] : []));
+    return roundsApart[DEPARTURES - 1] ?? null;
+  });
+  return {
+    lossesMicro,
+    namedInRound: namedIn[0] ?? null,
+    falselyNamed: namedIn.filter((round, validator) => round !== null && (validator > 0 || noise === 0)).length,
+  };
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import { newRandom } from '../random.js';
+import { secureError } from '../testing/errors.js';
+import { contributionOf } from './contribution.js';
+import { correctedModel } from './correction.js';
+import { estimateNorm, median, referenceCosines, similarities } from './evidence.js';
+import { addSuspicion, QUARANTINE_MILLI, ROUND_LIMIT_MILLI, suspicionOf } from './suspicion.js';
+import { commonDirection, FORMAT, honestUpdate, inputOf } from './testing/cohort.js';
+import { departingLosses } from './validation.js';
+
+const VEHICLES = 20;
+
+function inputWith(first: Float32Array, seed = 1): ReturnType<typeof inputOf> {
+  const random = newRandom(seed);
+  const common = commonDirection(random);
+  const others = Array.from({ length: VEHICLES - 1 }, () => honestUpdate(random, common));
+  return inputOf(random, common, [first, ...others]);
+}
+
+describe('Evidence from projections', () => {
+  it('estimates norms and cosines to within the spread of eight projections', () => {
+    const random = newRandom(2);
+    const common = commonDirection(random);
+    const updates = Array.from({ length: 200 }, () => honestUpdate(random, common, 1));
+    const input = inputOf(random, common, updates);
+    const norms = input.projections.map((values) => estimateNorm(values) / 2 ** FORMAT.fractionBits);
+    expect(median(norms)).to.be.closeTo(1, 0.1);
+    expect(median(referenceCosines(input.projections, input.reference!))).to.be.closeTo(0.5, 0.06);
+  });
+
+  it('compares only rounds in which two vehicles took part together', () => {
+    const one = Int32Array.of(5, -3, 9);
+    const rounds = [
+      [one, one, undefined, Int32Array.of(-5, 3, -9)],
+      [Int32Array.of(1, 0, 0), undefined, Int32Array.of(0, 1, 0), Int32Array.of(0, 0, 1)],
+    ];
+    const { cosines, common } = similarities(rounds, 4);
+    expect(common[1]).to.equal(1);
+    expect(common[4 + 2]).to.equal(0);
+    expect(cosines[4 + 2]).to.equal(0);
+    expect(cosines[3]).to.equal(cosines[3 * 4]);
+  });
+});
+
+describe('Suspicion', () => {
+  it('speaks for vehicles that go with the reference, and against those that go the other way', () => {
+    const random = newRandom(1);
+    const common = commonDirection(random);
+    const [honest, ...others] = suspicionOf(inputWith(honestUpdate(random, common)));
+    others.forEach((milli) => expect(milli).to.be.below(0));
+    expect(honest).to.be.below(0);
+    const hostile = suspicionOf(inputWith(honestUpdate(random, common).map((value) => -value)));
+    expect(hostile[0]).to.equal(ROUND_LIMIT_MILLI);
+  });
+
+  it('takes an update of zeros, a very long one and one out of range for what they are', () => {
+    const random = newRandom(1);
+    const common = commonDirection(random);
+    for (const factor of [0, 0.01, 20, 1e6]) {
+      const update = honestUpdate(random, common).map((value) => factor * value);
+      expect(suspicionOf(inputWith(update))[0], `× ${factor}`).to.equal(ROUND_LIMIT_MILLI);
+    }
+  });
+
+  it('adds up over rounds, forgets good conduct, and needs more than one round for quarantine', () => {
+    expect([3_000, -9_000, 2_000].reduce(addSuspicion, 0)).to.equal(2_000);
+    expect(ROUND_LIMIT_MILLI).to.be.below(QUARANTINE_MILLI);
+  });
+
+  it('needs projections and a reference', () => {
+    const { reference: _, ...without } = inputWith(new Float32Array(512));
+    expect(secureError(() => suspicionOf(without)).code).to.equal('SECURE_OPTION_INVALID');
+  });
+});
+
+describe('Contributions', () => {
+  it('are the move along the reference, and add up to that of the weighted mean', () => {
+    const random = newRandom(3);
+    const common = commonDirection(random);
+    const updates = Array.from({ length: 5 }, () => honestUpdate(random, common));
+    const input = inputOf(random, common, updates);
+    const weights = [64, 0, 64, 32, 16];
+    const scores = contributionOf(input, weights);
+    expect(scores[1]).to.equal(0);
+    const total = weights.reduce((a, b) => a + b, 0);
+    const mean = common.map((_, i) => updates.reduce((sum, u, v) => sum + weights[v]! * u[i]!, 0) / total);
+    const along = mean.reduce((sum, value, i) => sum + value * common[i]!, 0);
+    expect(scores.reduce((a, b) => a + b, 0)).to.be.closeTo(1e6 * along, 2_000);
+    expect([...contributionOf(input, [0, 0, 0, 0, 0])]).to.deep.equal([0, 0, 0, 0, 0]);
+  });
+});
+
+describe('A correction', () => {
+  const base = Float32Array.of(1, 2);
+  const honest = [Int32Array.of(2_048, 0), Int32Array.of(0, 2_048)];
+  const culprit = Int32Array.of(-40_960, 4_096);
+  const total = Int32Array.from(base, (_, i) => 2 * honest[0]![i]! + 2 * honest[1]![i]! + 3 * culprit[i]!);
+
+  it('gives exactly the model of the sum without the culprit', () => {
+    const removed = [{ update: culprit, weight: 3 }];
+    const { parameters } = correctedModel(base, [{ total, weight: 7, removed }], FORMAT, { kind: 'none' });
+    expect([...parameters]).to.deep.equal([1.5, 2.5]);
+  });
+
+  it('leaves rounds alone of which nothing is removed, and refuses to remove all', () => {
+    const rounds = [{ total: Int32Array.of(4_096, 0), weight: 2, removed: [] }];
+    expect([...correctedModel(base, rounds, FORMAT, { kind: 'none' }).parameters]).to.deep.equal([2, 2]);
+    const all = [{ total, weight: 3, removed: [{ update: culprit, weight: 3 }] }];
+    expect(() => correctedModel(base, all, FORMAT, { kind: 'none' })).to.throw('CORRECTION_EMPTY');
+  });
+});
+
+describe('Validators’ losses', () => {
+  it('depart from the median by a factor, either way', () => {
+    expect(departingLosses([100, 120, 90, 1_000])).to.deep.equal([false, false, false, true]);
+    expect(departingLosses([100, 120, 90, 10])).to.deep.equal([false, false, false, true]);
+    expect(departingLosses([100, 120, 90, 200])).to.deep.equal([false, false, false, false]);
+  });
+});
