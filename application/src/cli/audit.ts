@@ -9,8 +9,10 @@ import { privacyNotes, renderTable } from '../report/summary.js';
 import { addCommand, addGroup, type Answer, type Runner } from './command.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
+import { staffLabel } from './organisation-option.js';
 import { Progress } from './progress.js';
 import type { Terminal } from './terminal.js';
+import { addTrace } from './trace.js';
 
 interface LedgerOptions {
   readonly org: string;
@@ -38,6 +40,7 @@ export function auditCommands(program: Command, run: Runner): void {
   const group = addGroup(program, 'audit', 'check the ledger and the store, follow histories, export');
   addVerify(group, run);
   addHistory(group, run);
+  addTrace(group, run);
   addExport(group, run);
 }
 
@@ -143,11 +146,6 @@ function unusable(path: string, what: string): SevError {
     hint: 'Check the path and run the command again.',
     exitCode: EXIT.usage,
   });
-}
-
-/** Only the regulator has an auditor; at any other organisation its operator reads the blocks. */
-function staffLabel(org: string): string {
-  return org === 'regulator' || org === 'RegulatorMSP' ? 'auditor' : 'operator';
 }
 
 /** Shows how far an audit is. */

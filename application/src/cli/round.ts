@@ -177,7 +177,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const taskId = options.taskId ?? newTaskId(options.task);
   const earlier = await findPlan(homes, taskId);
   const variant = variantOf(options, DEFAULT_EPSILON);
-  const rule = options.rule ?? defaultRule({ privacy, ...variant });
+  const rule = options.rule ?? defaultRule({ privacy, vehicles, ...variant });
   const plan: RunPlan = {
     schemaVersion: 1,
     taskId,

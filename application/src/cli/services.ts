@@ -20,7 +20,9 @@ interface OrganisationOptions extends ListenOptions {
   readonly org: string;
   readonly store: string;
 }
-interface AttesterOptions extends OrganisationOptions, ValidationOptions, AttackOptions {}
+interface AttesterOptions extends OrganisationOptions, ValidationOptions, AttackOptions {
+  readonly aggregator?: Readonly<Record<string, string>>;
+}
 interface AggregatorOptions extends OrganisationOptions {
   readonly name?: readonly string[];
   readonly retention?: number;
@@ -86,6 +88,11 @@ function addAttester(group: Command, run: Runner): void {
       command.requiredOption('--org <name>', 'organisation that it speaks for');
       command.requiredOption('--store <url>', 'address of the store');
       validationOptions(command);
+      command.option(
+        '--aggregator <org=url>',
+        'aggregator that opens disputed updates to it, with --validation-data; may be repeated',
+        pair,
+      );
       listenOptions(command, '.sev/<organisation>');
       attackOptions(command);
     },
@@ -100,6 +107,7 @@ function addAttester(group: Command, run: Runner): void {
       const log = await newLog('attester', name);
       const service = await runAttester({
         ...{ profile, organisation: name, home, storeUrl, host, port, validationData, attack, log },
+        aggregators: addressesOf(options.aggregator),
       });
       await serve(context, 'attester', home, service, log);
       return undefined;

@@ -213,7 +213,7 @@ async function prepareTask(
     ...common,
     rounds: options.rounds ?? DEFAULT_ROUNDS,
     trainingRows: options.rows,
-    judged: judgedBy(options.rule ?? defaultRule({ privacy }), validators ?? defaultValidators(profile)),
+    judged: judgedBy(options.rule ?? defaultRule({ privacy, vehicles }), validators ?? defaultValidators(profile)),
   });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { correctModel, hash, identifier, roundNumber, type CorrectModel } from '@sev/chaincode/api';
-import { lossMicro, parametersFromBytes } from '@sev/fl';
+import { predictionLossMicro, parametersFromBytes } from '@sev/fl';
 import { z } from 'zod';
 import { EXIT, SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
@@ -88,7 +88,7 @@ export class OwnMeasurer implements CorrectionMeasurer {
     const spec = modelSpecOf(task.model);
     const lossOf = async ({ bytes }: { readonly bytes: Uint8Array }): Promise<number> => {
       const parameters = parametersFromBytes(bytes, task.model.parameters);
-      return lossMicro(await engine.predict(spec, parameters, data.data), data.data);
+      return predictionLossMicro(await engine.predict(spec, parameters, data.data), data.data);
     };
     const hashes = { rollbackHash: rollback.hash, candidateHash: candidate.hash };
     const losses = { rollbackLossMicro: await lossOf(rollback), candidateLossMicro: await lossOf(candidate) };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { MAX_DISPUTED, type RoundRecord, type Scores } from '@sev/chaincode/api';
+import { MAX_DISPUTED, type RoundRecord, type Scores, type Task, type UpdateRecord } from '@sev/chaincode/api';
 import { EXIT, SevError } from '../errors.js';
 import { mapConcurrently } from '../services/concurrency.js';
 import { roundIfAny, collect, type LearningContract } from '../services/rounds.js';
@@ -29,14 +29,29 @@ export async function roundsOfVehicle(
   taskId: string,
   vehicleId: string,
 ): Promise<RoundOfVehicle[]> {
-  const updates = await collect(learning.vehicleUpdates(vehicleId, taskId));
-  const found = await mapConcurrently(updates, AT_A_TIME, async ({ round, attempt }) => {
-    const record = await roundIfAny(learning, { taskId, round });
-    return record?.attempt === attempt && record.state === 'finalised'
-      ? inCohort(learning, record, vehicleId)
-      : undefined;
+  const [{ task }, updates] = await Promise.all([
+    learning.task(taskId),
+    collect(learning.vehicleUpdates(vehicleId, taskId)),
+  ]);
+  const found = await mapConcurrently(updates, AT_A_TIME, async (update) => {
+    const record = await roundIfAny(learning, update);
+    if (record?.attempt !== update.attempt || record.state !== 'finalised') {
+      return undefined;
+    }
+    return record.secure === undefined ? byItsClass(task, record, update) : inCohort(learning, record, vehicleId);
   });
   return found.filter((one) => one !== undefined).sort((a, b) => a.round - b.round);
+}
+
+/** Where nothing is scored an update counts by its class, unless it was excluded. */
+function byItsClass({ aggregation }: Task, record: RoundRecord, update: UpdateRecord): RoundOfVehicle {
+  const { round, attempt, baseModelHash, proposal } = record;
+  const isExcluded = proposal?.excluded.some(({ vehicleId }) => vehicleId === update.vehicleId) === true;
+  const weight = aggregation.weightClasses[update.weightClass]?.weight ?? 0;
+  return {
+    ...{ round, attempt, updateHash: update.updateHash, baseModelHash, modelHash: proposal?.modelHash ?? '' },
+    weight: isExcluded ? 0 : weight,
+  };
 }
 
 async function inCohort(
@@ -44,9 +59,6 @@ async function inCohort(
   record: RoundRecord,
   vehicleId: string,
 ): Promise<RoundOfVehicle | undefined> {
-  if (record.secure === undefined) {
-    return undefined;
-  }
   const [{ members }, { scores }] = await Promise.all([learning.cohort(record), learning.scores(record)]);
   const index = members.findIndex((member) => member.vehicleId === vehicleId);
   const member = members[index];

@@ -327,25 +327,18 @@ export async function startPrograms(
       ? ['--validation-data', validationPath(homes, name, taskId), ...attesterAttackArguments(plan, names, name)]
       : [];
   const objects = new HttpStore(store.url);
-  const [attesters] = await Promise.all([
-    Promise.all(
-      others.map(async ({ name }) => {
-        const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
-        return { name, url: (await programs.start(`attester of ${name}`, [...args, ...validation(name)])).url };
-      }),
-    ),
+  const [aggregatorArgs] = await Promise.all([
+    startAggregators({ task, homes, profile, programs }, store.url),
     objects.put(initialModel).then(() => learning(operator).createTask(task)),
   ]);
-
-  const needed = task.he === undefined ? (task.secure?.aggregators ?? []) : heParties(task.he);
-  const aggregating = profile.organisations.filter(({ mspId }) => needed.includes(mspId));
-  const aggregators = await Promise.all(
-    aggregating.map(async ({ name }) => {
-      const args = ['aggregator', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
-      return { name, url: (await programs.start(`aggregator of ${name}`, args)).url };
+  const attesters = await Promise.all(
+    others.map(async ({ name }) => {
+      const args = ['attester', 'run', '--org', name, '--home', join(homes, name), '--store', store.url];
+      // Whoever measures corrections has disputed updates opened to it.
+      const measuring = validating.has(name) ? [...validation(name), ...aggregatorArgs] : [];
+      return { name, url: (await programs.start(`attester of ${name}`, [...args, ...measuring])).url };
     }),
   );
-  const aggregatorArgs = aggregators.flatMap(({ name, url }) => ['--aggregator', `${name}=${url}`]);
   const arbiter = attesters.find(({ name }) => name === AUDITOR_ORG);
   const arbiterArgs =
     task.secure === undefined || arbiter === undefined ? [] : ['--arbiter', `${arbiter.name}=${arbiter.url}`];
@@ -362,6 +355,24 @@ export async function startPrograms(
     ...[...aggregatorArgs, ...arbiterArgs, ...validation(COORDINATOR_ORG)],
   ]);
   return { objects, startedAt };
+}
+
+/** The aggregators of a task. @returns how others are told of them */
+async function startAggregators(
+  { task, homes, profile, programs }: Pick<Starting, 'homes' | 'profile' | 'programs'> & { readonly task: Task },
+  storeUrl: string,
+): Promise<string[]> {
+  const needed = task.he === undefined ? (task.secure?.aggregators ?? []) : heParties(task.he);
+  const args = await Promise.all(
+    profile.organisations
+      .filter(({ mspId }) => needed.includes(mspId))
+      .map(async ({ name }) => {
+        const own = ['--org', name, '--home', join(homes, name), '--store', storeUrl];
+        const { url } = await programs.start(`aggregator of ${name}`, ['aggregator', 'run', ...own]);
+        return ['--aggregator', `${name}=${url}`];
+      }),
+  );
+  return args.flat();
 }
 
 /** One batcher for each organisation that has vehicles in the run. @returns how the vehicles are told of them */

@@ -13,6 +13,8 @@ export const RULES = Object.keys(WEIGHT_RULES) as SecureTerms['rule'][];
 
 /** Most validators that a task may have. */
 const MOST_VALIDATORS = 7;
+/** Fewer vehicles are not judged by directions unless told so. */
+const LEAST_JUDGED = 5;
 /** Rows of each validator: more make the direction no better (docs/robustness.md). */
 const ROWS_PER_VALIDATOR = 40;
 const LEAST_ROWS_PER_VALIDATOR = 2;
@@ -24,12 +26,19 @@ const PAST_ROUNDS = 10;
 /** What a round pays out, one unit of account, and the rounds after which a reward is the vehicle's. */
 const REWARDS = { poolMicro: 1_000_000, vestingRounds: 3 } as const;
 
-/** The rule of a task that does not say; undefined where nothing but sums is opened. */
+/**
+ * The rule of a task that does not say; undefined where nothing but sums is opened. Of four vehicles, of which three have to
+ * count, one that is lowered wrongly is too many: in one round of fifteen nobody would count.
+ */
 export function defaultRule({
   privacy,
   ringBits,
-}: Pick<RunPlan, 'privacy' | 'ringBits'>): SecureTerms['rule'] | undefined {
-  return privacy === 'secure' && ringBits === undefined ? DEFAULT_WEIGHT_RULE : undefined;
+  vehicles,
+}: Pick<RunPlan, 'privacy' | 'ringBits' | 'vehicles'>): SecureTerms['rule'] | undefined {
+  if (privacy !== 'secure' || ringBits !== undefined) {
+    return undefined;
+  }
+  return vehicles < LEAST_JUDGED ? 'norm-scaling' : DEFAULT_WEIGHT_RULE;
 }
 
 /** True for rules that judge directions, and so need validators. */

@@ -202,6 +202,11 @@ export class SecureBed {
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
+  /** An organisation's attester itself, with nothing in between. */
+  attester(mspId: string): Attester {
+    return this.#attesters.get(mspId)!;
+  }
+
   /** Everybody's validator, as everybody sees it. */
   validators(): ValidatorClient[] {
     return [...this.#validators.values()];

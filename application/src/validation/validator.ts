@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type RoundRecord, type RoundState, type Task, type Validation } from '@sev/chaincode/api';
-import { lossMicro, parametersFromBytes, quantiseDirection } from '@sev/fl';
+import { parametersFromBytes, predictionLossMicro, quantiseDirection } from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
@@ -145,7 +145,7 @@ export class Validator implements ValidatorClient {
       const direction = quantiseDirection(trained.map((value, index) => value - (base[index] ?? 0)));
       const bytes = directionBytes(direction);
       return {
-        lossMicro: lossMicro(await engine.predict(spec, base, data), data),
+        lossMicro: predictionLossMicro(await engine.predict(spec, base, data), data),
         direction: bytes,
         directionHash: directionHashOf(bytes),
       };

@@ -1,14 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  contributionOf,
-  decodeTotal,
-  lossMicro,
-  predict,
-  PRICE_LAYERS,
-  toSigned,
-  concatDatasets,
-  type CarTable,
-} from '@sev/fl';
+import { contributionOf, decodeTotal, lossMicro, PRICE_LAYERS, toSigned, concatDatasets, type CarTable } from '@sev/fl';
 import { newRandom, withNoise, deriveSeed } from '@sev/fl';
 import { attackedRounds, type AttackedRound } from './rounds.js';
 import { fleetOf, optionsOf, type AttackSplit } from './setting.js';
@@ -81,7 +72,7 @@ function noisyFleet(fleet: ValidatedFleet, seed: number): ValidatedFleet {
 function shapleyOf(round: AttackedRound, fleet: ValidatedFleet): Float64Array {
   const players = fleet.vehicles.length;
   const data = concatDatasets(fleet.roots);
-  const before = lossMicro(predict(round.base, PRICE_LAYERS, data), data);
+  const before = lossMicro(round.base, PRICE_LAYERS, data);
   const updates = round.encoded.map((values) => decodeTotal(toSigned(values), 1, round.input.format));
   const values = Float64Array.from({ length: 2 ** players }, (_, coalition) => {
     const sum = new Float64Array(round.base.length);
@@ -94,7 +85,7 @@ function shapleyOf(round: AttackedRound, fleet: ValidatedFleet): Float64Array {
       }
     }
     const model = round.base.map((value, at) => value + (weights === 0 ? 0 : (sum[at] ?? 0) / weights));
-    return before - lossMicro(predict(model, PRICE_LAYERS, data), data);
+    return before - lossMicro(model, PRICE_LAYERS, data);
   });
   return Float64Array.from({ length: players }, (_, i) => {
     let value = 0;

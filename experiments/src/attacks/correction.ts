@@ -5,7 +5,6 @@ import {
   evaluatePrice,
   lossMicro,
   median,
-  predict,
   PRICE_LAYERS,
   toSigned,
   totalOf,
@@ -83,9 +82,7 @@ function bestCandidate(
     const rounds = stored.map((round, at) => (at < stored.length - takenOut ? { ...round, removed: [] } : round));
     return { model: correctedModel(base, rounds, format, server).parameters, takenOut };
   });
-  const losses = candidates.map(({ model }) =>
-    median(roots.map((data) => lossMicro(predict(model, PRICE_LAYERS, data), data))),
-  );
+  const losses = candidates.map(({ model }) => median(roots.map((data) => lossMicro(model, PRICE_LAYERS, data))));
   return candidates[losses.indexOf(Math.min(...losses))] ?? { model: base, takenOut: 0 };
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { DEPARTURES_SET_ASIDE, validatedBase } from '@sev/chaincode/api';
-import { deriveSeed, lossMicro, newRandom, predict, PRICE_LAYERS, withNoise, type CarTable } from '@sev/fl';
+import { deriveSeed, lossMicro, newRandom, PRICE_LAYERS, withNoise, type CarTable } from '@sev/fl';
 import { attackedRounds, take } from './rounds.js';
 import { fleetOf, optionsOf, VALIDATORS_HOSTILE, type AttackSplit } from './setting.js';
 
@@ -35,7 +35,7 @@ export function runValidatorJob(table: CarTable, job: ValidatorJob): ValidatorRe
   };
   const cell = { split, vehicles, attack: 'none', hostile: VALIDATORS_HOSTILE, rule: 'capped-trust', seed } as const;
   const lossesMicro = take(attackedRounds(optionsOf(cell, noisy)), rounds).map(({ model }) =>
-    noisy.roots.map((data) => lossMicro(predict(model, PRICE_LAYERS, data), data)),
+    noisy.roots.map((data) => lossMicro(model, PRICE_LAYERS, data)),
   );
   const departed = lossesMicro.map(departuresFrom);
   const namedIn = noisy.roots.map((_, validator) => {

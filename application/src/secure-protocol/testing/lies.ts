@@ -66,10 +66,12 @@ export class Liar {
     ref: AttemptRef,
     cohort: string,
     { seed, numbers }: Pick<OpenedProjections, 'seed' | 'numbers'>,
+    references?: readonly string[],
   ): OpenedProjections {
     const hashes = Object.entries(numbers).map(([c, text]) => [c, sha256Hex(Buffer.from(text, 'base64'))]);
     const components = Object.fromEntries(hashes) as Record<string, string>;
-    const content = { ...this.place(ref), cohortHash: cohort, seed, components };
+    const basis = { seed, ...(references === undefined ? {} : { references }) };
+    const content = { ...this.place(ref), cohortHash: cohort, ...basis, components };
     const statement: ProjectionsStatement = { type: 'sev/projections/v1', ...content };
     return { signed: { mspId: this.mspId, components, signature: this.sign(statement) }, seed, numbers };
   }
@@ -128,7 +130,8 @@ const wrongProjections: Lie['around'] =
     const chosen = Object.keys(numbers)[0]!;
     const { secure } = await liar.round(ref);
     const others = { ...numbers, [chosen]: altered(numbers[chosen]!) };
-    return liar.signProjections(ref, secure?.cohortHash ?? '', { seed, numbers: others });
+    const references = args[2] as readonly string[] | undefined;
+    return liar.signProjections(ref, secure?.cohortHash ?? '', { seed, numbers: others }, references);
   };
 
 /** Says that it lacks the first recorded vehicle, whose receipt it signed. */
