@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { floorProblem, type Task } from '@sev/chaincode/api';
+import { floorProblem, openedNumbers, projectionBudget, type SecureRound, type Task } from '@sev/chaincode/api';
 import { epsilonOf } from '@sev/fl';
 
 /** Privacy that vehicles spend on one task of mode `dp` unless told otherwise. */
@@ -39,6 +39,27 @@ export function reasonToAbstain(task: Task, { plain, he, maxEpsilon }: TaskChoic
   return epsilon <= maxEpsilon
     ? undefined
     : `the task may spend ε = ${epsilon.toFixed(2)}, more than the ${String(maxEpsilon)} of these vehicles`;
+}
+
+/**
+ * Why vehicles sit an attempt out, whatever contract opened it: it would open more numbers of their updates than its task may,
+ * or along a direction that nobody is bound to before they report.
+ *
+ * @returns undefined where they take part.
+ */
+export function reasonToSitOut(task: Task, { openedProjections, opening }: SecureRound): string | undefined {
+  const { secure } = task;
+  if (secure === undefined) {
+    return undefined;
+  }
+  const opened = openedProjections + openedNumbers(secure);
+  const budget = projectionBudget(task, secure);
+  if (opened > budget) {
+    return `with this attempt the task opens ${String(opened)} numbers of an update, more than its ${String(budget)}`;
+  }
+  return secure.validation !== undefined && (opening.validations ?? []).length === 0
+    ? 'the attempt binds nobody to the direction that it will open updates along'
+    : undefined;
 }
 
 function promisedEpsilon({ secure }: Task): number {
