@@ -8,8 +8,8 @@ import { SPLITS, type AttackSplit } from './setting.js';
 
 const VEHICLES = 20;
 const RUNS = 50;
-/** Other seeds than those that the error model was calibrated on. */
-const FIRST_SEED = 101;
+/** Seeds that no constant of the error model was chosen on; 1 to 12 and 101 to 150 were looked at. */
+const FIRST_SEED = 201;
 const IDENTIFIED_WITHIN = 5;
 const QUIET_ROUNDS = 20;
 /** One to so many attackers. */

@@ -15,6 +15,8 @@ const VEHICLES = 20;
 const ROUNDS = 10;
 const NAMED_WITHIN = 3;
 const NOISES = [0, 0.5, 1, 2] as const;
+/** Of the correction: that it is validated was decided on seeds 1 to 3. */
+const CORRECTION_SEEDS = [11, 12, 13] as const;
 const CULPRITS = ['label-flip', 'backdoor-slow', 'alie', 'scaling', 'root-aligned'] as const;
 const RULES = ['capped-trust', 'norm-scaling'] as const;
 const WATCHED_ROUNDS = 30;
@@ -83,7 +85,7 @@ export async function measureCorrection(source: TableSource): Promise<Measured<C
   const jobs = SPLITS.flatMap((split) =>
     RULES.flatMap((rule) =>
       CULPRITS.flatMap((attack) =>
-        SEEDS.map((seed): CorrectionJob => ({
+        CORRECTION_SEEDS.map((seed): CorrectionJob => ({
           ...{ kind: 'correction', split, vehicles: VEHICLES, attack, rule, rounds: ROUNDS, seed },
         })),
       ),
@@ -91,7 +93,7 @@ export async function measureCorrection(source: TableSource): Promise<Measured<C
   );
   const rows = await measured('correction', source, jobs);
   print(
-    `\nCorrection: one culprit among ${VEHICLES}, found after ${ROUNDS} rounds, R², mean of seeds ${SEEDS.join(', ')}`,
+    `\nCorrection: one culprit among ${VEHICLES}, found after ${ROUNDS} rounds, R², mean of seeds ${CORRECTION_SEEDS.join(', ')}`,
   );
   printTable(
     ['split', 'rule', 'attack', 'attacked', 'corrected', 'without the culprit', 'largest difference'],
