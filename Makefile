@@ -14,14 +14,15 @@ SCHEMA   ?=
 PRIVACY  ?= secure
 ATTACK   ?=
 HOSTILE  ?=
+UNTIL    ?=
 NODES    ?= 22.23.3 24.21.0
 export NETWORK
 
 SEV := node application/bin/sev.js
-RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY) $(if $(ATTACK),--attack $(ATTACK)) $(if $(HOSTILE),--hostile $(HOSTILE))
+RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY) $(if $(ATTACK),--attack $(ATTACK)) $(if $(HOSTILE),--hostile $(HOSTILE)) $(if $(UNTIL),--until $(UNTIL))
 
 .PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
-        test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy attacks audit tfjs-node clean
+        test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy attacks sybil audit tfjs-node clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +30,8 @@ help: ## list the targets
 	@echo '  rounds takes TASK=price|demand|table DATA=<csv, default generated> SCHEMA=<json, of table> FORM=<of demand>'
 	@echo '         VEHICLES=<20, or as many as a natural split has> ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
 	@echo '         and PRIVACY=secure|dp|plain, who may see an update; both demo and rounds take it (now $(PRIVACY)),'
-	@echo '         as well as ATTACK=label-flip HOSTILE=0.2, an exercise: see node application/bin/sev.js attack list'
+	@echo '         as well as ATTACK=label-flip HOSTILE=0.2, an exercise: see node application/bin/sev.js attack list;'
+	@echo '         UNTIL=<round> ends before the last round that is planned, round run --resume goes on'
 	@echo '  network-up takes NETWORK=auto|fabric|embedded'
 
 # The lock file npm leaves in node_modules is newer than ours once the install is done.
@@ -98,6 +100,9 @@ experiments-learning: build ## errors of federations on the real data, write run
 
 experiments-privacy: build ## attacks on privacy and the price of noise, write runs/privacy.json; PART=names for some only
 	@node experiments/dist/privacy.js $(PART)
+
+sybil: build ## 1,000 attempts at a second identity for one car, on a network of their own, write runs/sybil.json; SEED=
+	@node experiments/dist/sybil.js $(SEED)
 
 attacks: build ## federations under attack, write runs/attacks.json; ATTACKS=names VEHICLES= restrict the table, PART=names for others, all for all
 	@node experiments/dist/attacks.js $(PART) $(if $(ATTACKS),--attacks "$(ATTACKS)") $(if $(VEHICLES),--vehicles "$(VEHICLES)")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join, resolve } from 'node:path';
-import { heParties, type Task } from '@sev/chaincode/api';
+import { heParties, type PrivacyMode, type Task } from '@sev/chaincode/api';
 import {
   DEFAULT_MODEL_BOUNDS,
   checkModel,
@@ -21,7 +21,7 @@ import type { Report, RoundReport } from '../report/report.js';
 import { writeReport } from '../report/write-report.js';
 import { modelSpecOf } from '../services/model-spec.js';
 import { HttpStore } from '../store/index.js';
-import { insistOnStatistics } from '../services/statistics.js';
+import { noiseProblem, spentOnStatistics } from '../services/statistics.js';
 import { openTable, splitOf, type DataSource, type LearningKind } from '../vehicle/data.js';
 import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
@@ -50,6 +50,8 @@ const REGISTRAR_ORG = 'maker';
 export interface RunOptions {
   /** What to do; `vehicleIds` is filled in where it is empty. */
   readonly plan: RunPlan;
+  /** Round after which this run ends, though the task plans more; a resumption goes on from there. */
+  readonly until?: number | undefined;
   /** Folder of the homes of all programs. */
   readonly homes: string;
   /** Folder of the runs' reports. */
@@ -206,7 +208,9 @@ interface Trained {
 async function train(training: Training): Promise<Trained> {
   const { options, plan, data, profile, programs, operator } = training;
   const { homes, events, signal } = options;
-  const spentMicroRho = await spentOnStatistics(operator, plan);
+  const { privacy: mode, data: source } = plan;
+  const statistics = source.kind === 'table' ? source.statistics : undefined;
+  const spentMicroRho = await chargedForStatistics(operator, mode, statistics);
   const prepared = learningTask(choiceOf(learningKindOf(plan), data.table.features, plan), {
     taskId: plan.taskId,
     vehicles: plan.vehicles,
@@ -227,13 +231,14 @@ async function train(training: Training): Promise<Trained> {
     events.onStep(`engine ${engine}: ${reason}`);
   }
   const validating = await shareValidationData(homes, task, profile, data.validation);
-  const starting = { plan, homes, events, profile, programs, operator, validating };
+  const rounds = lastRound(plan, options.until);
+  const starting = { plan, homes, events, profile, programs, operator, validating, rounds };
   const { objects, startedAt } = await startPrograms(starting, prepared);
   const followed = followRounds({
     session: operator,
     store: objects,
     task,
-    rounds: plan.endedAfter ?? plan.rounds,
+    rounds,
     coordinatorHome: join(homes, COORDINATOR_ORG),
     test: data.test,
     target: data.table.target,
@@ -255,6 +260,11 @@ async function train(training: Training): Promise<Trained> {
   return { task, rounds: reports, privacy: privacy && { privacy }, vehicle, startedAt, endedAt };
 }
 
+/** What is left of the plan is driven up to here. */
+function lastRound({ rounds, endedAfter = rounds }: RunPlan, until = endedAfter): number {
+  return Math.min(until, endedAfter);
+}
+
 /** Medians over the rounds that the vehicles' program has left the cost of. */
 async function vehicleCost(home: string, taskId: string, rounds: number): Promise<Report['vehicle']> {
   const numbers = Array.from({ length: rounds }, (_, index) => index + 1);
@@ -271,22 +281,21 @@ async function vehicleCost(home: string, taskId: string, rounds: number): Promis
   };
 }
 
-/** Millionths of ρ that the statistics which a run is scaled by were charged. */
-export async function spentOnStatistics(
+/** Millionths of ρ that the statistics which a run is scaled by were charged. @throws SevError STATISTICS_WITHOUT_NOISE. */
+export async function chargedForStatistics(
   session: LedgerSession,
-  { privacy, data }: Pick<RunPlan, 'privacy' | 'data'>,
+  privacy: PrivacyMode,
+  statistics: string | undefined,
 ): Promise<number> {
-  if (data.kind !== 'table' || data.statistics === undefined) {
+  if (statistics === undefined) {
     return 0;
   }
-  const task = await insistOnStatistics(learning(session), await readStatisticsFile(data.statistics));
-  if (privacy === 'dp' && task.privacy !== 'dp') {
-    throw new SevError('STATISTICS_WITHOUT_NOISE', `the statistics of task ${task.taskId} carry no noise`, {
-      hint: 'A task of mode dp promises nothing beside them: make others with `sev statistics run --privacy dp`.',
-      exitCode: EXIT.usage,
-    });
+  const spent = await spentOnStatistics(learning(session), await readStatisticsFile(statistics));
+  const problem = noiseProblem(privacy, spent);
+  if (problem !== undefined) {
+    throw problem;
   }
-  return (await spentOnLedger(session, task))?.chargedMicroRho ?? 0;
+  return spent.chargedMicroRho;
 }
 
 function learningKindOf({ kind, taskId }: RunPlan): LearningKind {
@@ -303,6 +312,8 @@ interface Starting extends Preparation {
   readonly profile: ConnectionProfile;
   readonly programs: Programs;
   readonly operator: LedgerSession;
+  /** Round after which the coordinator ends; default: the last that the task plans. */
+  readonly rounds?: number;
   /** Names of the organisations that have validation data of this task in their homes. */
   readonly validating?: ReadonlySet<string>;
 }
@@ -313,7 +324,7 @@ interface Starting extends Preparation {
  * @returns the store, and when the coordinator was started.
  */
 export async function startPrograms(
-  { plan, homes, events, profile, programs, operator, validating = new Set() }: Starting,
+  { plan, homes, events, profile, programs, operator, rounds: last = plan.rounds, validating = new Set() }: Starting,
   { task, initialModel }: PreparedTask,
 ): Promise<{ objects: HttpStore; startedAt: number }> {
   const { taskId } = plan;
@@ -348,7 +359,7 @@ export async function startPrograms(
   await programs.start('vehicles', [...vehicleArgs(plan, homes, store.url), ...batchers, ...aggregatorArgs]);
   const startedAt = performance.now();
   const common = ['--org', COORDINATOR_ORG, '--home', coordinatorHome, '--store', store.url];
-  const rounds = ['--task', taskId, '--rounds', String(plan.endedAfter ?? plan.rounds)];
+  const rounds = ['--task', taskId, '--rounds', String(last)];
   await programs.start('coordinator', [
     ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
     ...[...aggregatorArgs, ...arbiterArgs, ...validation(COORDINATOR_ORG)],

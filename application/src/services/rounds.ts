@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { RoundRecord, UpdateRecord } from '@sev/chaincode/api';
+import type { RoundRecord, Task, UpdateRecord } from '@sev/chaincode/api';
 import type { AttemptRef, RoundRef, learning } from '../ledger/contracts.js';
 import type { LedgerSession } from '../ledger/session.js';
 import { errorCode } from './log.js';
@@ -20,6 +20,29 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 /** All updates recorded in an attempt. */
 export function updatesOf(contract: LearningContract, ref: AttemptRef): Promise<UpdateRecord[]> {
   return collect(contract.updates(ref));
+}
+
+/** The task, or undefined where the ledger holds none of this id. */
+export async function taskIfAny(contract: LearningContract, taskId: string): Promise<Task | undefined> {
+  try {
+    return (await contract.task(taskId)).task;
+  } catch (error) {
+    if (errorCode(error) === 'TASK_UNKNOWN') {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Vehicles that the task waits for in vain: their updates are refused until an incident about them is decided. */
+export async function quarantinedIn(contract: LearningContract, { taskId, secure }: Task): Promise<number> {
+  const standings = secure?.validation === undefined ? [] : await collect(contract.standings(taskId));
+  return standings.filter(({ quarantined }) => quarantined !== undefined).length;
+}
+
+/** Updates with which a round closes at once: of all vehicles that the ledger lets take part, never below the minimum. */
+export function completeCohort({ cohort }: Pick<Task, 'cohort'>, quarantined: number): number {
+  return Math.max(cohort.minimum, cohort.target - quarantined);
 }
 
 /** The round, or undefined where it has never been opened. */
