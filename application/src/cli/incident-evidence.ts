@@ -41,8 +41,8 @@ async function gather(
   const note = (text: string): void => {
     terminal.note(text);
   };
+  const { terms } = (await Updates.of(incidentId, session, [])).insistOnOpened();
   return withServices(opened, homes, note, async (services) => {
-    const { terms } = await Updates.of(incidentId, session, []);
     const store = await services.store(storeUrl);
     const aggregators = await services.aggregators(terms.aggregators, aggregator, await wallet.get(label));
     const updates = await Updates.of(incidentId, session, aggregators);
@@ -144,8 +144,8 @@ export function addCorrect(group: Command, run: Runner): void {
         const note = (text: string): void => {
           terminal.note(text);
         };
+        const { terms, task } = await Updates.of(id, session, []);
         const corrected = await withServices(opened, homes, note, async (services) => {
-          const { terms, task } = await Updates.of(id, session, []);
           const store = await services.store(storeUrl);
           const aggregators = await services.aggregators(terms.aggregators, aggregator, await wallet.get(label));
           const where = { mspIds: terms.aggregators, named: aggregator };

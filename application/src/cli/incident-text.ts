@@ -112,7 +112,7 @@ export function correctionText({ record, corrections, candidate, tried, losses, 
     `the model after round ${String(record.afterRound)} (${presentHash.slice(0, 16)}) is replaced by the ${record.kept}, ${record.modelHash.slice(0, 16)}`,
     `rollback  ${rollback.hash.slice(0, 16)}: ${clean}; ${rollback.distance.toFixed(4)} away from the model until now`,
     candidate.takenOut === 0
-      ? 'candidate: none, the updates were not opened; the rollback stands'
+      ? 'candidate: none; the rollback stands'
       : `candidate ${candidate.hash.slice(0, 16)}: without the culprit's part in ${counted(out.length, 'round')}; ${candidate.distance.toFixed(4)} away`,
     ...out.map(
       ({ round, weight, ofWeights, moved }) =>

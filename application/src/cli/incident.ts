@@ -147,7 +147,7 @@ function addVote(group: Command, run: Runner): void {
         const about = hash === undefined ? '' : `, findings ${hash}`;
         return {
           data: result,
-          text: `${opened.session.mspId} voted ${no ? 'against' : 'for'} ${step}${about}; ${id} is ${result.state}${nextText(result, step)}`,
+          text: `${opened.session.mspId} voted ${no ? 'against' : 'for'} ${step}${about}; ${id} is in state ${result.state}${nextText(result, step)}`,
         };
       }),
   });

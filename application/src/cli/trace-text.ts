@@ -99,10 +99,11 @@ function taskLines({ taskId, updates, rounds, standing, rewards }: TracedTask): 
     one.modelHash.slice(0, 16),
   ]);
   const head = ['round', 'attempt', 'weight', 'reason', 'suspicion', 'gave', 'update', 'model'];
+  const inModels = rounds.filter(({ weight }) => weight > 0).length;
   const quarantine =
     standing?.quarantined === undefined ? '' : `, in quarantine since round ${String(standing.quarantined.round)}`;
   return [
-    `task ${taskId}: ${counted(updates, 'update')} recorded, part of ${counted(rounds.length, 'model')}`,
+    `task ${taskId}: ${counted(updates, 'update')} recorded, ${counted(rounds.length, 'finalised round')}, counted in ${counted(inModels, 'model')}`,
     ...(rows.length === 0 ? [] : [renderTable(head, rows, new Set([0, 1, 2, 4, 5]))]),
     ...(standing === undefined ? [] : [`  suspicion ${nats(standing.suspicionMilli)}${quarantine}`]),
     ...(rewards === undefined

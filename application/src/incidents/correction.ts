@@ -49,7 +49,7 @@ export interface Corrections {
   readonly presentHash: string;
   readonly rollback: CorrectedModel;
   readonly candidates: readonly CandidateModel[];
-  /** Of the disputed rounds that it counted in, ascending; none where its updates were never opened. */
+  /** Of the disputed rounds that it counted in, ascending; none where its updates are not opened. */
   readonly parts: readonly CulpritPart[];
 }
 
@@ -84,7 +84,8 @@ export function depthsOf(counted: number): number[] {
  * @param afterRound last finalised round of the task.
  * @param depths how many of the last rounds that it counted in the culprit is taken out of, one a candidate; default those of
  *   {@link depthsOf}. Where its updates were never opened there are no candidates.
- * @throws SevError INCIDENT_STATE, CORRECTION_INVALID; EVIDENCE_INCOMPLETE; whatever `fetch` throws.
+ * @throws SevError INCIDENT_STATE, CORRECTION_INVALID, CORRECTION_NEEDLESS where the culprit counted in no model;
+ *   EVIDENCE_INCOMPLETE; whatever `fetch` throws.
  */
 export async function computeCorrections(
   sources: CorrectionSources,
@@ -97,6 +98,18 @@ export async function computeCorrections(
     throw new SevError('INCIDENT_STATE', `incident ${incident.incidentId} is ${incident.state}, not confirmed`, {
       exitCode: EXIT.refused,
     });
+  }
+  const disputed = await Promise.all(updates.refs.map((ref) => updates.round(ref)));
+  const counted = disputed.filter(({ weight }) => weight > 0).map(({ ref }) => ref.round);
+  if (counted.length === 0) {
+    throw new SevError(
+      'CORRECTION_NEEDLESS',
+      'the culprit counted nothing in the disputed rounds: no model holds its part',
+      {
+        hint: 'The task goes on from its present model.',
+        exitCode: EXIT.refused,
+      },
+    );
   }
   const first = incident.disputed[0]?.round ?? 1;
   const [begin, last] = await Promise.all([
@@ -114,7 +127,9 @@ export async function computeCorrections(
   const common = { afterRound, cleanRound: first - 1, presentHash, rollback: described(base) };
   const asked = updates.hasVectors ? depths : [];
   const made =
-    asked?.length === 0 ? { models: [], parts: [] } : await madeOf(sources, { first, afterRound, base }, asked);
+    asked?.length === 0
+      ? { models: [], parts: [] }
+      : await madeOf(sources, { first, afterRound, base, counted }, asked);
   const candidates = made.models.map(({ takenOut, model }) => ({ takenOut, ...described(model) }));
   return { ...common, candidates, parts: made.parts };
 }
@@ -124,15 +139,21 @@ interface Made {
   readonly parts: readonly CulpritPart[];
 }
 
+interface Span {
+  readonly first: number;
+  readonly afterRound: number;
+  /** Disputed rounds that the culprit counted in, ascending. */
+  readonly counted: readonly number[];
+}
+
 /** All candidates at once: what happened is read once. */
 async function madeOf(
   sources: CorrectionSources,
-  span: { readonly first: number; readonly afterRound: number; readonly base: Float32Array },
+  span: Span & { readonly base: Float32Array },
   asked: readonly number[] | undefined,
 ): Promise<Made> {
   const { updates } = sources;
-  const disputed = await Promise.all(updates.refs.map((ref) => updates.round(ref)));
-  const counted = disputed.filter(({ weight }) => weight > 0).map(({ ref }) => ref.round);
+  const { counted } = span;
   const earlier = await earlierCorrections(sources, span);
   const start = { parameters: span.base, state: await stateAt(sources, span.first) };
   const candidates = (asked ?? depthsOf(counted.length)).map((takenOut) => {
@@ -169,7 +190,7 @@ export async function lastFinalisedRound(learning: LearningContract, taskId: str
 /** Corrections between the disputed rounds and now, by the round that they follow. */
 async function earlierCorrections(
   { updates, findCorrection }: CorrectionSources,
-  { first, afterRound }: { readonly first: number; readonly afterRound: number },
+  { first, afterRound }: Span,
 ): Promise<ReadonlyMap<number, CorrectionRecord>> {
   const rounds = Array.from({ length: afterRound - first }, (_, index) => first + index);
   const found = await Promise.all(rounds.map((round) => findCorrection(updates.task, round)));
@@ -179,7 +200,7 @@ async function earlierCorrections(
 /** One at a time: sums of many rounds would not fit in memory. */
 async function* stepsOf(
   sources: CorrectionSources,
-  { first, afterRound }: { readonly first: number; readonly afterRound: number },
+  { first, afterRound }: Span,
   earlier: ReadonlyMap<number, CorrectionRecord>,
 ): AsyncGenerator<CorrectionStep, void, undefined> {
   for (let round = first; round <= afterRound; round++) {

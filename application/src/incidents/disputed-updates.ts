@@ -93,6 +93,12 @@ export class DisputedUpdates {
     return this.incident.disputed.map((at) => ({ taskId: this.incident.taskId, ...at }));
   }
 
+  /** @throws SevError INCIDENT_STATE where no vote has opened anything. */
+  insistOnOpened(): this {
+    this.refs.forEach((ref) => openedDepth(this.incident, ref));
+    return this;
+  }
+
   /** @throws SevError LEDGER_VIEW_INCONSISTENT where the ledger does not bear the incident out; LedgerError. */
   async round(ref: AttemptRef): Promise<DisputedRound> {
     const { vehicleId } = this.incident;

@@ -37,6 +37,8 @@ export class ServicesHere {
   readonly #options: ServicesHereOptions;
   readonly #started: (() => Promise<void> | void)[] = [];
   #store: Promise<HttpStore> | undefined;
+  /** Addresses of aggregators, by organisation; each is looked for once. */
+  readonly #aggregatorUrls = new Map<string, Promise<string | undefined>>();
 
   constructor(options: ServicesHereOptions) {
     this.#options = options;
@@ -112,7 +114,13 @@ export class ServicesHere {
     return found.flat();
   }
 
-  async #aggregator({ name }: OrganisationProfile): Promise<string | undefined> {
+  #aggregator(organisation: OrganisationProfile): Promise<string | undefined> {
+    const known = this.#aggregatorUrls.get(organisation.name) ?? this.#findAggregator(organisation);
+    this.#aggregatorUrls.set(organisation.name, known);
+    return known;
+  }
+
+  async #findAggregator({ name }: OrganisationProfile): Promise<string | undefined> {
     const { profile, note } = this.#options;
     const home = join(this.#options.homes, name);
     const running = await runningAt(inHome.aggregator(home));
