@@ -27,7 +27,7 @@ import { computeOutcome, type RoundOutcome } from '../services/round-outcome.js'
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
 import { updateBytesOf } from '../services/update-bytes.js';
-import { updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
+import { collect, updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ValidatorClient } from '../validation/validator-client.js';
@@ -176,6 +176,7 @@ export class Coordinator {
     const task = (this.#task ??= await this.#begin());
     this.#gatherer ??= await this.#newGatherer();
     await this.#tracker.refresh(task);
+    await this.#seeQuarantined(task);
     const action = this.#decide(task, await this.#correctionNow(task));
     if (action.kind === 'done') {
       this.#options.log.info({ taskId: task.taskId, lastRound: this.#lastRound(task) }, 'last round done');
@@ -200,6 +201,16 @@ export class Coordinator {
     return this.#correction(task, record.state === 'finalised' ? record.round : record.round - 1);
   }
 
+  /** Counted once an attempt: a vehicle is quarantined where a round ends. */
+  async #seeQuarantined({ taskId, secure }: Task): Promise<void> {
+    const { current } = this.#tracker;
+    if (secure?.validation === undefined || current?.record.state !== 'open' || current.quarantined !== undefined) {
+      return;
+    }
+    const standings = await collect(this.#learning.standings(taskId));
+    current.quarantined = standings.filter(({ quarantined }) => quarantined !== undefined).length;
+  }
+
   #decide(task: Task, correction: CorrectionRecord | undefined): CoordinatorAction {
     const { current } = this.#tracker;
     return nextAction({
@@ -209,6 +220,7 @@ export class Coordinator {
       maxAttempts: this.#options.maxAttempts ?? 5,
       round: current?.record,
       recorded: current?.recorded ?? 0,
+      quarantined: current?.quarantined ?? 0,
       openSeenAtMs: current?.seenAtMs ?? 0,
       ...(current === undefined ? {} : troublesOf(current)),
       nowMs: Date.now(),

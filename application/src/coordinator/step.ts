@@ -25,6 +25,8 @@ export interface RoundView {
   readonly correction?: Pick<CorrectionRecord, 'modelHash'>;
   /** Updates of the present attempt on the ledger. */
   readonly recorded: number;
+  /** Vehicles that the ledger refuses, so that nobody waits for them; default 0. */
+  readonly quarantined?: number;
   /** When this coordinator first saw the attempt open, on its own clock. */
   readonly openSeenAtMs: number;
   /** Updates that can be averaged, once a closed attempt has been aggregated and found too small. */
@@ -125,7 +127,7 @@ function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction
   const { cohort, deadlines } = view.task;
   const aloneAfter = aloneAfterMs(round, view.task);
   const alone = view.nowMs >= aloneAfter;
-  if (view.recorded >= cohort.target) {
+  if (view.recorded >= Math.max(cohort.minimum, cohort.target - (view.quarantined ?? 0))) {
     return { kind: 'close', alone };
   }
   const graceEndsMs = view.openSeenAtMs + deadlines.graceMs;

@@ -36,6 +36,8 @@ const CONNECT_MS = 2_000;
 export class ServicesHere {
   readonly #options: ServicesHereOptions;
   readonly #started: (() => Promise<void> | void)[] = [];
+  /** By organisation: attesters that are started side by side need the same. */
+  readonly #aggregatorsHere = new Map<string, Promise<string | undefined>>();
   #store: Promise<HttpStore> | undefined;
 
   constructor(options: ServicesHereOptions) {
@@ -112,7 +114,14 @@ export class ServicesHere {
     return found.flat();
   }
 
-  async #aggregator({ name }: OrganisationProfile): Promise<string | undefined> {
+  #aggregator(organisation: OrganisationProfile): Promise<string | undefined> {
+    const { name } = organisation;
+    const known = this.#aggregatorsHere.get(name) ?? this.#findAggregator(organisation);
+    this.#aggregatorsHere.set(name, known);
+    return known;
+  }
+
+  async #findAggregator({ name }: OrganisationProfile): Promise<string | undefined> {
     const { profile, note } = this.#options;
     const home = join(this.#options.homes, name);
     const running = await runningAt(inHome.aggregator(home));
