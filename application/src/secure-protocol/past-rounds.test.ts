@@ -4,8 +4,8 @@ import type { SecureTerms } from '@sev/chaincode/api';
 import { CITY, GRID, MAKER } from '@sev/chaincode/testing';
 import { SecureBed } from '../testing/secure-bed.js';
 import { codeOf } from '../testing/temporary.js';
-import { haveThemLearn } from '../secure-protocol/testing/learners.js';
-import { PastRounds, type ComponentNumbers } from './past-rounds.js';
+import { haveThemLearn } from './testing/learners.js';
+import { PastRounds, type ComponentNumbers } from '../services/past-rounds.js';
 
 const VEHICLES = 6;
 const K = 8;

@@ -9,10 +9,10 @@ import { silentLog } from '../services/log.js';
 import { SecureBed } from '../testing/secure-bed.js';
 import { validationDataOf } from '../testing/secure-bed-consortium.js';
 import { codeOf } from '../testing/temporary.js';
-import { isValidationSigned } from './opening-validations.js';
-import { validationDataHash, type ValidationData } from './validation-data.js';
-import { HttpValidator, type ValidatorClient } from './validator-client.js';
-import { Validator } from './validator.js';
+import { isValidationSigned } from '../validation/opening-validations.js';
+import { validationDataHash, type ValidationData } from '../validation/validation-data.js';
+import { HttpValidator, type ValidatorClient } from '../validation/validator-client.js';
+import { Validator } from '../validation/validator.js';
 
 const validation = { validators: [CITY, GRID, MAKER], pastRounds: 3, quarantineMilli: 6_000 };
 const terms: Partial<SecureTerms> = { projections: 2, rule: 'capped-trust', validation };
