@@ -37,7 +37,7 @@ const lastChange = z.object({ round: integer, attempt: integer, scoresHash: hash
 const secureRound = z.object({
   opening: roundOpening,
   openingHash: hash,
-  validated: z.object({ medianLossMicro: integer, departed: z.array(mspId) }).exactOptional(),
+  validated: z.object({ heard: integer, medianLossMicro: integer, departed: z.array(mspId) }).exactOptional(),
   openedProjections: integer,
   chargedMicroRho: integer,
   shownAttempts,

@@ -82,6 +82,10 @@ export class ValidatedScenario extends SecureScenario {
     return this.closedRound(this.present).fix({ reporters: this.present }).score();
   }
 
+  protected override heard(): number {
+    return MSPS.length - this.validators.filter(({ setAsideFrom }) => setAsideFrom !== undefined).length;
+  }
+
   protected override judgement(): Partial<Scores> {
     const { opening, validated } = this.secure;
     const names = opening.validations?.map(({ mspId }) => mspId) ?? [];
