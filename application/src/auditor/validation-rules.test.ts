@@ -80,6 +80,13 @@ describe('audit rules of validators and standings', () => {
     expect(scenario.replay.state.validators.get('price-1')?.get('BMSP')).to.deep.include({ departures: [1] });
   });
 
+  it('accept a validator that does not show its direction as one that departs', () => {
+    const scenario = begun();
+    scenario.withheld = ['BMSP'];
+    scenario.runRound();
+    expect(scenario.replay.state.validators.get('price-1')?.get('BMSP')).to.deep.include({ departures: [1] });
+  });
+
   it('accept an attempt that was aborted, which says nothing of anybody', () => {
     const scenario = summed([QUARANTINE_MILLI]).abortSecurely();
     scenario.suspicionMilli = [1];

@@ -194,15 +194,18 @@ function astrayProblem({ references = [], astray = [] }: Judgement): string | un
 }
 
 /**
- * Validators that departed from the others in a scored round: by their loss, or by a direction away from the median. Of few
+ * Validators that departed from the others in a scored round: by their loss, by a direction that they committed themselves to
+ * and that is not among the references, because they did not show it or it is none, or by one away from the median. Of few
  * references, or where most point away, none can be told to be the one that is wrong. Sorted.
  */
 export function departuresIn(
-  { validated }: Pick<SecureRound, 'validated'>,
+  { opening, validated }: Pick<SecureRound, 'opening' | 'validated'>,
   { references = [], astray = [] }: Pick<Scores, 'references' | 'astray'>,
 ): readonly string[] {
   const isJudged = references.length >= LEAST_JUDGED && 2 * astray.length < references.length;
-  return [...new Set([...(validated?.departed ?? []), ...(isJudged ? astray : [])])].sort();
+  const committed = (opening.validations ?? []).map(({ mspId }) => mspId);
+  const withheld = committed.filter((mspId) => !references.includes(mspId));
+  return [...new Set([...(validated?.departed ?? []), ...withheld, ...(isJudged ? astray : [])])].sort();
 }
 
 /** Records of the validators that departed in a round which became final, with it. */

@@ -145,6 +145,14 @@ describe('A validator that departs from the others', () => {
     expect((await driver.validators()).filter(({ departures }) => departures.length > 0)).to.have.length(1);
   });
 
+  it('by a direction that it commits itself to and does not show counts like one by its loss', async () => {
+    const shown = [CITY, GRID, REGULATOR];
+    const base = await driver.runRound(fleet, roundRef(1), INITIAL_MODEL, {}, { references: shown });
+    await driver.runRound(fleet, roundRef(2), base, {}, { references: shown });
+    expect(await ofMaker()).to.deep.include({ departures: [1, 2], setAsideFrom: 3 });
+    expect((await driver.validators()).filter(({ departures }) => departures.length > 0)).to.have.length(1);
+  });
+
   it('is not named where as many point away as do not, or where there are two', async () => {
     await driver.runRound(fleet, roundRef(1), INITIAL_MODEL, {}, { astray: [GRID, MAKER] });
     expect((await driver.validators()).flatMap(({ departures }) => departures)).to.deep.equal([]);
