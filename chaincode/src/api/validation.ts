@@ -68,6 +68,9 @@ export const LEAST_JUDGED = 3;
 export const DEPARTURES_SET_ASIDE = 2;
 
 /**
+ * Nobody departs unless more than half of all agree with the median: of as many who say one thing as say another none can be
+ * told to be wrong.
+ *
  * @param validations - at least one.
  * @param heard - validators that could have given one.
  */
@@ -79,7 +82,9 @@ export function validatedBase(
   const medianLossMicro = losses[(losses.length - 1) >> 1] ?? 0;
   const departs = ({ lossMicro }: Pick<Validation, 'lossMicro'>): boolean =>
     lossMicro > DEPARTURE_FACTOR * medianLossMicro || medianLossMicro > DEPARTURE_FACTOR * lossMicro;
-  const departed = validations.length < LEAST_JUDGED ? [] : validations.filter(departs);
+  const apart = validations.filter(departs);
+  const isTold = validations.length >= LEAST_JUDGED && 2 * apart.length < validations.length;
+  const departed = isTold ? apart : [];
   return { heard, medianLossMicro, departed: departed.map(({ mspId }) => mspId).sort() };
 }
 

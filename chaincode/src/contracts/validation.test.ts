@@ -44,6 +44,14 @@ describe('Validations of an opening', () => {
     await driver.abort(ref);
   });
 
+  it('name nobody where as many say one thing as say another', async () => {
+    const ref = roundRef(1, 3);
+    const low = { lossMicro: 100_000 };
+    const opened = await driver.openWith(driver.validations(ref, INITIAL_MODEL, { [CITY]: low, [MAKER]: low }), ref);
+    expect(opened.secure?.validated).to.deep.equal({ heard: 4, medianLossMicro: 100_000, departed: [] });
+    await driver.abort(ref);
+  });
+
   const THREE = [CITY, GRID, MAKER];
   const refused: [string, ErrorCode, (signed: readonly Validation[]) => readonly Validation[] | undefined][] = [
     ['none', 'VALIDATION_INVALID', () => undefined],
@@ -58,7 +66,7 @@ describe('Validations of an opening', () => {
     [
       'one on other data than before',
       'VALIDATION_DATA_CHANGED',
-      () => driver.validations(roundRef(1, 3), INITIAL_MODEL, { [GRID]: { dataHash: sha256Hex('better data') } }),
+      () => driver.validations(roundRef(1, 4), INITIAL_MODEL, { [GRID]: { dataHash: sha256Hex('better data') } }),
     ],
     [
       'one with another loss than was signed',
@@ -66,11 +74,11 @@ describe('Validations of an opening', () => {
       ([first, ...rest]) => [{ ...first!, lossMicro: 1 }, ...rest],
     ],
     ['those of another attempt', 'SIGNATURE_INVALID', () => driver.validations(ROUND_1)],
-    ['those about another base', 'SIGNATURE_INVALID', () => driver.validations(roundRef(1, 3), 'b'.repeat(64))],
+    ['those about another base', 'SIGNATURE_INVALID', () => driver.validations(roundRef(1, 4), 'b'.repeat(64))],
   ];
   for (const [what, code, change] of refused) {
     it(`refuse ${what}`, async () => {
-      const ref = roundRef(1, 3);
+      const ref = roundRef(1, 4);
       const words = change(driver.validations(ref));
       await expectRefusal(driver.openWith(words, ref), code);
     });
@@ -90,7 +98,7 @@ describe('Validations of an opening', () => {
   });
 
   it('are signed over by aggregators and arbiter: others cannot be put in their place', async () => {
-    const ref = roundRef(1, 3);
+    const ref = roundRef(1, 4);
     const input = driver.signedOpening(driver.opening(ref), ref);
     const validations = driver.validations(ref, INITIAL_MODEL, NOISY);
     const other = { ...input, opening: { ...input.opening!, validations } };
@@ -98,7 +106,7 @@ describe('Validations of an opening', () => {
   });
 
   it('of a majority are enough', async () => {
-    const ref = roundRef(1, 3);
+    const ref = roundRef(1, 4);
     await driver.openWith(driver.validations(ref, INITIAL_MODEL, {}, THREE), ref);
     expect((await driver.round(ref)).state).to.equal('open');
   });
