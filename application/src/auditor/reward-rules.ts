@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, payRound, poolAccount, rewardsOf, vehicleAccount } from '@sev/chaincode/api';
+import { canonicalJson, payRound, poolAccount, rewardsOf, vehicleAccount, vestsAtRound } from '@sev/chaincode/api';
 import {
   attemptKey,
   recordError,
@@ -86,20 +86,20 @@ function paymentOf(state: DomainState, transaction: DomainTransaction): Expected
   if (state.paidRounds.has(roundKey({ taskId, round }))) {
     return { entries: [], paid: [] };
   }
-  const terms = state.tasks.get(taskId)?.rewards;
+  const task = state.tasks.get(taskId);
   const record = state.rounds.get(roundKey({ taskId, round }));
   const scoresHash = record?.secure?.scoresHash;
-  if (terms === undefined || record?.state !== 'finalised' || scoresHash === undefined) {
+  if (task?.rewards === undefined || record?.state !== 'finalised' || scoresHash === undefined) {
     throw rewardError(transaction, `round ${roundKey({ taskId, round })} is not one that is paid`);
   }
   const amounts = amountsOf(state, record);
   const members = state.cohorts.get(attemptKey(record))?.members ?? [];
-  const vestsAtRound = round + terms.vestingRounds;
+  const vestsAt = vestsAtRound(task.rewards, task, round);
   const entries = members.flatMap(({ vehicleId }, index): Entry[] => {
     const amountMicro = amounts[index] ?? 0;
     const culprit = state.culprits.get(standingKey({ taskId, vehicleId }));
-    const isForfeit = culprit !== undefined && vestsAtRound > culprit.afterRound;
-    const earned = { taskId, round, vehicleId, amountMicro, vestsAtRound, because: scoresHash };
+    const isForfeit = culprit !== undefined && vestsAt > culprit.afterRound;
+    const earned = { taskId, round, vehicleId, amountMicro, vestsAtRound: vestsAt, because: scoresHash };
     return amountMicro === 0 || isForfeit ? [] : [earning('reward', earned)];
   });
   const paid: PaidRound = {
@@ -128,9 +128,15 @@ function forfeitsOf(state: DomainState, incident: Incident): readonly Entry[] {
  */
 function compensationsOf(state: DomainState, incident: Incident): readonly Entry[] {
   const { taskId, vehicleId, incidentId } = incident;
-  const terms = state.tasks.get(taskId)?.rewards;
+  const task = state.tasks.get(taskId);
+  const terms = task?.rewards;
   const { quarantined } = state.standings.get(standingKey(incident)) ?? {};
-  if (terms === undefined || quarantined === undefined || state.culprits.has(standingKey(incident))) {
+  if (
+    task === undefined ||
+    terms === undefined ||
+    quarantined === undefined ||
+    state.culprits.has(standingKey(incident))
+  ) {
     return [];
   }
   const last = lastFinalised(state, incident);
@@ -139,8 +145,8 @@ function compensationsOf(state: DomainState, incident: Incident): readonly Entry
     const record = state.rounds.get(roundKey({ taskId, round }));
     const hasReported = record !== undefined && state.updates.get(attemptKey(record))?.has(vehicleId) === true;
     const amountMicro = record === undefined || hasReported ? 0 : medianOf(amountsOf(state, record));
-    const vestsAtRound = round + terms.vestingRounds;
-    const earned = { taskId, round, vehicleId, amountMicro, vestsAtRound, because: incidentId };
+    const vestsAt = vestsAtRound(terms, task, round);
+    const earned = { taskId, round, vehicleId, amountMicro, vestsAtRound: vestsAt, because: incidentId };
     return amountMicro === 0 ? [] : [earning('compensation', earned)];
   });
 }

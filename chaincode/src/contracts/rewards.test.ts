@@ -99,6 +99,16 @@ describe('A paid round', () => {
     expect(await driver.statement(suspect)).to.include({ vestedMicro: 500_000, pendingMicro: 0 });
   });
 
+  it('vests with the last planned round where no more follow', async () => {
+    await fresh(rewardedTask({ plannedRounds: 3 }));
+    await runRounds(1, 2);
+    await driver.pay(2);
+    expect((await driver.statement(suspect)).entries[0]).to.include({ vestsAtRound: 3 });
+    await runRounds(3, 3);
+    await driver.pay(3);
+    expect(await driver.statement(suspect)).to.include({ vestedMicro: 1_000_000, pendingMicro: 0 });
+  });
+
   it('is a finalised one of a task that pays', async () => {
     await driver.closed(fleet);
     await expectRefusal(driver.pay(1), 'ROUND_NOT_FINALISED');

@@ -4,6 +4,7 @@ import {
   poolAccount,
   rewardsOf,
   vehicleAccount,
+  vestsAtRound,
   type CohortRecord,
   type CulpritRecord,
   type JournalEntry,
@@ -60,14 +61,14 @@ export function payRound(
   requireFinalised(rewarded.round);
   const { amounts, medianMicro } = earnedIn(terms, rewarded);
   const scoresHash = secure?.scoresHash ?? '';
-  const vestsAtRound = round + terms.vestingRounds;
+  const vestsAt = vestsAtRound(terms, task, round);
   const forfeited = new Set(
-    culprits.filter(({ afterRound }) => vestsAtRound > afterRound).map(({ vehicleId }) => vehicleId),
+    culprits.filter(({ afterRound }) => vestsAt > afterRound).map(({ vehicleId }) => vehicleId),
   );
   const entries = amounts
     .filter(({ vehicleId, amountMicro }) => amountMicro > 0 && !forfeited.has(vehicleId))
     .map(({ vehicleId, amountMicro }) =>
-      earning('reward', { taskId, round, vehicleId, amountMicro, vestsAtRound, because: scoresHash }),
+      earning('reward', { taskId, round, vehicleId, amountMicro, vestsAtRound: vestsAt, because: scoresHash }),
     );
   const paid: PaidRoundRecord = {
     docType: 'paidRound',
@@ -95,18 +96,19 @@ export interface MissedRound {
 
 /** Makes a cleared vehicle whole: the median of what others got for each round that it was kept from. */
 export function compensationsOf(
-  { taskId, rewards }: Task,
+  task: Task,
   vehicleId: string,
   missed: readonly MissedRound[],
   incidentId: string,
 ): JournalEntry[] {
-  const vesting = rewards?.vestingRounds ?? 0;
+  const { taskId } = task;
+  const terms = requireRewards(task);
   return missed
     .filter(({ medianMicro }) => medianMicro > 0)
     .map(({ round, medianMicro }) =>
       earning('compensation', {
         ...{ taskId, round, vehicleId, amountMicro: medianMicro },
-        vestsAtRound: round + vesting,
+        vestsAtRound: vestsAtRound(terms, task, round),
         because: incidentId,
       }),
     );
