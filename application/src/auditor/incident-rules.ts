@@ -2,7 +2,9 @@
 import {
   canonicalJson,
   majorityOf,
+  openedUpdatesOf,
   openIncident,
+  reopenedProblem,
   STEPS_IN,
   voteIncident,
   type IncidentState,
@@ -124,6 +126,7 @@ function incidentOpened(state: DomainState, transaction: DomainTransaction): Exp
   if (!isAscending || !isMember || state.tasks.get(taskId)?.secure === undefined) {
     throw incidentError(transaction, `${vehicleId} has no part in what ${asked.incidentId} disputes`);
   }
+  requireUnopened(state, transaction, asked);
   const standing = state.standings.get(standingKey(asked));
   const record: Incident = {
     docType: 'incident',
@@ -216,6 +219,9 @@ function stepTaken(
   if (members.length < majorityOf(organisations.length) || !hasAuditor) {
     return undefined;
   }
+  if (step === 'projections') {
+    requireUnopened(state, transaction, incident);
+  }
   return {
     ...incident,
     state: STATE_AFTER[step],
@@ -224,6 +230,23 @@ function stepTaken(
     ...(isFinding && findingsHash !== undefined ? { findingsHash } : {}),
     decidedBy: { ...incident.decidedBy, [step]: members.map(({ mspId }) => mspId).sort() },
   };
+}
+
+/** An update is opened by the votes on one incident. @throws AuditError INCIDENT_INVALID */
+function requireUnopened(
+  state: DomainState,
+  transaction: DomainTransaction,
+  incident: Pick<Incident, 'taskId' | 'vehicleId' | 'incidentId' | 'disputed'>,
+): void {
+  const keys = incident.disputed.map((at) => attemptKey({ taskId: incident.taskId, ...at }));
+  const opened = [...state.incidents.values()].flatMap(openedUpdatesOf);
+  const problem = reopenedProblem(
+    incident,
+    opened.filter((one) => keys.includes(attemptKey(one))),
+  );
+  if (problem !== undefined) {
+    throw incidentError(transaction, problem);
+  }
 }
 
 function culpritsBy(state: DomainState, incident: Incident): readonly Audited<'culprit'>[] {

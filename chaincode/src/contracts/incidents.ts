@@ -8,9 +8,11 @@ import {
   incidentStep,
   listCulprits,
   listIncidents,
+  openedUpdatesOf,
   openIncident,
   voteIncident,
   type IncidentRecord,
+  type IncidentStep,
   type IncidentView,
   type Member,
 } from '../api';
@@ -39,11 +41,12 @@ export class IncidentsContract extends ConsortiumContract {
       learning.findStanding(taskId, vehicleId),
       Promise.all(
         disputed.map(async ({ round, attempt }) => {
-          const [record, cohort] = await Promise.all([
+          const [record, cohort, opened] = await Promise.all([
             learning.findRound(taskId, round),
             learning.findCohort({ taskId, round, attempt }),
+            incidents.openedIn({ taskId, round, attempt }),
           ]);
-          return { round: record, cohort };
+          return { round: record, cohort, opened };
         }),
       ),
     ]);
@@ -75,6 +78,7 @@ export class IncidentsContract extends ConsortiumContract {
     const counted = [...votes.filter((vote) => vote !== existing), cast];
     const next = rules.stepTaken(incident, cast, counted, members, state);
     if (next !== incident) {
+      await openUpdates(ctx, next, input.step);
       await incidents.put(next);
       await this.#applyDecision(ctx, next);
       const { taskId, incidentId } = next;
@@ -154,6 +158,17 @@ export class IncidentsContract extends ConsortiumContract {
       await clearVehicle(ctx, incident);
     }
   }
+}
+
+/** What a step opens is kept, so that no other incident opens more of it. */
+async function openUpdates({ incidents }: LedgerContext, incident: IncidentRecord, step: IncidentStep): Promise<void> {
+  if (step !== 'projections') {
+    return;
+  }
+  const { taskId, disputed } = incident;
+  const opened = await Promise.all(disputed.map((at) => incidents.openedIn({ taskId, ...at })));
+  rules.requireUnopened(incident, opened);
+  await Promise.all(openedUpdatesOf(incident).map((record) => incidents.putOpened(record)));
 }
 
 async function viewOf(

@@ -173,7 +173,7 @@ describe('A culprit', () => {
 
   it('loses it once, whatever further incidents find', async () => {
     await driver.pay(4);
-    await driver.openIncident(suspect, [4], { incidentId: 'incident-2' });
+    await driver.openIncident(suspect, [2], { incidentId: 'incident-2' });
     await driver.decide(['projections', 'confirm']);
     await driver.decide(['projections', 'vectors', 'confirm'], { incidentId: 'incident-2' });
     expect((await driver.statement(suspect)).forfeitedMicro).to.equal(500_000);

@@ -3,6 +3,7 @@ import {
   canonicalJson,
   ContractError,
   majorityOf,
+  reopenedProblem,
   STEPS_IN,
   type CohortRecord,
   type CulpritRecord,
@@ -11,6 +12,7 @@ import {
   type IncidentStep,
   type IncidentVote,
   type Member,
+  type OpenedUpdateRecord,
   type OpenIncident,
   type RoundRecord,
   type StandingRecord,
@@ -23,6 +25,8 @@ export interface DisputedFacts {
   readonly round: RoundRecord | undefined;
   /** Of the attempt that is disputed. */
   readonly cohort: CohortRecord | undefined;
+  /** What votes have opened of its updates. */
+  readonly opened: readonly OpenedUpdateRecord[];
 }
 
 /**
@@ -58,6 +62,10 @@ export function openIncident(
     const isMember = cohort?.members.some((member) => member.vehicleId === vehicleId) === true;
     insist(isMember, `${vehicleId} is not in the cohort of round ${round}`);
   });
+  requireUnopened(
+    input,
+    facts.map(({ opened: known }) => known),
+  );
   return {
     docType: 'incident',
     schemaVersion: 1,
@@ -116,6 +124,20 @@ export function castVote(
     admission,
     votedAtMs: nowMs,
   };
+}
+
+/**
+ * An update is opened by one incident only, whatever other ones find.
+ *
+ * @param opened - what votes have opened of each attempt that is disputed.
+ * @throws ContractError INCIDENT_INVALID
+ */
+export function requireUnopened(
+  incident: Pick<IncidentRecord, 'vehicleId' | 'incidentId'>,
+  opened: readonly (readonly OpenedUpdateRecord[])[],
+): void {
+  const problem = reopenedProblem(incident, opened.flat());
+  insist(problem === undefined, problem ?? '');
 }
 
 const STATE_AFTER: Readonly<Record<IncidentStep, IncidentState>> = {

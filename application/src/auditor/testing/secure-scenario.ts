@@ -43,7 +43,7 @@ import {
   type VerdictStatement,
 } from '@sev/chaincode/api';
 import { madeIn, memberOf, ReportingScenario, type Reporter } from './reporting-scenario.js';
-import { HASH, newKey, NOW, publicText, TASK, type Record_ } from './scenario.js';
+import { HASH, MSPS, newKey, NOW, publicText, TASK, type Record_ } from './scenario.js';
 
 export const AGGREGATORS = ['AMSP', 'BMSP', 'CMSP'] as const;
 const MAJORITY = ['AMSP', 'BMSP', 'CMSP'] as const;
