@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   canonicalJson,
+  exposureProblem,
   majorityOf,
   openedUpdatesOf,
   openIncident,
   reopenedProblem,
+  scoredWeights,
   STEPS_IN,
   voteIncident,
   type IncidentState,
@@ -221,6 +223,8 @@ function stepTaken(
   }
   if (step === 'projections') {
     requireUnopened(state, transaction, incident);
+  } else if (step === 'vectors') {
+    requireCover(state, transaction, incident);
   }
   return {
     ...incident,
@@ -246,6 +250,33 @@ function requireUnopened(
   );
   if (problem !== undefined) {
     throw incidentError(transaction, problem);
+  }
+}
+
+/** An update is opened where enough others remain in its sum. @throws AuditError INCIDENT_INVALID */
+function requireCover(
+  state: DomainState,
+  transaction: DomainTransaction,
+  { taskId, vehicleId, disputed }: Pick<Incident, 'taskId' | 'vehicleId' | 'disputed'>,
+): void {
+  const task = state.tasks.get(taskId);
+  const opened = [...state.incidents.values()].flatMap(openedUpdatesOf).filter(({ vectors }) => vectors);
+  for (const at of disputed) {
+    const key = attemptKey({ taskId, ...at });
+    const [cohort, scores] = [state.cohorts.get(key), state.scores.get(key)];
+    const known = opened.filter((one) => attemptKey(one) === key).map((one) => one.vehicleId);
+    const problem =
+      task?.secure === undefined || cohort === undefined || scores === undefined
+        ? 'no sum of it is on record'
+        : exposureProblem(
+            vehicleId,
+            scoredWeights(cohort, scores, task.secure.shardSize),
+            new Set(known),
+            task.cohort.minimum,
+          );
+    if (problem !== undefined) {
+      throw incidentError(transaction, `round ${String(at.round)}: ${problem}`);
+    }
   }
 }
 

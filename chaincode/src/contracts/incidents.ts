@@ -160,14 +160,22 @@ export class IncidentsContract extends ConsortiumContract {
   }
 }
 
-/** What a step opens is kept, so that no other incident opens more of it. */
-async function openUpdates({ incidents }: LedgerContext, incident: IncidentRecord, step: IncidentStep): Promise<void> {
-  if (step !== 'projections') {
+/** What a step opens is kept, so that no other incident opens more of it, and no other vehicle loses its cover. */
+async function openUpdates(ctx: LedgerContext, incident: IncidentRecord, step: IncidentStep): Promise<void> {
+  const { incidents, learning } = ctx;
+  if (step !== 'projections' && step !== 'vectors') {
     return;
   }
-  const { taskId, disputed } = incident;
-  const opened = await Promise.all(disputed.map((at) => incidents.openedIn({ taskId, ...at })));
+  const refs = incident.disputed.map((at) => ({ taskId: incident.taskId, ...at }));
+  const opened = await Promise.all(refs.map((ref) => incidents.openedIn(ref)));
   rules.requireUnopened(incident, opened);
+  if (step === 'vectors') {
+    const { task } = await learning.task(incident.taskId);
+    const sums = await Promise.all(refs.map((ref) => Promise.all([learning.cohort(ref), learning.scores(ref)])));
+    sums.forEach(([cohort, scores], index) => {
+      rules.requireCover(task, incident, { cohort, scores }, opened[index] ?? []);
+    });
+  }
   await Promise.all(openedUpdatesOf(incident).map((record) => incidents.putOpened(record)));
 }
 

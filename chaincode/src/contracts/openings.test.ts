@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
+import { exposureProblem, weightedBy } from '../api';
 import { CITY, GRID, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
 import { IncidentDriver } from '../testing/incidents';
@@ -53,5 +54,35 @@ describe('Numbers of one update', () => {
     await driver.decide(['clear']);
     await driver.openIncident(suspect, [1], { incidentId: 'incident-2' });
     await driver.decide(['projections'], { incidentId: 'incident-2' });
+  });
+});
+
+describe('Updates of one sum', () => {
+  /** Opens the whole update of one vehicle in a round. */
+  const openWhole = async (vehicle: Vehicle, round: number, incidentId: string): Promise<unknown> => {
+    await driver.openIncident(vehicle, [round], { incidentId });
+    return driver.decide(['projections', 'vectors'], { incidentId });
+  };
+
+  it('are opened as long as those that are left are as many as a cohort, whatever becomes of the incidents', async () => {
+    await fresh();
+    await openWhole(fleet[0]!, 1, 'incident-1');
+    await driver.decide(['clear']);
+    await openWhole(fleet[1]!, 1, 'incident-2');
+    await expectRefusal(openWhole(fleet[2]!, 1, 'incident-3'), 'INCIDENT_INVALID');
+    expect(await driver.incident('incident-3')).to.include({ state: 'projections' });
+    await openWhole(fleet[2]!, 2, 'incident-4');
+  });
+
+  it('hide each other where they count alike, and nobody where they count nothing', () => {
+    const members = ['a', 'b', 'c', 'd', 'e', 'f'].map((vehicleId) => ({ vehicleId }));
+    const sum = weightedBy(members, [2, 2, 2, 1, 1, 0]);
+    const problemOf = (vehicleId: string, opened: readonly string[] = []) =>
+      exposureProblem(vehicleId, sum, new Set(opened), 2);
+    expect(problemOf('a')).to.equal(undefined);
+    expect(problemOf('a', ['d', 'f'])).to.equal(undefined);
+    expect(problemOf('a', ['b'])).to.include('a sum of 1 vehicles');
+    expect(problemOf('d')).to.include('a sum of 1 vehicles');
+    expect(problemOf('f')).to.equal(undefined);
   });
 });

@@ -2,8 +2,10 @@
 import {
   canonicalJson,
   ContractError,
+  exposureProblem,
   majorityOf,
   reopenedProblem,
+  scoredWeights,
   STEPS_IN,
   type CohortRecord,
   type CulpritRecord,
@@ -15,6 +17,7 @@ import {
   type OpenedUpdateRecord,
   type OpenIncident,
   type RoundRecord,
+  type ScoresRecord,
   type StandingRecord,
   type Task,
   type VoteIncident,
@@ -138,6 +141,24 @@ export function requireUnopened(
 ): void {
   const problem = reopenedProblem(incident, opened.flat());
   insist(problem === undefined, problem ?? '');
+}
+
+/**
+ * An update is opened only where enough others remain in the sum that it is part of, which is known.
+ *
+ * @param opened - what votes have opened of the attempt.
+ * @throws ContractError INCIDENT_INVALID
+ */
+export function requireCover(
+  { secure, cohort: { minimum } }: Task,
+  { vehicleId }: IncidentRecord,
+  { cohort, scores }: { readonly cohort: CohortRecord; readonly scores: ScoresRecord },
+  opened: readonly OpenedUpdateRecord[],
+): void {
+  const known = opened.filter(({ vectors }) => vectors).map((one) => one.vehicleId);
+  const sum = scoredWeights(cohort, scores, secure?.shardSize ?? cohort.members.length);
+  const problem = exposureProblem(vehicleId, sum, new Set(known), minimum);
+  insist(problem === undefined, `round ${scores.scores.round}: ${problem ?? ''}`);
 }
 
 const STATE_AFTER: Readonly<Record<IncidentStep, IncidentState>> = {
