@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  answersQuarantine,
   canonicalJson,
-  exposureProblem,
   majorityOf,
-  openedUpdatesOf,
   openIncident,
-  reopenedProblem,
-  scoredWeights,
   STEPS_IN,
   voteIncident,
   type IncidentState,
@@ -24,6 +21,7 @@ import {
   type DomainTransaction,
   type RecordWrite,
 } from './domain-context.js';
+import { requireCover, requireUnopened } from './opened-rules.js';
 import type { Audited } from './records.js';
 
 type Incident = Audited<'incident'>;
@@ -83,10 +81,16 @@ export function lastFinalised({ rounds }: DomainState, { taskId, disputed }: Inc
   return last;
 }
 
-/** What is expected of the standing of a vehicle that was cleared: that it begins anew, unless it is a culprit. */
+/**
+ * What is expected of the standing of a vehicle that was cleared: that it begins anew, unless it is a culprit or in a quarantine
+ * that the incident does not speak of.
+ */
 export function clearedStandings(state: DomainState, decided: Incident | undefined): readonly Audited<'standing'>[] {
   const before = decided && state.standings.get(standingKey(decided));
   if (before === undefined || decided?.state !== 'cleared' || state.culprits.has(standingKey(decided))) {
+    return [];
+  }
+  if (!answersQuarantine(decided, before)) {
     return [];
   }
   const { quarantined: _quarantined, ...standing } = before;
@@ -139,6 +143,7 @@ function incidentOpened(state: DomainState, transaction: DomainTransaction): Exp
     openedAtMs: transaction.timestampMs,
     suspicionMilli: standing?.suspicionMilli ?? 0,
     ...(standing === undefined ? {} : { scoresHash: standing.last.scoresHash }),
+    ...(standing?.quarantined === undefined ? {} : { quarantinedIn: standing.quarantined.round }),
     decidedBy: {},
   };
   return { ...NOTHING, incidents: [record] };
@@ -234,50 +239,6 @@ function stepTaken(
     ...(isFinding && findingsHash !== undefined ? { findingsHash } : {}),
     decidedBy: { ...incident.decidedBy, [step]: members.map(({ mspId }) => mspId).sort() },
   };
-}
-
-/** An update is opened by the votes on one incident. @throws AuditError INCIDENT_INVALID */
-function requireUnopened(
-  state: DomainState,
-  transaction: DomainTransaction,
-  incident: Pick<Incident, 'taskId' | 'vehicleId' | 'incidentId' | 'disputed'>,
-): void {
-  const keys = incident.disputed.map((at) => attemptKey({ taskId: incident.taskId, ...at }));
-  const opened = [...state.incidents.values()].flatMap(openedUpdatesOf);
-  const problem = reopenedProblem(
-    incident,
-    opened.filter((one) => keys.includes(attemptKey(one))),
-  );
-  if (problem !== undefined) {
-    throw incidentError(transaction, problem);
-  }
-}
-
-/** An update is opened where enough others remain in its sum. @throws AuditError INCIDENT_INVALID */
-function requireCover(
-  state: DomainState,
-  transaction: DomainTransaction,
-  { taskId, vehicleId, disputed }: Pick<Incident, 'taskId' | 'vehicleId' | 'disputed'>,
-): void {
-  const task = state.tasks.get(taskId);
-  const opened = [...state.incidents.values()].flatMap(openedUpdatesOf).filter(({ vectors }) => vectors);
-  for (const at of disputed) {
-    const key = attemptKey({ taskId, ...at });
-    const [cohort, scores] = [state.cohorts.get(key), state.scores.get(key)];
-    const known = opened.filter((one) => attemptKey(one) === key).map((one) => one.vehicleId);
-    const problem =
-      task?.secure === undefined || cohort === undefined || scores === undefined
-        ? 'no sum of it is on record'
-        : exposureProblem(
-            vehicleId,
-            scoredWeights(cohort, scores, task.secure.shardSize),
-            new Set(known),
-            task.cohort.minimum,
-          );
-    if (problem !== undefined) {
-      throw incidentError(transaction, `round ${String(at.round)}: ${problem}`);
-    }
-  }
 }
 
 function culpritsBy(state: DomainState, incident: Incident): readonly Audited<'culprit'>[] {

@@ -197,6 +197,7 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     openedAtMs: timestampMs,
     suspicionMilli: integer,
     scoresHash: hash.exactOptional(),
+    quarantinedIn: integer.exactOptional(),
     projectionsTxId: z.string().exactOptional(),
     decidedAtMs: timestampMs.exactOptional(),
     findingsHash: hash.exactOptional(),

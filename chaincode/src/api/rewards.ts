@@ -44,8 +44,8 @@ export interface JournalEntry {
   readonly schemaVersion: 1;
   /**
    * - `reward`: of a finalised round, for its contribution.
-   * - `forfeit`: a reward that had not vested when an incident was confirmed, back to the pool.
-   * - `compensation`: of a round that a cleared vehicle was kept from by its quarantine.
+   * - `forfeit`: what had not vested of a round when an incident was confirmed, back to the pool.
+   * - `compensation`: of a round that a cleared vehicle was kept from by its quarantine, or that counted it less.
    */
   readonly kind: 'reward' | 'forfeit' | 'compensation';
   readonly taskId: string;

@@ -78,6 +78,7 @@ export function openIncident(
     openedAtMs: opened.nowMs,
     suspicionMilli: opened.standing?.suspicionMilli ?? 0,
     ...(opened.standing === undefined ? {} : { scoresHash: opened.standing.last.scoresHash }),
+    ...(opened.standing?.quarantined === undefined ? {} : { quarantinedIn: opened.standing.quarantined.round }),
     decidedBy: {},
   };
 }
