@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  answersQuarantine,
   canonicalJson,
   majorityOf,
   openIncident,
@@ -20,6 +21,7 @@ import {
   type DomainTransaction,
   type RecordWrite,
 } from './domain-context.js';
+import { requireCover, requireUnopened } from './opened-rules.js';
 import type { Audited } from './records.js';
 
 type Incident = Audited<'incident'>;
@@ -79,10 +81,16 @@ export function lastFinalised({ rounds }: DomainState, { taskId, disputed }: Inc
   return last;
 }
 
-/** What is expected of the standing of a vehicle that was cleared: that it begins anew, unless it is a culprit. */
+/**
+ * What is expected of the standing of a vehicle that was cleared: that it begins anew, unless it is a culprit or in a quarantine
+ * that the incident does not speak of.
+ */
 export function clearedStandings(state: DomainState, decided: Incident | undefined): readonly Audited<'standing'>[] {
   const before = decided && state.standings.get(standingKey(decided));
   if (before === undefined || decided?.state !== 'cleared' || state.culprits.has(standingKey(decided))) {
+    return [];
+  }
+  if (!answersQuarantine(decided, before)) {
     return [];
   }
   const { quarantined: _quarantined, ...standing } = before;
@@ -124,6 +132,7 @@ function incidentOpened(state: DomainState, transaction: DomainTransaction): Exp
   if (!isAscending || !isMember || state.tasks.get(taskId)?.secure === undefined) {
     throw incidentError(transaction, `${vehicleId} has no part in what ${asked.incidentId} disputes`);
   }
+  requireUnopened(state, transaction, asked);
   const standing = state.standings.get(standingKey(asked));
   const record: Incident = {
     docType: 'incident',
@@ -134,6 +143,7 @@ function incidentOpened(state: DomainState, transaction: DomainTransaction): Exp
     openedAtMs: transaction.timestampMs,
     suspicionMilli: standing?.suspicionMilli ?? 0,
     ...(standing === undefined ? {} : { scoresHash: standing.last.scoresHash }),
+    ...(standing?.quarantined === undefined ? {} : { quarantinedIn: standing.quarantined.round }),
     decidedBy: {},
   };
   return { ...NOTHING, incidents: [record] };
@@ -215,6 +225,11 @@ function stepTaken(
   const hasAuditor = members.some(({ roles }) => roles.includes('auditor'));
   if (members.length < majorityOf(organisations.length) || !hasAuditor) {
     return undefined;
+  }
+  if (step === 'projections') {
+    requireUnopened(state, transaction, incident);
+  } else if (step === 'vectors') {
+    requireCover(state, transaction, incident);
   }
   return {
     ...incident,

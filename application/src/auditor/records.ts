@@ -37,7 +37,7 @@ const lastChange = z.object({ round: integer, attempt: integer, scoresHash: hash
 const secureRound = z.object({
   opening: roundOpening,
   openingHash: hash,
-  validated: z.object({ medianLossMicro: integer, departed: z.array(mspId) }).exactOptional(),
+  validated: z.object({ heard: integer, medianLossMicro: integer, departed: z.array(mspId) }).exactOptional(),
   openedProjections: integer,
   chargedMicroRho: integer,
   shownAttempts,
@@ -197,6 +197,7 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     openedAtMs: timestampMs,
     suspicionMilli: integer,
     scoresHash: hash.exactOptional(),
+    quarantinedIn: integer.exactOptional(),
     projectionsTxId: z.string().exactOptional(),
     decidedAtMs: timestampMs.exactOptional(),
     findingsHash: hash.exactOptional(),

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, payRound, poolAccount, rewardsOf, vehicleAccount } from '@sev/chaincode/api';
+import {
+  answersQuarantine,
+  canonicalJson,
+  payRound,
+  poolAccount,
+  rewardsOf,
+  vehicleAccount,
+  vestsAtRound,
+} from '@sev/chaincode/api';
 import {
   attemptKey,
   recordError,
@@ -86,20 +94,20 @@ function paymentOf(state: DomainState, transaction: DomainTransaction): Expected
   if (state.paidRounds.has(roundKey({ taskId, round }))) {
     return { entries: [], paid: [] };
   }
-  const terms = state.tasks.get(taskId)?.rewards;
+  const task = state.tasks.get(taskId);
   const record = state.rounds.get(roundKey({ taskId, round }));
   const scoresHash = record?.secure?.scoresHash;
-  if (terms === undefined || record?.state !== 'finalised' || scoresHash === undefined) {
+  if (task?.rewards === undefined || record?.state !== 'finalised' || scoresHash === undefined) {
     throw rewardError(transaction, `round ${roundKey({ taskId, round })} is not one that is paid`);
   }
   const amounts = amountsOf(state, record);
   const members = state.cohorts.get(attemptKey(record))?.members ?? [];
-  const vestsAtRound = round + terms.vestingRounds;
+  const vestsAt = vestsAtRound(task.rewards, task, round);
   const entries = members.flatMap(({ vehicleId }, index): Entry[] => {
     const amountMicro = amounts[index] ?? 0;
     const culprit = state.culprits.get(standingKey({ taskId, vehicleId }));
-    const isForfeit = culprit !== undefined && vestsAtRound > culprit.afterRound;
-    const earned = { taskId, round, vehicleId, amountMicro, vestsAtRound, because: scoresHash };
+    const isForfeit = culprit !== undefined && vestsAt > culprit.afterRound;
+    const earned = { taskId, round, vehicleId, amountMicro, vestsAtRound: vestsAt, because: scoresHash };
     return amountMicro === 0 || isForfeit ? [] : [earning('reward', earned)];
   });
   const paid: PaidRound = {
@@ -117,32 +125,69 @@ function forfeitsOf(state: DomainState, incident: Incident): readonly Entry[] {
   const last = lastFinalised(state, incident);
   const own = [...state.journal.values()].filter((entry) => entry.taskId === taskId && entry.vehicleId === vehicleId);
   const gone = new Set(own.filter(({ kind }) => kind === 'forfeit').map(({ round }) => round));
-  return own
-    .filter(({ kind, round, vestsAtRound }) => kind !== 'forfeit' && vestsAtRound > last && !gone.has(round))
-    .map(({ from, to, ...entry }) => ({ ...entry, kind: 'forfeit', from: to, to: from, because: incidentId }));
+  const lost = own.filter(
+    ({ kind, round, vestsAtRound }) => kind !== 'forfeit' && vestsAtRound > last && !gone.has(round),
+  );
+  return [...new Map(lost.map((entry) => [entry.round, entry])).values()].map(({ from, to, ...entry }) => {
+    const ofRound = lost.filter(({ round }) => round === entry.round);
+    const amountMicro = ofRound.reduce((sum, one) => sum + one.amountMicro, 0);
+    return { ...entry, kind: 'forfeit', amountMicro, from: to, to: from, because: incidentId };
+  });
 }
 
 /**
- * What a cleared vehicle gets for the finalised rounds that its quarantine kept it from. The quarantine is that of the standing
- * as it was, so this is to be asked before the standing is written.
+ * What a cleared vehicle gets for the finalised rounds that its quarantine kept it from, and for disputed ones that counted it
+ * less. The quarantine is that of the standing as it was, so this is to be asked before the standing is written.
  */
 function compensationsOf(state: DomainState, incident: Incident): readonly Entry[] {
   const { taskId, vehicleId, incidentId } = incident;
-  const terms = state.tasks.get(taskId)?.rewards;
-  const { quarantined } = state.standings.get(standingKey(incident)) ?? {};
-  if (terms === undefined || quarantined === undefined || state.culprits.has(standingKey(incident))) {
+  const task = state.tasks.get(taskId);
+  const standing = state.standings.get(standingKey(incident));
+  if (task?.rewards === undefined || standing === undefined || state.culprits.has(standingKey(incident))) {
     return [];
   }
+  const terms = task.rewards;
+  const from = answersQuarantine(incident, standing) ? standing.quarantined?.round : undefined;
   const last = lastFinalised(state, incident);
-  const rounds = Array.from({ length: Math.max(0, last - quarantined.round) }, (_, i) => quarantined.round + 1 + i);
-  return rounds.flatMap((round): Entry[] => {
-    const record = state.rounds.get(roundKey({ taskId, round }));
-    const hasReported = record !== undefined && state.updates.get(attemptKey(record))?.has(vehicleId) === true;
-    const amountMicro = record === undefined || hasReported ? 0 : medianOf(amountsOf(state, record));
-    const vestsAtRound = round + terms.vestingRounds;
-    const earned = { taskId, round, vehicleId, amountMicro, vestsAtRound, because: incidentId };
+  const missed = Array.from({ length: Math.max(0, last - (from ?? last)) }, (_, i) => last - i);
+  const owed = [
+    ...missed.map((round) => [round, missedIn(state, incident, round)] as const),
+    ...incident.disputed.map(({ round }) => [round, shortfallIn(state, incident, round)] as const),
+  ];
+  return owed.flatMap(([round, amountMicro]): Entry[] => {
+    const vestsAt = vestsAtRound(terms, task, round);
+    const earned = { taskId, round, vehicleId, amountMicro, vestsAtRound: vestsAt, because: incidentId };
     return amountMicro === 0 ? [] : [earning('compensation', earned)];
   });
+}
+
+/** The worth of a round that recorded no update of the vehicle; 0 of others. */
+function missedIn(state: DomainState, { taskId, vehicleId }: Incident, round: number): number {
+  const record = state.rounds.get(roundKey({ taskId, round }));
+  const hasReported = record !== undefined && state.updates.get(attemptKey(record))?.has(vehicleId) === true;
+  return record === undefined || hasReported ? 0 : medianOf(amountsOf(state, record));
+}
+
+/** What a round that counted the vehicle less than its class leaves it short of the median, unless that was made good before. */
+function shortfallIn(state: DomainState, { taskId, vehicleId }: Incident, round: number): number {
+  const record = state.rounds.get(roundKey({ taskId, round }));
+  const before = [...state.journal.values()].some(
+    (entry) =>
+      entry.kind === 'compensation' &&
+      entry.taskId === taskId &&
+      entry.round === round &&
+      entry.vehicleId === vehicleId,
+  );
+  if (record === undefined || before) {
+    return 0;
+  }
+  const members = state.cohorts.get(attemptKey(record))?.members ?? [];
+  const index = members.findIndex((member) => member.vehicleId === vehicleId);
+  const classes = state.tasks.get(taskId)?.aggregation.weightClasses ?? [];
+  const inFull = classes[members[index]?.weightClass ?? -1]?.weight ?? 0;
+  const weight = state.scores.get(attemptKey(record))?.scores.weights[index] ?? 0;
+  const amounts = amountsOf(state, record);
+  return weight < inFull ? Math.max(0, medianOf(amounts) - (amounts[index] ?? 0)) : 0;
 }
 
 /** What follows from a round's scores for the members of its cohort, in their order. */

@@ -14,6 +14,7 @@ import {
   parsePublicKey,
   projectionBudget,
   sumsMicroRho,
+  heardValidators,
   validatedBase,
   validationsProblem,
   validationStatement,
@@ -73,7 +74,7 @@ export function checkSecureOpening(step: OpeningStep): void {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: ${problem}`);
   }
   checkValidations(step, terms, opening, organisations);
-  const expected = openedWith(step, opening, rules);
+  const expected = openedWith(step, opening, validatedBy(step, terms, opening, organisations), rules);
   if (canonicalJson(record.secure) !== canonicalJson(expected) || record.stateSinceMs !== undefined) {
     throw recordError(transaction, 'RECORD_MALFORMED', `${where} is not what was opened, or forgets what was spent`);
   }
@@ -101,13 +102,14 @@ function rulesOf({ record, before, previous }: OpeningStep): SecureRound['rules'
 function openedWith(
   { state, record, before, previous }: OpeningStep,
   opening: RoundOpening,
+  validated: Pick<SecureRound, 'validated'>,
   rules: SecureRound['rules'],
 ): SecureRound {
   const carried = (before ?? previous)?.secure;
   return {
     opening,
     openingHash: openingHash(opening),
-    ...(opening.validations === undefined ? {} : { validated: validatedBase(opening.validations) }),
+    ...validated,
     openedProjections: carried?.openedProjections ?? 0,
     chargedMicroRho: carried?.chargedMicroRho ?? 0,
     shownAttempts: state.shownSums.get(baseKey(record))?.attempts ?? [],
@@ -156,6 +158,20 @@ function checkValidations(
   for (const one of opening.validations ?? []) {
     requireSigned(state, transaction, validationStatement(place, one), one.signature);
   }
+}
+
+/** What the words of validators come to; nothing where the task has none. */
+function validatedBy(
+  { state, record }: OpeningStep,
+  { validation }: SecureTerms,
+  { validations }: RoundOpening,
+  organisations: readonly Organisation[],
+): Pick<SecureRound, 'validated'> {
+  if (validation === undefined || validations === undefined) {
+    return {};
+  }
+  const facts = { validators: validatorsOf(state, record.taskId), organisations };
+  return { validated: validatedBase(validations, heardValidators(validation, facts).length) };
 }
 
 /** @throws AuditError BUDGET_EXCEEDED */

@@ -69,13 +69,20 @@ describe('audit rules of validators and standings', () => {
       departures: [1, 2],
       setAsideFrom: 3,
     });
-    const opening = scenario.openingWith((s) => s.validations(['AMSP', 'BMSP']));
+    const opening = scenario.openingWith((s) => s.validations(['AMSP', 'BMSP', 'DMSP']));
     scenario.openSecurely({ opening });
   });
 
   it('accept a validator whose direction points away as one that departs', () => {
     const scenario = begun();
     scenario.astray = ['BMSP'];
+    scenario.runRound();
+    expect(scenario.replay.state.validators.get('price-1')?.get('BMSP')).to.deep.include({ departures: [1] });
+  });
+
+  it('accept a validator that does not show its direction as one that departs', () => {
+    const scenario = begun();
+    scenario.withheld = ['BMSP'];
     scenario.runRound();
     expect(scenario.replay.state.validators.get('price-1')?.get('BMSP')).to.deep.include({ departures: [1] });
   });
@@ -155,7 +162,9 @@ describe('audit rules of validators and standings', () => {
       () => {
         const scenario = begun();
         scenario.words = NOISY;
-        return scenario.openSecurely({ secure: { validated: { medianLossMicro: 1_000, departed: [] } } });
+        return scenario.openSecurely({
+          secure: { validated: { heard: MSPS.length, medianLossMicro: 1_000, departed: [] } },
+        });
       },
     ],
     [
@@ -194,6 +203,17 @@ describe('audit rules of validators and standings', () => {
       () => {
         const evidence = { suspicionMilli: [0, 0], contributionMicro: [0, 0, 0] };
         return fixed().score({ judgement: { references: [...MSPS], evidence } });
+      },
+    ],
+    [
+      'scores by two of the directions, of which one organisation has a half',
+      'SCORES_INVALID',
+      () => {
+        const scenario = begun();
+        scenario.openSecurely({ opening: scenario.openingWith((s) => s.validations(['AMSP', 'BMSP', 'CMSP'])) });
+        scenario.recordUpdates(scenario.present).closeSecurely().fix({ reporters: scenario.present });
+        const evidence = { suspicionMilli: [0, 0, 0], contributionMicro: [0, 0, 0] };
+        return scenario.score({ judgement: { references: ['AMSP', 'BMSP'], evidence } });
       },
     ],
     [

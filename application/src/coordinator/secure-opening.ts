@@ -3,7 +3,7 @@ import {
   arbitersOf,
   barredAggregators,
   heardValidators,
-  majorityOf,
+  neededDirections,
   type ConsortiumRecord,
   type RoundOpening,
   type SignedBy,
@@ -118,7 +118,7 @@ async function gatherValidations(
   }
   const validators = await heardBefore(task.taskId);
   const heard = heardValidators(terms, { validators, organisations });
-  const needed = majorityOf(heard.length);
+  const needed = neededDirections(heard.length);
   const { answers, leftOut } = await panel.only(heard).gather(
     'validating the base model',
     needed,

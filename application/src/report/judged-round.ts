@@ -34,7 +34,7 @@ function judgedOf({ round, secure }: RoundRecord, scores: Scores, standings: rea
   }
   return {
     lossMicro: secure?.validated?.medianLossMicro ?? 0,
-    departed: [...departuresIn({ ...(secure?.validated && { validated: secure.validated }) }, scores)],
+    departed: secure === undefined ? [] : [...departuresIn(secure, scores)],
     lowered,
     quarantined: standings.filter(({ quarantined }) => quarantined?.round === round).map(({ vehicleId }) => vehicleId),
   };

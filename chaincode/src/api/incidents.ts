@@ -87,6 +87,8 @@ export interface IncidentRecord {
   /** Standing when it was opened: where it came from. */
   readonly suspicionMilli: number;
   readonly scoresHash?: string;
+  /** Round since which the vehicle was in quarantine when it was opened; absent: it was in none. */
+  readonly quarantinedIn?: number;
   /** Transaction that took the first step: the seed of the further projections follows from it. */
   readonly projectionsTxId?: string;
   readonly decidedAtMs?: number;
@@ -118,6 +120,24 @@ export interface CulpritRecord {
 /** Of the vehicles that incidents of a task were confirmed about, those whose updates were opened. */
 export function openedAmong(culprits: readonly CulpritRecord[]): ReadonlySet<string> {
   return new Set(culprits.filter(({ opened }) => opened).map(({ vehicleId }) => vehicleId));
+}
+
+/**
+ * Whether an incident that clears a vehicle speaks of its quarantine: it disputes the round that began it, or was opened since.
+ * One about other rounds, opened before, leaves it as it is.
+ */
+export function answersQuarantine(
+  {
+    disputed,
+    quarantinedIn,
+  }: { readonly disputed: IncidentRecord['disputed']; readonly quarantinedIn?: number | undefined },
+  { quarantined }: { readonly quarantined?: { readonly round: number } | undefined },
+): boolean {
+  return (
+    quarantined === undefined ||
+    quarantinedIn === quarantined.round ||
+    disputed.some(({ round }) => round === quarantined.round)
+  );
 }
 
 /** Steps that may be voted on in each state. */

@@ -22,6 +22,7 @@ export * from './secure-terms';
 export * from './signed';
 export * from './signing';
 export * from './task-floors';
+export * from './opened-updates';
 export * from './validation';
 export * from './validators';
 export * from './verification';

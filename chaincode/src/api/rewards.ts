@@ -11,10 +11,21 @@ import { bookmark, identifier, pageSize, roundNumber } from './primitives';
 export const rewardTerms = z.strictObject({
   /** What one finalised round pays out at the most, in millionths of the consortium's unit of account. */
   poolMicro: z.int().min(1).max(1_000_000_000_000),
-  /** A reward vests once so many further rounds of the task are finalised: the window of the traceback. */
+  /** A reward vests once so many further rounds of the task are finalised, or its last one: the window of the traceback. */
   vestingRounds: z.int().min(0).max(10_000),
 });
 export type RewardTerms = z.infer<typeof rewardTerms>;
+
+/**
+ * The round of a task with which a reward vests. None is finalised after the last planned one, so no reward waits for one.
+ */
+export function vestsAtRound(
+  { vestingRounds }: Pick<RewardTerms, 'vestingRounds'>,
+  { plannedRounds }: { readonly plannedRounds: number },
+  round: number,
+): number {
+  return Math.min(round + vestingRounds, plannedRounds);
+}
 
 /** `pool/<task>` pays rewards and takes forfeits back; `vehicle/<task>/<vehicle>` earns. */
 export type Account = string;
@@ -33,8 +44,8 @@ export interface JournalEntry {
   readonly schemaVersion: 1;
   /**
    * - `reward`: of a finalised round, for its contribution.
-   * - `forfeit`: a reward that had not vested when an incident was confirmed, back to the pool.
-   * - `compensation`: of a round that a cleared vehicle was kept from by its quarantine.
+   * - `forfeit`: what had not vested of a round when an incident was confirmed, back to the pool.
+   * - `compensation`: of a round that a cleared vehicle was kept from by its quarantine, or that counted it less.
    */
   readonly kind: 'reward' | 'forfeit' | 'compensation';
   readonly taskId: string;

@@ -52,6 +52,8 @@ export interface ValidationStatement extends NetworkBound {
 
 /** What the contract makes of an opening's validations. */
 export interface ValidatedBase {
+  /** Validators that could have been in it: those of the task that are members and not set aside. */
+  readonly heard: number;
   /** Median of the losses; of an even number the lower of the middle two. */
   readonly medianLossMicro: number;
   /** Validators whose loss departs from the median, sorted: their directions do not count in this attempt. */
@@ -65,14 +67,25 @@ export const LEAST_JUDGED = 3;
 /** Finalised rounds with a departure after which a validator is set aside for the rest of the task. */
 export const DEPARTURES_SET_ASIDE = 2;
 
-/** @param validations - at least one. */
-export function validatedBase(validations: readonly Pick<Validation, 'mspId' | 'lossMicro'>[]): ValidatedBase {
+/**
+ * Nobody departs unless more than half of all agree with the median: of as many who say one thing as say another none can be
+ * told to be wrong.
+ *
+ * @param validations - at least one.
+ * @param heard - validators that could have given one.
+ */
+export function validatedBase(
+  validations: readonly Pick<Validation, 'mspId' | 'lossMicro'>[],
+  heard: number,
+): ValidatedBase {
   const losses = validations.map(({ lossMicro }) => lossMicro).sort((a, b) => a - b);
   const medianLossMicro = losses[(losses.length - 1) >> 1] ?? 0;
   const departs = ({ lossMicro }: Pick<Validation, 'lossMicro'>): boolean =>
     lossMicro > DEPARTURE_FACTOR * medianLossMicro || medianLossMicro > DEPARTURE_FACTOR * lossMicro;
-  const departed = validations.length < LEAST_JUDGED ? [] : validations.filter(departs);
-  return { medianLossMicro, departed: departed.map(({ mspId }) => mspId).sort() };
+  const apart = validations.filter(departs);
+  const isTold = validations.length >= LEAST_JUDGED && 2 * apart.length < validations.length;
+  const departed = isTold ? apart : [];
+  return { heard, medianLossMicro, departed: departed.map(({ mspId }) => mspId).sort() };
 }
 
 /** What the ledger keeps of a validator in a task. */

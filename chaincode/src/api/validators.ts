@@ -41,8 +41,16 @@ export function heardValidators(
 }
 
 /**
- * Whether an opening has the validations that its task asks for: of a majority of the validators that are heard, each on the
- * data it gave before; none where the task has no validators. Signatures are another matter.
+ * Directions that make a reference: of a majority of the validators that are heard, and of three where there are as many. Of
+ * two directions either one could bend the median at will; of three that agree with each other none can.
+ */
+export function neededDirections(heard: number): number {
+  return Math.max(majorityOf(heard), Math.min(LEAST_JUDGED, heard));
+}
+
+/**
+ * Whether an opening has the validations that its task asks for: of as many of the validators that are heard as directions are
+ * needed, each on the data it gave before; none where the task has no validators. Signatures are another matter.
  */
 export function validationsProblem(
   terms: ValidationTerms | undefined,
@@ -74,7 +82,7 @@ export function validationsProblem(
     }
   }
   const heard = heardValidators(terms, facts).length;
-  const needed = majorityOf(heard);
+  const needed = neededDirections(heard);
   return names.length < needed ? invalid(`${names.length} of ${heard} validators; ${needed} are needed`) : undefined;
 }
 
@@ -108,7 +116,8 @@ export function newValidators(
 
 /**
  * Whether the reference direction is made of what the opening commits to: directions of validators in it whose loss did not
- * depart. A majority of these where the task has validators, so that nobody chooses among them; none where it has not.
+ * depart. As many as are needed of all that are heard, whoever is in the opening, so that nobody chooses among them; the losses
+ * that depart leave fewer to be had. None where the task has no validators.
  */
 export function referencesProblem(
   terms: ValidationTerms | undefined,
@@ -132,9 +141,10 @@ export function referencesProblem(
   if (departed !== undefined) {
     return refuse(`the loss of ${departed} departs from that of the others`);
   }
-  const committed = (opening.validations?.length ?? 0) - (validated?.departed.length ?? 0);
-  return references.length < majorityOf(committed)
-    ? refuse(`${references.length} of ${committed} directions; ${majorityOf(committed)} are needed`)
+  const { heard = 0, departed: apart = [] } = validated ?? {};
+  const needed = Math.min(neededDirections(heard), heard - apart.length);
+  return references.length < needed
+    ? refuse(`${references.length} directions; ${needed} of the ${heard} validators are needed`)
     : undefined;
 }
 
@@ -184,15 +194,18 @@ function astrayProblem({ references = [], astray = [] }: Judgement): string | un
 }
 
 /**
- * Validators that departed from the others in a scored round: by their loss, or by a direction away from the median. Of few
+ * Validators that departed from the others in a scored round: by their loss, by a direction that they committed themselves to
+ * and that is not among the references, because they did not show it or it is none, or by one away from the median. Of few
  * references, or where most point away, none can be told to be the one that is wrong. Sorted.
  */
 export function departuresIn(
-  { validated }: Pick<SecureRound, 'validated'>,
+  { opening, validated }: Pick<SecureRound, 'opening' | 'validated'>,
   { references = [], astray = [] }: Pick<Scores, 'references' | 'astray'>,
 ): readonly string[] {
   const isJudged = references.length >= LEAST_JUDGED && 2 * astray.length < references.length;
-  return [...new Set([...(validated?.departed ?? []), ...(isJudged ? astray : [])])].sort();
+  const committed = (opening.validations ?? []).map(({ mspId }) => mspId);
+  const withheld = committed.filter((mspId) => !references.includes(mspId));
+  return [...new Set([...(validated?.departed ?? []), ...withheld, ...(isJudged ? astray : [])])].sort();
 }
 
 /** Records of the validators that departed in a round which became final, with it. */

@@ -8,9 +8,11 @@ import {
   incidentStep,
   listCulprits,
   listIncidents,
+  openedUpdatesOf,
   openIncident,
   voteIncident,
   type IncidentRecord,
+  type IncidentStep,
   type IncidentView,
   type Member,
 } from '../api';
@@ -39,11 +41,12 @@ export class IncidentsContract extends ConsortiumContract {
       learning.findStanding(taskId, vehicleId),
       Promise.all(
         disputed.map(async ({ round, attempt }) => {
-          const [record, cohort] = await Promise.all([
+          const [record, cohort, opened] = await Promise.all([
             learning.findRound(taskId, round),
             learning.findCohort({ taskId, round, attempt }),
+            incidents.openedIn({ taskId, round, attempt }),
           ]);
-          return { round: record, cohort };
+          return { round: record, cohort, opened };
         }),
       ),
     ]);
@@ -75,6 +78,7 @@ export class IncidentsContract extends ConsortiumContract {
     const counted = [...votes.filter((vote) => vote !== existing), cast];
     const next = rules.stepTaken(incident, cast, counted, members, state);
     if (next !== incident) {
+      await openUpdates(ctx, next, input.step);
       await incidents.put(next);
       await this.#applyDecision(ctx, next);
       const { taskId, incidentId } = next;
@@ -154,6 +158,25 @@ export class IncidentsContract extends ConsortiumContract {
       await clearVehicle(ctx, incident);
     }
   }
+}
+
+/** What a step opens is kept, so that no other incident opens more of it, and no other vehicle loses its cover. */
+async function openUpdates(ctx: LedgerContext, incident: IncidentRecord, step: IncidentStep): Promise<void> {
+  const { incidents, learning } = ctx;
+  if (step !== 'projections' && step !== 'vectors') {
+    return;
+  }
+  const refs = incident.disputed.map((at) => ({ taskId: incident.taskId, ...at }));
+  const opened = await Promise.all(refs.map((ref) => incidents.openedIn(ref)));
+  rules.requireUnopened(incident, opened);
+  if (step === 'vectors') {
+    const { task } = await learning.task(incident.taskId);
+    const sums = await Promise.all(refs.map((ref) => Promise.all([learning.cohort(ref), learning.scores(ref)])));
+    sums.forEach(([cohort, scores], index) => {
+      rules.requireCover(task, incident, { cohort, scores }, opened[index] ?? []);
+    });
+  }
+  await Promise.all(openedUpdatesOf(incident).map((record) => incidents.putOpened(record)));
 }
 
 async function viewOf(

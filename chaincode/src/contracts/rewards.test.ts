@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { poolAccount, vehicleAccount, type Page, type PaidRoundRecord } from '../api';
 import { balancesOf } from '../domain/rewards';
-import { GRID, REGULATOR, TestConsortium } from '../testing/consortium';
+import { CITY, GRID, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, newVehicle, type Vehicle } from '../testing/fleet';
 import { IncidentDriver, rewardedTask } from '../testing/incidents';
 import { INITIAL_MODEL } from '../testing/learning';
@@ -99,6 +99,16 @@ describe('A paid round', () => {
     expect(await driver.statement(suspect)).to.include({ vestedMicro: 500_000, pendingMicro: 0 });
   });
 
+  it('vests with the last planned round where no more follow', async () => {
+    await fresh(rewardedTask({ plannedRounds: 3 }));
+    await runRounds(1, 2);
+    await driver.pay(2);
+    expect((await driver.statement(suspect)).entries[0]).to.include({ vestsAtRound: 3 });
+    await runRounds(3, 3);
+    await driver.pay(3);
+    expect(await driver.statement(suspect)).to.include({ vestedMicro: 1_000_000, pendingMicro: 0 });
+  });
+
   it('is a finalised one of a task that pays', async () => {
     await driver.closed(fleet);
     await expectRefusal(driver.pay(1), 'ROUND_NOT_FINALISED');
@@ -163,7 +173,7 @@ describe('A culprit', () => {
 
   it('loses it once, whatever further incidents find', async () => {
     await driver.pay(4);
-    await driver.openIncident(suspect, [4], { incidentId: 'incident-2' });
+    await driver.openIncident(suspect, [2], { incidentId: 'incident-2' });
     await driver.decide(['projections', 'confirm']);
     await driver.decide(['projections', 'vectors', 'confirm'], { incidentId: 'incident-2' });
     expect((await driver.statement(suspect)).forfeitedMicro).to.equal(500_000);
@@ -197,6 +207,47 @@ describe('A cleared vehicle', () => {
     await runRounds(4, 4);
     expect(await driver.standing(suspect)).to.include({ rounds: 2 });
     await expectConserved();
+  });
+
+  it('is paid up to what others got for a disputed round that counted it less, and once', async () => {
+    await fresh();
+    const judgements = contributions(0);
+    await driver.closed(fleet);
+    await driver.fix();
+    const lowered = Object.fromEntries(fleet.slice(0, 2).map(({ vehicleId }) => [vehicleId, 0]));
+    await driver.score(roundRef(1), { scores: await driver.judgedScores(judgements, roundRef(1), lowered) });
+    await driver.commit();
+    await driver.finalise(await driver.proposal(), [GRID, CITY, REGULATOR]);
+    await driver.pay(1);
+    await driver.openIncident(suspect, [1]);
+    await driver.decide(['clear']);
+    expect(await amountsOf(suspect)).to.deep.equal([['compensation', 1, 200_000]]);
+    await driver.openIncident(suspect, [1], { incidentId: 'incident-2' });
+    await driver.decide(['clear'], { incidentId: 'incident-2' });
+    expect(await amountsOf(suspect)).to.have.length(1);
+    await driver.openIncident(fleet[1]!, [1], { incidentId: 'incident-3' });
+    await driver.decide(['clear'], { incidentId: 'incident-3' });
+    expect(await amountsOf(fleet[1]!), 'earned 100,000 of the median 200,000').to.deep.equal([
+      ['reward', 1, 100_000],
+      ['compensation', 1, 100_000],
+    ]);
+    await driver.openIncident(fleet[1]!, [1], { incidentId: 'incident-4' });
+    await driver.decide(['projections', 'confirm'], { incidentId: 'incident-4' });
+    expect((await driver.statement(fleet[1]!)).forfeitedMicro).to.equal(200_000);
+    await expectConserved();
+  });
+
+  it('stays in a quarantine that the incident does not speak of', async () => {
+    await fresh();
+    await runRounds(1, 1);
+    await driver.openIncident(suspect, [1]);
+    await runRounds(2, 2, fleet, contributions(10, QUARANTINE_MILLI));
+    await driver.openIncident(suspect, [1], { incidentId: 'incident-2' });
+    await driver.decide(['clear']);
+    expect(await driver.standing(suspect)).to.have.property('quarantined');
+    // Opened since, it is about the quarantine, whatever it disputes.
+    await driver.decide(['clear'], { incidentId: 'incident-2' });
+    expect(await driver.standing(suspect)).to.not.have.property('quarantined');
   });
 
   it('gets nothing twice, where a round is paid afterwards', async () => {

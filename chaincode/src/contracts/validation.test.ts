@@ -27,7 +27,7 @@ describe('Validations of an opening', () => {
   it('bind each validator to its data and give the median of the losses', async () => {
     const losses = { [CITY]: { lossMicro: 900_000 }, [GRID]: { lossMicro: 1_100_000 } };
     const opened = await driver.openWith(driver.validations(ROUND_1, INITIAL_MODEL, losses));
-    expect(opened.secure?.validated).to.deep.equal({ medianLossMicro: 1_000_000, departed: [] });
+    expect(opened.secure?.validated).to.deep.equal({ heard: 4, medianLossMicro: 1_000_000, departed: [] });
     expect(await driver.validators()).to.deep.equal(
       VALIDATORS.map((mspId) => ({
         ...{ docType: 'validator', schemaVersion: 1, taskId: 'price-1', mspId },
@@ -40,7 +40,15 @@ describe('Validations of an opening', () => {
     await driver.abort();
     const ref = roundRef(1, 2);
     const opened = await driver.openWith(driver.validations(ref, INITIAL_MODEL, NOISY), ref);
-    expect(opened.secure?.validated).to.deep.equal({ medianLossMicro: 1_000_000, departed: [MAKER] });
+    expect(opened.secure?.validated).to.deep.equal({ heard: 4, medianLossMicro: 1_000_000, departed: [MAKER] });
+    await driver.abort(ref);
+  });
+
+  it('name nobody where as many say one thing as say another', async () => {
+    const ref = roundRef(1, 3);
+    const low = { lossMicro: 100_000 };
+    const opened = await driver.openWith(driver.validations(ref, INITIAL_MODEL, { [CITY]: low, [MAKER]: low }), ref);
+    expect(opened.secure?.validated).to.deep.equal({ heard: 4, medianLossMicro: 100_000, departed: [] });
     await driver.abort(ref);
   });
 
@@ -58,7 +66,7 @@ describe('Validations of an opening', () => {
     [
       'one on other data than before',
       'VALIDATION_DATA_CHANGED',
-      () => driver.validations(roundRef(1, 3), INITIAL_MODEL, { [GRID]: { dataHash: sha256Hex('better data') } }),
+      () => driver.validations(roundRef(1, 4), INITIAL_MODEL, { [GRID]: { dataHash: sha256Hex('better data') } }),
     ],
     [
       'one with another loss than was signed',
@@ -66,11 +74,11 @@ describe('Validations of an opening', () => {
       ([first, ...rest]) => [{ ...first!, lossMicro: 1 }, ...rest],
     ],
     ['those of another attempt', 'SIGNATURE_INVALID', () => driver.validations(ROUND_1)],
-    ['those about another base', 'SIGNATURE_INVALID', () => driver.validations(roundRef(1, 3), 'b'.repeat(64))],
+    ['those about another base', 'SIGNATURE_INVALID', () => driver.validations(roundRef(1, 4), 'b'.repeat(64))],
   ];
   for (const [what, code, change] of refused) {
     it(`refuse ${what}`, async () => {
-      const ref = roundRef(1, 3);
+      const ref = roundRef(1, 4);
       const words = change(driver.validations(ref));
       await expectRefusal(driver.openWith(words, ref), code);
     });
@@ -90,7 +98,7 @@ describe('Validations of an opening', () => {
   });
 
   it('are signed over by aggregators and arbiter: others cannot be put in their place', async () => {
-    const ref = roundRef(1, 3);
+    const ref = roundRef(1, 4);
     const input = driver.signedOpening(driver.opening(ref), ref);
     const validations = driver.validations(ref, INITIAL_MODEL, NOISY);
     const other = { ...input, opening: { ...input.opening!, validations } };
@@ -98,7 +106,7 @@ describe('Validations of an opening', () => {
   });
 
   it('of a majority are enough', async () => {
-    const ref = roundRef(1, 3);
+    const ref = roundRef(1, 4);
     await driver.openWith(driver.validations(ref, INITIAL_MODEL, {}, THREE), ref);
     expect((await driver.round(ref)).state).to.equal('open');
   });
@@ -128,9 +136,14 @@ describe('A validator that departs from the others', () => {
     expect(await ofMaker()).to.deep.include({ departures: [1, 3], setAsideFrom: 4 });
     const ref = roundRef(4);
     await expectRefusal(driver.openWith(driver.validations(ref, base), ref, base), 'VALIDATOR_SET_ASIDE');
-    // Two of the three that are heard make a majority.
-    await driver.openWith(driver.validations(ref, base, {}, [CITY, GRID]), ref, base);
-    expect(await driver.secure(ref)).to.deep.include({ validated: { medianLossMicro: 1_000_000, departed: [] } });
+    // Of three that are heard all are needed: one of two would have half of the reference.
+    await expectRefusal(
+      driver.openWith(driver.validations(ref, base, {}, [CITY, GRID]), ref, base),
+      'VALIDATION_INVALID',
+    );
+    await driver.openWith(driver.validations(ref, base, {}, [CITY, GRID, REGULATOR]), ref, base);
+    const validated = { heard: 3, medianLossMicro: 1_000_000, departed: [] };
+    expect(await driver.secure(ref)).to.deep.include({ validated });
   });
 
   it('by its direction counts like one by its loss', async () => {
@@ -140,19 +153,25 @@ describe('A validator that departs from the others', () => {
     expect((await driver.validators()).filter(({ departures }) => departures.length > 0)).to.have.length(1);
   });
 
+  it('by a direction that it commits itself to and does not show counts like one by its loss', async () => {
+    const shown = [CITY, GRID, REGULATOR];
+    const base = await driver.runRound(fleet, roundRef(1), INITIAL_MODEL, {}, { references: shown });
+    await driver.runRound(fleet, roundRef(2), base, {}, { references: shown });
+    expect(await ofMaker()).to.deep.include({ departures: [1, 2], setAsideFrom: 3 });
+    expect((await driver.validators()).filter(({ departures }) => departures.length > 0)).to.have.length(1);
+  });
+
   it('is not named where as many point away as do not, or where there are two', async () => {
-    const base = await driver.runRound(fleet, roundRef(1), INITIAL_MODEL, {}, { astray: [GRID, MAKER] });
-    const ref = roundRef(2);
-    await driver.openWith(driver.validations(ref, base, {}, [CITY, GRID, MAKER]), ref, base);
-    await driver.record(driver.envelopes(fleet, ref, base), ref, base);
-    await driver.close([GRID, CITY, REGULATOR], ref);
-    await driver.fix(ref);
-    const references = [CITY, GRID];
-    const scores = { ...(await driver.judgedScores({}, ref)), references, astray: [GRID] };
-    await driver.score(ref, { scores });
-    await driver.commit(ref);
-    await driver.finalise(await driver.proposal(ref), [GRID, CITY, REGULATOR]);
+    await driver.runRound(fleet, roundRef(1), INITIAL_MODEL, {}, { astray: [GRID, MAKER] });
     expect((await driver.validators()).flatMap(({ departures }) => departures)).to.deep.equal([]);
+    const three = [CITY, GRID, MAKER];
+    await fresh(validatedTask({ validation: { ...VALIDATION, validators: three } }));
+    await driver.openWith(driver.validations(ROUND_1, INITIAL_MODEL, NOISY, three));
+    await driver.record(driver.envelopes(fleet));
+    await driver.close([GRID, CITY, REGULATOR]);
+    await driver.finished(ROUND_1, {}, { astray: [GRID] });
+    const departed = (await driver.validators()).filter(({ departures }) => departures.length > 0);
+    expect(departed.map(({ mspId }) => mspId)).to.deep.equal([MAKER]);
   });
 
   it('in an attempt that is aborted has not departed', async () => {
@@ -185,7 +204,7 @@ describe('References and evidence of scores', () => {
   const refused: [string, ErrorCode, (scores: Scores) => Scores][] = [
     ['a reference whose loss departed', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: [CITY, MAKER] })],
     ['one that is not in the opening', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: ['OtherMSP'] })],
-    ['one of three references', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: [CITY] })],
+    ['two of three references', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: [CITY, GRID] })],
     ['references out of order', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: [GRID, CITY] })],
     ['no references', 'REFERENCES_INVALID', withoutReferences],
     ['no evidence', 'EVIDENCE_INVALID', withoutEvidence],
@@ -203,9 +222,8 @@ describe('References and evidence of scores', () => {
   }
 
   it('refuse projections that were signed with other references', async () => {
-    const projections = await driver.projections(AGGREGATORS);
-    const scores = { ...(await driver.judgedScores({})), references: [CITY, GRID] };
-    const input = await driver.scoring(ROUND_1, { scores, projections });
+    const projections = await driver.projections(AGGREGATORS, {}, ROUND_1, [CITY, GRID]);
+    const input = await driver.scoring(ROUND_1, { projections });
     await expectRefusal(driver.coordinate('ScoreRound', input), 'SIGNATURE_INVALID');
   });
 

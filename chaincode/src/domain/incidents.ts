@@ -2,7 +2,10 @@
 import {
   canonicalJson,
   ContractError,
+  exposureProblem,
   majorityOf,
+  reopenedProblem,
+  scoredWeights,
   STEPS_IN,
   type CohortRecord,
   type CulpritRecord,
@@ -11,8 +14,10 @@ import {
   type IncidentStep,
   type IncidentVote,
   type Member,
+  type OpenedUpdateRecord,
   type OpenIncident,
   type RoundRecord,
+  type ScoresRecord,
   type StandingRecord,
   type Task,
   type VoteIncident,
@@ -23,6 +28,8 @@ export interface DisputedFacts {
   readonly round: RoundRecord | undefined;
   /** Of the attempt that is disputed. */
   readonly cohort: CohortRecord | undefined;
+  /** What votes have opened of its updates. */
+  readonly opened: readonly OpenedUpdateRecord[];
 }
 
 /**
@@ -58,6 +65,10 @@ export function openIncident(
     const isMember = cohort?.members.some((member) => member.vehicleId === vehicleId) === true;
     insist(isMember, `${vehicleId} is not in the cohort of round ${round}`);
   });
+  requireUnopened(
+    input,
+    facts.map(({ opened: known }) => known),
+  );
   return {
     docType: 'incident',
     schemaVersion: 1,
@@ -67,6 +78,7 @@ export function openIncident(
     openedAtMs: opened.nowMs,
     suspicionMilli: opened.standing?.suspicionMilli ?? 0,
     ...(opened.standing === undefined ? {} : { scoresHash: opened.standing.last.scoresHash }),
+    ...(opened.standing?.quarantined === undefined ? {} : { quarantinedIn: opened.standing.quarantined.round }),
     decidedBy: {},
   };
 }
@@ -116,6 +128,38 @@ export function castVote(
     admission,
     votedAtMs: nowMs,
   };
+}
+
+/**
+ * An update is opened by one incident only, whatever other ones find.
+ *
+ * @param opened - what votes have opened of each attempt that is disputed.
+ * @throws ContractError INCIDENT_INVALID
+ */
+export function requireUnopened(
+  incident: Pick<IncidentRecord, 'vehicleId' | 'incidentId'>,
+  opened: readonly (readonly OpenedUpdateRecord[])[],
+): void {
+  const problem = reopenedProblem(incident, opened.flat());
+  insist(problem === undefined, problem ?? '');
+}
+
+/**
+ * An update is opened only where enough others remain in the sum that it is part of, which is known.
+ *
+ * @param opened - what votes have opened of the attempt.
+ * @throws ContractError INCIDENT_INVALID
+ */
+export function requireCover(
+  { secure, cohort: { minimum } }: Task,
+  { vehicleId }: IncidentRecord,
+  { cohort, scores }: { readonly cohort: CohortRecord; readonly scores: ScoresRecord },
+  opened: readonly OpenedUpdateRecord[],
+): void {
+  const known = opened.filter(({ vectors }) => vectors).map((one) => one.vehicleId);
+  const sum = scoredWeights(cohort, scores, secure?.shardSize ?? cohort.members.length);
+  const problem = exposureProblem(vehicleId, sum, new Set(known), minimum);
+  insist(problem === undefined, `round ${scores.scores.round}: ${problem ?? ''}`);
 }
 
 const STATE_AFTER: Readonly<Record<IncidentStep, IncidentState>> = {

@@ -74,7 +74,7 @@ describe('The journal', () => {
     const missed = fc.array(fc.integer({ min: 0, max: 1_000 }), { maxLength: 5 });
     fc.assert(
       fc.property(earnings, fc.integer({ min: 0, max: 22 }), missed, (entries, lastFinalised, medians) => {
-        const rounds = medians.map((medianMicro, index) => ({ round: index + 1, medianMicro }));
+        const rounds = medians.map((medianMicro, index) => ({ round: index + 1, owedMicro: medianMicro }));
         const compensations = compensationsOf(TASK, 'v-2', rounds, 'incident-1');
         const journal = [...entries, ...forfeitsOf(entries, lastFinalised, 'incident-1'), ...compensations];
         const balances = [...balancesOf(journal).values()];

@@ -4,6 +4,7 @@ import {
   poolAccount,
   rewardsOf,
   vehicleAccount,
+  vestsAtRound,
   type CohortRecord,
   type CulpritRecord,
   type JournalEntry,
@@ -60,14 +61,14 @@ export function payRound(
   requireFinalised(rewarded.round);
   const { amounts, medianMicro } = earnedIn(terms, rewarded);
   const scoresHash = secure?.scoresHash ?? '';
-  const vestsAtRound = round + terms.vestingRounds;
+  const vestsAt = vestsAtRound(terms, task, round);
   const forfeited = new Set(
-    culprits.filter(({ afterRound }) => vestsAtRound > afterRound).map(({ vehicleId }) => vehicleId),
+    culprits.filter(({ afterRound }) => vestsAt > afterRound).map(({ vehicleId }) => vehicleId),
   );
   const entries = amounts
     .filter(({ vehicleId, amountMicro }) => amountMicro > 0 && !forfeited.has(vehicleId))
     .map(({ vehicleId, amountMicro }) =>
-      earning('reward', { taskId, round, vehicleId, amountMicro, vestsAtRound, because: scoresHash }),
+      earning('reward', { taskId, round, vehicleId, amountMicro, vestsAtRound: vestsAt, because: scoresHash }),
     );
   const paid: PaidRoundRecord = {
     docType: 'paidRound',
@@ -87,26 +88,39 @@ export function worthOf(task: Task, { scores }: Pick<RewardedRound, 'scores'>): 
   return medianOf(rewardsOf(requireRewards(task).poolMicro, scores.scores.evidence?.contributionMicro ?? []));
 }
 
-/** A round that a vehicle was kept from by its quarantine, and its worth. */
-export interface MissedRound {
-  readonly round: number;
-  readonly medianMicro: number;
+/**
+ * What a round that counted a vehicle less than its class leaves it short of the median of what its members earned; 0 where it
+ * counted in full, or earned as much.
+ */
+export function shortfallOf(task: Task, vehicleId: string, rewarded: Pick<RewardedRound, 'cohort' | 'scores'>): number {
+  const { amounts, medianMicro } = earnedIn(requireRewards(task), rewarded);
+  const index = rewarded.cohort.members.findIndex((member) => member.vehicleId === vehicleId);
+  const inFull = task.aggregation.weightClasses[rewarded.cohort.members[index]?.weightClass ?? -1]?.weight ?? 0;
+  const isLessened = (rewarded.scores.scores.weights[index] ?? 0) < inFull;
+  return isLessened ? Math.max(0, medianMicro - (amounts[index]?.amountMicro ?? 0)) : 0;
 }
 
-/** Makes a cleared vehicle whole: the median of what others got for each round that it was kept from. */
+/** A round that a vehicle was kept from, or that counted it less, and what it is owed for it. */
+export interface OwedRound {
+  readonly round: number;
+  readonly owedMicro: number;
+}
+
+/** Makes a cleared vehicle whole: what it is owed for each round, as others got for it. */
 export function compensationsOf(
-  { taskId, rewards }: Task,
+  task: Task,
   vehicleId: string,
-  missed: readonly MissedRound[],
+  owed: readonly OwedRound[],
   incidentId: string,
 ): JournalEntry[] {
-  const vesting = rewards?.vestingRounds ?? 0;
-  return missed
-    .filter(({ medianMicro }) => medianMicro > 0)
-    .map(({ round, medianMicro }) =>
+  const { taskId } = task;
+  const terms = requireRewards(task);
+  return owed
+    .filter(({ owedMicro }) => owedMicro > 0)
+    .map(({ round, owedMicro }) =>
       earning('compensation', {
-        ...{ taskId, round, vehicleId, amountMicro: medianMicro },
-        vestsAtRound: round + vesting,
+        ...{ taskId, round, vehicleId, amountMicro: owedMicro },
+        vestsAtRound: vestsAtRound(terms, task, round),
         because: incidentId,
       }),
     );
@@ -129,9 +143,15 @@ export function forfeitsOf(
   incidentId: string,
 ): JournalEntry[] {
   const gone = forfeitedRounds(entries);
-  return entries
-    .filter(({ kind, round, vestsAtRound }) => kind !== 'forfeit' && vestsAtRound > lastFinalised && !gone.has(round))
-    .map(({ from, to, ...entry }) => ({ ...entry, kind: 'forfeit', from: to, to: from, because: incidentId }));
+  const byRound = new Map<number, JournalEntry>();
+  for (const { from, to, ...entry } of entries) {
+    if (entry.kind !== 'forfeit' && entry.vestsAtRound > lastFinalised && !gone.has(entry.round)) {
+      const amountMicro = entry.amountMicro + (byRound.get(entry.round)?.amountMicro ?? 0);
+      const forfeit = { ...entry, kind: 'forfeit', amountMicro, from: to, to: from, because: incidentId } as const;
+      byRound.set(entry.round, forfeit);
+    }
+  }
+  return [...byRound.values()];
 }
 
 /**
@@ -168,7 +188,7 @@ export function balancesOf(entries: readonly JournalEntry[]): ReadonlyMap<string
   return balances;
 }
 
-function earnedIn({ poolMicro }: RewardTerms, { cohort, scores }: RewardedRound): Earned {
+function earnedIn({ poolMicro }: RewardTerms, { cohort, scores }: Pick<RewardedRound, 'cohort' | 'scores'>): Earned {
   const { evidence } = scores.scores;
   if (evidence === undefined) {
     throw new ContractError('REWARDS_NONE', 'the scores of the round name no contributions');
@@ -193,7 +213,7 @@ function earning(kind: 'reward' | 'compensation', earned: Earning): JournalEntry
   return { docType: 'journalEntry', schemaVersion: 1, kind, ...earned, ...accounts };
 }
 
-/** Of a round a vehicle has one reward or one compensation, so a forfeit is of that one. */
+/** Of a round a vehicle has one reward and one compensation at the most; a forfeit is of all that it has. */
 function forfeitedRounds(entries: readonly JournalEntry[]): ReadonlySet<number> {
   return new Set(entries.filter(({ kind }) => kind === 'forfeit').map(({ round }) => round));
 }

@@ -3,6 +3,7 @@ import {
   ContractError,
   departuresIn,
   evidenceProblem,
+  heardValidators,
   newValidators,
   referencesProblem,
   standingsAfter,
@@ -48,7 +49,7 @@ export function validatedOpening(
 ): Pick<SecureRound, 'validated'> {
   refuse(validationsProblem(terms, opening, facts));
   const { validations } = opening;
-  if (validations === undefined) {
+  if (terms === undefined || validations === undefined) {
     return {};
   }
   const { consortium, organisations } = facts;
@@ -56,7 +57,7 @@ export function validatedOpening(
     const statement = validationStatement({ consortium, taskId, round, attempt, baseModelHash }, validation);
     requireSigned(statement, validation.signature, organisations);
   }
-  return { validated: validatedBase(validations) };
+  return { validated: validatedBase(validations, heardValidators(terms, facts).length) };
 }
 
 /** Records of validators that an attempt hears for the first time in its task. */

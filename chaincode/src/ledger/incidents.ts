@@ -7,6 +7,7 @@ import {
   type IncidentStep,
   type IncidentVote,
   type Member,
+  type OpenedUpdateRecord,
   type Page,
 } from '../api';
 import { keys } from './keys';
@@ -67,6 +68,20 @@ export class IncidentRepository {
   /** All vehicles that incidents of a task were confirmed about, sorted; a range read. */
   culprits(taskId: string): Promise<CulpritRecord[]> {
     return this.#state.scan(keys.culprits(taskId));
+  }
+
+  /** What votes have opened of the updates of one attempt, sorted; a range read. */
+  openedIn(ref: {
+    readonly taskId: string;
+    readonly round: number;
+    readonly attempt: number;
+  }): Promise<OpenedUpdateRecord[]> {
+    return this.#state.scan(keys.openedUpdates(ref.taskId, ref.round, ref.attempt));
+  }
+
+  putOpened(record: OpenedUpdateRecord): Promise<void> {
+    const { taskId, round, attempt, vehicleId } = record;
+    return this.#state.put(keys.openedUpdate(taskId, round, attempt, vehicleId), record);
   }
 
   findCorrection(taskId: string, afterRound: number): Promise<CorrectionRecord | undefined> {

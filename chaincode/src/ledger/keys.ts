@@ -13,6 +13,7 @@ import {
   type IncidentVote,
   type JournalEntry,
   type ModelRecord,
+  type OpenedUpdateRecord,
   type PaidRoundRecord,
   type ProposalRecord,
   type ReceiptRecord,
@@ -122,6 +123,10 @@ export const keys = {
     key<IncidentVote>('incidentVote', incidentId, step, mspId),
   culprit: (taskId: string, vehicleId: string) => key<CulpritRecord>('culprit', taskId, vehicleId),
   culprits: (taskId: string) => prefix<CulpritRecord>('culprit', taskId),
+  openedUpdate: (taskId: string, round: number, attempt: number, vehicleId: string) =>
+    key<OpenedUpdateRecord>('openedUpdate', taskId, padded(round), padded(attempt), vehicleId),
+  openedUpdates: (taskId: string, round: number, attempt: number) =>
+    prefix<OpenedUpdateRecord>('openedUpdate', taskId, padded(round), padded(attempt)),
   correction: (taskId: string, afterRound: number) => key<CorrectionRecord>('correction', taskId, padded(afterRound)),
 
   journalEntry: (taskId: string, round: number, vehicleId: string, kind: JournalEntry['kind']) =>

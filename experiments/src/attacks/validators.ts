@@ -54,6 +54,7 @@ function departuresFrom(lossesMicro: readonly number[]): boolean[] {
   const names = lossesMicro.map((_, validator) => String(validator));
   const { departed } = validatedBase(
     lossesMicro.map((loss, validator) => ({ mspId: names[validator] ?? '', lossMicro: loss })),
+    names.length,
   );
   return names.map((name) => departed.includes(name));
 }

@@ -43,7 +43,7 @@ import {
   type VerdictStatement,
 } from '@sev/chaincode/api';
 import { madeIn, memberOf, ReportingScenario, type Reporter } from './reporting-scenario.js';
-import { HASH, newKey, NOW, publicText, TASK, type Record_ } from './scenario.js';
+import { HASH, MSPS, newKey, NOW, publicText, TASK, type Record_ } from './scenario.js';
 
 export const AGGREGATORS = ['AMSP', 'BMSP', 'CMSP'] as const;
 const MAJORITY = ['AMSP', 'BMSP', 'CMSP'] as const;
@@ -146,6 +146,11 @@ export class SecureScenario extends ReportingScenario {
     };
   }
 
+  /** How many validators an opening can have. */
+  protected heard(): number {
+    return MSPS.length;
+  }
+
   /** The opening of the next attempt with these aggregators, for {@link openSecurely}. */
   nextOpening(aggregators: readonly string[]): RoundOpening {
     this.attempt += 1;
@@ -169,7 +174,7 @@ export class SecureScenario extends ReportingScenario {
     const rules = this.#rules === undefined ? {} : { rules: this.#rules };
     const kept = { openedProjections, chargedMicroRho, shownAttempts, fixedCohorts, accused, ...rules };
     const { validations } = opening;
-    const validated = validations === undefined ? {} : { validated: validatedBase(validations) };
+    const validated = validations === undefined ? {} : { validated: validatedBase(validations, this.heard()) };
     this.secure = { ...emptyRound(), opening, openingHash: hash, ...validated, ...kept };
     this.closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: this.base, opening, statements };

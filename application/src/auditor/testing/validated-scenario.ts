@@ -41,6 +41,8 @@ export class ValidatedScenario extends SecureScenario {
   suspicionMilli: readonly number[] = [];
   /** What the next scores say of validators whose directions point away. */
   astray: readonly string[] = [];
+  /** Validators that do not show the directions of the next openings. */
+  withheld: readonly string[] = [];
   /** What is on the ledger, by MSP id and by vehicle. */
   validators: readonly ValidatorRecord[] = [];
   standings = new Map<string, StandingRecord>();
@@ -82,11 +84,16 @@ export class ValidatedScenario extends SecureScenario {
     return this.closedRound(this.present).fix({ reporters: this.present }).score();
   }
 
+  protected override heard(): number {
+    return MSPS.length - this.validators.filter(({ setAsideFrom }) => setAsideFrom !== undefined).length;
+  }
+
   protected override judgement(): Partial<Scores> {
     const { opening, validated } = this.secure;
     const names = opening.validations?.map(({ mspId }) => mspId) ?? [];
+    const left = [...(validated?.departed ?? []), ...this.withheld];
     return {
-      references: names.filter((mspId) => validated?.departed.includes(mspId) !== true),
+      references: names.filter((mspId) => !left.includes(mspId)),
       astray: [...this.astray],
       evidence: {
         suspicionMilli: this.present.map((_, index) => this.suspicionMilli[index] ?? 0),
