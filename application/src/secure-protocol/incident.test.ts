@@ -64,13 +64,13 @@ describe('an incident', () => {
   }
   const working = <T>(work: () => Promise<T>): Promise<T> => bed.clock.busyWith(work);
 
-  async function measurers(): Promise<CorrectionMeasurer[]> {
+  async function measurers(aggregators = disclosers()): Promise<CorrectionMeasurer[]> {
     return Promise.all(
       ALL.map(async (mspId) => {
         const session = await bed.session(mspId, 'attester');
         const data = validationDataOf(bed.task, mspId)!;
         const log = bed.log.of(`attester of ${mspId}`);
-        const others = { store: bed.store, signer: bed.signer(mspId), aggregators: disclosers() };
+        const others = { store: bed.store, signer: bed.signer(mspId), aggregators };
         return new OwnMeasurer({ session, data, log, ...others });
       }),
     );
@@ -116,6 +116,7 @@ describe('an incident', () => {
       await vote('confirm', [CITY, GRID, REGULATOR], hash);
       const session = await as(GRID);
       const options = { incidentId: ID, session, store: bed.store, aggregators: disclosers() };
+      await expectNoForcedRollback();
       return correctAfter({ ...options, measurers: await measurers() });
     });
     await expectWithoutCulprit(corrected);
@@ -141,6 +142,16 @@ describe('an incident', () => {
     const own = journal.filter(({ vehicleId, vestsAtRound }) => vehicleId === suspect() && vestsAtRound > ROUNDS);
     const rounds = (kind: string): number[] => own.filter((entry) => entry.kind === kind).map(({ round }) => round);
     expect(rounds('forfeit')).to.deep.equal(rounds('reward'));
+  }
+
+  /** Who asks does not decide that nothing can be taken out; who finds it so itself goes back. */
+  async function expectNoForcedRollback(): Promise<void> {
+    const request = { incidentId: ID, afterRound: ROUNDS, takenOut: 0 };
+    const [able] = await measurers();
+    expect(await codeOf(able!.measure(request))).to.equal('CANDIDATE_POSSIBLE');
+    const [unable] = await measurers([]);
+    const { rollbackHash, candidateHash } = await unable!.measure(request);
+    expect(candidateHash).to.equal(rollbackHash);
   }
 
   async function expectWithoutCulprit({ record, corrections, candidate, tried, unmeasured }: Corrected): Promise<void> {
