@@ -5,7 +5,7 @@ import { parametersFromBytes } from '@sev/fl';
 import { expect } from 'chai';
 import { correctAfter, type Corrected } from '../incidents/correct.js';
 import { DisputedUpdates } from '../incidents/disputed-updates.js';
-import { gatherEvidence, insistOnSameFindings, type Evidence } from '../incidents/evidence.js';
+import { gatherEvidence, insistOnBorneOut, insistOnSameFindings, type Evidence } from '../incidents/evidence.js';
 import { OwnMeasurer, type CorrectionMeasurer } from '../incidents/measurer.js';
 import { incidents } from '../ledger/incidents.js';
 import { rewards } from '../ledger/rewards.js';
@@ -187,7 +187,11 @@ describe('an incident', () => {
       const evidence = await evidenceAt(GRID);
       expect(evidence.sources[0]!.silent.map(({ mspId }) => mspId)).to.deep.equal([MAKER]);
       expect(evidence.sources[0]!.alone, 'held by city and grid alone').to.deep.equal([0, 1]);
+      expect(() => {
+        insistOnBorneOut(evidence);
+      }).to.throw('one aggregator alone');
       bed.crashed.delete(MAKER);
+      insistOnBorneOut(await evidenceAt(GRID));
       bed.around.set(GRID, async ({ method, proceed }) => {
         const answer = (await proceed()) as { numbers: Record<string, string> };
         return method === 'disclose'
