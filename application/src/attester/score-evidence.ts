@@ -7,7 +7,7 @@ import type { PastRound, PastRounds } from '../services/past-rounds.js';
 import type { FetchObject } from '../services/round-outcome.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import {
-  insistOnPatience,
+  insistOnAllShown,
   insistOnReferences,
   referenceDirection,
   type ReferenceDirection,
@@ -29,8 +29,9 @@ export async function namedReference(
   if (references === undefined) {
     return undefined;
   }
-  insistOnPatience(secure, references, inStateMs);
-  return referenceDirection(secure, references, task.model.parameters, fetch);
+  const length = task.model.parameters;
+  await insistOnAllShown(secure, references, { inStateMs, length, fetch });
+  return referenceDirection(secure, references, length, fetch);
 }
 
 /**

@@ -149,6 +149,30 @@ describe('rounds with validators', () => {
         saying(CITY, () => ({ directionHash: bed.plant(bytes) })),
       );
       const refusals: unknown[] = [];
+  it('take a direction in that is shown when aggregators have signed without it, and lose no attempt by it', async () => {
+    let isLate = true;
+    const refused: unknown[] = [];
+    bed.around.set(`validator/${REGULATOR}`, (call) => (isLate ? withhold(call) : call.proceed()));
+    bed.around.set(GRID, async ({ method, args, proceed }) => {
+      if (method === 'projections' && isLate) {
+        const [ref, nonces, references] = args as [AttemptRef, string[][], string[]];
+        await bed.aggregators.get(CITY)!.projections(ref, nonces, references);
+        isLate = false;
+        await bed
+          .validators()
+          .find(({ mspId }) => mspId === REGULATOR)!
+          .publish(ref);
+        refused.push(references, await codeOf(bed.aggregators.get(GRID)!.projections(ref, nonces, references)));
+      }
+      return proceed();
+    });
+    await bed.run();
+    const { round } = await expectSound(bed);
+    expect(refused).to.deep.equal([[CITY, GRID, MAKER], 'REFERENCES_INCOMPLETE']);
+    expect(round.attempt).to.equal(1);
+    expect((await scoresOf()).references).to.deep.equal(ALL);
+  });
+
       bed.around.set(GRID, async ({ method, args, proceed }) => {
         if (method === 'projections') {
           const [ref, nonces] = args as [AttemptRef, string[][]];
