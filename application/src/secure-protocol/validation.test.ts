@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import type { RoundRecord, Scores, SecureTerms, Validation } from '@sev/chaincode/api';
+import { stepPatienceMs, type RoundRecord, type Scores, type SecureTerms, type Validation } from '@sev/chaincode/api';
 import { CITY, GRID, MAKER, REGULATOR } from '@sev/chaincode/testing';
+import { DEFAULT_RETENTION_MS } from '../aggregator/retention.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
+import { pause } from '../services/wake-up.js';
 import { SevError } from '../errors.js';
 import type { Around } from '../testing/secure-bed-around.js';
 import { SecureBed } from '../testing/secure-bed.js';
@@ -89,12 +91,33 @@ describe('rounds with validators', () => {
     expect(asked).to.include(`before pastNumbers of ${CITY}`);
   });
 
+  it('leave no earlier round out that aggregators open again, however long that takes', async () => {
+    haveThemLearn(bed);
+    await bed.run();
+    const patienceMs = stepPatienceMs(bed.task);
+    let firstMs: number | undefined;
+    for (const mspId of bed.aggregatorIds) {
+      bed.around.set(mspId, ({ method, proceed }) => {
+        if (method !== 'pastNumbers') {
+          return proceed();
+        }
+        firstMs ??= Date.now();
+        const isLate = Date.now() < firstMs + 1.5 * patienceMs;
+        return isLate ? Promise.reject(new SevError('SERVICE_UNREACHABLE', 'gone')) : proceed();
+      });
+    }
+    await bed.run({ lastRound: 2, mspId: MAKER });
+    await expectSound(bed);
+    expect((await scoresOf(2)).past).to.deep.equal([{ round: 1, attempt: 1 }]);
+  });
+
   it('leave earlier rounds out that no aggregator has any more, once attesters that had them have waited', async () => {
     haveThemLearn(bed);
     await bed.run();
     for (const mspId of bed.aggregatorIds) {
       await bed.aggregators.get(mspId)!.clean(Number.MAX_SAFE_INTEGER);
     }
+    await pause(DEFAULT_RETENTION_MS);
     await bed.run({ lastRound: 2, mspId: MAKER });
     const { round } = await expectSound(bed);
     expect((await scoresOf(2)).past).to.equal(undefined);
@@ -126,29 +149,6 @@ describe('rounds with validators', () => {
     expect((await scoresOf()).references).to.deep.equal([CITY, GRID, MAKER]);
   });
 
-  it('end without a model where most show no direction', async () => {
-    for (const mspId of [CITY, MAKER]) {
-      bed.around.set(`validator/${mspId}`, withhold);
-    }
-    await runToEnd(bed, { maxAttempts: 1 });
-    const { round } = await expectSound(bed);
-    expect([round.state, round.abortReason]).to.deep.equal(['aborted', 'AGGREGATORS_MISSING']);
-    expect(round.secure!.sums).to.equal(undefined);
-  });
-
-  const falseDirections: Readonly<Record<string, () => Uint8Array>> = {
-    'of another length': () => randomBytes(4 * 7),
-    'longer than it may be': () => directionBytes(new Int32Array(bed.task.model.parameters).fill(2 ** 14)),
-    'that points nowhere': () => directionBytes(new Int32Array(bed.task.model.parameters)),
-  };
-  for (const [which, bytesOf] of Object.entries(falseDirections)) {
-    it(`open nothing along a direction ${which}, whoever commits itself to it`, async () => {
-      const bytes = bytesOf();
-      bed.around.set(
-        `validator/${CITY}`,
-        saying(CITY, () => ({ directionHash: bed.plant(bytes) })),
-      );
-      const refusals: unknown[] = [];
   it('take a direction in that is shown when aggregators have signed without it, and lose no attempt by it', async () => {
     let isLate = true;
     const refused: unknown[] = [];
@@ -173,6 +173,29 @@ describe('rounds with validators', () => {
     expect((await scoresOf()).references).to.deep.equal(ALL);
   });
 
+  it('end without a model where most show no direction', async () => {
+    for (const mspId of [CITY, MAKER]) {
+      bed.around.set(`validator/${mspId}`, withhold);
+    }
+    await runToEnd(bed, { maxAttempts: 1 });
+    const { round } = await expectSound(bed);
+    expect([round.state, round.abortReason]).to.deep.equal(['aborted', 'AGGREGATORS_MISSING']);
+    expect(round.secure!.sums).to.equal(undefined);
+  });
+
+  const falseDirections: Readonly<Record<string, () => Uint8Array>> = {
+    'of another length': () => randomBytes(4 * 7),
+    'longer than it may be': () => directionBytes(new Int32Array(bed.task.model.parameters).fill(2 ** 14)),
+    'that points nowhere': () => directionBytes(new Int32Array(bed.task.model.parameters)),
+  };
+  for (const [which, bytesOf] of Object.entries(falseDirections)) {
+    it(`open nothing along a direction ${which}, whoever commits itself to it`, async () => {
+      const bytes = bytesOf();
+      bed.around.set(
+        `validator/${CITY}`,
+        saying(CITY, () => ({ directionHash: bed.plant(bytes) })),
+      );
+      const refusals: unknown[] = [];
       bed.around.set(GRID, async ({ method, args, proceed }) => {
         if (method === 'projections') {
           const [ref, nonces] = args as [AttemptRef, string[][]];
