@@ -116,7 +116,7 @@ export interface AggregatorClient {
    *
    * @param references validators, sorted; undefined where the task has none.
    * @throws SevError ATTEMPT_UNKNOWN, ROUND_STATE, NONCES_INVALID, PROJECTIONS_NONE, SHARE_LOST; REFERENCES_INVALID,
-   *   REFERENCES_INCOMPLETE where somebody is left out that still has time, DIRECTION_MISMATCH, DIRECTION_INVALID.
+   *   REFERENCES_INCOMPLETE where somebody is left out that still has time or has shown its direction, DIRECTION_MISMATCH, DIRECTION_INVALID.
    */
   projections(ref: AttemptRef, nonces: Nonces, references?: readonly string[]): Promise<OpenedProjections>;
   /**

@@ -7,7 +7,6 @@ import {
   roundSeed,
   sha256Hex,
   type HoldingsStatement,
-  type ProjectionsStatement,
   type RoundState,
   type SumsStatement,
 } from '@sev/chaincode/api';
@@ -15,7 +14,7 @@ import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { mapConcurrently } from '../services/concurrency.js';
 import { FirstSeen } from '../services/first-seen.js';
-import { insistOnPatience, insistOnReferences, referenceDirection } from '../validation/directions.js';
+import { insistOnAllShown, insistOnReferences, referenceDirection } from '../validation/directions.js';
 import type {
   Nonces,
   OpenedNumbers,
@@ -35,6 +34,7 @@ import { insistOnNonces } from './nonces.js';
 import type { AggregatorParts } from './parts.js';
 import { openedNoise } from './noise.js';
 import { releaseComponent } from './release.js';
+import { signProjections } from './projections-book.js';
 import { insistOnSame } from './statement-book.js';
 
 /** States in which the cohort is fixed and the round can still become final. */
@@ -100,22 +100,23 @@ export class Disclosure {
   /** See {@link AggregatorClient.projections}. */
   projections(ref: AttemptRef, nonces: Nonces, references?: readonly string[]): Promise<OpenedProjections> {
     return this.#once(`projections/${hashOf({ nonces, references: references ?? null })}`, ref, async () => {
-      const { view, book } = this.#parts;
+      const { view, book, store } = this.#parts;
+      const fetch = (hash: string): Promise<Uint8Array> => store.get(hash);
       const { round, task, folder, work } = await this.#attempt(ref, FROM_COHORT);
       if (task.terms.projections === 0) {
         throw new SevError('PROJECTIONS_NONE', `task ${ref.taskId} opens no projections`, { exitCode: EXIT.refused });
       }
       insistOnNonces(work.place, round.secure.opening, nonces);
       insistOnReferences(task.terms, round.secure, references);
-      insistOnPatience(round.secure, references, this.#seen.inStateMs(ref, 'cohort'));
+      const inStateMs = this.#seen.inStateMs(ref, 'cohort');
+      await insistOnAllShown(round.secure, references ?? [], { inStateMs, length: task.task.model.parameters, fetch });
       const seed = seedOf(round, work, nonces);
       const reference = await this.#reference(round, task, references);
       const numbers = await projectCohort({ ...work, members: await view.cohort(round) }, seed, reference);
       const components = Object.fromEntries([...numbers].map(([component, bytes]) => [component, sha256Hex(bytes)]));
       const along = references === undefined ? {} : { references };
       const content = { cohortHash: round.secure.cohortHash ?? '', seed, ...along, components };
-      const signed = await book.signOnce<ProjectionsStatement>(folder, 'sev/projections/v1', content);
-      insistOnSame(ref, signed.statement, content);
+      const signed = await signProjections(book, folder, content);
       return {
         signed: { mspId: book.mspId, components, signature: signed.signature },
         seed,

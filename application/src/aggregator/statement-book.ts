@@ -63,9 +63,17 @@ export class StatementBook {
     return { statement, signature: signStatement(statement, this.#key) };
   }
 
-  /** @returns what was signed before under this name. @throws SevError STATEMENT_DAMAGED. */
-  async signedBefore<S extends OnceStatement>(folder: AttemptFolder, type: S['type']): Promise<Signed<S> | undefined> {
-    const value = await folder.statement(nameOf(type));
+  /**
+   * @param variant of the statement, where there are several of a type.
+   * @returns what was signed before under this name.
+   * @throws SevError STATEMENT_DAMAGED.
+   */
+  async signedBefore<S extends OnceStatement>(
+    folder: AttemptFolder,
+    type: S['type'],
+    variant?: string,
+  ): Promise<Signed<S> | undefined> {
+    const value = await folder.statement(nameOf(type, variant));
     if (value === undefined) {
       return undefined;
     }
@@ -93,27 +101,30 @@ export class StatementBook {
   /**
    * Signs a statement, or returns the one that was signed first.
    *
+   * @param variant of the statement, where there are several of a type: each is signed once.
    * @throws SevError STORAGE_FULL, STORAGE_FAILED, STATEMENT_DAMAGED.
    */
   async signOnce<S extends OnceStatement>(
     folder: AttemptFolder,
     type: S['type'],
     content: Omit<Unsigned<S>, 'type'>,
+    variant?: string,
   ): Promise<Signed<S>> {
-    const before = await this.signedBefore<S>(folder, type);
+    const before = await this.signedBefore<S>(folder, type, variant);
     if (before !== undefined) {
       return before;
     }
     const signed = await this.sign<S>(folder.ref, { ...content, type } as unknown as Unsigned<S>);
-    const kept = await folder.keepStatement(nameOf(type), signed);
+    const kept = await folder.keepStatement(nameOf(type, variant), signed);
     // Another process of the same home was first.
-    return kept ? signed : ((await this.signedBefore<S>(folder, type)) ?? signed);
+    return kept ? signed : ((await this.signedBefore<S>(folder, type, variant)) ?? signed);
   }
 }
 
-/** `sev/holdings/v1` → `holdings`. */
-function nameOf(type: OnceStatement['type']): string {
-  return type.split('/')[1] ?? type;
+/** `sev/holdings/v1` → `holdings`; of a variant `projections-3`. */
+function nameOf(type: OnceStatement['type'], variant?: string): string {
+  const name = type.split('/')[1] ?? type;
+  return variant === undefined ? name : `${name}-${variant}`;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { IncidentRecord, RoundRecord } from '@sev/chaincode/api';
 import { expect } from 'chai';
 import { Federation } from '../testing/federation.js';
 import type { LedgerView, SecureTask } from './ledger-view.js';
-import { MOST_TRACEBACK_MS, Traceback } from './traceback.js';
+import { FIRST_VOTE_MS, MOST_TRACEBACK_MS, Traceback } from './traceback.js';
 
 const NOW = 1_000_000_000_000;
 const { task: plain } = new Federation({ secure: {} });
@@ -65,7 +65,23 @@ describe('The traceback of a round', () => {
     expect(await since({ incidents: [{ state: 'cleared' }] })).to.equal(NOW + 1_000);
     expect(await since({ incidents: [{ state: 'confirmed', correctedWith: 'price-1/9' }] })).to.equal(NOW + 1_000);
     const openedAtMs = NOW - MOST_TRACEBACK_MS;
-    expect(await since({ incidents: [{ state: 'open', openedAtMs }] })).to.equal(NOW + 1_000);
+    expect(await since({ incidents: [{ state: 'projections', openedAtMs }] })).to.equal(NOW + 1_000);
     expect(await since({ incidents: [{ state: 'vectors', openedAtMs, decidedAtMs: NOW }] })).to.equal(undefined);
+  });
+
+  it('is over soon where nobody votes for an incident, however often one organisation opens another', async () => {
+    const at = (nowMs: number, ...opened: number[]) =>
+      since({ incidents: opened.map((openedAtMs) => ({ state: 'open', openedAtMs })) }, REF, nowMs);
+    expect(await at(NOW + FIRST_VOTE_MS - 1, NOW)).to.equal(undefined);
+    expect(await at(NOW + FIRST_VOTE_MS, NOW)).to.equal(NOW + 1_000);
+    const again = [1, 2, 3].map((times) => NOW + 0.9 * times * FIRST_VOTE_MS);
+    expect(await at(NOW + 1_000 + 2 * FIRST_VOTE_MS - 1, NOW, ...again)).to.equal(undefined);
+    expect(await at(NOW + 1_000 + 2 * FIRST_VOTE_MS, NOW, ...again)).to.equal(NOW + 1_000);
+  });
+
+  it('is not over while one of several incidents has been voted for', async () => {
+    const incidents = [{ state: 'vectors' }, { state: 'open' }] as const;
+    expect(await since({ incidents }, REF, NOW + 3 * FIRST_VOTE_MS)).to.equal(undefined);
+    expect(await since({ incidents: [...incidents].reverse() }, REF, NOW + 3 * FIRST_VOTE_MS)).to.equal(undefined);
   });
 });

@@ -5,6 +5,8 @@ import type { LedgerView } from './ledger-view.js';
 import { overSinceMs } from './retention.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** How long an incident has for its first vote; until then one organisation alone has opened it. */
+export const FIRST_VOTE_MS = 2 * DAY_MS;
 /** Nothing is kept longer on account of rewards that have not vested, or of an incident that nobody decides. */
 export const MOST_TRACEBACK_MS = 30 * DAY_MS;
 
@@ -12,13 +14,14 @@ type View = Pick<LedgerView, 'roundIfAny' | 'task' | 'incidents'>;
 
 /**
  * Since when an attempt is out of reach of the traceback, in ms on the ledger's clock; undefined while it is not. While
- * rewards of its round may still be forfeited, and while an incident disputes it or is not yet corrected, its shares are
- * evidence. One of these is read a look at the inbox: make another for the next.
+ * rewards of its round may still be forfeited, and while an incident that a vote has opened disputes it or is not yet
+ * corrected, its shares are evidence. What one organisation opens without a vote keeps them for a while only, however often it
+ * does. One of these is read a look at the inbox: make another for the next.
  */
 export class Traceback {
   readonly #view: View;
   readonly #nowMs: number;
-  #disputed: Promise<ReadonlySet<string>> | undefined;
+  #disputed: Promise<ReadonlyMap<string, Dispute>> | undefined;
 
   constructor(view: View, nowMs: number) {
     this.#view = view;
@@ -28,9 +31,19 @@ export class Traceback {
   /** @param round the ledger's present record of the attempt's round. */
   async overSinceMs(ref: AttemptRef, round: RoundRecord | undefined): Promise<number | undefined> {
     const since = overSinceMs(ref, round);
-    if (since === undefined || (await this.#disputedAttempts()).has(attemptKey(ref))) {
+    if (since === undefined) {
       return undefined;
     }
+    const unneeded = await this.#vestedSinceMs(ref, round, since);
+    const dispute = (await this.#disputedAttempts()).get(attemptKey(ref));
+    if (unneeded === undefined || dispute === undefined) {
+      return unneeded;
+    }
+    const untilMs = dispute.isVoted ? dispute.untilMs : Math.min(dispute.untilMs, unneeded + 2 * FIRST_VOTE_MS);
+    return this.#nowMs < untilMs ? undefined : unneeded;
+  }
+
+  async #vestedSinceMs(ref: AttemptRef, round: RoundRecord | undefined, since: number): Promise<number | undefined> {
     if (round?.attempt !== ref.attempt || round.state !== 'finalised') {
       return since;
     }
@@ -41,24 +54,47 @@ export class Traceback {
     return vestedMs ?? (this.#nowMs >= since + MOST_TRACEBACK_MS ? since : undefined);
   }
 
-  #disputedAttempts(): Promise<ReadonlySet<string>> {
+  #disputedAttempts(): Promise<ReadonlyMap<string, Dispute>> {
     this.#disputed ??= this.#read();
     return this.#disputed;
   }
 
-  async #read(): Promise<ReadonlySet<string>> {
-    const disputed = new Set<string>();
+  async #read(): Promise<ReadonlyMap<string, Dispute>> {
+    const disputed = new Map<string, Dispute>();
     for await (const incident of this.#view.incidents()) {
-      if (needsEvidence(incident, this.#nowMs)) {
-        incident.disputed.forEach((at) => disputed.add(attemptKey({ taskId: incident.taskId, ...at })));
+      const dispute = disputeOf(incident);
+      if (dispute !== undefined) {
+        incident.disputed.forEach((at) => {
+          const key = attemptKey({ taskId: incident.taskId, ...at });
+          disputed.set(key, later(disputed.get(key), dispute));
+        });
       }
     }
     return disputed;
   }
 }
 
+/** What an incident makes evidence of an attempt. */
+interface Dispute {
+  /** On the ledger's clock. */
+  readonly untilMs: number;
+  /** Whether a majority has voted to look at it. */
+  readonly isVoted: boolean;
+}
+
 /** Until it is cleared, or its correction is made, everybody must be able to look at the disputed updates again. */
-function needsEvidence({ state, correctedWith, openedAtMs, decidedAtMs }: IncidentRecord, nowMs: number): boolean {
-  const isDone = state === 'cleared' || correctedWith !== undefined;
-  return !isDone && nowMs < (decidedAtMs ?? openedAtMs) + MOST_TRACEBACK_MS;
+function disputeOf({ state, correctedWith, openedAtMs, decidedAtMs }: IncidentRecord): Dispute | undefined {
+  if (state === 'cleared' || correctedWith !== undefined) {
+    return undefined;
+  }
+  return state === 'open'
+    ? { untilMs: openedAtMs + FIRST_VOTE_MS, isVoted: false }
+    : { untilMs: (decidedAtMs ?? openedAtMs) + MOST_TRACEBACK_MS, isVoted: true };
+}
+
+/** Of two incidents about one attempt the one that keeps it longer. */
+function later(before: Dispute | undefined, one: Dispute): Dispute {
+  const isStronger =
+    before === undefined || (one.isVoted === before.isVoted ? one.untilMs > before.untilMs : one.isVoted);
+  return isStronger ? one : before;
 }

@@ -175,7 +175,7 @@ export class Attester {
       this.#learning.cohort(ref),
       shownWeights(this.#learning, view.task, view.secure),
       namedReference(view, request.scores, fetch),
-      namedRounds(this.#past, view, request),
+      namedRounds(this.#past, view, request, Date.now()),
       suspicionBefore(this.#learning, view.task),
     ]);
     const vehicles = { members, shown, suspicion, ...past, ...(reference === undefined ? {} : { reference }) };

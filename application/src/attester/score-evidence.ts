@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Scores } from '@sev/chaincode/api';
+import { DEFAULT_RETENTION_MS } from '../aggregator/retention.js';
 import type { ScoresRequest } from '../coordinator/statements.js';
 import { SevError } from '../errors.js';
 import { attemptKey } from '../services/attempt.js';
@@ -7,7 +8,7 @@ import type { PastRound, PastRounds } from '../services/past-rounds.js';
 import type { FetchObject } from '../services/round-outcome.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import {
-  insistOnPatience,
+  insistOnAllShown,
   insistOnReferences,
   referenceDirection,
   type ReferenceDirection,
@@ -29,13 +30,18 @@ export async function namedReference(
   if (references === undefined) {
     return undefined;
   }
-  insistOnPatience(secure, references, inStateMs);
-  return referenceDirection(secure, references, task.model.parameters, fetch);
+  const length = task.model.parameters;
+  await insistOnAllShown(secure, references, { inStateMs, length, fetch });
+  return referenceDirection(secure, references, length, fetch);
 }
+
+/** Aggregators that keep what is the default can open a finalised round's numbers again for as long. */
+const OPENED_AGAIN_MS = DEFAULT_RETENTION_MS;
 
 /**
  * The earlier rounds that scores name, by the hashes on the attester's own ledger.
  *
+ * @param nowMs on the ledger's clock.
  * @throws SevError ATTESTATION_REFUSED for one that is not among those that come before, PAST_NUMBERS_MISSING where their
  *   numbers are not known here and not sent, PROJECTIONS_INVALID.
  */
@@ -43,7 +49,8 @@ export async function namedRounds(
   past: PastRounds,
   { task, round }: SecureView,
   { scores, past: sent }: ScoresRequest,
-): Promise<Pick<ScoredVehicles, 'past' | 'forgotten'>> {
+  nowMs: number,
+): Promise<Pick<ScoredVehicles, 'past' | 'forgotten' | 'dropped'>> {
   const before = await past.before(task, round.round);
   const named = scores.past ?? [];
   const rounds: PastRound[] = [];
@@ -62,5 +69,7 @@ export async function namedRounds(
   }
   const known = before.filter((record) => past.numbersOf(record) !== undefined);
   const isNamed = ({ round: number }: { readonly round: number }): boolean => named.some((one) => one.round === number);
-  return { past: rounds, forgotten: known.filter((record) => !isNamed(record)).length };
+  const forgotten = known.filter((record) => !isNamed(record));
+  const dropped = forgotten.filter(({ finalisedAtMs = 0 }) => nowMs < finalisedAtMs + OPENED_AGAIN_MS);
+  return { past: rounds, forgotten: forgotten.length, dropped: dropped.map(({ round: number }) => number) };
 }

@@ -106,6 +106,8 @@ export interface ScoredVehicles {
   readonly past: readonly PastRound[];
   /** How many more they could name by what this attester has had of them. */
   readonly forgotten: number;
+  /** Rounds among these whose numbers aggregators have been bound to keep: whoever leaves them out need not. */
+  readonly dropped: readonly number[];
 }
 
 /**
@@ -156,8 +158,14 @@ function refuseFewer({ task, secure, inStateMs }: SecureView, { projections }: S
   return isComplete ? undefined : refuseUntil('GRACE_NOT_OVER', stepPatienceMs(task) - inStateMs);
 }
 
-/** Vehicles that say the same from round to round show in all of them: those that could be named are, unless there was time. */
-function refuseForgotten({ task, inStateMs }: SecureView, { forgotten }: ScoredVehicles): Refusal | undefined {
+/**
+ * Vehicles that say the same from round to round show in all of them: no coordinator leaves a round out that it can have
+ * opened again, and one that it may not have any more only when it had time.
+ */
+function refuseForgotten({ task, inStateMs }: SecureView, { forgotten, dropped }: ScoredVehicles): Refusal | undefined {
+  if (dropped.length > 0) {
+    return refused(`the numbers of round ${dropped.join(', ')} can be had and are left out`);
+  }
   return forgotten === 0 ? undefined : refuseUntil('GRACE_NOT_OVER', stepPatienceMs(task) - inStateMs);
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { IncidentStep } from '@sev/chaincode/api';
 import type { Command } from 'commander';
 import { EXIT, SevError } from '../errors.js';
 import type { Evidence } from '../incidents/evidence.js';
@@ -84,18 +85,18 @@ export function addEvidence(group: Command, run: Runner): void {
 /**
  * Computes the findings of an incident again, and compares them with those that the organisation has looked at.
  *
- * @param named hash that was given; else that of the findings in the home.
+ * @param vote what is voted on, and the hash that was given; else that of the findings in the home.
  * @returns the hash to vote for.
- * @throws SevError FINDINGS_MISSING, FINDINGS_DIFFER.
+ * @throws SevError FINDINGS_MISSING, FINDINGS_DIFFER; EVIDENCE_ALONE before `confirm` on one aggregator's word.
  */
 export async function verifiedFindings(
   context: CommandContext,
   opened: Opened,
   choice: ServiceChoice,
   incidentId: string,
-  named: string | undefined,
+  { step, findings: named }: { readonly step: IncidentStep; readonly findings?: string | undefined },
 ): Promise<string> {
-  const [{ readFindings }, { findingsHash }, { insistOnSameFindings }] = await Promise.all([
+  const [{ readFindings }, { findingsHash }, { insistOnBorneOut, insistOnSameFindings }] = await Promise.all([
     import('../incidents/findings-file.js'),
     import('../incidents/findings.js'),
     import('../incidents/evidence.js'),
@@ -110,6 +111,9 @@ export async function verifiedFindings(
   }
   const { evidence } = await gather(context, opened, choice, incidentId);
   insistOnSameFindings(evidence, expected);
+  if (step === 'confirm') {
+    insistOnBorneOut(evidence);
+  }
   return evidence.hash;
 }
 

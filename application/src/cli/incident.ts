@@ -141,7 +141,9 @@ function addVote(group: Command, run: Runner): void {
         const contract = incidents(opened.session);
         const { state } = await contract.incident(id);
         const needsFindings = !no && (step === 'confirm' || (step === 'clear' && state !== 'open'));
-        const hash = needsFindings ? await verifiedFindings(context, opened, choice, id, findings) : undefined;
+        const hash = needsFindings
+          ? await verifiedFindings(context, opened, choice, id, { step, findings })
+          : undefined;
         const argument = { incidentId: id, step, approve: !no };
         const { result } = await contract.vote({ ...argument, ...(hash === undefined ? {} : { findingsHash: hash }) });
         const about = hash === undefined ? '' : `, findings ${hash}`;
@@ -154,14 +156,16 @@ function addVote(group: Command, run: Runner): void {
 }
 
 /** What to do once a vote has taken its step. */
-function nextText({ incidentId, state, decidedBy }: IncidentRecord, step: IncidentStep): string {
+function nextText({ incidentId, vehicleId, state, decidedBy }: IncidentRecord, step: IncidentStep): string {
   if (decidedBy[step] === undefined) {
     return ': no majority with the regulator yet';
   }
   const next: Partial<Record<IncidentRecord['state'], string>> = {
     projections: `sev incident evidence ${incidentId}`,
     vectors: `sev incident evidence ${incidentId}`,
-    confirmed: `sev incident correct ${incidentId}`,
+    confirmed:
+      `sev incident correct ${incidentId}\n` +
+      `→ sev network revoke ${vehicleId} --reason "${incidentId}": its certificate is still good for reading`,
   };
   return next[state] === undefined ? '' : `\n→ ${next[state]}`;
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-import { referencesProblem } from '@sev/chaincode/api';
+import { referencesProblem, type Validation } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
 import { attemptOf } from '../services/attempt.js';
 import { FirstSeen } from '../services/first-seen.js';
-import { failureFields, type ServiceLog } from '../services/log.js';
+import type { ServiceLog } from '../services/log.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import { pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import {
-  committedDirection,
   committedValidations,
   REFERENCES_MS,
   referenceDirection,
+  showsDirection,
   type ReferenceDirection,
 } from '../validation/directions.js';
 import type { ValidatorClient } from '../validation/validator-client.js';
@@ -83,15 +83,12 @@ export class RoundReferences {
       .map(({ mspId }) => mspId);
   }
 
-  /** What is there has the committed hash by its name; whether it is a direction is another matter. */
-  async #isInStore(validation: Parameters<typeof committedDirection>[0], length: number): Promise<boolean> {
-    try {
-      committedDirection(validation, length, await this.#options.store.get(validation.directionHash));
-      return true;
-    } catch (error) {
-      this.#options.log.debug({ ...failureFields(error), validator: validation.mspId }, 'no direction yet');
-      return false;
+  async #isInStore(validation: Validation, length: number): Promise<boolean> {
+    const isShown = await showsDirection(validation, length, (hash) => this.#options.store.get(hash));
+    if (!isShown) {
+      this.#options.log.debug({ validator: validation.mspId }, 'no direction yet');
     }
+    return isShown;
   }
 
   #insistOnEnough({ task, round }: SecureAttempt, shown: readonly string[]): void {

@@ -26,6 +26,7 @@ export interface CorrectOptions {
   readonly aggregators: readonly Discloser[];
   /** One an organisation. */
   readonly measurers: readonly CorrectionMeasurer[];
+  /** Where the disputed updates can no longer be opened; organisations that can open them refuse it. */
   readonly rollbackOnly?: boolean;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncidentFindings, Task } from '@sev/chaincode/api';
-import { SevError, hasCode } from '../errors.js';
-import type { AttemptRef } from '../services/attempt.js';
+import { EXIT, SevError, hasCode } from '../errors.js';
+import { attemptKey, type AttemptRef } from '../services/attempt.js';
 import { mapConcurrently } from '../services/concurrency.js';
 import type { FetchObject } from '../services/round-outcome.js';
 import { referenceDirection } from '../validation/directions.js';
@@ -79,6 +79,23 @@ async function referenceOf(
   return scores.references === undefined
     ? undefined
     : (await referenceDirection(round.secure, scores.references, model.parameters, fetch)).direction;
+}
+
+/**
+ * A vehicle is revoked on what two aggregators say alike, or on the update that it signed itself: not on numbers that one
+ * organisation alone answers for.
+ *
+ * @throws SevError EVIDENCE_ALONE
+ */
+export function insistOnBorneOut({ sources }: Pick<Evidence, 'sources'>): void {
+  const resting = sources.filter(({ alone }) => alone.length > 0);
+  if (resting.length > 0) {
+    const where = resting.map(({ ref, alone }) => `${attemptKey(ref)}: component ${alone.join(', ')}`).join('; ');
+    throw new SevError('EVIDENCE_ALONE', `one aggregator alone answers for the projections of ${where}`, {
+      hint: 'Ask again when the others answer, or open the updates: `sev incident vote <incident> --step vectors`.',
+      exitCode: EXIT.refused,
+    });
+  }
 }
 
 /**

@@ -10,11 +10,12 @@ import {
 } from '@sev/chaincode/api';
 import { parametersFromBytes, predictionLossMicro } from '@sev/fl';
 import { z } from 'zod';
-import { EXIT, SevError } from '../errors.js';
+import { EXIT, SevError, hasCode } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { correctionsOf } from '../services/corrections.js';
 import { postJson, problemOf } from '../services/http-client.js';
 import type { ServiceLog } from '../services/log.js';
+import { isAbsent } from '../services/round-outcome.js';
 import { engineOf, modelSpecOf } from '../services/model-spec.js';
 import type { ServiceSession } from '../services/rounds.js';
 import type { StatementSigner } from '../services/statement-signer.js';
@@ -59,7 +60,11 @@ export interface CorrectionMeasurer {
    * @throws SevError INCIDENT_STATE, CORRECTION_INVALID, EVIDENCE_INCOMPLETE, VALIDATION_DATA_FOREIGN.
    */
   candidates(ref: CorrectionRef): Promise<readonly CandidateLoss[]>;
-  /** Measures rollback and one candidate, and signs. @throws as `candidates`. */
+  /**
+   * Measures rollback and one candidate, and signs.
+   *
+   * @throws as `candidates`; SevError CANDIDATE_POSSIBLE for the rollback alone where it can make a candidate itself.
+   */
   measure(request: MeasureRequest): Promise<MeasuredCorrection>;
 }
 
@@ -107,6 +112,9 @@ export class OwnMeasurer implements CorrectionMeasurer {
 
   async measure({ incidentId, afterRound, takenOut: depth }: MeasureRequest): Promise<MeasuredCorrection> {
     const { signer, log } = this.#options;
+    if (depth === 0) {
+      await this.#insistOnNoCandidate(incidentId, afterRound);
+    }
     const { task, rollback, candidates } = await this.#compute(incidentId, afterRound, depth === 0 ? [] : [depth]);
     const candidate = candidates[0] ?? rollback;
     const hashes = { rollbackHash: rollback.hash, candidateHash: candidate.hash };
@@ -121,6 +129,25 @@ export class OwnMeasurer implements CorrectionMeasurer {
     });
     log.info({ incidentId, afterRound, takenOut: depth, ...hashes, ...losses }, 'measured a correction');
     return { ...hashes, loss: { mspId, ...losses, signature } };
+  }
+
+  /** The rollback alone is measured where nothing can be taken out: whoever asks does not decide that. */
+  async #insistOnNoCandidate(incidentId: string, afterRound: number): Promise<void> {
+    try {
+      const { candidates } = await this.#compute(incidentId, afterRound);
+      if (candidates.length === 0) {
+        return;
+      }
+    } catch (error) {
+      if (hasCode(error, 'EVIDENCE_INCOMPLETE') || isAbsent(error)) {
+        return;
+      }
+      throw error;
+    }
+    throw new SevError('CANDIDATE_POSSIBLE', `incident ${incidentId}: the culprit can be taken out of the model`, {
+      hint: 'Nothing was signed. Correct without --rollback.',
+      exitCode: EXIT.refused,
+    });
   }
 
   async #compute(

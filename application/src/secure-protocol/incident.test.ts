@@ -5,7 +5,7 @@ import { parametersFromBytes } from '@sev/fl';
 import { expect } from 'chai';
 import { correctAfter, type Corrected } from '../incidents/correct.js';
 import { DisputedUpdates } from '../incidents/disputed-updates.js';
-import { gatherEvidence, insistOnSameFindings, type Evidence } from '../incidents/evidence.js';
+import { gatherEvidence, insistOnBorneOut, insistOnSameFindings, type Evidence } from '../incidents/evidence.js';
 import { OwnMeasurer, type CorrectionMeasurer } from '../incidents/measurer.js';
 import { incidents } from '../ledger/incidents.js';
 import { rewards } from '../ledger/rewards.js';
@@ -64,13 +64,13 @@ describe('an incident', () => {
   }
   const working = <T>(work: () => Promise<T>): Promise<T> => bed.clock.busyWith(work);
 
-  async function measurers(): Promise<CorrectionMeasurer[]> {
+  async function measurers(aggregators = disclosers()): Promise<CorrectionMeasurer[]> {
     return Promise.all(
       ALL.map(async (mspId) => {
         const session = await bed.session(mspId, 'attester');
         const data = validationDataOf(bed.task, mspId)!;
         const log = bed.log.of(`attester of ${mspId}`);
-        const others = { store: bed.store, signer: bed.signer(mspId), aggregators: disclosers() };
+        const others = { store: bed.store, signer: bed.signer(mspId), aggregators };
         return new OwnMeasurer({ session, data, log, ...others });
       }),
     );
@@ -116,6 +116,7 @@ describe('an incident', () => {
       await vote('confirm', [CITY, GRID, REGULATOR], hash);
       const session = await as(GRID);
       const options = { incidentId: ID, session, store: bed.store, aggregators: disclosers() };
+      await expectNoForcedRollback();
       return correctAfter({ ...options, measurers: await measurers() });
     });
     await expectWithoutCulprit(corrected);
@@ -141,6 +142,16 @@ describe('an incident', () => {
     const own = journal.filter(({ vehicleId, vestsAtRound }) => vehicleId === suspect() && vestsAtRound > ROUNDS);
     const rounds = (kind: string): number[] => own.filter((entry) => entry.kind === kind).map(({ round }) => round);
     expect(rounds('forfeit')).to.deep.equal(rounds('reward'));
+  }
+
+  /** Who asks does not decide that nothing can be taken out; who finds it so itself goes back. */
+  async function expectNoForcedRollback(): Promise<void> {
+    const request = { incidentId: ID, afterRound: ROUNDS, takenOut: 0 };
+    const [able] = await measurers();
+    expect(await codeOf(able!.measure(request))).to.equal('CANDIDATE_POSSIBLE');
+    const [unable] = await measurers([]);
+    const { rollbackHash, candidateHash } = await unable!.measure(request);
+    expect(candidateHash).to.equal(rollbackHash);
   }
 
   async function expectWithoutCulprit({ record, corrections, candidate, tried, unmeasured }: Corrected): Promise<void> {
@@ -176,7 +187,11 @@ describe('an incident', () => {
       const evidence = await evidenceAt(GRID);
       expect(evidence.sources[0]!.silent.map(({ mspId }) => mspId)).to.deep.equal([MAKER]);
       expect(evidence.sources[0]!.alone, 'held by city and grid alone').to.deep.equal([0, 1]);
+      expect(() => {
+        insistOnBorneOut(evidence);
+      }).to.throw('one aggregator alone');
       bed.crashed.delete(MAKER);
+      insistOnBorneOut(await evidenceAt(GRID));
       bed.around.set(GRID, async ({ method, proceed }) => {
         const answer = (await proceed()) as { numbers: Record<string, string> };
         return method === 'disclose'

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import type { RoundRecord, Scores, SecureTerms, Validation } from '@sev/chaincode/api';
+import { stepPatienceMs, type RoundRecord, type Scores, type SecureTerms, type Validation } from '@sev/chaincode/api';
 import { CITY, GRID, MAKER, REGULATOR } from '@sev/chaincode/testing';
+import { DEFAULT_RETENTION_MS } from '../aggregator/retention.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
+import { pause } from '../services/wake-up.js';
 import { SevError } from '../errors.js';
 import type { Around } from '../testing/secure-bed-around.js';
 import { SecureBed } from '../testing/secure-bed.js';
@@ -90,12 +92,33 @@ describe('rounds with validators', () => {
     expect(asked).to.include(`before pastNumbers of ${CITY}`);
   });
 
+  it('leave no earlier round out that aggregators open again, however long that takes', async () => {
+    haveThemLearn(bed);
+    await bed.run();
+    const patienceMs = stepPatienceMs(bed.task);
+    let firstMs: number | undefined;
+    for (const mspId of bed.aggregatorIds) {
+      bed.around.set(mspId, ({ method, proceed }) => {
+        if (method !== 'pastNumbers') {
+          return proceed();
+        }
+        firstMs ??= Date.now();
+        const isLate = Date.now() < firstMs + 1.5 * patienceMs;
+        return isLate ? Promise.reject(new SevError('SERVICE_UNREACHABLE', 'gone')) : proceed();
+      });
+    }
+    await bed.run({ lastRound: 2, mspId: MAKER });
+    await expectSound(bed);
+    expect((await scoresOf(2)).past).to.deep.equal([{ round: 1, attempt: 1 }]);
+  });
+
   it('leave earlier rounds out that no aggregator has any more, once attesters that had them have waited', async () => {
     haveThemLearn(bed);
     await bed.run();
     for (const mspId of bed.aggregatorIds) {
       await bed.aggregators.get(mspId)!.clean(Number.MAX_SAFE_INTEGER);
     }
+    await pause(DEFAULT_RETENTION_MS);
     await bed.run({ lastRound: 2, mspId: MAKER });
     const { round } = await expectSound(bed);
     expect((await scoresOf(2)).past).to.equal(undefined);
@@ -125,6 +148,30 @@ describe('rounds with validators', () => {
     const { secure } = await bed.round();
     expect(secure!.opening.validations).to.have.length(4);
     expect((await scoresOf()).references).to.deep.equal([CITY, GRID, MAKER]);
+  });
+
+  it('take a direction in that is shown when aggregators have signed without it, and lose no attempt by it', async () => {
+    let isLate = true;
+    const refused: unknown[] = [];
+    bed.around.set(`validator/${REGULATOR}`, (call) => (isLate ? withhold(call) : call.proceed()));
+    bed.around.set(GRID, async ({ method, args, proceed }) => {
+      if (method === 'projections' && isLate) {
+        const [ref, nonces, references] = args as [AttemptRef, string[][], string[]];
+        await bed.aggregators.get(CITY)!.projections(ref, nonces, references);
+        isLate = false;
+        await bed
+          .validators()
+          .find(({ mspId }) => mspId === REGULATOR)!
+          .publish(ref);
+        refused.push(references, await codeOf(bed.aggregators.get(GRID)!.projections(ref, nonces, references)));
+      }
+      return proceed();
+    });
+    await bed.run();
+    const { round } = await expectSound(bed);
+    expect(refused).to.deep.equal([[CITY, GRID, MAKER], 'REFERENCES_INCOMPLETE']);
+    expect(round.attempt).to.equal(1);
+    expect((await scoresOf()).references).to.deep.equal(ALL);
   });
 
   it('end without a model where most show no direction', async () => {

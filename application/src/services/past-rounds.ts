@@ -17,7 +17,7 @@ export interface PastRound {
 }
 
 /** A finalised round whose numbers the ledger holds the hashes of. */
-export type FinalisedRound = Pick<RoundRecord, 'taskId' | 'round' | 'attempt' | 'secure'>;
+export type FinalisedRound = Pick<RoundRecord, 'taskId' | 'round' | 'attempt' | 'secure' | 'finalisedAtMs'>;
 
 /** Attempts whose numbers are kept in memory. */
 const KEPT = 64;

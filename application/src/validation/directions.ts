@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { referencesProblem, sha256Hex, type SecureRound, type SecureTerms, type Validation } from '@sev/chaincode/api';
 import { checkDirection, directionNorm, medianDirection } from '@sev/fl';
-import { EXIT, SevError, messageOf } from '../errors.js';
-import type { FetchObject } from '../services/round-outcome.js';
+import { EXIT, SevError, hasCode, messageOf } from '../errors.js';
+import { isAbsent, type FetchObject } from '../services/round-outcome.js';
 import { TooEarlyError } from '../services/too-early.js';
 
 /** Directions of a round that make its reference, and what follows from them. */
@@ -55,22 +55,61 @@ export function insistOnReferences(
 /** How long after a cohort is fixed all validators that its opening commits are waited for. */
 export const REFERENCES_MS = 5_000;
 
+/** What an aggregator or attester knows itself about the directions of an attempt. */
+export interface DirectionsSeen {
+  /** How long the cohort has been seen to be fixed. */
+  readonly inStateMs: number;
+  /** d. */
+  readonly length: number;
+  readonly fetch: FetchObject;
+}
+
 /**
- * Validators are left out only when they have had their time: nobody chooses among those that are there.
+ * Nobody chooses among the directions: a validator is left out when it has had its time and the store holds no direction of
+ * it that is what it committed itself to. Bytes that are none never become one, so all that look at the store come to the
+ * same set, but for what is shown meanwhile.
  *
- * @param inStateMs how long the cohort has been seen to be fixed.
- * @throws TooEarlyError REFERENCES_INCOMPLETE
+ * @throws TooEarlyError REFERENCES_INCOMPLETE while who is left out has time; SevError REFERENCES_INCOMPLETE, at any time, for
+ *   one that has shown its direction; whatever `fetch` throws but that there are no such bytes.
  */
-export function insistOnPatience(
+export async function insistOnAllShown(
   secure: Pick<SecureRound, 'opening' | 'validated'>,
-  references: readonly string[] = [],
-  inStateMs: number,
-): void {
+  references: readonly string[],
+  { inStateMs, length, fetch }: DirectionsSeen,
+): Promise<void> {
   const leftOut = committedValidations(secure).filter(({ mspId }) => !references.includes(mspId));
   const leftMs = Math.ceil(REFERENCES_MS - inStateMs);
   if (leftOut.length > 0 && leftMs > 0) {
     const names = leftOut.map(({ mspId }) => mspId).join(', ');
     throw new TooEarlyError('REFERENCES_INCOMPLETE', `${names} may show a direction for ${String(leftMs)} ms`, leftMs);
+  }
+  const isShown = await Promise.all(leftOut.map((one) => showsDirection(one, length, fetch)));
+  const shown = leftOut.filter((_, index) => isShown[index] === true).map(({ mspId }) => mspId);
+  if (shown.length > 0) {
+    throw new SevError('REFERENCES_INCOMPLETE', `${shown.join(', ')} has shown its direction and is left out`, {
+      exitCode: EXIT.refused,
+    });
+  }
+}
+
+/**
+ * Whether the store holds the direction that a validator committed itself to, in a form that can be used.
+ *
+ * @throws whatever `fetch` throws but that there are no such bytes: a store that cannot be asked says nothing.
+ */
+export async function showsDirection(
+  validation: Pick<Validation, 'mspId' | 'directionHash'>,
+  length: number,
+  fetch: FetchObject,
+): Promise<boolean> {
+  try {
+    committedDirection(validation, length, await fetch(validation.directionHash));
+    return true;
+  } catch (error) {
+    if (isAbsent(error) || hasCode(error, 'DIRECTION_MISMATCH') || hasCode(error, 'DIRECTION_INVALID')) {
+      return false;
+    }
+    throw error;
   }
 }
 
