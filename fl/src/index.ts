@@ -65,6 +65,7 @@ export * from './robustness/suspicion.js';
 export * from './robustness/validation.js';
 export * from './robustness/weights/capped-trust.js';
 export * from './robustness/weights/clustering.js';
+export * from './robustness/weights/decide.js';
 export * from './robustness/weights/multi-krum.js';
 export * from './robustness/weights/norm-scaling.js';
 export * from './robustness/weights/rule.js';
