@@ -56,6 +56,7 @@ export * from './robustness/attacks/encode.js';
 export * from './robustness/attacks/hostile.js';
 export * from './robustness/attacks/label-flip.js';
 export * from './robustness/attacks/noisy-validator.js';
+export * from './robustness/candidate.js';
 export * from './robustness/contribution.js';
 export * from './robustness/correction.js';
 export * from './robustness/direction.js';
