@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { CorrectionRecord, CorrectModel } from '@sev/chaincode/api';
-import { median } from '@sev/fl';
+import { chosenDepth, median } from '@sev/fl';
 import { messageOf } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { incidents } from '../ledger/incidents.js';
@@ -80,11 +80,10 @@ export async function correctAfter(options: CorrectOptions): Promise<Corrected> 
   return { record, corrections, candidate, tried, losses, unmeasured };
 }
 
-/** The candidate with the lowest median loss; of equal ones the one that leaves the most as it is. All where nobody says. */
+/** See `chosenDepth`; the one that takes the culprit out of all where nobody says. */
 function best(candidates: readonly CandidateModel[], tried: readonly CandidateLoss[]): CandidateModel | undefined {
-  const least = Math.min(...tried.map(({ lossMicro }) => lossMicro));
-  const chosen = tried.find(({ lossMicro }) => lossMicro === least);
-  return candidates.find(({ takenOut }) => takenOut === chosen?.takenOut) ?? candidates.at(-1);
+  const chosen = chosenDepth(tried);
+  return candidates.find(({ takenOut }) => takenOut === chosen) ?? candidates.at(-1);
 }
 
 /** Lower medians of what organisations find of the candidates; who does not answer is not counted. */

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ringBitsOfTerms, sha256Hex, type CorrectionRecord, type RoundRecord } from '@sev/chaincode/api';
 import {
+  Candidate,
+  depthsOf,
   directionNorm,
+  distance,
   initialServerState,
   momentsOf,
   parametersFromBytes,
   parametersToBytes,
+  type CorrectionStep,
+  type RoundStep,
   type ServerPoint,
 } from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
@@ -14,7 +19,6 @@ import type { FetchObject } from '../services/round-outcome.js';
 import type { LearningContract } from '../services/rounds.js';
 import { addedTotals } from '../services/secure-outcome.js';
 import { serverOptimiserOf, stateBefore } from '../services/server-step.js';
-import { Candidate, distance, type CorrectionStep, type RoundStep } from './candidate.js';
 import type { DisputedUpdates } from './disputed-updates.js';
 
 /** A model that a task could go on from. */
@@ -59,22 +63,6 @@ export interface CorrectionSources {
   readonly learning: LearningContract;
   readonly findCorrection: FindCorrection;
   readonly fetch: FetchObject;
-}
-
-/** Candidates that are made at the most: each is a whole model. */
-const MOST_CANDIDATES = 16;
-
-/**
- * From how many of the last rounds a culprit may be taken out. What it did long ago others have made up for since, and taking
- * that out as well overshoots; how far back is best, validation tells. All numbers where they are few, else some, all among
- * them.
- *
- * @param counted disputed rounds that it counted in.
- */
-export function depthsOf(counted: number): number[] {
-  const step = Math.max(1, counted / MOST_CANDIDATES);
-  const all = Array.from({ length: Math.min(counted, MOST_CANDIDATES) }, (_, index) => Math.round((index + 1) * step));
-  return [...new Set(all)];
 }
 
 /**

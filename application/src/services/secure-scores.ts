@@ -13,15 +13,15 @@ import {
 } from '@sev/chaincode/api';
 import {
   contributionOf,
+  decideWeights,
   evenOut,
-  normScaling,
   projectionVectors,
   suspicionOf,
   vectorNorms,
   WEIGHT_RULES,
+  type Decided,
   type FixedPoint,
   type WeightInput,
-  type WeightReason,
   type WeightRule,
 } from '@sev/fl';
 import { SevError } from '../errors.js';
@@ -111,58 +111,44 @@ export async function weightsOf(learning: LearningContract, task: Task, ref: Att
  *   task has validators and there is no reference direction.
  */
 export function computeScores(input: ScoringInput): Scores {
-  const { task, ref, cohortHash, members, reference, past = [] } = input;
+  const { ref, cohortHash, members, reference, past = [] } = input;
   const opened = weightInputOf(input);
   const { classWeights } = opened;
   const ids = members.map(({ vehicleId }) => vehicleId);
-  const { weights, reasons } = weighed(ruleNamed(secureTermsOf(task).rule), opened, input);
+  const { weights, reasons, isLengthsOnly } = weighed(opened, input);
   return {
     ...attemptOf(ref),
     cohortHash,
-    weights,
+    weights: [...weights],
     reasons: ids.flatMap((vehicleId, index) => {
       const lowered = (weights[index] ?? 0) < (classWeights[index] ?? 0) ? 'EVENED' : undefined;
       const reason = reasons[index] ?? lowered;
       return reason === undefined ? [] : [{ vehicleId, reason }];
     }),
+    ...(isLengthsOnly ? { lengthsOnly: true } : {}),
     ...(reference === undefined ? {} : evidenceOf(reference, opened, weights)),
     ...(past.length === 0 ? {} : { past: past.map(({ round, attempt }) => ({ round, attempt })) }),
   };
 }
 
-/**
- * Weights by a rule, evened out. Where too few are left for a sum to be shown, because the cohort is small or most of it
- * departs from the reference, the rule has nothing to say: only lengths are bounded then.
- */
-function weighed(rule: WeightRule, opened: WeightInput, input: ScoringInput): Evened {
-  const { task, members, seed } = input;
-  const evened = evenedWeights(rule, opened, input);
-  const ids = members.map(({ vehicleId }) => vehicleId);
-  const tooFew = shardsOf(ids, seed, secureTermsOf(task).shardSize).some(
-    (shard) => shard.filter((index) => (evened.weights[index] ?? 0) > 0).length < task.cohort.minimum,
-  );
-  return tooFew && rule.needsReference ? evenedWeights(normScaling, opened, input) : evened;
-}
-
-interface Evened {
-  readonly weights: number[];
-  readonly reasons: readonly (WeightReason | undefined)[];
-}
-
-function evenedWeights(rule: WeightRule, opened: WeightInput, { task, members, seed, shown }: ScoringInput): Evened {
+/** Weights by the task's rule, evened out among those that sums may tell apart. */
+function weighed(opened: WeightInput, { task, members, seed, shown }: ScoringInput): Decided {
   const { minimum } = task.cohort;
   const { classWeights } = opened;
-  const { weights: ruled, reasons } = rule.weigh(opened);
+  const { rule, shardSize } = secureTermsOf(task);
   const ids = members.map(({ vehicleId }) => vehicleId);
-  const evened = ids.map(() => 0);
-  const shards = shardsOf(ids, seed, secureTermsOf(task).shardSize);
-  for (const alike of shards.flatMap((shard) => alikeInShown(shown, ids, shard))) {
-    const inGroup = alike.map((index) => ({ classWeight: classWeights[index] ?? 0, weight: ruled[index] ?? 0 }));
-    evenOut(inGroup, minimum).forEach((weight, place) => {
-      evened[alike[place] ?? 0] = weight;
-    });
-  }
-  return { weights: besideShown(shown, { ids, shards, weights: evened }, minimum), reasons };
+  const shards = shardsOf(ids, seed, shardSize);
+  const even = (ruled: readonly number[]): number[] => {
+    const evened = ids.map(() => 0);
+    for (const alike of shards.flatMap((shard) => alikeInShown(shown, ids, shard))) {
+      const inGroup = alike.map((index) => ({ classWeight: classWeights[index] ?? 0, weight: ruled[index] ?? 0 }));
+      evenOut(inGroup, minimum).forEach((weight, place) => {
+        evened[alike[place] ?? 0] = weight;
+      });
+    }
+    return besideShown(shown, { ids, shards, weights: evened }, minimum);
+  };
+  return decideWeights(ruleNamed(rule), opened, { shards, minimum, even });
 }
 
 function weightInputOf(input: ScoringInput): WeightInput {

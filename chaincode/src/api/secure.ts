@@ -238,6 +238,7 @@ export const weightReason = z.enum([
   'TRUST_LOW',
   'SIMILAR',
   'OUTVOTED',
+  'DISTRUSTED',
   'EVENED',
 ]);
 
@@ -249,6 +250,8 @@ export const scores = z.strictObject({
   weights: z.array(z.int().min(0).max(64)).max(100_000),
   /** Why a weight is below the class's; sorted by vehicleId. */
   reasons: z.array(z.strictObject({ vehicleId, reason: weightReason })).max(100_000),
+  /** The task's rule left too few for a sum to be shown: lengths alone were bounded, and the distrusted left out. */
+  lengthsOnly: z.literal(true).optional(),
   /** Validators whose directions, all of them shown, made the reference; sorted. Absent where the task has none. */
   references: z.array(mspId).min(1).max(7).optional(),
   /** Of {@link references}, whose direction points away from the median of all; sorted. */

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  Candidate,
+  chosenDepth,
   componentSum,
-  correctedModel,
+  depthsOf,
   evaluatePrice,
+  initialServerState,
   lossMicro,
   median,
   PRICE_LAYERS,
   toSigned,
   totalOf,
   type CarTable,
-  type CorrectedRound,
+  type RoundStep,
   type WeightRuleName,
 } from '@sev/fl';
 import type { ValidatedFleet } from './fleet.js';
@@ -34,7 +37,10 @@ export interface CorrectionResult {
   readonly corrected: number;
   /** Of the same rounds in which the culprit counts nothing. */
   readonly without: number;
-  /** Rounds, the last ones, that the culprit was taken out of: as the validators' losses decide. */
+  /**
+   * Of the rounds that the culprit counted in, so many of the last it was taken out of; 0 where it counted in
+   * none, or the model went back to the first.
+   */
   readonly takenOut: number;
   /** Milliseconds that taking it out took, all candidates and their validation. */
   readonly correctionMs: number;
@@ -50,11 +56,13 @@ export function runCorrectionJob(table: CarTable, job: CorrectionJob): Correctio
   const base = attacked[0]?.base ?? new Float32Array();
   const stored = attacked.flatMap((round) => storedRound(round, culprit));
   const started = performance.now();
-  const corrected = bestCandidate(base, stored, fleet, options);
+  const present = attacked.at(-1)?.model ?? base;
+  const hasCounted = stored.some(({ culprit: part }) => part !== undefined);
+  const corrected = hasCounted ? correctedFrom(base, stored, fleet, options) : { model: present, takenOut: 0 };
   const correctionMs = performance.now() - started;
-  const r2 = (model: Float32Array | undefined): number => evaluatePrice(model ?? base, PRICE_LAYERS, fleet.test).r2;
+  const r2 = (model: Float32Array = base): number => evaluatePrice(model, PRICE_LAYERS, fleet.test).r2;
   return {
-    attacked: r2(attacked.at(-1)?.model),
+    attacked: r2(present),
     corrected: r2(corrected.model),
     without: r2(clean.at(-1)?.model),
     takenOut: corrected.takenOut,
@@ -62,32 +70,39 @@ export function runCorrectionJob(table: CarTable, job: CorrectionJob): Correctio
   };
 }
 
-interface Candidate {
+interface Kept {
   readonly model: Float32Array;
   readonly takenOut: number;
 }
 
 /**
- * Takes the culprit out of the last round, the last two, … all: what it did long ago others have made up for since, and
- * taking that out too would overshoot. The validators' median loss decides.
+ * As the product corrects a model whose every round is disputed: candidates without the culprit in so many of the last rounds, of
+ * which the validators' median loss chooses one; that is kept where it is better than the rollback.
  */
-function bestCandidate(
+function correctedFrom(
   base: Float32Array,
-  stored: readonly CorrectedRound[],
+  steps: readonly RoundStep[],
   { roots }: ValidatedFleet,
   { format, server }: AttackedOptions,
-): Candidate {
-  const candidates = stored.map((_, index): Candidate => {
-    const takenOut = index + 1;
-    const rounds = stored.map((round, at) => (at < stored.length - takenOut ? { ...round, removed: [] } : round));
-    return { model: correctedModel(base, rounds, format, server).parameters, takenOut };
+): Kept {
+  const lossOf = (model: Float32Array): number => median(roots.map((data) => lossMicro(model, PRICE_LAYERS, data)));
+  const start = { parameters: base, state: initialServerState(server, base.length) };
+  const counted = steps.filter(({ culprit }) => culprit !== undefined).map(({ round }) => round);
+  const candidates = depthsOf(counted.length).map((takenOut) => {
+    const fromRound = counted[counted.length - takenOut] ?? 1;
+    const made = new Candidate(start, { optimiser: server, fractionBits: format.fractionBits, fromRound });
+    steps.forEach((step) => {
+      made.take(step);
+    });
+    return { takenOut, model: made.model, lossMicro: lossOf(made.model) };
   });
-  const losses = candidates.map(({ model }) => median(roots.map((data) => lossMicro(model, PRICE_LAYERS, data))));
-  return candidates[losses.indexOf(Math.min(...losses))] ?? { model: base, takenOut: 0 };
+  const depth = chosenDepth(candidates);
+  const best = candidates.find(({ takenOut }) => takenOut === depth);
+  return best !== undefined && best.lossMicro < lossOf(base) ? best : { model: base, takenOut: 0 };
 }
 
 /** The opened total, and the culprit's opened contribution to it; none of a round that was aborted. */
-function storedRound({ encoded, weights, base }: AttackedRound, culprit: number): CorrectedRound[] {
+function storedRound({ round, encoded, weights, base }: AttackedRound, culprit: number): RoundStep[] {
   const weight = weights.reduce((a, b) => a + b, 0);
   if (weight === 0) {
     return [];
@@ -98,6 +113,6 @@ function storedRound({ encoded, weights, base }: AttackedRound, culprit: number)
   );
   const counted = weights[culprit] ?? 0;
   const update = encoded[culprit];
-  const removed = counted === 0 || update === undefined ? [] : [{ update: toSigned(update), weight: counted }];
-  return [{ total: totalOf([sum]), weight, removed }];
+  const part = counted === 0 || update === undefined ? undefined : { update: toSigned(update), weight: counted };
+  return [{ kind: 'round', round, total: Float64Array.from(totalOf([sum])), weight, culprit: part }];
 }

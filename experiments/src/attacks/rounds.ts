@@ -4,6 +4,7 @@ import {
   AGGREGATION_RULES,
   attackNamed,
   componentSum,
+  decideWeights,
   decodeTotal,
   directionNorm,
   evenOut,
@@ -139,7 +140,7 @@ function evidenceOf(
 interface Averaged {
   readonly weights: readonly number[];
   readonly reasons: readonly (WeightReason | undefined)[];
-  /** Parameters; undefined where nobody counts, and the round is aborted. */
+  /** Parameters; undefined where fewer than the minimum count, and the round is aborted. */
   readonly average: Float32Array | undefined;
 }
 
@@ -152,24 +153,23 @@ function averageOf(
   if (!isWeightRule(rule)) {
     return { weights: input.classWeights, reasons: [], average: plainAverage(base, encoded, input, rule) };
   }
-  const ruled = WEIGHT_RULES[rule].weigh(input);
-  const weights = evenOut(
-    ruled.weights.map((weight, i) => ({
-      classWeight: input.classWeights[i] ?? 0,
-      weight: leftOut.includes(i) ? 0 : weight,
-    })),
-    minimum,
-  );
-  const count = weights.reduce((a, b) => a + b, 0);
-  if (count === 0) {
-    return { weights, reasons: ruled.reasons, average: undefined };
+  const even = (ruled: readonly number[]): number[] =>
+    evenOut(
+      ruled.map((weight, i) => ({ classWeight: input.classWeights[i] ?? 0, weight: leftOut.includes(i) ? 0 : weight })),
+      minimum,
+    );
+  const shards = [encoded.map((_, i) => i)];
+  const { weights, reasons } = decideWeights(WEIGHT_RULES[rule], input, { shards, minimum, even });
+  if (weights.filter((weight) => weight > 0).length < minimum) {
+    return { weights: weights.map(() => 0), reasons, average: undefined };
   }
+  const count = weights.reduce((a, b) => a + b, 0);
   const sum = componentSum(
     encoded.map((values, i) => ({ values, weight: weights[i] ?? 0 })),
     base.length,
   );
   const mean = decodeTotal(totalOf([sum]), count, format);
-  return { weights, reasons: ruled.reasons, average: base.map((value, i) => value + (mean[i] ?? 0)) };
+  return { weights, reasons, average: base.map((value, i) => value + (mean[i] ?? 0)) };
 }
 
 /** What is shared in mode `plain`: the parameters themselves, here of the same encoded updates. */

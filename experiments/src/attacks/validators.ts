@@ -16,9 +16,9 @@ export interface ValidatorJob {
 }
 
 export interface ValidatorResult {
-  /** By round: each validator's loss on the round's model, millionths. */
+  /** By round: each validator's loss on the model that the round begins with, which is what it signs; millionths. */
   readonly lossesMicro: readonly (readonly number[])[];
-  /** First round from 1 on after which the noisy one has departed twice; null for never. */
+  /** Round, from 1 on, as which opens the noisy one departs for the second time; null for never. */
   readonly namedInRound: number | null;
   /** Validators without noise that departed twice. */
   readonly falselyNamed: number;
@@ -34,8 +34,8 @@ export function runValidatorJob(table: CarTable, job: ValidatorJob): ValidatorRe
     ),
   };
   const cell = { split, vehicles, attack: 'none', hostile: VALIDATORS_HOSTILE, rule: 'capped-trust', seed } as const;
-  const lossesMicro = take(attackedRounds(optionsOf(cell, noisy)), rounds).map(({ model }) =>
-    noisy.roots.map((data) => lossMicro(model, PRICE_LAYERS, data)),
+  const lossesMicro = take(attackedRounds(optionsOf(cell, noisy)), rounds).map(({ base }) =>
+    noisy.roots.map((data) => lossMicro(base, PRICE_LAYERS, data)),
   );
   const departed = lossesMicro.map(departuresFrom);
   const namedIn = noisy.roots.map((_, validator) => {

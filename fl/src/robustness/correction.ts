@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  initialServerState,
-  serverStep,
-  type ServerOptimiser,
-  type ServerState,
-} from '../aggregation/server-optimiser.js';
+import { serverStep, type ServerOptimiser, type ServerState } from '../aggregation/server-optimiser.js';
 import type { FixedPoint } from '../secure/fixed-point.js';
 import { RobustnessError } from './errors.js';
 
@@ -54,27 +49,4 @@ export function correctedRound(
     return value + ((total[i] as number) - own) / divisor;
   });
   return serverStep(server, before.parameters, average, before.state);
-}
-
-/**
- * The model that the rounds lead to without some vehicles' updates, in the order of the rounds from a clean model on. What
- * others trained from the models in between stays as it was, so this is a candidate to be validated, not what the rounds would
- * have been.
- *
- * @param base the last clean model, length d.
- * @param state of the server's optimiser at the base; its initial one where not given.
- * @returns length d, and the optimiser's state; the same bits for everybody.
- * @throws as {@link correctedRound}.
- */
-export function correctedModel(
-  base: Float32Array,
-  rounds: readonly CorrectedRound[],
-  format: FixedPoint,
-  server: ServerOptimiser,
-  state = initialServerState(server, base.length),
-): ServerPoint {
-  return rounds.reduce<ServerPoint>((last, round) => correctedRound(last, round, format, server), {
-    parameters: base,
-    state,
-  });
 }

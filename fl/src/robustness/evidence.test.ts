@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { newRandom } from '../random.js';
 import { secureError } from '../testing/errors.js';
 import { contributionOf } from './contribution.js';
-import { correctedModel } from './correction.js';
+import { correctedRound, type CorrectedRound } from './correction.js';
 import { estimateNorm, median, referenceCosines, similarities } from './evidence.js';
 import { addSuspicion, QUARANTINE_MILLI, ROUND_LIMIT_MILLI, suspicionOf } from './suspicion.js';
 import { commonDirection, FORMAT, honestUpdate, inputOf } from './testing/cohort.js';
@@ -96,16 +96,18 @@ describe('A correction', () => {
   const culprit = Int32Array.of(-40_960, 4_096);
   const total = Int32Array.from(base, (_, i) => 2 * honest[0]![i]! + 2 * honest[1]![i]! + 3 * culprit[i]!);
 
+  const corrected = (round: CorrectedRound): number[] => [
+    ...correctedRound({ parameters: base, state: new Float32Array() }, round, FORMAT, { kind: 'none' }).parameters,
+  ];
+
   it('gives exactly the model of the sum without the culprit', () => {
     const removed = [{ update: culprit, weight: 3 }];
-    const { parameters } = correctedModel(base, [{ total, weight: 7, removed }], FORMAT, { kind: 'none' });
-    expect([...parameters]).to.deep.equal([1.5, 2.5]);
+    expect(corrected({ total, weight: 7, removed })).to.deep.equal([1.5, 2.5]);
   });
 
-  it('leaves rounds alone of which nothing is removed, and refuses to remove all', () => {
-    const rounds = [{ total: Int32Array.of(4_096, 0), weight: 2, removed: [] }];
-    expect([...correctedModel(base, rounds, FORMAT, { kind: 'none' }).parameters]).to.deep.equal([2, 2]);
-    const all = [{ total, weight: 3, removed: [{ update: culprit, weight: 3 }] }];
-    expect(() => correctedModel(base, all, FORMAT, { kind: 'none' })).to.throw('CORRECTION_EMPTY');
+  it('leaves a round alone of which nothing is removed, and refuses to remove all', () => {
+    expect(corrected({ total: Int32Array.of(4_096, 0), weight: 2, removed: [] })).to.deep.equal([2, 2]);
+    const all = { total, weight: 3, removed: [{ update: culprit, weight: 3 }] };
+    expect(() => corrected(all)).to.throw('CORRECTION_EMPTY');
   });
 });

@@ -4,6 +4,8 @@ import { checkShapes, exceedsRange, needProjections, needReference, type WeightI
 
 /** Accumulated suspicion from which on the contract quarantines a vehicle, in thousandths of a natural logarithm. */
 export const QUARANTINE_MILLI = 6_000;
+/** Suspicion, a round's with what earlier ones left, from which on a vehicle counts nothing. */
+export const DISTRUSTED_MILLI = 2_500;
 /** What a direction may add or take away in one round at the most: no single round decides. */
 export const ROUND_LIMIT_MILLI = 5_000;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { estimateNorm, median, similarities } from '../evidence.js';
-import { suspicionOf } from '../suspicion.js';
+import { DISTRUSTED_MILLI, suspicionOf } from '../suspicion.js';
 import { scaleToClip } from './norm-scaling.js';
 import { checkShapes, type Ruled, type WeightInput, type WeightRule, weightsOf } from './rule.js';
 import type { TrustReason } from './trust.js';
@@ -13,9 +13,8 @@ import type { TrustReason } from './trust.js';
 const SIMILAR = { always: 0.35, first: 0.6 } as const;
 /** An update up to so many times as long as the cohort's median is not scaled: honest ones differ, and estimates more. */
 const NORM_TOLERANCE = 1.5;
-/** Suspicion, this round's with what earlier ones left, up to which a vehicle counts in full, and from which on not at all. */
+/** Suspicion, this round's with what earlier ones left, up to which a vehicle counts in full. */
 const TRUSTED_MILLI = 500;
-const DISTRUSTED_MILLI = 2_500;
 
 export type CappedTrustReason = TrustReason | 'SIMILAR';
 

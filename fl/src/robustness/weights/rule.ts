@@ -11,6 +11,7 @@ export const WEIGHT_REASONS = {
   TRUST_LOW: 'Its update agrees with the reference direction less than most of the cohort.',
   SIMILAR: 'Its updates are nearly those of other vehicles, round after round; they share one weight.',
   OUTVOTED: 'Its update lies apart from those of most others; weight 0.',
+  DISTRUSTED: 'Too few are left by the rule, and lengths alone are bounded; too suspected to count even so; weight 0.',
 } as const;
 export type WeightReason = keyof typeof WEIGHT_REASONS;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { correctedRound, type Contribution, type ServerOptimiser, type ServerPoint } from '@sev/fl';
+import type { ServerOptimiser } from '../aggregation/server-optimiser.js';
+import { correctedRound, type Contribution, type ServerPoint } from './correction.js';
 
 /** What a round's sums came to, and what of them was the culprit's. */
 export interface RoundStep {
@@ -85,6 +86,34 @@ export class Candidate {
     const isEmpty = weight === removed.reduce((sum, one) => sum + one.weight, 0);
     return isEmpty ? this.#point : correctedRound(this.#point, { total, weight, removed }, this.#terms, optimiser);
   }
+}
+
+/** Candidates that are made at the most: each is a whole model. */
+const MOST_CANDIDATES = 16;
+
+/**
+ * From how many of the last rounds a culprit may be taken out. What it did long ago others have made up for since, and taking
+ * that out as well overshoots; how far back is best, validation tells. All numbers where they are few, else some, all among
+ * them.
+ *
+ * @param counted disputed rounds that it counted in.
+ */
+export function depthsOf(counted: number): number[] {
+  const step = Math.max(1, counted / MOST_CANDIDATES);
+  const all = Array.from({ length: Math.min(counted, MOST_CANDIDATES) }, (_, index) => Math.round((index + 1) * step));
+  return [...new Set(all)];
+}
+
+/**
+ * Which candidate is proposed: the one with the lowest loss, of equal ones the one that leaves the most as it is.
+ *
+ * @param tried medians of the organisations' losses, by how many of the last rounds the culprit is taken out of.
+ * @returns undefined where nothing was tried.
+ */
+export function chosenDepth(
+  tried: readonly { readonly takenOut: number; readonly lossMicro: number }[],
+): number | undefined {
+  return [...tried].sort((a, b) => a.lossMicro - b.lossMicro || a.takenOut - b.takenOut)[0]?.takenOut;
 }
 
 function moved(model: Float32Array, { from, to }: MovedStep): Float32Array {

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-import { initialServerState, newRandom, serverStep, type ServerOptimiser, type ServerPoint } from '@sev/fl';
 import { expect } from 'chai';
-import { Candidate, distance, type CandidateTerms, type CorrectionStep, type RoundStep } from './candidate.js';
+import { initialServerState, serverStep, type ServerOptimiser } from '../aggregation/server-optimiser.js';
+import { newRandom } from '../random.js';
+import {
+  Candidate,
+  chosenDepth,
+  depthsOf,
+  distance,
+  type CandidateTerms,
+  type CorrectionStep,
+  type RoundStep,
+} from './candidate.js';
+import type { ServerPoint } from './correction.js';
 
 const D = 20;
 const F = 11;
@@ -119,6 +129,22 @@ describe('The model without the culprit', () => {
     const before = candidate(NONE, [step(1, true), step(2, true)]);
     const after = candidate(NONE, [step(1, true), step(2, true), kept]);
     after.forEach((value, i) => expect(value).to.be.closeTo(before[i]! + 1, 1e-5));
+  });
+});
+
+describe('How far back a culprit is taken out', () => {
+  it('is tried for every number of rounds where they are few, else for sixteen, all among them', () => {
+    expect(depthsOf(3)).to.deep.equal([1, 2, 3]);
+    expect(depthsOf(0)).to.deep.equal([]);
+    const many = depthsOf(50);
+    expect(many).to.have.length(16);
+    expect(many.at(-1)).to.equal(50);
+  });
+
+  it('is where the loss is lowest, and of equal ones the least', () => {
+    const tried = [3, 1, 2].map((takenOut) => ({ takenOut, lossMicro: takenOut === 3 ? 9 : 7 }));
+    expect(chosenDepth(tried)).to.equal(1);
+    expect(chosenDepth([])).to.equal(undefined);
   });
 });
 
