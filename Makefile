@@ -21,7 +21,7 @@ SEV := node application/bin/sev.js
 RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY) $(if $(ATTACK),--attack $(ATTACK)) $(if $(HOSTILE),--hostile $(HOSTILE))
 
 .PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
-        test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy attacks audit tfjs-node clean
+        test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy attacks sybil audit tfjs-node clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ experiments-learning: build ## errors of federations on the real data, write run
 
 experiments-privacy: build ## attacks on privacy and the price of noise, write runs/privacy.json; PART=names for some only
 	@node experiments/dist/privacy.js $(PART)
+
+sybil: build ## 1,000 attempts at a second identity for one car, on a network of their own, write runs/sybil.json; SEED=
+	@node experiments/dist/sybil.js $(SEED)
 
 attacks: build ## federations under attack, write runs/attacks.json; ATTACKS=names VEHICLES= restrict the table, PART=names for others, all for all
 	@node experiments/dist/attacks.js $(PART) $(if $(ATTACKS),--attacks "$(ATTACKS)") $(if $(VEHICLES),--vehicles "$(VEHICLES)")

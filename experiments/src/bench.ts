@@ -13,6 +13,8 @@ import { brandRun, fleetRun, hundredVehicles } from './benchmarks/rounds.js';
 import { ledgerRecords } from './benchmarks/records.js';
 import { secureCore } from './benchmarks/secure-core.js';
 import { secureScale } from './benchmarks/secure-scale.js';
+import { smallVehicle } from './benchmarks/small-vehicle.js';
+import { thousandVehicles } from './benchmarks/thousand.js';
 import { localTraining } from './benchmarks/training.js';
 import { meetsTarget, type Benchmark, type Figure } from './figure.js';
 import { Sandbox } from './sandbox.js';
@@ -29,10 +31,11 @@ const EMBEDDED: readonly Benchmark[] = [
   brandRun,
   hundredVehicles,
   ledgerRecords,
+  smallVehicle,
 ];
 const FABRIC: readonly Benchmark[] = [puts, ledgerRecords, fleetRun, faults, enrolment];
 /** Measured when they are named only: they take long. */
-const ON_DEMAND: readonly Benchmark[] = [soak];
+const ON_DEMAND: readonly Benchmark[] = [soak, thousandVehicles];
 const IS_FABRIC = process.env['NETWORK'] === 'fabric';
 const BENCHMARKS = IS_FABRIC ? FABRIC : EMBEDDED;
 
@@ -70,9 +73,13 @@ async function main(): Promise<void> {
 
 async function measure(benchmark: Benchmark, sandbox: Sandbox): Promise<readonly Figure[]> {
   const dataFolder = process.env['SEV_DATA_FOLDER'] ?? resolve('../shared/data');
-  const { networkHome, homes } = sandbox;
+  const { networkHome, homes, folder } = sandbox;
   note(`\n${benchmark.name}`);
-  const result = await benchmark.run({ dataFolder, networkHome, homes, sev: (args) => sandbox.sev(args) });
+  const result = await benchmark.run({
+    ...{ dataFolder, networkHome, homes, folder },
+    sev: (args, killed) => sandbox.sev(args, killed),
+    start: (args) => sandbox.start(args),
+  });
   if ('skipped' in result) {
     note(`  skipped: ${result.skipped}`);
     return [];

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import type { StartedProgram } from './sandbox.js';
+
 /** One measured figure, as `runs/bench.json` lists it. Names are stable. */
 export interface Figure {
   readonly name: string;
@@ -22,8 +24,12 @@ export interface Benchmark {
 export interface BenchmarkContext {
   /** Folder with the real data sets, where there is one. */
   readonly dataFolder: string;
-  /** Runs `sev` on the benchmark's own network and homes. @returns what it printed with --json. */
-  readonly sev: (args: readonly string[]) => Promise<unknown>;
+  /** Runs `sev` on the benchmark's own network and homes, until it is killed. @returns what it printed with --json. */
+  readonly sev: (args: readonly string[], killed?: AbortSignal) => Promise<unknown>;
+  /** Starts a service there. */
+  readonly start: (args: readonly string[]) => Promise<StartedProgram>;
+  /** Where all of it lies; what runs there has the path in its environment or arguments. */
+  readonly folder: string;
   /** Home of the benchmark's network, and folder of the homes of programs on it. */
   readonly networkHome: string;
   readonly homes: string;

@@ -1,24 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { LEAN_NODE_FLAGS, leanEnvironment } from '@sev/network/lean-process';
 
 const PROGRAM = fileURLToPath(new URL('../../application/bin/sev.js', import.meta.url));
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
+/** A service that was started in the sandbox. */
+export interface StartedProgram {
+  /** Where it answers; empty for one that only calls others. */
+  readonly url: string;
+  /** Resolves when it has ended by itself. */
+  readonly ended: Promise<unknown>;
+  stop(): Promise<void>;
+}
+
 /** A network, homes and run folder of the benchmark's own, so that it neither finds nor leaves anything. */
 export class Sandbox {
-  readonly #folder: string;
   readonly #environment: NodeJS.ProcessEnv;
 
+  readonly folder: string;
   readonly networkHome: string;
   readonly homes: string;
 
   private constructor(folder: string) {
-    this.#folder = folder;
+    this.folder = folder;
     this.networkHome = join(folder, 'network');
     this.homes = join(folder, 'homes');
     this.#environment = {
@@ -35,16 +47,43 @@ export class Sandbox {
     return new Sandbox(await mkdtemp(join(tmpdir(), 'sev-bench-')));
   }
 
-  /** Runs `sev … --json` in the sandbox. @returns the document it printed. */
-  async sev(args: readonly string[]): Promise<unknown> {
+  /**
+   * Runs `sev … --json` in the sandbox.
+   *
+   * @param killed once it is aborted the program is killed, as with `kill -9`, and the promise rejects.
+   * @returns the document it printed.
+   */
+  async sev(args: readonly string[], killed?: AbortSignal): Promise<unknown> {
     const run = promisify(execFile);
-    const options = { env: this.#environment, cwd: this.#folder, maxBuffer: MAX_OUTPUT_BYTES };
+    const own = { env: this.#environment, cwd: this.folder, maxBuffer: MAX_OUTPUT_BYTES };
+    const options = killed === undefined ? own : { ...own, signal: killed, killSignal: 'SIGKILL' as const };
     const { stdout } = await run(process.execPath, [PROGRAM, ...args, '--json'], options);
     return JSON.parse(stdout) as unknown;
   }
 
+  /** Starts a service, `sev … run --json`, and waits until it says that it is ready. */
+  async start(args: readonly string[]): Promise<StartedProgram> {
+    const child = spawn(process.execPath, [...LEAN_NODE_FLAGS, PROGRAM, ...args, '--json'], {
+      env: leanEnvironment({ ...this.#environment, SEV_LOG_LEVEL: 'warn', SEV_STOP_WITH_STDIN: '1' }),
+      cwd: this.folder,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'close');
+    const ready = once(createInterface({ input: child.stdout }), 'line');
+    const line: unknown = await Promise.race([ready.then(([text]) => text as unknown), ended.then(() => undefined)]);
+    if (typeof line !== 'string') {
+      throw new Error(`sev ${args.join(' ')} ended before it was ready`);
+    }
+    const { url = '' } = JSON.parse(line) as { readonly url?: string };
+    const stop = async (): Promise<void> => {
+      child.kill();
+      await ended;
+    };
+    return { url, ended, stop };
+  }
+
   async remove(): Promise<void> {
     await this.sev(['network', 'clean']);
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 }

@@ -20,7 +20,7 @@ const STATEMENTS = 'statements';
 const FOLDER = /^(?<round>\d+)-(?<attempt>\d+)$/;
 
 /** Shares in memory beside those on the disk, in bytes: they are needed again in every step of their round. */
-const RECENT_BYTES = 64 * 1024 * 1024;
+const RECENT_BYTES = 16 * 1024 * 1024;
 
 /** How files are written durably; other ways in tests. */
 export interface Disk {

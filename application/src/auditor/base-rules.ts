@@ -9,14 +9,22 @@ type Base = Pick<Audited<'base'>, 'baseModelHash' | 'taskId' | 'begunAtMs'>;
 const OWN_STEPS: ReadonlySet<string> = new Set(['learning:OpenRound', 'learning:FixCohort', 'learning:CommitSums']);
 
 /**
- * Which task a model is the base of, where updates are kept secret, is written when a task is made to begin with it, or when
- * a round ends with it. Earlier contracts wrote it when a round was first opened on it and never again, and before them none.
+ * Which task a model is the base of, where updates are kept secret, is written when a task is made to begin with it, when a
+ * round ends with it, or when a correction keeps it. Earlier contracts wrote it when a round was first opened on it and never again, and before them none.
  */
 export function checkBaseWrites(
   state: DomainState,
   transaction: DomainTransaction,
   writes: readonly RecordWrite<Audited<'base'>>[],
-  { tasks, rounds }: { readonly tasks: readonly Audited<'task'>[]; readonly rounds: readonly Audited<'round'>[] },
+  {
+    tasks,
+    rounds,
+    correction,
+  }: {
+    readonly tasks: readonly Audited<'task'>[];
+    readonly rounds: readonly Audited<'round'>[];
+    readonly correction: Audited<'correction'> | undefined;
+  },
 ): void {
   const isOpening = transaction.name === 'learning:OpenRound';
   const written = writes.map(({ record: { baseModelHash, taskId, begunAtMs } }) =>
@@ -31,6 +39,7 @@ export function checkBaseWrites(
   const expected = [
     ...tasks.flatMap(({ task }) => begunBase(task, transaction)),
     ...rounds.flatMap((round) => (isOpening ? openedBase(state, round) : madeBase(state, round))),
+    ...(correction === undefined ? [] : correctedBase(state, correction)),
   ];
   const isEarlier = written.length === 0 && !state.claimsBases && (!isOpening || state.bases.size === 0);
   if (!isEarlier && canonicalJson(written) !== canonicalJson(expected)) {
@@ -67,6 +76,13 @@ function begunBase({ taskId, privacy, model }: Audited<'task'>['task'], { timest
 
 function openedBase({ bases }: DomainState, { taskId, privacy, baseModelHash }: Audited<'round'>): Base[] {
   return privacy === 'plain' || bases.has(baseModelHash) ? [] : [baseOf(baseModelHash, taskId)];
+}
+
+/** The task goes on from what a correction keeps, unless its last round is over. */
+function correctedBase({ bases, tasks }: DomainState, correction: Audited<'correction'>): Base[] {
+  const { taskId, modelHash, afterRound } = correction;
+  const isLast = afterRound >= (tasks.get(taskId)?.plannedRounds ?? 0);
+  return isLast || bases.has(modelHash) ? [] : [baseOf(modelHash, taskId)];
 }
 
 function madeBase({ bases, tasks, shownSums }: DomainState, record: Audited<'round'>): Base[] {

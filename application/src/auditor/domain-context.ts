@@ -22,6 +22,7 @@ export interface DomainTransaction {
   /** The key of the creator's certificate, as governance and the registry write keys, and the certificate's end. */
   readonly creatorKey: { readonly publicKey: string; readonly notAfterMs: number };
   readonly timestampMs: number;
+  readonly txId: string;
 }
 
 /** One audited record that a transaction wrote, beside what stood under its key before. */
@@ -48,11 +49,19 @@ export interface FinalisedRound {
   readonly cohort?: Audited<'cohort'>;
 }
 
+/** A vote on an incident, and the voter's membership when it voted. */
+export interface CastVote {
+  readonly record: Audited<'incidentVote'>;
+  readonly admission: string;
+}
+
 /** Everything that the replay of the domain's rules remembers. */
 export interface DomainState {
   consortium: Omit<ConsortiumRecord, 'docType' | 'schemaVersion'> | undefined;
+  /** Which membership of an organisation is the present one, where it was admitted by proposal. */
+  readonly admissions: Map<string, string>;
   readonly vehicles: Map<string, Audited<'vehicle'>>;
-  /** `maker's organisation/domain/tag` → vehicleId */
+  /** Scope (maker's organisation, and its key), domain and tag → vehicleId */
   readonly tags: Map<string, string>;
   /** Every key that a vehicle holds or held → vehicleId */
   readonly vehicleKeys: Map<string, string>;
@@ -70,6 +79,17 @@ export interface DomainState {
   readonly validators: Map<string, Map<string, Audited<'validator'>>>;
   /** `task/vehicle` → record */
   readonly standings: Map<string, Audited<'standing'>>;
+  readonly incidents: Map<string, Audited<'incident'>>;
+  /** By incident. */
+  readonly incidentVotes: Map<string, readonly CastVote[]>;
+  /** `task/vehicle` → about whom an incident was confirmed */
+  readonly culprits: Map<string, Audited<'culprit'>>;
+  /** {@link afterKey} → record */
+  readonly corrections: Map<string, Audited<'correction'>>;
+  /** `task/round/vehicle/kind` → movement */
+  readonly journal: Map<string, Audited<'journalEntry'>>;
+  /** `task/round` → record */
+  readonly paidRounds: Map<string, Audited<'paidRound'>>;
   /** `task/base` → record */
   readonly shownSums: Map<string, Audited<'shownSums'>>;
   /** Base model → whose it is */
@@ -96,6 +116,10 @@ export function baseKey(ref: { readonly taskId: string; readonly baseModelHash: 
   return `${ref.taskId}/${ref.baseModelHash}`;
 }
 
+export function afterKey(ref: { readonly taskId: string; readonly afterRound: number }): string {
+  return roundKey({ taskId: ref.taskId, round: ref.afterRound });
+}
+
 export function standingKey(ref: { readonly taskId: string; readonly vehicleId: string }): string {
   return `${ref.taskId}/${ref.vehicleId}`;
 }
@@ -103,6 +127,7 @@ export function standingKey(ref: { readonly taskId: string; readonly vehicleId: 
 export function newDomainState(counts: AuditCounts): DomainState {
   return {
     consortium: undefined,
+    admissions: new Map(),
     vehicles: new Map(),
     tags: new Map(),
     vehicleKeys: new Map(),
@@ -114,6 +139,12 @@ export function newDomainState(counts: AuditCounts): DomainState {
     scores: new Map(),
     validators: new Map(),
     standings: new Map(),
+    incidents: new Map(),
+    incidentVotes: new Map(),
+    culprits: new Map(),
+    corrections: new Map(),
+    journal: new Map(),
+    paidRounds: new Map(),
     shownSums: new Map(),
     bases: new Map(),
     claimsBases: false,

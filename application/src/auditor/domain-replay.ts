@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { checkBaseWrites } from './base-rules.js';
+import { checkCorrectionWrites } from './correction-rules.js';
 import {
   recordError,
   newDomainState,
@@ -10,6 +11,7 @@ import {
 } from './domain-context.js';
 import type { AuditCounts } from './failure.js';
 import { GovernanceRules } from './governance-rules.js';
+import { checkIncidentWrites, clearedStandings, type IncidentWrites } from './incident-rules.js';
 import {
   checkBatchResults,
   checkModelWrites,
@@ -18,7 +20,8 @@ import {
   checkUpdateWrites,
 } from './learning-rules.js';
 import { readRecord, type Audited, type AuditedRecord } from './records.js';
-import { checkVehicleWrites } from './registry-rules.js';
+import { checkVehicleWrites, revocationBy } from './registry-rules.js';
+import { checkRewardWrites } from './reward-rules.js';
 import { checkStandingWrites, checkValidatorWrites } from './validation-rules.js';
 import { checkCohortWrites, checkReceiptWrites, checkScoresWrites, checkShownWrites } from './secure-records.js';
 
@@ -64,7 +67,9 @@ export class DomainReplay {
     const voted = this.#governance.apply(transaction, ofType(writes, 'proposal'));
     const vehicles = ofType(writes, 'vehicle');
     const updates = ofType(writes, 'update');
-    checkVehicleWrites(this.state, transaction, vehicles, voted);
+    const correction = checkCorrectionWrites(this.state, transaction, ofType(writes, 'correction'));
+    const decided = checkIncidentWrites(this.state, transaction, incidentWrites(writes), correction);
+    checkVehicleWrites(this.state, transaction, vehicles, voted ?? revocationBy(this.state, decided));
     const tasks = ofType(writes, 'task');
     checkTaskWrites(this.state, transaction, tasks);
     checkUpdateWrites(this.state, transaction, updates);
@@ -74,11 +79,14 @@ export class DomainReplay {
     const rounds = ofType(writes, 'round');
     checkRoundWrites(this.state, transaction, rounds);
     checkValidatorWrites(this.state, transaction, ofType(writes, 'validator'), rounds);
-    checkStandingWrites(this.state, transaction, ofType(writes, 'standing'), rounds);
+    checkRewardWrites(this.state, transaction, rewardWrites(writes), decided);
+    const cleared = clearedStandings(this.state, decided);
+    checkStandingWrites(this.state, transaction, ofType(writes, 'standing'), rounds, cleared);
     checkShownWrites(this.state, transaction, ofType(writes, 'shownSums'), rounds);
     checkBaseWrites(this.state, transaction, ofType(writes, 'base'), {
       tasks: tasks.map(({ record }) => record),
       rounds: rounds.map(({ record }) => record),
+      correction,
     });
     checkModelWrites(this.state, transaction, ofType(writes, 'model'));
     const enrolled = vehicles.filter((write) => write.before === undefined).map((write) => write.record.vehicleId);
@@ -134,6 +142,15 @@ function readWrite(transaction: DomainTransaction, value: ReplacedValue): Record
     return undefined;
   }
   return { record, before };
+}
+
+function incidentWrites(writes: readonly RecordWrite<AuditedRecord>[]): IncidentWrites {
+  const [incidents, votes] = [ofType(writes, 'incident'), ofType(writes, 'incidentVote')];
+  return { incidents, votes, culprits: ofType(writes, 'culprit') };
+}
+
+function rewardWrites(writes: readonly RecordWrite<AuditedRecord>[]) {
+  return { entries: ofType(writes, 'journalEntry'), paid: ofType(writes, 'paidRound') };
 }
 
 function ofType<T extends AuditedRecord['docType']>(

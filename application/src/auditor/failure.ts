@@ -46,6 +46,9 @@ export const AUDIT_CODES = {
   ACCUSATION_INVALID: 'An abort accuses organisations of false noise that it cannot accuse.',
   VALIDATION_INVALID: 'Validators were heard, named or set aside against the rules.',
   STANDING_INVALID: 'The standing of a vehicle does not follow from the evidence of its rounds.',
+  INCIDENT_INVALID: 'An incident was opened, voted on or decided against the rules.',
+  CORRECTION_INVALID: 'A model was corrected against the rules, or with another than the one that is kept.',
+  REWARD_INVALID: 'Rewards moved that do not follow from scores and incidents, or did not move that do.',
   SCORES_INVALID: 'The weights of a round do not follow from its cohort and from what aggregators answered.',
   SUMS_INVALID:
     'The committed sums are not those that aggregators signed, these contradict each other, or one aggregator alone answers.',

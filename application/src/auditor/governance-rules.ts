@@ -44,8 +44,6 @@ interface Proposal {
  */
 export class GovernanceRules {
   readonly #proposals = new Map<string, Proposal>();
-  /** Which membership of an organisation is the present one, where it was admitted by proposal. */
-  readonly #admissions = new Map<string, string>();
 
   constructor(readonly state: DomainState) {}
 
@@ -159,14 +157,14 @@ export class GovernanceRules {
 
   #renewAdmission(transaction: DomainTransaction, change: Change): void {
     if (change.kind === 'admit-organisation') {
-      this.#admissions.set(change.organisation.mspId, transaction.where);
+      this.state.admissions.set(change.organisation.mspId, transaction.where);
     } else if (change.kind === 'remove-organisation') {
-      this.#admissions.delete(change.mspId);
+      this.state.admissions.delete(change.mspId);
     }
   }
 
   #admissionOf(mspId: string): string {
-    return this.#admissions.get(mspId) ?? '';
+    return this.state.admissions.get(mspId) ?? '';
   }
 
   /** Votes of present members in their present membership. */

@@ -22,6 +22,7 @@ import {
 } from '@sev/chaincode/api';
 import { requireOwnBase } from './base-rules.js';
 import {
+  afterKey,
   attemptKey,
   consortiumOf,
   recordError,
@@ -314,7 +315,8 @@ function checkOpened(
   const previous = state.rounds.get(roundKey({ taskId: record.taskId, round: record.round - 1 }));
   checkSecureOpening({ state, transaction, record, before, previous, task });
   checkHeOpening({ state, transaction, record, before, previous, task });
-  const base = record.round === 1 ? task.model.initialModelHash : modelOf(previous);
+  const correction = state.corrections.get(afterKey({ taskId: record.taskId, afterRound: record.round - 1 }));
+  const base = record.round === 1 ? task.model.initialModelHash : (correction?.modelHash ?? modelOf(previous));
   if (base !== record.baseModelHash) {
     const expected = base ?? 'not finalised';
     throw recordError(transaction, 'MODEL_CHAIN', `round ${attemptKey(record)}: the model before it is ${expected}`);
@@ -427,7 +429,10 @@ function checkCovered(
   }
 }
 
-/** A model record says which round made it from which base; it is written with that round's end, and once. */
+/**
+ * A model record says which round made it from which base; it is written with that round's end, or with the correction after
+ * it, and once.
+ */
 export function checkModelWrites(
   state: DomainState,
   transaction: DomainTransaction,
@@ -444,7 +449,9 @@ export function checkModelWrites(
     const isInitial = round === 0 && baseModelHash === null && modelHash === task.model.initialModelHash;
     const isOutcome =
       proposal !== undefined && proposal.modelHash === modelHash && proposal.baseModelHash === baseModelHash;
-    if (!isInitial && !isOutcome) {
+    const correction = state.corrections.get(afterKey({ taskId, afterRound: round }));
+    const isCorrected = correction?.modelHash === modelHash && correction.rollbackHash === baseModelHash;
+    if (!isInitial && !isOutcome && !isCorrected) {
       throw recordError(transaction, 'MODEL_CHAIN', where);
     }
     state.models.set(`${taskId}/${modelHash}`, record);

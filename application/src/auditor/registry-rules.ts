@@ -27,13 +27,29 @@ const NEXT_STATUS: Record<Vehicle['status'], readonly Vehicle['status'][]> = {
   revoked: [],
 };
 
-/** Checks every vehicle record that a transaction wrote. */
+/** The change of status that a confirmed incident makes; undefined where there is none to make. */
+export function revocationBy(
+  { vehicles }: DomainState,
+  decided: Audited<'incident'> | undefined,
+): VotedStatus | undefined {
+  const vehicle = vehicles.get(decided?.vehicleId ?? '');
+  const isDone = vehicle?.status === 'revoked' && vehicle.statusSetBy === 'consortium';
+  return decided?.state === 'confirmed' && !isDone
+    ? { kind: 'vehicle-status', vehicleId: decided.vehicleId, status: 'revoked', reason: decided.incidentId }
+    : undefined;
+}
+
+/** Checks every vehicle record that a transaction wrote, and that it wrote the one that an incident asks for. */
 export function checkVehicleWrites(
   state: DomainState,
   transaction: DomainTransaction,
   writes: readonly RecordWrite<Vehicle>[],
   voted: VotedStatus | undefined,
 ): void {
+  const isIncident = transaction.name === 'incidents:VoteIncident';
+  if (isIncident && voted !== undefined && !writes.some(({ record }) => record.vehicleId === voted.vehicleId)) {
+    throw recordError(transaction, 'VEHICLE_TRANSITION', `${voted.vehicleId} was not revoked by what was decided`);
+  }
   for (const { record, before } of writes) {
     if (before === undefined) {
       checkEnrollment(state, transaction, record);
@@ -94,12 +110,23 @@ function checkEnrollment(state: DomainState, transaction: DomainTransaction, rec
   if (record.makerMspId !== maker.mspId) {
     throw recordError(transaction, 'RECORD_MALFORMED', `vehicle ${vehicleId} names another organisation as its maker`);
   }
-  const tag = `${maker.mspId}/${record.domain}/${record.tag}`;
-  const holder = state.tags.get(tag);
-  if (holder !== undefined) {
-    throw recordError(transaction, 'TAG_REUSED', `vehicles ${holder} and ${vehicleId}`);
+  takeTag(state, transaction, record, maker.publicKey);
+}
+
+/**
+ * A car has one tag in a domain, among those of its maker's organisation and among those that its maker's key has
+ * attested, wherever that key was accredited at the time.
+ */
+function takeTag(state: DomainState, transaction: DomainTransaction, record: Vehicle, makerKey: string): void {
+  const { vehicleId, makerMspId, domain, tag } = record;
+  for (const scope of [makerMspId, makerKey]) {
+    const name = `${scope} ${domain} ${tag}`;
+    const holder = state.tags.get(name);
+    if (holder !== undefined) {
+      throw recordError(transaction, 'TAG_REUSED', `vehicles ${holder} and ${vehicleId}`);
+    }
+    state.tags.set(name, vehicleId);
   }
-  state.tags.set(tag, vehicleId);
 }
 
 function hasFirstKey({ keyRotations, previousKeyHash, keySetAtMs, enrolledAtMs, keySetBy }: Vehicle): boolean {

@@ -194,7 +194,7 @@ export class LedgerReplay {
         const creatorMspId = creator.mspId;
         const creatorKey = { publicKey: publicKeyText(creator.publicKey), notAfterMs: creator.notAfterMs };
         const asked = { name, argument: readJson(argument), creatorMspId, creatorKey, timestampMs };
-        const request = { where, blockNumber: block, ...asked };
+        const request = { where, blockNumber: block, txId: transaction.txId, ...asked };
         this.domain.apply(request, values);
       }
     }

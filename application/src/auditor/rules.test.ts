@@ -48,11 +48,16 @@ describe('audit rules', () => {
     expect(codeOf(() => closed(closedAtMs).abort([], aloneAt - 1, aborted))).to.equal('STATEMENTS_INSUFFICIENT');
   });
 
+  const elsewhere = { vehicleId: `v-${'B'.repeat(22)}`, key: newKey(), record: { makerMspId: 'CMSP' } };
+  const accredited = (scenario: Scenario, key: ReturnType<typeof newKey>): Scenario => {
+    const maker = { makerKeyId: 'maker-1', mspId: 'CMSP', publicKey: publicText(key) };
+    return scenario.propose({ kind: 'put-maker', maker }).vote('BMSP').vote('CMSP').execute();
+  };
+
   it("accept the same tag of another maker's organisation", () => {
-    const scenario = new Scenario().bootstrap().enroll();
-    const maker = { makerKeyId: 'maker-1', mspId: 'CMSP', publicKey: publicText(scenario.maker) };
-    scenario.propose({ kind: 'put-maker', maker }).vote('BMSP').vote('CMSP').execute();
-    const second = { vehicleId: `v-${'B'.repeat(22)}`, key: newKey(), record: { makerMspId: 'CMSP' } };
+    const signer = newKey();
+    const scenario = accredited(new Scenario().bootstrap().enroll(), signer);
+    const second = { ...elsewhere, signer };
     expect(codeOf(() => scenario.enroll(second))).to.equal(undefined);
     expect(codeOf(() => scenario.enroll({ ...second, vehicleId: `v-${'C'.repeat(22)}` }))).to.equal('TAG_REUSED');
   });
@@ -62,6 +67,14 @@ describe('audit rules', () => {
       'a vehicle that no accredited maker attested',
       'MAKER_ATTESTATION',
       () => new Scenario().bootstrap().enroll({ signer: newKey() }),
+    ],
+    [
+      "a second identity for the same car after its maker's key went to another organisation",
+      'TAG_REUSED',
+      () => {
+        const scenario = new Scenario().bootstrap().enroll();
+        return accredited(scenario, scenario.maker).enroll(elsewhere);
+      },
     ],
     [
       'a second identity for the same car',

@@ -8,8 +8,10 @@ import {
   decodeBitmap,
   differenceProblem,
   fixCohort,
+  openedAmong,
   openedNumbers,
   scoredWeights,
+  withoutOpened,
   type CohortProblem,
   type CohortStatement,
   type FixCohort,
@@ -57,8 +59,10 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
     }));
   }
   if (secure.rules !== undefined) {
+    const opened = openedVehicles(audit);
+    const compared = members.filter(({ vehicleId }) => !opened.has(vehicleId));
     // Under the first rules a cohort was fixed that no weights could bring to the rule; its sums were judged as they are now.
-    refuse(audit, cohortDifferenceProblem(shownIn(audit), members, task.cohort.minimum));
+    refuse(audit, cohortDifferenceProblem(shownIn(audit), compared, task.cohort.minimum));
   }
   const openedProjections = secure.openedProjections + openedNumbers(terms);
   requireProjectionBudget(audit, terms, openedProjections);
@@ -92,10 +96,17 @@ function shownIn(audit: SecureAudit): readonly WeightedCohort[] {
   return secure.shownAttempts.map((attempt) => weightedCohort(audit, attemptKey({ ...record, ...attempt })));
 }
 
-/** @param attempt - `task/round/attempt` */
-function weightedCohort({ state, terms }: SecureAudit, attempt: string): WeightedCohort {
+/** Without vehicles that were opened by vote. @param attempt - `task/round/attempt` */
+function weightedCohort(audit: SecureAudit, attempt: string): WeightedCohort {
+  const { state, terms } = audit;
   const [cohort, scores] = [state.cohorts.get(attempt), state.scores.get(attempt)];
-  return cohort === undefined || scores === undefined ? new Map() : scoredWeights(cohort, scores, terms.shardSize);
+  return cohort === undefined || scores === undefined
+    ? new Map()
+    : withoutOpened(scoredWeights(cohort, scores, terms.shardSize), openedVehicles(audit));
+}
+
+function openedVehicles({ state, task }: SecureAudit): ReadonlySet<string> {
+  return openedAmong([...state.culprits.values()].filter(({ taskId }) => taskId === task.taskId));
 }
 
 function signedHoldings(

@@ -15,7 +15,7 @@ import { secureModel } from '../services/secure-outcome.js';
 import { movedByServer } from '../services/server-step.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import { objectMissing } from '../store/object-store.js';
-import { attemptKey, type DomainState, type FinalisedRound } from './domain-context.js';
+import { afterKey, attemptKey, type DomainState, type FinalisedRound } from './domain-context.js';
 import { AuditError, type AuditCode, type AuditKind } from './failure.js';
 import type { ObjectReader } from './objects.js';
 
@@ -112,11 +112,20 @@ async function movedAgain(
   if (serverStateHash !== undefined) {
     await reader.bytes(serverStateHash, `moments after ${round}`);
   }
-  const before = state.finalised.find(
-    (other) => other.record.taskId === record.taskId && other.record.round === record.round - 1,
-  );
+  const before = roundBefore(state, record);
   const fetch = (hash: string): Promise<Uint8Array> => reader.bytes(hash, round);
   return (await movedByServer(task, average, before?.record.proposal?.serverStateHash, fetch)).proposal;
+}
+
+/** The round whose moments the optimiser goes on from: where the model was corrected since, the last clean one. */
+function roundBefore(
+  state: Pick<DomainState, 'finalised' | 'corrections'>,
+  { taskId, round }: { readonly taskId: string; readonly round: number },
+): FinalisedRound | undefined {
+  const correction = state.corrections.get(afterKey({ taskId, afterRound: round - 1 }));
+  return correction === undefined
+    ? state.finalised.find(({ record }) => record.taskId === taskId && record.round === round - 1)
+    : roundBefore(state, { taskId, round: correction.cleanRound + 1 });
 }
 
 async function averagedAgain(

@@ -55,9 +55,10 @@ export function checkValidatorWrites(
 }
 
 /**
- * A vehicle's standing is written with the end of a round, of each member of its cohort, from the evidence that was attested;
- * nothing is left out, and nobody is in quarantine, or out of it, otherwise.
+ * A vehicle's standing is written with the end of a round, of each member of its cohort, from the evidence that was attested,
+ * and when an incident clears it; nothing is left out, and nobody is in quarantine, or out of it, otherwise.
  *
+ * @param cleared - what an incident makes of it.
  * @throws AuditError STANDING_INVALID
  */
 export function checkStandingWrites(
@@ -65,12 +66,10 @@ export function checkStandingWrites(
   transaction: DomainTransaction,
   writes: readonly RecordWrite<Audited<'standing'>>[],
   rounds: readonly RecordWrite<Round>[],
+  cleared: readonly StandingRecord[],
 ): void {
-  const expected = new Map(
-    rounds
-      .flatMap(({ record }) => standingsBy(state, transaction, record))
-      .map((record) => [standingKey(record), record]),
-  );
+  const judged = rounds.flatMap(({ record }) => standingsBy(state, transaction, record));
+  const expected = new Map([...judged, ...cleared].map((record) => [standingKey(record), record]));
   for (const { record } of writes) {
     const key = standingKey(record);
     if (canonicalJson(record) !== canonicalJson(expected.get(key) ?? null)) {
@@ -81,7 +80,7 @@ export function checkStandingWrites(
   }
   const [forgotten] = expected.keys();
   if (forgotten !== undefined) {
-    throw recordError(transaction, 'STANDING_INVALID', `${forgotten} was not written with the end of the round`);
+    throw recordError(transaction, 'STANDING_INVALID', `${forgotten} was not written as it follows`);
   }
 }
 

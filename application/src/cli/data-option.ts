@@ -28,9 +28,14 @@ export function dataOptions(command: Command): void {
   kindDetails(command);
 }
 
+/** For what a task or vehicles are about. */
+export function kindOption(command: Command, description: string): void {
+  command.addOption(new Option('--kind <kind>', description).choices([...TASK_KINDS, 'statistics']).default('price'));
+}
+
 /** For what a task is about, where no data are read. */
 export function kindOptions(command: Command): void {
-  command.addOption(new Option('--kind <kind>', 'what is learned').choices(TASK_KINDS).default('price'));
+  kindOption(command, 'what is learned, or statistics: what a schema leaves to them, in one round');
   kindDetails(command);
 }
 
@@ -43,7 +48,10 @@ export function kindDetails(command: Command): void {
       .choices(DEMAND_FORMS)
       .default('plug-in'),
   );
-  command.option('--schema <file>', 'of table: JSON file that declares target, features and splits of the data');
+  command.option(
+    '--schema <file>',
+    'of table and statistics: JSON file that declares target, features and splits of the data',
+  );
   command.option(
     '--statistics <file>',
     'of table: what `sev statistics run` wrote; scales the columns that declare a range',
@@ -90,8 +98,12 @@ function insistOnFit(kind: TaskKind, { data, schema, statistics }: DataOptions):
 
 /** @throws SevError USAGE */
 export function insistOnSchema(kind: TaskKind, schema: string | undefined, statistics?: string): void {
-  if ((kind === 'table' || kind === 'statistics') !== (schema !== undefined)) {
-    throw new SevError('USAGE', '--schema goes with a task of kind table, and with no other', {
+  const needed = kind === 'table' || kind === 'statistics';
+  if (needed !== (schema !== undefined)) {
+    const what = needed
+      ? `A task of kind ${kind} needs --schema`
+      : '--schema goes with tasks of kinds table and statistics, and with no other';
+    throw new SevError('USAGE', what, {
       hint: 'A schema declares the columns of your own file: see docs/learning.md.',
       exitCode: EXIT.usage,
     });

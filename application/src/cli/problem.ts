@@ -20,11 +20,16 @@ const TYPED: Readonly<Record<string, { readonly exitCode: number; readonly hint?
   TopologyError: { exitCode: EXIT_CODES.usage.code, hint: 'Mend the topology file and run the command again.' },
   DataError: { exitCode: EXIT_CODES.usage.code, hint: 'Mend the data or the options and run the command again.' },
   ModelError: { exitCode: EXIT_CODES.integrity.code },
+  EngineError: { exitCode: EXIT_CODES.usage.code, hint: 'docs/engines.md says what each engine takes.' },
   ContractError: { exitCode: EXIT_CODES.refused.code },
 };
 
 /** What is better known by the code than by the kind of error. */
 const BY_CODE: Readonly<Record<string, { readonly exitCode: number; readonly hint?: string }>> = {
+  MODEL_TOO_LARGE: {
+    exitCode: EXIT_CODES.usage.code,
+    hint: 'Every bucket and every text of a vocabulary is an input: let the schema have fewer.',
+  },
   NETWORK_NOT_RUNNING: {
     exitCode: EXIT_CODES.unreachable.code,
     hint: 'Start it with `sev network up` (or `make network-up`).',

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EngineError } from '@sev/fl';
 import { expect } from 'chai';
 import { InvalidArgumentError } from 'commander';
 import { SevError } from '../errors.js';
@@ -41,8 +42,18 @@ const COMMANDS = [
   'round list',
   'round show',
   'attack list',
+  'incident open',
+  'incident list',
+  'incident show',
+  'incident evidence',
+  'incident vote',
+  'incident correct',
+  'rewards show',
+  'rewards statement',
+  'rewards pay',
   'audit verify',
   'audit history',
+  'audit trace',
   'audit export',
   'store run',
   'coordinator run',
@@ -93,6 +104,9 @@ describe('sev', () => {
       ['vehicle', 'show'],
       ['fly'],
       ['round', 'run', '--fast'],
+      ['incident', 'vote', 'incident-1'],
+      ['incident', 'vote', 'incident-1', '--step', 'open'],
+      ['incident', 'open', '--task', 'price-1', '--vehicle', 'v-1', '--rounds', '5-3'],
     ]) {
       const { code, stdout, stderr } = await sev(...args);
       expect(code, args.join(' ')).to.equal(2);
@@ -187,6 +201,17 @@ describe('sev', () => {
     const refused = problemOf(new InvalidArgumentError('It must be a whole number from 1 to 10.'));
     expect(refused).to.include({ code: 'USAGE', exitCode: 2 });
     expect(problemOf(new SevError('INTERRUPTED', 'stopped')).exitCode).to.equal(130);
+    const large = problemOf(new EngineError('MODEL_TOO_LARGE', 'too many parameters'));
+    expect(large).to.include({ code: 'MODEL_TOO_LARGE', message: 'too many parameters', exitCode: 2 });
+  });
+
+  it('says which of schema and data a table lacks', async () => {
+    const run = ['round', 'run', '--task', 'table'];
+    const files = { schema: join(networkHome, 'none.json'), data: join(networkHome, 'none.csv') };
+    const bare = await sev(...run, '--data', files.data);
+    expect([bare.code, bare.stderr.split('\n')[0]]).to.deep.equal([2, 'USAGE: A task of kind table needs --schema']);
+    const empty = await sev(...run, '--schema', files.schema);
+    expect([empty.code, empty.stderr.split('\n')[0]]).to.deep.equal([2, 'USAGE: A task of kind table needs --data']);
   });
 
   it('says that a file is missing, and what writes it', async () => {

@@ -3,7 +3,7 @@ import { relative, resolve } from 'node:path';
 import type { PrivacyMode } from '@sev/chaincode/api';
 import type { CategoryStatistics, ColumnStatistics, NumberStatistics } from '@sev/fl';
 import { Option, type Command } from 'commander';
-import { PRIVACY_MODES, PRIVACY_NOTE, renderTable } from '../report/summary.js';
+import { PRIVACY_MODES, renderTable, statisticsNote } from '../report/summary.js';
 import type { StatisticsOutcome, StatisticsPlan } from '../run/statistics.js';
 import { auditProgress } from './audit.js';
 import { addCommand, addGroup, type Runner } from './command.js';
@@ -61,7 +61,7 @@ function addRun(group: Command, run: Runner): void {
       command.option('--split <name>', 'iid, or a split of the schema', 'iid');
       command.option('--vehicles <n>', 'vehicles that take part (default 20)', wholeNumber(1, 10_000));
       command.option('--seed <n>', "with the task id, of the task's own mark in its model", SEED, 1);
-      command.option('--minimum <n>', 'fewest vehicles in the sum (default: half of them)', wholeNumber(1, 10_000));
+      command.option('--minimum <n>', 'fewest vehicles in the sum (default: a third of them)', wholeNumber(1, 10_000));
       command.addOption(
         new Option('--privacy <mode>', 'who may see what a vehicle reports').choices(PRIVACY_MODES).default('secure'),
       );
@@ -74,7 +74,7 @@ function addRun(group: Command, run: Runner): void {
       const homes = homesFolder(options.homes);
       const plan = await planOf(options, homes);
       const { runStatistics } = await import('../run/statistics.js');
-      terminal.note(`task ${plan.taskId} · ${noteOf(plan.privacy)}`);
+      terminal.note(`task ${plan.taskId} · ${statisticsNote(plan.privacy)}`);
       const enrolling = new Progress({ terminal, label: 'enrolled', unit: 'vehicles' });
       const auditing = auditProgress(terminal);
       const out = outOf(options.out, plan.taskId);
@@ -139,13 +139,6 @@ function outOf(out: string | undefined, taskId: string): string {
   return resolve(out ?? `runs/${taskId}.statistics.json`);
 }
 
-/** What the mode means where no projections are opened. */
-function noteOf(privacy: PrivacyMode): string {
-  return privacy === 'secure'
-    ? 'secure: no aggregator by itself sees what a vehicle reports; nothing but the sum is opened'
-    : PRIVACY_NOTE[privacy];
-}
-
 async function planOf(options: RunOptions, homes: string): Promise<StatisticsPlan> {
   const { assertSamePlan, findPlan, newTaskId } = await import('../run/plan.js');
   const { DEFAULT_EPSILON, minimumCohort } = await import('../run/secure-terms.js');
@@ -179,7 +172,7 @@ function textOf(
   const path = short.startsWith('..') ? out : short;
   const spent = privacy === undefined ? [] : [`spent ε ${privacy.epsilon.toFixed(2)} at δ ${String(privacy.delta)}`];
   return [
-    `task ${taskId} · mean over ${String(vehicles)} vehicles, ${statistics.rowsPerVehicle.toFixed(0)} rows each · ${noteOf(file.privacy)}`,
+    `task ${taskId} · mean over ${String(vehicles)} vehicles, ${statistics.rowsPerVehicle.toFixed(0)} rows each · ${statisticsNote(file.privacy)}`,
     '',
     renderTable(
       ['column', 'mean', 'deviation', 'missing', 'categories'],

@@ -2,10 +2,14 @@
 import type { PrivacyMode, SecureTerms, Task, TaskRecord } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import { epsilonOf } from '@sev/fl';
-import { organisationNamed } from '../config/index.js';
+import { organisationNamed, type ConnectionProfile } from '../config/index.js';
+import { EXIT, SevError } from '../errors.js';
 import { heTaskLines } from '../homomorphic/lines.js';
-import type { DemandForm, LearningKind } from '../vehicle/data.js';
-import { PRIVACY_MODES, PRIVACY_NOTE, privacyNotes, renderTable } from '../report/summary.js';
+import type { PreparedTask, TaskOptions } from '../run/learning-task.js';
+import type { DemandForm, TaskKind } from '../vehicle/data.js';
+import type { LedgerSession } from '../ledger/index.js';
+import { counted } from '../report/plural.js';
+import { PRIVACY_MODES, PRIVACY_NOTE, privacyNotes, renderTable, statisticsNote } from '../report/summary.js';
 import { addCommand, addGroup, type Runner } from './command.js';
 import { withSession } from './homes.js';
 import { insistOnSchema, kindOptions } from './data-option.js';
@@ -18,12 +22,12 @@ interface LedgerOptions {
   readonly homes?: string;
 }
 interface CreateOptions extends LedgerOptions, LearningOptions {
-  readonly kind: LearningKind;
+  readonly kind: TaskKind;
   readonly form: DemandForm;
   readonly schema?: string;
   readonly statistics?: string;
   readonly vehicles: number;
-  readonly rounds: number;
+  readonly rounds?: number;
   readonly rows: number;
   readonly seed: number;
   readonly minimum?: number;
@@ -36,6 +40,8 @@ interface CreateOptions extends LedgerOptions, LearningOptions {
   readonly deadline?: number;
   readonly store: string;
 }
+
+const DEFAULT_ROUNDS = 10;
 
 function ledgerOptions(command: Command): void {
   command.option('--org <name>', 'organisation whose identity is used', 'grid');
@@ -51,6 +57,8 @@ export function taskCommands(program: Command, run: Runner): void {
     examples: [
       'sev task create price-1 --vehicles 20 --rounds 10 --store http://127.0.0.1:8100',
       'sev task create price-2 --privacy dp --epsilon 8 --store http://127.0.0.1:8100',
+      'sev task create trips-scales --kind statistics --schema trips.json --vehicles 20 --store http://127.0.0.1:8100',
+      'sev task create trips-1 --kind table --schema trips.json --statistics trips-scales.json --store http://127.0.0.1:8100',
     ],
     notes: `Modes of --privacy:\n${PRIVACY_MODES.map((mode) => `  ${PRIVACY_NOTE[mode]}\n`).join('')}`,
     options: (command) => {
@@ -73,7 +81,7 @@ export function taskCommands(program: Command, run: Runner): void {
         '--validators <org...>',
         'organisations whose attesters validate, with --validation-data (default: all, where the rule needs them)',
       );
-      command.option('--rounds <n>', 'planned rounds', wholeNumber(1, 1_000_000), 10);
+      command.option('--rounds <n>', 'planned rounds (default 10; of statistics always 1)', wholeNumber(1, 1_000_000));
       command.option(
         '--rows <n>',
         'training rows expected in all; lays out the weight classes',
@@ -95,47 +103,11 @@ export function taskCommands(program: Command, run: Runner): void {
     },
     work: (_context, options, [taskId = '']) =>
       withSession({ ...options, label: 'operator' }, async ({ session, profile }) => {
-        const [{ choiceOf, learningTask }, { openStore }, { learning }, defaults, { featuresOf }, judging] =
-          await Promise.all([
-            import('../run/learning-task.js'),
-            import('../run/audit-ledger.js'),
-            import('../ledger/index.js'),
-            import('../run/secure-terms.js'),
-            import('../vehicle/data.js'),
-            import('../run/validation-plan.js'),
-          ]);
-        const { privacy, epsilon = defaults.DEFAULT_EPSILON } = options;
-        const { kind, schema, statistics } = options;
-        insistOnSchema(kind, schema, statistics);
-        const features = await featuresOf(kind, options);
-        const { spentOnStatistics } = await import('../run/run.js');
-        const spentMicroRho =
-          schema === undefined
-            ? 0
-            : await spentOnStatistics(session, {
-                privacy,
-                data: { kind: 'table', source: 'file', path: '', schema, statistics },
-              });
-        const { task, initialModel } = learningTask(choiceOf(kind, features, options), {
-          taskId,
-          vehicles: options.vehicles,
-          rounds: options.rounds,
-          seed: options.seed,
-          trainingRows: options.rows,
-          ...(options.grace === undefined ? {} : { graceMs: options.grace * 1_000 }),
-          ...(options.deadline === undefined ? {} : { roundMs: options.deadline * 1_000 }),
-          minimumCohort: defaults.minimumCohort(privacy, options.vehicles, options.minimum),
-          privacy,
-          aggregators:
-            options.aggregators?.map((name) => organisationNamed(profile, name).mspId) ??
-            defaults.defaultAggregators(profile),
-          judged: judging.judgedBy(
-            options.rule ?? judging.defaultRule({ privacy, vehicles: options.vehicles }),
-            options.validators?.map((name) => organisationNamed(profile, name).mspId).sort() ??
-              judging.defaultValidators(profile),
-          ),
-          differentialPrivacy: { epsilon, deltaExponent: defaults.DELTA_EXPONENT, spentMicroRho },
-        });
+        const [{ openStore }, { learning }] = await Promise.all([
+          import('../run/audit-ledger.js'),
+          import('../ledger/index.js'),
+        ]);
+        const { task, initialModel } = await prepareTask(session, profile, taskId, options);
         await (await openStore(options.store)).put(initialModel);
         const { result, transactionId } = await learning(session).createTask(task);
         return { data: { ...result, transactionId }, text: `${taskText(result.task)}\ntransaction ${transactionId}` };
@@ -193,13 +165,77 @@ export function taskCommands(program: Command, run: Runner): void {
   });
 }
 
+/** @throws SevError USAGE where options do not go together; DataError. */
+async function prepareTask(
+  session: LedgerSession,
+  profile: ConnectionProfile,
+  taskId: string,
+  options: CreateOptions,
+): Promise<PreparedTask> {
+  const [
+    { choiceOf, learningTask },
+    { statisticsTask },
+    defaults,
+    { featuresOf, summedFeatures },
+    { chargedForStatistics },
+    { defaultRule, defaultValidators, judgedBy },
+  ] = await Promise.all([
+    import('../run/learning-task.js'),
+    import('../run/statistics-task.js'),
+    import('../run/secure-terms.js'),
+    import('../vehicle/data.js'),
+    import('../run/run.js'),
+    import('../run/validation-plan.js'),
+  ]);
+  const { kind, schema, statistics, privacy, vehicles, seed, grace, deadline } = options;
+  insistOnSchema(kind, schema, statistics);
+  insistOnOneRound(options);
+  const common: Omit<TaskOptions, 'rounds' | 'trainingRows'> = {
+    ...{ taskId, vehicles, seed, privacy },
+    ...(grace === undefined ? {} : { graceMs: grace * 1_000 }),
+    ...(deadline === undefined ? {} : { roundMs: deadline * 1_000 }),
+    minimumCohort: defaults.minimumCohort(privacy, vehicles, options.minimum),
+    aggregators:
+      options.aggregators?.map((name) => organisationNamed(profile, name).mspId) ??
+      defaults.defaultAggregators(profile),
+    differentialPrivacy: {
+      epsilon: options.epsilon ?? defaults.DEFAULT_EPSILON,
+      deltaExponent: defaults.DELTA_EXPONENT,
+      spentMicroRho: await chargedForStatistics(session, privacy, statistics),
+    },
+  };
+  if (kind === 'statistics') {
+    return statisticsTask(await summedFeatures(schema ?? ''), common);
+  }
+  const choice = choiceOf(kind, await featuresOf(kind, options), options);
+  const validators = options.validators?.map((name) => organisationNamed(profile, name).mspId).sort();
+  return learningTask(choice, {
+    ...common,
+    rounds: options.rounds ?? DEFAULT_ROUNDS,
+    trainingRows: options.rows,
+    judged: judgedBy(options.rule ?? defaultRule({ privacy, vehicles }), validators ?? defaultValidators(profile)),
+  });
+}
+
+/** Nothing is trained for statistics, and a vehicle reports them once. @throws SevError USAGE. */
+function insistOnOneRound({ kind, rounds = 1, engine, server, proximal }: CreateOptions): void {
+  const isTrained = engine !== 'dense' || server !== undefined || proximal !== undefined;
+  if (kind === 'statistics' && (rounds !== 1 || isTrained)) {
+    throw new SevError('USAGE', 'A task of statistics has one round, and nothing is trained in it', {
+      hint: 'Leave --rounds, --engine, --server and --proximal out.',
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
 function taskText(task: Task): string {
-  const { model, cohort, deadlines, aggregation } = task;
+  const { model, cohort, deadlines, aggregation, privacy } = task;
+  const note = task.kind === 'statistics' ? statisticsNote(privacy) : PRIVACY_NOTE[privacy];
   const classes = aggregation.weightClasses
     .map((c) => `from ${String(c.minSamples)} rows: ${String(c.weight)}`)
     .join(', ');
   return [
-    `task ${task.taskId}: ${task.kind}, ${String(task.plannedRounds)} rounds, ${PRIVACY_NOTE[task.privacy]}`,
+    `task ${task.taskId}: ${task.kind}, ${counted(task.plannedRounds, 'round')}, ${note}`,
     `features   ${task.features}`,
     `model      ${model.layers.join('-')}, ${String(model.parameters)} parameters, initial ${model.initialModelHash}`,
     ...(task.kind === 'statistics' ? [] : [trainingLine(task)]),

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setFlagsFromString } from 'node:v8';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { homeOf, readConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
 import type { TaskKind } from '../vehicle/data.js';
 import { attackOf, attackOptions, type AttackOptions } from './attack-options.js';
 import { addCommand, type Runner } from './command.js';
-import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
+import { dataOf, dataOptions, kindOption, type DataOptions } from './data-option.js';
 import { SERVICE_NOTES, addressesOf, newLog, serve } from './serve.js';
 import { SEED, pair, positive, wholeNumber } from './values.js';
 
@@ -69,9 +69,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         'no task of mode dp whose whole budget is more, at δ = 1e-5 or less (default 10); tasks add up',
         positive,
       );
-      command.addOption(
-        new Option('--kind <kind>', 'what its data are about').choices([...TASK_KINDS, 'statistics']).default('price'),
-      );
+      kindOption(command, 'what its data are about');
       dataOptions(command);
       command.option(
         '--generate <rows>',

@@ -20,6 +20,7 @@ const UNLIMITED = -1;
 
 /** What the CA answers to a revocation; no list where there was nothing left to revoke. */
 const revocationAnswer = z.object({ result: z.object({ RevokedCerts: z.array(z.unknown()).nullish() }) });
+const identitiesAnswer = z.object({ result: z.object({ identities: z.array(z.object({ id: z.string() })) }) });
 const base64Text = z.string().min(1);
 
 /** Codes in a CA's answers (fabric-ca `lib/caerrors`). */
@@ -71,6 +72,8 @@ export interface CertificateAuthority {
    * @throws SevError CA_UNREACHABLE, CA_REFUSED, CA_IDENTITY_UNKNOWN, CA_FAILED.
    */
   revoke(enrollmentId: string, reason: RevocationReason, registrar: StoredIdentity): Promise<number>;
+  /** Enrollment ids of all identities that the registrar may act on. @throws SevError CA_UNREACHABLE, CA_REFUSED, CA_FAILED. */
+  identities(registrar: StoredIdentity): Promise<string[]>;
   /** The list of all certificates that the CA has revoked, PEM. @throws as `revoke`. */
   revocationList(registrar: StoredIdentity): Promise<string>;
 }
@@ -97,6 +100,11 @@ export async function openCertificateAuthority(organisation: OrganisationProfile
       const user = await userOf(registrar);
       const answer: unknown = await call(() => client.revoke({ enrollmentID, reason }, user));
       return revocationAnswer.parse(answer).result.RevokedCerts?.length ?? 0;
+    },
+    identities: async (registrar) => {
+      const user = await userOf(registrar);
+      const answer: unknown = await call(() => client.newIdentityService().getAll(user));
+      return identitiesAnswer.parse(answer).result.identities.map(({ id }) => id);
     },
     revocationList: async (registrar) => {
       const user = await userOf(registrar);

@@ -82,6 +82,7 @@ describe('enrollment', function () {
     expect((await vehiclesIn(home)).every((vehicle) => vehicle.installed)).to.equal(true);
     expect(await pendingRequests(home)).to.deep.equal([]);
     const vehicle = await openSession({ profile: network.profile, identity: await wallet.get(requests[0]!.vehicleId) });
+    expect(await options.registrar.identities()).to.include.members(requests.map((r) => r.vehicleId));
     const record = await registry(vehicle).vehicle(requests[0]!.vehicleId);
     expect(record).to.include({ status: 'active', publicKey: requests[0]!.publicKey, mspId: 'ManufacturerMSP' });
     vehicle.close();

@@ -9,6 +9,7 @@ export {
   type BootstrapOptions,
   type Founding,
 } from './consortium.js';
+export { certificateRequest } from './csr.js';
 export {
   assertAllAccepted,
   enrollVehicles,
@@ -26,7 +27,13 @@ export {
   type OrganisationHomeOptions,
   type PublicOrganisation,
 } from './organisation.js';
-export { provisionCars, provisionedCars, type ProvisionedCar } from './provisioning.js';
+export {
+  provisionCars,
+  provisionedCars,
+  requestStatement,
+  type ProvisionedCar,
+  type RequestType,
+} from './provisioning.js';
 export { ensureServerCertificate, type ServerCertificate } from './server-certificate.js';
 export { CA_REGISTRAR, openRegistrar, type Registrar } from './registrar.js';
 export {

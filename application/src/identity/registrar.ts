@@ -37,6 +37,8 @@ export interface Registrar {
   enrolTls(enrollmentId: string, role: Role, csr: string): Promise<string>;
   /** Revokes an identity at the CA, with all its certificates. @returns how many were revoked now. */
   revoke(enrollmentId: string, reason: RevocationReason): Promise<number>;
+  /** Enrollment ids of all identities at the CA that it may act on. */
+  identities(): Promise<string[]>;
   /** The CA's list of revoked certificates, PEM. */
   revocationList(): Promise<string>;
 }
@@ -92,6 +94,7 @@ export async function openRegistrar(
       return (await authority()).enrolTls(enrollmentId, enrollmentSecret, csr);
     },
     revoke: async (enrollmentId, reason) => (await authority()).revoke(enrollmentId, reason, await opening()),
+    identities: async () => (await authority()).identities(await opening()),
     revocationList: async () => (await authority()).revocationList(await opening()),
   };
 }

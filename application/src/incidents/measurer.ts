@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { correctModel, hash, identifier, roundNumber, type CorrectModel } from '@sev/chaincode/api';
-import { predictionLossMicro, parametersFromBytes } from '@sev/fl';
+import { parametersFromBytes, predictionLossMicro } from '@sev/fl';
 import { z } from 'zod';
 import { EXIT, SevError } from '../errors.js';
 import { learning } from '../ledger/contracts.js';

@@ -8,6 +8,7 @@ import type {
   CommitSums,
   CohortRecord,
   ConsortiumRecord,
+  CulpritRecord,
   EnrollVehicles,
   FinaliseRound,
   FixCohort,
@@ -143,6 +144,8 @@ export function learning(session: ContractSession) {
     round: ({ taskId, round }: RoundRef) => evaluate<RoundRecord>('GetRound', { taskId, round }),
     cohort: ({ taskId, round, attempt }: AttemptRef) => evaluate<CohortRecord>('GetCohort', { taskId, round, attempt }),
     scores: ({ taskId, round, attempt }: AttemptRef) => evaluate<ScoresRecord>('GetScores', { taskId, round, attempt }),
+    /** Vehicles that incidents of the task were confirmed about, which rounds take into account. */
+    culprits: (taskId: string) => bind(session, 'incidents').evaluate<CulpritRecord[]>('ListCulprits', { taskId }),
     model: (taskId: string, modelHash: string) => evaluate<ModelRecord>('GetModel', { taskId, modelHash }),
     tasks: () => pages((bookmark) => evaluate<Page<TaskRecord>>('ListTasks', { pageSize: PAGE_SIZE, bookmark })),
     /** What the ledger keeps of a task's validators that were heard. */

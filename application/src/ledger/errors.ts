@@ -40,6 +40,7 @@ const HINTS: Readonly<Partial<Record<LedgerCode | ErrorCode, string>>> = {
   TAG_ALREADY_ENROLLED: 'A car has one identity in a domain; use the one that it has.',
   PUBLIC_KEY_ALREADY_ENROLLED: 'Make another key in a new home with `sev vehicle init`.',
   MAKER_UNKNOWN: "Governance accredits makers; ask the car's maker for its attestation.",
+  MAKER_CONFLICT: "A maker's key stays with its organisation, where its cars' tags are; take another id and key.",
   ATTESTATION_INVALID: "Ask the car's maker for an attestation of this key and organisation.",
   QUOTA_EXCEEDED: 'Governance can raise the quota by vote.',
   RATE_EXCEEDED: 'Enrol the rest in the next window.',

@@ -13,6 +13,13 @@ export const PRIVACY_NOTE = {
 } as const;
 export const PRIVACY_MODES = Object.keys(PRIVACY_NOTE) as (keyof typeof PRIVACY_NOTE)[];
 
+/** What a mode means where no projections are opened. */
+export function statisticsNote(privacy: keyof typeof PRIVACY_NOTE): string {
+  return privacy === 'secure'
+    ? 'secure: no aggregator by itself sees what a vehicle reports; nothing but the sum is opened'
+    : PRIVACY_NOTE[privacy];
+}
+
 /** What the modes of these tasks and rounds mean, one a line, each once. */
 export function privacyNotes(records: readonly unknown[]): string {
   const modes = new Set(records.flatMap((record) => modesIn(record)));

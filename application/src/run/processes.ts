@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { LEAN_NODE_FLAGS, leanEnvironment } from '@sev/network/lean-process';
 import { EXIT, SevError } from '../errors.js';
 
 const SEV = fileURLToPath(new URL('../../bin/sev.js', import.meta.url));
@@ -90,9 +91,9 @@ export class Programs {
     if (this.#stopping) {
       throw new SevError('PROGRAM_FAILED', `${name} was not started: the run is ending`);
     }
-    const child = spawn(process.execPath, [SEV, ...args, '--json'], {
+    const child = spawn(process.execPath, [...LEAN_NODE_FLAGS, SEV, ...args, '--json'], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { SEV_LOG_LEVEL: 'warn', ...process.env, SEV_STOP_WITH_STDIN: '1' },
+      env: leanEnvironment({ SEV_LOG_LEVEL: 'warn', ...process.env, SEV_STOP_WITH_STDIN: '1' }),
       // In a group of its own: Ctrl-C reaches the run, which then ends its programs in order.
       detached: true,
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join, resolve } from 'node:path';
-import { heParties, type Task } from '@sev/chaincode/api';
+import { heParties, type PrivacyMode, type Task } from '@sev/chaincode/api';
 import {
   DEFAULT_MODEL_BOUNDS,
   checkModel,
@@ -21,7 +21,7 @@ import type { Report, RoundReport } from '../report/report.js';
 import { writeReport } from '../report/write-report.js';
 import { modelSpecOf } from '../services/model-spec.js';
 import { HttpStore } from '../store/index.js';
-import { insistOnStatistics } from '../services/statistics.js';
+import { noiseProblem, spentOnStatistics } from '../services/statistics.js';
 import { openTable, splitOf, type DataSource, type LearningKind } from '../vehicle/data.js';
 import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
@@ -206,7 +206,9 @@ interface Trained {
 async function train(training: Training): Promise<Trained> {
   const { options, plan, data, profile, programs, operator } = training;
   const { homes, events, signal } = options;
-  const spentMicroRho = await spentOnStatistics(operator, plan);
+  const { privacy: mode, data: source } = plan;
+  const statistics = source.kind === 'table' ? source.statistics : undefined;
+  const spentMicroRho = await chargedForStatistics(operator, mode, statistics);
   const prepared = learningTask(choiceOf(learningKindOf(plan), data.table.features, plan), {
     taskId: plan.taskId,
     vehicles: plan.vehicles,
@@ -271,22 +273,21 @@ async function vehicleCost(home: string, taskId: string, rounds: number): Promis
   };
 }
 
-/** Millionths of ρ that the statistics which a run is scaled by were charged. */
-export async function spentOnStatistics(
+/** Millionths of ρ that the statistics which a run is scaled by were charged. @throws SevError STATISTICS_WITHOUT_NOISE. */
+export async function chargedForStatistics(
   session: LedgerSession,
-  { privacy, data }: Pick<RunPlan, 'privacy' | 'data'>,
+  privacy: PrivacyMode,
+  statistics: string | undefined,
 ): Promise<number> {
-  if (data.kind !== 'table' || data.statistics === undefined) {
+  if (statistics === undefined) {
     return 0;
   }
-  const task = await insistOnStatistics(learning(session), await readStatisticsFile(data.statistics));
-  if (privacy === 'dp' && task.privacy !== 'dp') {
-    throw new SevError('STATISTICS_WITHOUT_NOISE', `the statistics of task ${task.taskId} carry no noise`, {
-      hint: 'A task of mode dp promises nothing beside them: make others with `sev statistics run --privacy dp`.',
-      exitCode: EXIT.usage,
-    });
+  const spent = await spentOnStatistics(learning(session), await readStatisticsFile(statistics));
+  const problem = noiseProblem(privacy, spent);
+  if (problem !== undefined) {
+    throw problem;
   }
-  return (await spentOnLedger(session, task))?.chargedMicroRho ?? 0;
+  return spent.chargedMicroRho;
 }
 
 function learningKindOf({ kind, taskId }: RunPlan): LearningKind {

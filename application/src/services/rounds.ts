@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { RoundRecord, UpdateRecord } from '@sev/chaincode/api';
+import type { RoundRecord, Task, UpdateRecord } from '@sev/chaincode/api';
 import type { AttemptRef, RoundRef, learning } from '../ledger/contracts.js';
 import type { LedgerSession } from '../ledger/session.js';
 import { errorCode } from './log.js';
@@ -20,6 +20,18 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 /** All updates recorded in an attempt. */
 export function updatesOf(contract: LearningContract, ref: AttemptRef): Promise<UpdateRecord[]> {
   return collect(contract.updates(ref));
+}
+
+/** The task, or undefined where the ledger holds none of this id. */
+export async function taskIfAny(contract: LearningContract, taskId: string): Promise<Task | undefined> {
+  try {
+    return (await contract.task(taskId)).task;
+  } catch (error) {
+    if (errorCode(error) === 'TASK_UNKNOWN') {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** The round, or undefined where it has never been opened. */

@@ -15,10 +15,12 @@ import type { PooledVehicle } from '../vehicle/messages.js';
 import { startPool } from '../vehicle/pool.js';
 import { writeCost } from '../vehicle/round-cost.js';
 import { readStatisticsFile } from '../vehicle/statistics-file.js';
+import { reasonToAbstain, taskChoice } from '../vehicle/task-choice.js';
+import { taskIfAny } from './rounds.js';
 import { sharePoster } from './share-poster.js';
 import { failureFields, silentLog, type ServiceLog } from './log.js';
 import { newService, type RunningService } from './service.js';
-import { insistOnStatistics } from './statistics.js';
+import { spentOnStatistics, type StatisticsSpent } from './statistics.js';
 
 export interface RunVehicleOptions {
   readonly profile: ConnectionProfile;
@@ -64,7 +66,9 @@ export interface RunVehicleOptions {
 /**
  * Runs the vehicles of a home: they take part in every open round until the service is closed.
  *
- * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, ORGANISATION_UNKNOWN, TASK_NOT_NAMED, STATISTICS_NOT_ON_LEDGER, ATTACK_UNKNOWN, ATTACK_UNSUITED, VEHICLE_NOT_HERE, or with the code of what is wrong with the data.
+ * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, ORGANISATION_UNKNOWN, TASK_NOT_NAMED, STATISTICS_NOT_ON_LEDGER,
+ *   ATTACK_UNKNOWN, ATTACK_UNSUITED, VEHICLE_NOT_HERE, with the code of what is wrong with the data, or of what
+ *   {@link reasonToAbstain} has against the one task that is named.
  */
 export async function runVehicle(options: RunVehicleOptions): Promise<RunningService> {
   const { profile, home, data, split, clients, minRows, validationRows, workers, lowMemory, log = silentLog } = options;
@@ -88,9 +92,7 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
   try {
     // The pool reads the ledger as its first vehicle.
     const session = await openSession({ profile, identity: await wallet.get(vehicles[0].vehicleId) });
-    if (data.kind === 'table' && data.statistics !== undefined) {
-      await checkStatistics(session, data.statistics);
-    }
+    const statistics = await checkedTask(session, options);
     const fleet = new Fleet({
       session,
       store: new HttpStore(options.storeUrl),
@@ -106,6 +108,7 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
       ...(options.plain === undefined ? {} : { plain: options.plain }),
       ...(options.he === undefined ? {} : { he: options.he }),
       ...(options.maxEpsilon === undefined ? {} : { maxEpsilon: options.maxEpsilon }),
+      ...(statistics === undefined ? {} : { statistics }),
       ...(options.directAfterMs === undefined ? {} : { directAfterMs: options.directAfterMs }),
       onTakenPart: (round, deliveries, cost) => {
         options.onTakenPart?.(round, deliveries, cost);
@@ -159,10 +162,26 @@ function attackOf(
   return order;
 }
 
-/** Closes the session where the ledger does not hold the statistics. */
-async function checkStatistics(session: LedgerSession, path: string): Promise<void> {
+/**
+ * Looks on the ledger at the statistics that the data are scaled by and at the task that is named, where it is there already.
+ * Closes the session where one of them is not for these vehicles.
+ *
+ * @returns what the statistics have spent.
+ */
+async function checkedTask(session: LedgerSession, options: RunVehicleOptions): Promise<StatisticsSpent | undefined> {
+  const { data, taskId } = options;
+  const contract = learning(session);
   try {
-    await insistOnStatistics(learning(session), await readStatisticsFile(path));
+    const statistics =
+      data.kind === 'table' && data.statistics !== undefined
+        ? await spentOnStatistics(contract, await readStatisticsFile(data.statistics))
+        : undefined;
+    const task = taskId === undefined ? undefined : await taskIfAny(contract, taskId);
+    const reason = task && reasonToAbstain(task, taskChoice({ ...options, statistics }));
+    if (reason !== undefined) {
+      throw reason;
+    }
+    return statistics;
   } catch (error) {
     session.close();
     throw error;

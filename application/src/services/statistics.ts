@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from 'node:buffer';
-import { sha256Hex, type RoundRecord, type Task } from '@sev/chaincode/api';
+import { sha256Hex, type PrivacyMode, type RoundRecord, type Task } from '@sev/chaincode/api';
 import { EXIT, SevError } from '../errors.js';
 import { heTermsOf } from '../homomorphic/he-task.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { StatisticsFile } from '../vehicle/statistics-file.js';
 import { attemptOf } from './attempt.js';
-import { errorCode } from './log.js';
-import { roundIfAny, type LearningContract } from './rounds.js';
+import { latestRound, roundIfAny, taskIfAny, type LearningContract } from './rounds.js';
 import { secureTermsOf } from './secure-scores.js';
 
 /** Statistics are made in one round. */
@@ -89,7 +88,7 @@ function deviationOf(task: Task, { secure }: RoundRecord, vehicles: number): num
  * @returns the task that made them.
  * @throws SevError STATISTICS_NOT_ON_LEDGER.
  */
-export async function insistOnStatistics(learning: LearningContract, file: StatisticsFile): Promise<Task> {
+async function insistOnStatistics(learning: LearningContract, file: StatisticsFile): Promise<Task> {
   const task = await taskIfAny(learning, file.taskId);
   const found = task?.kind === 'statistics' ? await statisticsRound(learning, task) : undefined;
   const { modelHash, vehicles, deviation, features, privacy, taskId } = file;
@@ -113,13 +112,27 @@ export async function insistOnStatistics(learning: LearningContract, file: Stati
   return task;
 }
 
-async function taskIfAny(learning: LearningContract, taskId: string): Promise<Task | undefined> {
-  try {
-    return (await learning.task(taskId)).task;
-  } catch (error) {
-    if (errorCode(error) === 'TASK_UNKNOWN') {
-      return undefined;
-    }
-    throw error;
-  }
+/** What statistics have cost the vehicles that a task is scaled for. */
+export interface StatisticsSpent {
+  readonly taskId: string;
+  readonly privacy: PrivacyMode;
+  /** Millionths of ρ that the ledger has charged, aborted attempts too. */
+  readonly chargedMicroRho: number;
+}
+
+/** @throws SevError STATISTICS_NOT_ON_LEDGER. */
+export async function spentOnStatistics(learning: LearningContract, file: StatisticsFile): Promise<StatisticsSpent> {
+  const { taskId, privacy } = await insistOnStatistics(learning, file);
+  const chargedMicroRho = (await latestRound(learning, taskId))?.secure?.chargedMicroRho ?? 0;
+  return { taskId, privacy, chargedMicroRho };
+}
+
+/** @returns STATISTICS_WITHOUT_NOISE where a task of this mode would promise what its statistics have not kept. */
+export function noiseProblem(privacy: PrivacyMode, statistics: StatisticsSpent | undefined): SevError | undefined {
+  return privacy !== 'dp' || statistics === undefined || statistics.privacy === 'dp'
+    ? undefined
+    : new SevError('STATISTICS_WITHOUT_NOISE', `the statistics of task ${statistics.taskId} carry no noise`, {
+        hint: 'A task of mode dp promises nothing beside them: make others with `sev statistics run --privacy dp`.',
+        exitCode: EXIT.usage,
+      });
 }

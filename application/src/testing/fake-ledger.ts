@@ -19,6 +19,7 @@ import {
   type CloseStatement,
   type CohortRecord,
   type ConsortiumRecord,
+  type CulpritRecord,
   type CorrectionRecord,
   type Envelope,
   type FinaliseRound,
@@ -94,6 +95,8 @@ export class FakeLedger {
   readonly corrections = new Map<number, CorrectionRecord>();
   /** Shown receipts. */
   readonly receipts: ReceiptRecord[] = [];
+  /** Vehicles that incidents were confirmed about. */
+  readonly culprits: CulpritRecord[] = [];
   /** Of vehicles that are not active. */
   readonly statuses = new Map<string, VehicleStatus>();
   readonly #options: FakeLedgerOptions;
@@ -180,6 +183,8 @@ export class FakeLedger {
         return this.cohorts.get(attemptKey(argument)) ?? refuse('COHORT_UNKNOWN', attemptKey(argument));
       case 'ListReceipts':
         return { items: this.receipts, bookmark: '' };
+      case 'ListCulprits':
+        return this.culprits;
       case 'GetScores':
         return this.scores.get(attemptKey(argument)) ?? refuse('SCORES_UNKNOWN', attemptKey(argument));
       case 'ListIncidents':

@@ -24,6 +24,7 @@ import {
   schemaFeatures,
   readStatisticsTable,
   sessionTable,
+  statisticsLayout,
   type ChargingPowers,
   type Dataset,
   type FeatureSet,
@@ -122,6 +123,12 @@ export async function featuresOf(
     case 'price':
       return CAR_FEATURES;
   }
+}
+
+/** What a task of statistics sums: the columns that a schema leaves to them. @throws DataError STATISTICS_NONE. */
+export async function summedFeatures(schema: string): Promise<FeatureSet> {
+  const { name, width } = statisticsLayout(await readSchema(schema));
+  return { name, width };
 }
 
 /** @throws DataError; SevError where the statistics do not go with the schema. */

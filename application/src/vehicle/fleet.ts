@@ -16,6 +16,7 @@ import {
   type LearningContract,
   type ServiceSession,
 } from '../services/rounds.js';
+import type { StatisticsSpent } from '../services/statistics.js';
 import { backoffMs, pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { Courier, type CourierOptions, type Delivery } from './courier.js';
@@ -24,7 +25,7 @@ import type { VehiclePool } from './pool.js';
 import { ReceiptBook } from './receipts.js';
 import { RecordedUpdates } from './recorded-updates.js';
 import { CostMeter, type RoundCost } from './round-cost.js';
-import { DEFAULT_MAX_EPSILON, reasonToAbstain, reasonToSitOut } from './task-choice.js';
+import { reasonToAbstain, reasonToSitOut, taskChoice } from './task-choice.js';
 
 export interface FleetOptions {
   readonly session: ServiceSession;
@@ -42,6 +43,8 @@ export interface FleetOptions {
   readonly he?: boolean;
   /** See `TaskChoice`; default 10. */
   readonly maxEpsilon?: number;
+  /** See `TaskChoice`. */
+  readonly statistics?: StatisticsSpent;
   /** How often the ledger is looked at beside its events; default 2 s. */
   readonly pollMs?: number;
   /** Whether vehicles of the pool attack on purpose: they are told of earlier rounds, too. */
@@ -195,10 +198,10 @@ export class Fleet {
   }
 
   async #takePartOnce(announced: OpenRoundRef, isNew: boolean, signal: AbortSignal): Promise<void> {
-    const { pool, log, onTakenPart, plain = false, he = false, maxEpsilon = DEFAULT_MAX_EPSILON } = this.#options;
-    const reason = reasonToAbstain(await this.#task(announced.taskId), { plain, he, maxEpsilon });
+    const { pool, log, onTakenPart } = this.#options;
+    const reason = reasonToAbstain(await this.#task(announced.taskId), taskChoice(this.#options));
     if (reason !== undefined) {
-      log.warn(attemptOf(announced), reason);
+      log.warn({ ...attemptOf(announced), code: reason.code }, reason.message);
       return;
     }
     const meter = new CostMeter();

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { floorProblem, openedNumbers, projectionBudget, type SecureRound, type Task } from '@sev/chaincode/api';
 import { epsilonOf } from '@sev/fl';
+import { EXIT, SevError } from '../errors.js';
+import { noiseProblem, type StatisticsSpent } from '../services/statistics.js';
 
 /** Privacy that vehicles spend on one task of mode `dp` unless told otherwise. */
-export const DEFAULT_MAX_EPSILON = 10;
+const DEFAULT_MAX_EPSILON = 10;
 
 /** A task could promise any ε at a δ that is large enough. */
 const MAX_DELTA = 1e-5;
@@ -16,29 +18,38 @@ export interface TaskChoice {
   readonly he: boolean;
   /** Most that the whole budget of a task of mode `dp` may come to, at the task's δ or 10^−5, whichever is less. */
   readonly maxEpsilon: number;
+  /** What the statistics that the vehicles' features are scaled by have spent of it, by the ledger; default nothing. */
+  readonly statistics?: StatisticsSpent | undefined;
+}
+
+/** What vehicles take part in where their owner has said no more. */
+export function taskChoice({
+  plain = false,
+  he = false,
+  maxEpsilon = DEFAULT_MAX_EPSILON,
+  statistics,
+}: {
+  readonly [Property in keyof TaskChoice]?: TaskChoice[Property] | undefined;
+}): TaskChoice {
+  return { plain, he, maxEpsilon, statistics };
 }
 
 /**
  * Why vehicles take no part in a task, whatever contract let it be made: a peer of another version, or a consortium that
  * lowered its floors, does not decide for them.
  *
- * @returns undefined where they do.
+ * @returns MODE_NOT_TAKEN, TERMS_BELOW_FLOOR, STATISTICS_WITHOUT_NOISE or EPSILON_TOO_LARGE; undefined where they do.
  */
-export function reasonToAbstain(task: Task, { plain, he, maxEpsilon }: TaskChoice): string | undefined {
-  if (task.privacy === 'plain') {
-    return plain ? undefined : 'the task runs in mode plain, in which these vehicles take no part';
-  }
-  if (task.privacy === 'he' && !he) {
-    return 'the task runs in mode he, in which these vehicles take no part';
+export function reasonToAbstain(task: Task, choice: TaskChoice): SevError | undefined {
+  const { privacy } = task;
+  if (privacy === 'plain' || (privacy === 'he' && !choice.he)) {
+    return choice[privacy] ? undefined : modeNotTaken(privacy);
   }
   const below = floorProblem(task);
   if (below !== undefined) {
-    return `the task keeps too little secret: ${below.path}: ${below.problem}`;
+    return abstention('TERMS_BELOW_FLOOR', `the task keeps too little secret: ${below.path}: ${below.problem}`);
   }
-  const epsilon = promisedEpsilon(task);
-  return epsilon <= maxEpsilon
-    ? undefined
-    : `the task may spend ε = ${epsilon.toFixed(2)}, more than the ${String(maxEpsilon)} of these vehicles`;
+  return noiseProblem(privacy, choice.statistics) ?? epsilonProblem(task, choice);
 }
 
 /**
@@ -62,7 +73,32 @@ export function reasonToSitOut(task: Task, { openedProjections, opening }: Secur
     : undefined;
 }
 
-function promisedEpsilon({ secure }: Task): number {
+function modeNotTaken(mode: 'plain' | 'he'): SevError {
+  return abstention(
+    'MODE_NOT_TAKEN',
+    `the task runs in mode ${mode}, in which these vehicles take no part`,
+    `Where their owner agrees to what it shows, start them with --${mode}.`,
+  );
+}
+
+/** What the task may spend and what its statistics have spent are of the same rows: ρ adds up. */
+function epsilonProblem({ secure }: Task, { maxEpsilon, statistics }: TaskChoice): SevError | undefined {
   const { dp } = secure ?? {};
-  return dp === undefined ? 0 : epsilonOf(dp.budgetMicroRho / 1e6, Math.min(MAX_DELTA, 10 ** -dp.deltaExponent));
+  if (dp === undefined) {
+    return undefined;
+  }
+  const microRho = dp.budgetMicroRho + (statistics?.chargedMicroRho ?? 0);
+  const epsilon = epsilonOf(microRho / 1e6, Math.min(MAX_DELTA, 10 ** -dp.deltaExponent));
+  const both = statistics === undefined ? '' : `, with the statistics of task ${statistics.taskId} that scale it`;
+  return epsilon <= maxEpsilon
+    ? undefined
+    : abstention(
+        'EPSILON_TOO_LARGE',
+        `the task may spend ε = ${epsilon.toFixed(2)}${both}, more than the ${String(maxEpsilon)} of these vehicles`,
+        'Where their owner agrees to more, start them with a larger --max-epsilon.',
+      );
+}
+
+function abstention(code: string, message: string, hint?: string): SevError {
+  return new SevError(code, message, { hint, exitCode: EXIT.refused });
 }

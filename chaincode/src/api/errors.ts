@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   TAG_ALREADY_ENROLLED: 'This physical vehicle already holds an identity in this domain.',
   PUBLIC_KEY_ALREADY_ENROLLED: 'This public key already belongs to an enrolled vehicle.',
   MAKER_UNKNOWN: "The maker's key is not accredited.",
+  MAKER_CONFLICT: "The maker's key is accredited for another organisation.",
   ATTESTATION_INVALID: "The maker's attestation does not hold for this vehicle.",
   QUOTA_EXCEEDED: "The slot lies outside the organisation's quota.",
   RATE_EXCEEDED: "The slot lies outside the organisation's rate limit for this window.",

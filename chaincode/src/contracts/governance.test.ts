@@ -232,6 +232,22 @@ describe('governance proposals', () => {
     await expectRefusal(decide({ kind: 'put-maker', maker }), 'ORGANISATION_UNKNOWN');
   });
 
+  it("leave a maker's key, by id and by what it is, with its organisation", async () => {
+    const [maker] = (await members()).makers;
+    await expectRefusal(decide({ kind: 'put-maker', maker: { ...maker!, mspId: CITY } }), 'MAKER_CONFLICT');
+    const renewed = { ...maker!, publicKey: signingKey().publicKey };
+    const again = async (proposalId: string, change: Change): Promise<unknown> => {
+      await propose(change, GRID, proposalId);
+      await vote(CITY, true, proposalId);
+      await vote(MAKER, true, proposalId);
+      return execute(proposalId);
+    };
+    const renamed = { ...maker!, makerKeyId: 'maker-2', mspId: CITY };
+    await expectRefusal(again('p-2', { kind: 'put-maker', maker: renamed }), 'MAKER_CONFLICT');
+    await again('p-3', { kind: 'put-maker', maker: renewed });
+    expect((await members()).makers).to.deep.equal([renewed]);
+  });
+
   it('suspend a vehicle so that its own organisation cannot reinstate it', async () => {
     const [vehicle] = await enrolledFleet(consortium, 1);
     const { vehicleId } = vehicle!;

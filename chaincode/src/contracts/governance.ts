@@ -195,7 +195,7 @@ export class GovernanceContract extends ConsortiumContract {
         await this.#remove(ctx, change.mspId);
         break;
       case 'put-maker':
-        checkMaker(change.maker, members);
+        checkMaker(change.maker, members, await governance.makers());
         await governance.putMaker(change.maker);
         break;
       case 'remove-maker':

@@ -16,7 +16,7 @@ export function checkBootstrap(content: Bootstrap): void {
   checkOrganisations(content.organisations);
   requireUnique('makers', 'makerKeyId', content.makers);
   content.makers.forEach((maker) => {
-    checkMaker(maker, content.organisations);
+    checkMaker(maker, content.organisations, content.makers);
   });
 }
 
@@ -72,12 +72,25 @@ function requireMember(members: readonly Member[], mspId: string): Member {
   return member;
 }
 
-/** @throws ContractError ORGANISATION_UNKNOWN, ARGUMENT_INVALID */
-export function checkMaker(maker: MakerKey, members: readonly Organisation[]): void {
+/**
+ * Checks a maker's key. It stays with its organisation: tags are kept there, so under another one the maker's cars could
+ * all be enrolled once more.
+ *
+ * @param accredited - makers' keys that are, or are to be, accredited.
+ * @throws ContractError ORGANISATION_UNKNOWN, ARGUMENT_INVALID, MAKER_CONFLICT
+ */
+export function checkMaker(maker: MakerKey, members: readonly Organisation[], accredited: readonly MakerKey[]): void {
   if (!members.some(({ mspId }) => mspId === maker.mspId)) {
     throw new ContractError('ORGANISATION_UNKNOWN', `${maker.mspId} of maker key ${maker.makerKeyId}`);
   }
   requireKey(`maker ${maker.makerKeyId}`, maker.publicKey);
+  const elsewhere = accredited.find(
+    ({ makerKeyId, mspId, publicKey }) =>
+      mspId !== maker.mspId && (makerKeyId === maker.makerKeyId || publicKey === maker.publicKey),
+  );
+  if (elsewhere !== undefined) {
+    throw new ContractError('MAKER_CONFLICT', `${elsewhere.makerKeyId} is a key of ${elsewhere.mspId}`);
+  }
 }
 
 /** Checks of a proposed change that hold whatever the ledger's state. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { cohortDifferenceProblem, smallestGroup, weightedBy, type WeightedCohort } from '../api';
+import { cohortDifferenceProblem, smallestGroup, weightedBy, withoutOpened, type WeightedCohort } from '../api';
 import { expectThrown } from '../testing/refusal';
 import { checkDifference } from './differencing';
 
@@ -49,6 +49,15 @@ describe('Two sums on one base model', () => {
       new Map(shards.map((shard, index) => [`v-${index}`, { shard, weight: 4 }]));
     check(sharded([0, 0, 0, 1, 1, 1]), sharded([1, 1, 1, 0, 0, 0]))();
     expectThrown(check(sharded([0, 0, 0, 1, 1, 1]), sharded([0, 0, 1, 1, 1, 0])), 'COHORT_TOO_CLOSE');
+  });
+
+  it('are compared without vehicles that were opened by vote, which hide nobody', () => {
+    const opened = new Set(['v-0']);
+    const left = (sum: WeightedCohort): WeightedCohort => withoutOpened(sum, opened);
+    expectThrown(check(equal(5), equal(4, 1)), 'COHORT_TOO_CLOSE');
+    check(left(equal(5)), left(equal(4, 1)))();
+    expectThrown(check(left(equal(3)), left(equal(3))), 'COHORT_TOO_CLOSE');
+    expectThrown(check(left(equal(5)), left(equal(3, 2))), 'COHORT_TOO_CLOSE');
   });
 
   it('are two at the most', () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { departingLosses, deriveSeed, lossMicro, newRandom, PRICE_LAYERS, withNoise, type CarTable } from '@sev/fl';
+import { DEPARTURES_SET_ASIDE, validatedBase } from '@sev/chaincode/api';
+import { deriveSeed, lossMicro, newRandom, PRICE_LAYERS, withNoise, type CarTable } from '@sev/fl';
 import { attackedRounds, take } from './rounds.js';
 import { fleetOf, optionsOf, VALIDATORS_HOSTILE, type AttackSplit } from './setting.js';
 
@@ -23,9 +24,6 @@ export interface ValidatorResult {
   readonly falselyNamed: number;
 }
 
-/** A validator is named once it departed in so many rounds. */
-const DEPARTURES = 2;
-
 export function runValidatorJob(table: CarTable, job: ValidatorJob): ValidatorResult {
   const { split, vehicles, rounds, seed, noise } = job;
   const fleet = fleetOf(table, split, vehicles);
@@ -39,14 +37,23 @@ export function runValidatorJob(table: CarTable, job: ValidatorJob): ValidatorRe
   const lossesMicro = take(attackedRounds(optionsOf(cell, noisy)), rounds).map(({ model }) =>
     noisy.roots.map((data) => lossMicro(model, PRICE_LAYERS, data)),
   );
-  const departed = lossesMicro.map(departingLosses);
+  const departed = lossesMicro.map(departuresFrom);
   const namedIn = noisy.roots.map((_, validator) => {
     const roundsApart = departed.flatMap((flags, round) => (flags[validator] === true ? [round + 1] : []));
-    return roundsApart[DEPARTURES - 1] ?? null;
+    return roundsApart[DEPARTURES_SET_ASIDE - 1] ?? null;
   });
   return {
     lossesMicro,
     namedInRound: namedIn[0] ?? null,
     falselyNamed: namedIn.filter((round, validator) => round !== null && (validator > 0 || noise === 0)).length,
   };
+}
+
+/** As the contract judges them. */
+function departuresFrom(lossesMicro: readonly number[]): boolean[] {
+  const names = lossesMicro.map((_, validator) => String(validator));
+  const { departed } = validatedBase(
+    lossesMicro.map((loss, validator) => ({ mspId: names[validator] ?? '', lossMicro: loss })),
+  );
+  return names.map((name) => departed.includes(name));
 }

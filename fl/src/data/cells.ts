@@ -34,7 +34,8 @@ export function findColumns<C extends string>(
     wanted.map((column) => {
       const index = names.indexOf(column);
       if (index < 0) {
-        throw new DataError('DATA_COLUMN_MISSING', `needed are ${wanted.join(', ')}`, { line: 1, column });
+        const whole = names.length === 1 ? `; the header is one cell, "${names[0] ?? ''}": another separator?` : '';
+        throw new DataError('DATA_COLUMN_MISSING', `needed are ${wanted.join(', ')}${whole}`, { line: 1, column });
       }
       return [column, index];
     }),

@@ -2,7 +2,7 @@
 import { testSetFingerprint } from './cardekho.js';
 import type { CarTable } from './car.js';
 import { CAR_FEATURES, encodeCars, LOG_PRICE_OFFSET } from './features.js';
-import { splitTable, SPLITS } from './split.js';
+import { shareCars, SPLITS } from './split.js';
 import { hashRank, newLearningTable } from './shares.js';
 import type { LearningTable } from './table.js';
 import type { Target } from './target.js';
@@ -20,5 +20,5 @@ export function priceTable(table: CarTable): LearningTable {
     rows: table.rows.length,
     testFingerprint: testSetFingerprint(table),
   };
-  return newLearningTable(facts, (_, request) => splitTable(table, request), encodeCars, hashRank);
+  return newLearningTable(facts, (_, request) => shareCars(table, request), encodeCars, hashRank);
 }

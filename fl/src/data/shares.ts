@@ -5,6 +5,7 @@ import {
   checkClientRows,
   checkedCounts,
   checkEnoughRows,
+  checkTestRows,
   knownSplit,
   type LearningTable,
   type SplitRequest,
@@ -43,6 +44,7 @@ export function newLearningTable<Row, S extends string>(
     ...facts,
     split: (request) => {
       const { clients, clientNames, validation, test, clientTests } = shared(request);
+      checkTestRows(facts.source, test.length);
       return {
         split: request.split,
         clients: clients.map(encode),
@@ -114,7 +116,7 @@ export function naturalShares<Row>(source: string, shares: Shares<Row>, request:
   const training = shares.clients.reduce((sum, rows) => sum + rows.length, 0);
   // Named first: with natural clients it is of more use to know which one is too small.
   checkClientRows(shares.clients, counts.minRows, shares.clientNames);
-  checkEnoughRows(source, { training, test: shares.test.length }, counts);
+  checkEnoughRows(source, training, counts);
   return shares;
 }
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { dataError } from '../testing/errors.js';
 import { foldOf, isTestRow } from './car.js';
 import { generateCarTable } from './generate.js';
+import { priceTable } from './price-table.js';
 import { SPLITS, splitTable } from './split.js';
 
 const table = generateCarTable({ rows: 600, seed: 5 });
@@ -75,6 +76,16 @@ describe('A split', () => {
     expect(dataError(() => splitTable(table, { split: 'brand', clients: 601 })).code).to.equal('DATA_TOO_FEW_ROWS');
     const training = { ...table, rows: table.rows.filter((row) => !isTestRow(row)) };
     expect(dataError(() => splitTable(training, { split: 'iid', clients: 2 })).code).to.equal('DATA_TOO_FEW_ROWS');
+  });
+
+  it('gives a client that trains alone its rows, though none of them is a test row', () => {
+    const of = (isTest: boolean) =>
+      priceTable({ ...table, rows: table.rows.filter((row) => isTestRow(row) === isTest) });
+    const alone = { split: 'iid', clients: 1 };
+    const training = of(false);
+    expect(training.clientData(alone, [0])[0]?.rows).to.equal(training.rows);
+    expect(dataError(() => training.split(alone)).code).to.equal('DATA_TOO_FEW_ROWS');
+    expect(dataError(() => of(true).clientData(alone, [0])).code).to.equal('DATA_TOO_FEW_ROWS');
   });
 
   it('refuses numbers that make no sense', () => {

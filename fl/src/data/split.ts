@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isTestRow, type CarRow, type CarTable } from './car.js';
-import { checkClientRows, checkedCounts, checkEnoughRows, knownSplit, type SplitRequest } from './table.js';
+import {
+  checkClientRows,
+  checkedCounts,
+  checkEnoughRows,
+  checkTestRows,
+  knownSplit,
+  type SplitRequest,
+} from './table.js';
 import { sharesByHash, sharesByOrder, type Shares } from './shares.js';
 
 /** Columns that a table can be sorted by before it is cut into clients of unlike data. */
@@ -33,9 +40,15 @@ export function parseSplit(name: string): Split {
  */
 export function splitTable(table: CarTable, request: SplitRequest): SplitTable {
   const split = parseSplit(request.split);
-  const keyOf = split === 'iid' ? undefined : (row: CarRow) => row[split];
-  const { clients, test, clientTests } = shareByFold(table, request, keyOf);
+  const { clients, test, clientTests } = shareCars(table, request);
+  checkTestRows(table.source, test.length);
   return { split, clients, test, clientTests };
+}
+
+/** The same for whoever trains alone and tests nothing: it may all be training rows. @throws as {@link splitTable}. */
+export function shareCars(table: CarTable, request: SplitRequest): Shares<CarRow> {
+  const split = parseSplit(request.split);
+  return shareByFold(table, request, split === 'iid' ? undefined : (row: CarRow) => row[split]);
 }
 
 /**
@@ -51,7 +64,7 @@ export function shareByFold<Row extends { readonly hash: string }>(
 ): Shares<Row> {
   const counts = checkedCounts(request);
   const rows = { training: table.rows.filter((row) => !isTestRow(row)), test: table.rows.filter(isTestRow) };
-  checkEnoughRows(table.source, { training: rows.training.length, test: rows.test.length }, counts);
+  checkEnoughRows(table.source, rows.training.length, counts);
   const shares = keyOf === undefined ? sharesByHash(rows, counts.clients) : sharesByOrder(rows, counts.clients, keyOf);
   checkClientRows(shares.clients, counts.minRows);
   return shares;

@@ -57,7 +57,7 @@ export interface LearningTable {
    */
   split(request: SplitRequest): LearningSplit;
   /**
-   * Training data of some clients of a split alone: nothing else is encoded.
+   * Training data of some clients of a split alone: nothing else is encoded, and no test row is needed.
    *
    * @param clients indices; one data set for each is returned, in order.
    * @throws as `split`; RangeError for a client that there is not.
@@ -90,18 +90,26 @@ export function checkedCounts({ split, clients, minRows = 1 }: SplitRequest): { 
   return { clients, minRows };
 }
 
-/** @throws DataError DATA_TOO_FEW_ROWS where there is no test row or too little to share out. */
+/** @throws DataError DATA_TOO_FEW_ROWS where there are too few training rows to share out. */
 export function checkEnoughRows(
   source: string,
-  rows: { readonly training: number; readonly test: number },
+  training: number,
   { clients, minRows }: { readonly clients: number; readonly minRows: number },
 ): void {
-  if (rows.test === 0 || rows.training < clients * minRows) {
+  if (training < clients * minRows) {
     throw new DataError(
       'DATA_TOO_FEW_ROWS',
-      `${source} has ${String(rows.training)} training and ${String(rows.test)} test rows; ` +
-        `${String(clients)} clients of ${String(minRows)} rows and a test row are needed: use fewer clients or more data`,
+      `${source} has ${String(training)} training rows; ` +
+        `${String(clients)} clients of ${String(minRows)} rows are needed: use fewer clients or more data`,
     );
+  }
+}
+
+/** @throws DataError DATA_TOO_FEW_ROWS where nothing is kept for testing. */
+export function checkTestRows(source: string, test: number): void {
+  if (test === 0) {
+    const detail = `${source} has no test row, and without one no model can be judged: use more data`;
+    throw new DataError('DATA_TOO_FEW_ROWS', detail);
   }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Dataset } from '../data/dataset.js';
 import { predict } from '../training/train.js';
-import { median } from './evidence.js';
 
 const MILLION = 1_000_000;
 const MAX_LOSS_MICRO = 2 ** 53 - 1;
@@ -30,18 +29,4 @@ export function predictionLossMicro(predictions: Float32Array, data: Pick<Datase
   });
   const loss = Math.round((MILLION * squares) / data.rows);
   return loss < MAX_LOSS_MICRO ? loss : MAX_LOSS_MICRO;
-}
-
-/** A loss more than so many times the median, or less than the reciprocal of it, departs. */
-export const LOSS_FACTOR = 3;
-
-/**
- * Which validators' losses on one model depart from the median of all: on data like the others' a loss differs by chance, but
- * not by such a factor.
- *
- * @param lossesMicro one a validator.
- */
-export function departingLosses(lossesMicro: readonly number[]): boolean[] {
-  const usual = median(lossesMicro);
-  return lossesMicro.map((loss) => loss > LOSS_FACTOR * usual || LOSS_FACTOR * loss < usual);
 }

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { NetworkError } from '../errors.js';
+import { LEAN_NODE_FLAGS, leanEnvironment } from '../lean-process.js';
 import { loadTopology } from '../topology/load.js';
 import { parsePortOffset } from '../topology/ports.js';
 import type { Topology } from '../topology/schema.js';
@@ -28,11 +29,16 @@ async function spawnBackground(paths: NetworkPaths, topology: Topology): Promise
   }
   const log = await open(paths.log, 'a', 0o600);
   try {
-    const child = spawn(process.execPath, [BACKGROUND_PROGRAM, paths.home, topology.file, paths.kind], {
-      cwd: paths.home,
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
-    });
+    const child = spawn(
+      process.execPath,
+      [...LEAN_NODE_FLAGS, BACKGROUND_PROGRAM, paths.home, topology.file, paths.kind],
+      {
+        cwd: paths.home,
+        env: leanEnvironment(process.env),
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd],
+      },
+    );
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);

@@ -86,7 +86,8 @@ export class Scenario {
     const blockNumber = ++this.#number;
     const where = `block ${String(blockNumber)}, transaction 0`;
     const { by = 'AMSP', at = NOW, creatorKey = STAFF_KEY } = options;
-    const request = { where, blockNumber, name, argument, creatorMspId: by, creatorKey, timestampMs: at };
+    const txId = sha256Hex(where);
+    const request = { where, blockNumber, txId, name, argument, creatorMspId: by, creatorKey, timestampMs: at };
     this.replay.apply(request, values);
   }
 

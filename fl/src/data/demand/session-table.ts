@@ -36,7 +36,7 @@ function shareSessions(
 ): Shares<SessionInHistory> {
   if (split === 'iid') {
     const counts = checkedCounts(request);
-    checkEnoughRows(source, { training: parts.training.length, test: parts.test.length }, counts);
+    checkEnoughRows(source, parts.training.length, counts);
     const shares = sharesByHash(parts, counts.clients);
     checkClientRows(shares.clients, counts.minRows);
     return shares;

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dataError, dataErrorAsync } from '../../testing/errors.js';
 import { carDekhoFile } from '../../testing/files.js';
+import { isTestRow } from '../car.js';
 import { formatSessions } from '../demand/sessions.js';
+import { csvLines } from '../lines.js';
 import { generateSessions } from '../demand/generate.js';
 import { sessionTable } from '../demand/session-table.js';
+import type { LearningTable } from '../table.js';
 import { parseSchema, readSchema, type TableSchema } from './schema.js';
 import { parseSchemaTable, readSchemaTable } from './table.js';
 
@@ -70,6 +73,20 @@ describe('A table by a schema', () => {
     expect(ofOne.clientData({ split: 'iid', clients: 1 }, [0])[0]?.rows).to.equal(16);
   });
 
+  it('of one client alone needs rows to train on, and none to test with', () => {
+    const byHash = schema({ test: { by: 'hash' } });
+    const kept = csvLines(CSV, ';').lines.map(isTestRow);
+    const own = (isTest: boolean): LearningTable => {
+      const lines = LINES.with(1, LINES[1]!.replace('wet snow', 'ice')).filter((_, index) => kept[index] === isTest);
+      return parseSchemaTable(byHash, [HEADER, ...lines].join('\n'), 'own.csv', { ofOneClient: true });
+    };
+    const alone = { split: 'iid', clients: 1 };
+    const training = own(false);
+    expect(training.clientData(alone, [0])[0]?.rows).to.equal(training.rows);
+    expect(dataError(() => training.split(alone))).to.include({ code: 'DATA_TOO_FEW_ROWS' });
+    expect(dataError(() => own(true).clientData(alone, [0]))).to.include({ code: 'DATA_TOO_FEW_ROWS' });
+  });
+
   it('keeps the last part by time for test, of each client where asked', () => {
     const { clients, test, clientTests } = table.split({ split: 'driver' });
     expect(clients.map(({ rows }) => rows)).to.deep.equal([16, 16]);
@@ -111,6 +128,12 @@ describe('A table by a schema', () => {
       ['for a missing time', CSV.replace(/^2021\S+ \S+?;/m, 'NA;'), 'DATA_VALUE_MISSING', 'start'],
       ['with one row alone', [HEADER, LINES[0]].join('\n'), 'DATA_TOO_FEW_ROWS', undefined],
     ] as const;
+    it('with a word of the way out', () => {
+      const constant = dataError(() => parseSchemaTable(schema(), replaced(/\d+,5;red/g, '1,5;red'), 'trips.csv'));
+      expect(constant.message).to.contain('there is nothing to predict').and.not.to.contain('leave it out');
+      const other = dataError(() => parseSchemaTable(schema(), CSV.replaceAll(';', '|'), 'trips.csv'));
+      expect(other.message).to.match(/DATA_COLUMN_MISSING.*the header is one cell, "\S+\|.*another separator\?/);
+    });
     for (const [what, csv, code, column] of refusals) {
       it(what, () => {
         expect(dataError(() => parseSchemaTable(schema(), csv, 'trips.csv'))).to.deep.include({ code, column });

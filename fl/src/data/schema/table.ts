@@ -119,7 +119,7 @@ export function parseSchemaTable(
     cells: new Cells(line, columns, schema.format),
   }));
   if (!ofOneClient) {
-    checkColumns([schema.target.column, ...encoding.varying], rows);
+    checkColumns(schema.target.column, encoding.varying, rows);
   }
   const data = encodeRows(schema, rows, encoding);
   const parts = partsOf(schema, rows);
@@ -150,16 +150,17 @@ export function parseSchemaTable(
 }
 
 /** Columns without any value, or with one value alone, are a mistake in the schema or the file. */
-function checkColumns(varying: readonly string[], rows: readonly SchemaRow[]): void {
-  for (const column of new Set(varying)) {
+function checkColumns(target: string, varying: readonly string[], rows: readonly SchemaRow[]): void {
+  for (const column of new Set([target, ...varying])) {
+    const wayOut = column === target ? 'there is nothing to predict' : 'leave it out of the schema';
     const values = new Set(rows.map(({ cells }) => cells.optional(column)));
     if (values.size > 1) {
       continue;
     }
     if (values.has(undefined)) {
-      throw new DataError('DATA_COLUMN_EMPTY', 'holds no value in any row: leave it out of the schema', { column });
+      throw new DataError('DATA_COLUMN_EMPTY', `holds no value in any row: ${wayOut}`, { column });
     }
-    const detail = `holds "${String([...values][0])}" in every row: leave it out of the schema`;
+    const detail = `holds "${String([...values][0])}" in every row: ${wayOut}`;
     throw new DataError('DATA_COLUMN_CONSTANT', detail, { column });
   }
 }
@@ -211,7 +212,7 @@ function shareRows(schema: TableSchema, source: string, parts: Parts, request: S
     );
   }
   const counts = checkedCounts(request);
-  checkEnoughRows(source, { training: parts.training.length, test: parts.test.length }, counts);
+  checkEnoughRows(source, parts.training.length, counts);
   const shares =
     by === undefined
       ? sharesByHash(parts, counts.clients)

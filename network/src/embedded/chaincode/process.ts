@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { LEAN_NODE_FLAGS, leanEnvironment } from '../../lean-process.js';
 import type { ChaincodeConfig, ChaincodeProcessStatus, EmbeddedOrganisation } from '../types.js';
 import { ChaincodeConnection, type ChaincodeCall, type ChaincodeResult, type ChaincodeTls } from './connection.js';
 import type { TransactionSimulator } from '../simulation/simulator.js';
@@ -183,13 +184,14 @@ export class ChaincodeProcess {
       if (this.#stopped) {
         throw new Error('the network is stopping');
       }
-      const child = spawn(process.execPath, [HOST_SCRIPT, shimCli(this.#chaincode.path), 'server', ...options], {
+      const program = [HOST_SCRIPT, shimCli(this.#chaincode.path), 'server'];
+      const child = spawn(process.execPath, [...LEAN_NODE_FLAGS, ...program, ...options], {
         cwd: this.#chaincode.path,
-        env: {
+        env: leanEnvironment({
           PATH: process.env['PATH'],
           CORE_PEER_LOCALMSPID: this.mspId,
           CORE_CHAINCODE_LOGGING_LEVEL: 'ERROR',
-        },
+        }),
         stdio: ['ignore', output.fd, output.fd, 'pipe'],
       });
       // In the same turn: a process that cannot be started says so in the next, and `stop` must find the others.
