@@ -50,6 +50,7 @@ interface RunOptions extends DataOptions, LearningOptions {
   readonly epsilon?: number;
   readonly ring: '16' | '32';
   readonly resume?: string;
+  readonly until?: number;
   readonly homes?: string;
   readonly runs: string;
 }
@@ -78,6 +79,7 @@ function addRun(group: Command, run: Runner): void {
       'sev round run --task demand --data Dataset1_charging_reports.csv --split location --rounds 30',
       'sev round run --task table --data my.csv --schema my-schema.json --vehicles 10',
       'sev round run --vehicles 20 --attack label-flip --hostile 0.2',
+      'sev round run --rounds 12 --until 6',
       'sev round run --resume price-1f0c9a7e',
     ],
     notes:
@@ -131,6 +133,11 @@ function addRun(group: Command, run: Runner): void {
         'share of the vehicles that attack, or from 1 on their number (default 0.2); the seed draws which',
         shareOrNumber,
       );
+      command.option(
+        '--until <round>',
+        'end after this round of those that are planned; --resume goes on',
+        wholeNumber(1, 100_000),
+      );
       command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
       command.option('--resume <task>', 'go on with an interrupted run');
       command.option('--homes <folder>', "folder of the programs' homes (default .sev)");
@@ -144,6 +151,7 @@ function addRun(group: Command, run: Runner): void {
       const runs = resolve(options.runs);
       const { report, folder } = await runRounds({
         plan,
+        until: options.until,
         homes,
         runs,
         signal: signal(),
@@ -153,11 +161,20 @@ function addRun(group: Command, run: Runner): void {
       const plot = report.rounds.length > 1 ? `\n\n${terminalPlot(plotOf(report), terminal.paint)}` : '';
       return {
         data: report,
-        text: `${summaryText(report)}${plot}\n\nreport ${folder}/report.json, plot ${folder}/accuracy.svg`,
+        text:
+          `${summaryText(report)}${plot}\n\nreport ${folder}/report.json, plot ${folder}/accuracy.svg` +
+          pausedText(plan, options.until),
         exitCode: report.audit.ok ? EXIT_CODES.ok.code : EXIT_CODES.refused.code,
       };
     },
   });
+}
+
+/** What to do about rounds that are planned and were not run. */
+function pausedText({ taskId, rounds }: RunPlan, until = rounds): string {
+  return until < rounds
+    ? `\npaused after round ${String(until)} of ${String(rounds)}\n→ sev round run --resume ${taskId}`
+    : '';
 }
 
 async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {

@@ -36,6 +36,8 @@ export class CurrentAttempt {
   evidence: AbortEvidence | undefined;
   /** Components that the contract does not release to be audited. */
   readonly notAudited = new Set<number>();
+  /** Vehicles in quarantine; undefined until they are looked up. */
+  quarantined: number | undefined;
   /** It was logged that the round waits for more vehicles. */
   hasToldOfWaiting = false;
   readonly #options: CurrentAttemptOptions;

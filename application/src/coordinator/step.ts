@@ -11,6 +11,7 @@ import {
 import { heAction } from '../homomorphic/he-action.js';
 import { componentToAudit, isBeyondAudit, openDisputeOf } from '../services/audits.js';
 import type { TooEarly } from './current-attempt.js';
+import { completeCohort } from '../services/rounds.js';
 
 /** All that decides what a coordinator does next. Everything but the clock is ledger state. */
 export interface RoundView {
@@ -25,6 +26,8 @@ export interface RoundView {
   readonly correction?: Pick<CorrectionRecord, 'modelHash'>;
   /** Updates of the present attempt on the ledger. */
   readonly recorded: number;
+  /** Vehicles in quarantine, which are not waited for. */
+  readonly quarantined?: number;
   /** When this coordinator first saw the attempt open, on its own clock. */
   readonly openSeenAtMs: number;
   /** Updates that can be averaged, once a closed attempt has been aggregated and found too small. */
@@ -125,7 +128,7 @@ function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction
   const { cohort, deadlines } = view.task;
   const aloneAfter = aloneAfterMs(round, view.task);
   const alone = view.nowMs >= aloneAfter;
-  if (view.recorded >= cohort.target) {
+  if (view.recorded >= completeCohort(view.task, view.quarantined ?? 0)) {
     return { kind: 'close', alone };
   }
   const graceEndsMs = view.openSeenAtMs + deadlines.graceMs;

@@ -50,6 +50,8 @@ const REGISTRAR_ORG = 'maker';
 export interface RunOptions {
   /** What to do; `vehicleIds` is filled in where it is empty. */
   readonly plan: RunPlan;
+  /** Round after which this run ends, though the task plans more; a resumption goes on from there. */
+  readonly until?: number | undefined;
   /** Folder of the homes of all programs. */
   readonly homes: string;
   /** Folder of the runs' reports. */
@@ -229,13 +231,14 @@ async function train(training: Training): Promise<Trained> {
     events.onStep(`engine ${engine}: ${reason}`);
   }
   const validating = await shareValidationData(homes, task, profile, data.validation);
-  const starting = { plan, homes, events, profile, programs, operator, validating };
+  const rounds = lastRound(plan, options.until);
+  const starting = { plan, homes, events, profile, programs, operator, validating, rounds };
   const { objects, startedAt } = await startPrograms(starting, prepared);
   const followed = followRounds({
     session: operator,
     store: objects,
     task,
-    rounds: plan.endedAfter ?? plan.rounds,
+    rounds,
     coordinatorHome: join(homes, COORDINATOR_ORG),
     test: data.test,
     target: data.table.target,
@@ -255,6 +258,11 @@ async function train(training: Training): Promise<Trained> {
   const privacy = await spentOnLedger(operator, task);
   const vehicle = await vehicleCost(fleetHome(homes), task.taskId, reports.length);
   return { task, rounds: reports, privacy: privacy && { privacy }, vehicle, startedAt, endedAt };
+}
+
+/** What is left of the plan is driven up to here. */
+function lastRound({ rounds, endedAfter = rounds }: RunPlan, until = endedAfter): number {
+  return Math.min(until, endedAfter);
 }
 
 /** Medians over the rounds that the vehicles' program has left the cost of. */
@@ -304,6 +312,8 @@ interface Starting extends Preparation {
   readonly profile: ConnectionProfile;
   readonly programs: Programs;
   readonly operator: LedgerSession;
+  /** Round after which the coordinator ends; default: the last that the task plans. */
+  readonly rounds?: number;
   /** Names of the organisations that have validation data of this task in their homes. */
   readonly validating?: ReadonlySet<string>;
 }
@@ -314,7 +324,7 @@ interface Starting extends Preparation {
  * @returns the store, and when the coordinator was started.
  */
 export async function startPrograms(
-  { plan, homes, events, profile, programs, operator, validating = new Set() }: Starting,
+  { plan, homes, events, profile, programs, operator, rounds: last = plan.rounds, validating = new Set() }: Starting,
   { task, initialModel }: PreparedTask,
 ): Promise<{ objects: HttpStore; startedAt: number }> {
   const { taskId } = plan;
@@ -349,7 +359,7 @@ export async function startPrograms(
   await programs.start('vehicles', [...vehicleArgs(plan, homes, store.url), ...batchers, ...aggregatorArgs]);
   const startedAt = performance.now();
   const common = ['--org', COORDINATOR_ORG, '--home', coordinatorHome, '--store', store.url];
-  const rounds = ['--task', taskId, '--rounds', String(plan.endedAfter ?? plan.rounds)];
+  const rounds = ['--task', taskId, '--rounds', String(last)];
   await programs.start('coordinator', [
     ...['coordinator', 'run', ...common, ...rounds, ...attesterArgs],
     ...[...aggregatorArgs, ...arbiterArgs, ...validation(COORDINATOR_ORG)],
