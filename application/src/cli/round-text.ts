@@ -1,24 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 import { componentsOf, type RoundRecord, type SecureRound, type Task, type UpdateRecord } from '@sev/chaincode/api';
 import { heRoundLines } from '../homomorphic/lines.js';
-import { judgedLines, type JudgedRound } from '../report/judged-round.js';
+import { judgedLines, type JudgedRound, type JudgedVehicle } from '../report/judged-round.js';
 import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
+
+/** What a scored round made of validators and vehicles. */
+export interface Judgement {
+  readonly round?: JudgedRound | undefined;
+  readonly vehicles: readonly JudgedVehicle[];
+}
 
 /** A round for people: what came of it, who could see what, and its recorded updates. */
 export function roundText(
   task: Task,
   record: RoundRecord,
   updates: readonly UpdateRecord[],
-  judged?: JudgedRound,
+  judgement: Judgement = { vehicles: [] },
 ): string {
   const excluded = new Map(record.proposal?.excluded.map((e) => [e.vehicleId, e.reason]));
+  const judged = new Map(judgement.vehicles.map((vehicle) => [vehicle.vehicleId, vehicle]));
+  const isJudged = judged.size > 0;
   const rows = updates.map((u) => [
     u.vehicleId,
     u.updateHash.slice(0, 16),
     String(u.weightClass),
     new Date(u.recordedAtMs).toISOString(),
-    excluded.get(u.vehicleId) ?? '',
+    ...(isJudged ? weightCells(judged.get(u.vehicleId)) : [excluded.get(u.vehicleId) ?? '']),
   ]);
+  const found = isJudged ? ['weight', 'reason', 'suspicion', 'contribution'] : ['excluded'];
   return [
     `round ${record.taskId}/${String(record.round)}, attempt ${String(record.attempt)}: ${record.state}`,
     PRIVACY_NOTE[record.privacy],
@@ -29,11 +38,30 @@ export function roundText(
     'who could see what',
     ...visibilityRows(task, record).map(([who, what]) => `  ${who.padEnd(WHO_WIDTH)} ${what}`),
     ...courseLines(record),
-    ...validationLines(record, judged),
+    ...validationLines(record, judgement.round),
     ...heRoundLines(record),
     '',
-    renderTable(['vehicle', 'update', 'class', 'recorded', 'excluded'], rows, new Set([2])),
+    renderTable(
+      ['vehicle', 'update', 'class', 'recorded', ...found],
+      rows,
+      new Set([2, ...(isJudged ? [4, 6, 7] : [])]),
+    ),
   ].join('\n');
+}
+
+/** Of a vehicle that is not in the cohort nothing is known. */
+function weightCells(judged: JudgedVehicle | undefined): string[] {
+  if (judged === undefined) {
+    return ['', 'not in the cohort', '', ''];
+  }
+  const { weight, reason = '', suspicionMilli, contributionMicro } = judged;
+  const suspicion = suspicionMilli === undefined ? '' : (suspicionMilli / 1e3).toFixed(2);
+  return [
+    String(weight),
+    reason,
+    suspicion,
+    contributionMicro === undefined ? '' : (contributionMicro / 1e6).toFixed(4),
+  ];
 }
 
 const WHO_WIDTH = 24;
@@ -111,7 +139,7 @@ function organisationRows({ secure: terms }: Task, record: RoundRecord, secure: 
   const opened =
     terms === undefined || terms.projections === 0
       ? 'of a single update nothing'
-      : `${String(terms.projections)} random projections of each update${terms.validation === undefined ? '' : ' and its product with one direction'} (${String(secure.openedProjections)} numbers in this task so far)`;
+      : `${String(terms.projections)} random projections of each update${terms.validation === undefined ? '' : ' and its product with one direction'} (${String(secure.openedProjections)} in this task so far)`;
   const sum = terms?.dp === undefined ? 'one weighted sum over the cohort' : 'one sum over the cohort, with noise';
   return [
     ['organisations', `${opened}, the weights, ${sumOf(record, sum)}`],

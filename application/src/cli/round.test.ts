@@ -4,6 +4,7 @@ import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import type { JudgedVehicle } from '../report/judged-round.js';
 import { reportSchema } from '../report/report.js';
 import { PRIVACY_NOTE } from '../report/summary.js';
 import { exampleRun, sev, type ExampleRun } from '../testing/run.js';
@@ -134,6 +135,35 @@ describe('sev round run', function () {
   });
 
   // Of four: a cohort of three would be too small without it.
+  it('takes the weight of a vehicle that learned from false labels, and says so of each round', async () => {
+    const exercise = ['--vehicles', '6', '--rounds', '3', '--attack', 'label-flip', '--hostile', '1'];
+    const answer = await sev(...onHomes('round', 'run', ...exercise, '--runs', run.runs), '--json');
+    expect(answer.code, answer.stderr).to.equal(0);
+    const { hostile, taskId, rounds, audit } = reportSchema.parse(JSON.parse(answer.stdout));
+    expect(audit.ok).to.equal(true);
+    const [attacker] = hostile!.vehicles;
+    const shown = await sev(...onHomes('round', 'show', taskId, '3'), '--json');
+    const { vehicles } = JSON.parse(shown.stdout) as { vehicles: JudgedVehicle[] };
+    // In the last round it is in quarantine already, or counts for nothing.
+    expect(vehicles.find(({ vehicleId }) => vehicleId === attacker)?.weight ?? 0).to.equal(0);
+    expect(vehicles.filter(({ weight }) => weight > 0).length).to.be.at.least(4);
+    for (const { judged } of rounds) {
+      expect(judged!.departed).to.deep.equal([]);
+      expect(judged!.lossMicro).to.be.greaterThan(0);
+    }
+    expect(rounds.flatMap(({ judged }) => judged!.quarantined).filter((id) => id !== attacker)).to.deep.equal([]);
+    const text = await sev(...onHomes('round', 'show', taskId, '1'));
+    expect(text.stdout).to.match(/loss of the base model by validators: CityMSP \d/);
+    expect(text.stdout).to.contain(
+      'directions that made the reference: CityMSP, GridOperatorMSP, ManufacturerMSP, Regul',
+    );
+    expect(text.stdout).to.match(
+      /8 random projections of each update and its product with one direction \(9 in this task/,
+    );
+    const task = await sev(...onHomes('task', 'show', taskId));
+    expect(task.stdout).to.match(/validated {2}by CityMSP, .*\n[^]*rewards {4}1 units a round/);
+  });
+
   it('has a drawn vehicle attack in an exercise, and says so before, in the report and in its log', async () => {
     const exercise = ['--vehicles', '4', '--rounds', '1', '--attack', 'scaling', '--hostile', '1'];
     const answer = await sev(...onHomes('round', 'run', ...exercise, '--runs', run.runs), '--json');

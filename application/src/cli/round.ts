@@ -405,11 +405,11 @@ function addShow(group: Command, run: Runner): void {
         const contract = learning(session);
         const record = await contract.round({ taskId, round });
         const [{ task }, updates] = await Promise.all([contract.task(taskId), collect(contract.updates(record))]);
-        const { judgedRound } = await import('../report/judged-round.js');
-        const judged = await judgedRound(contract, record);
+        const { judgedRound, judgedVehicles } = await import('../report/judged-round.js');
+        const [judged, vehicles] = await Promise.all([judgedRound(contract, record), judgedVehicles(contract, record)]);
         return {
-          data: { ...record, updates, ...(judged && { judged }) },
-          text: roundText(task, record, updates, judged),
+          data: { ...record, updates, vehicles, ...(judged && { judged }) },
+          text: roundText(task, record, updates, { round: judged, vehicles }),
         };
       });
     },

@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 import { departuresIn, type RoundRecord, type Scores, type StandingRecord } from '@sev/chaincode/api';
-import { collect, type LearningContract } from '../services/rounds.js';
 import { attemptOf } from '../services/attempt.js';
+import { collect, type LearningContract } from '../services/rounds.js';
 
-/** What validators and vehicles were found to be in a finalised round. */
+/** What validators and vehicles were found to be in a scored round. */
 export interface JudgedRound {
   /** Median of the validators' losses of the round's base model, in millionths. */
   readonly lossMicro: number;
   /** MSP ids of validators whose loss, or direction, departs from the others'. */
   readonly departed: string[];
   /** Vehicles that counted less than their class, by reason. */
-  readonly lowered: Readonly<Record<string, number>>;
+  readonly lowered: Record<string, number>;
   /** Ids of vehicles in quarantine from this round on. */
   readonly quarantined: string[];
+}
+
+/** What a scored round made of one vehicle of its cohort. */
+export interface JudgedVehicle {
+  readonly vehicleId: string;
+  readonly weight: number;
+  /** Why it is below its class's. */
+  readonly reason?: string;
+  /** Where the task has validators. */
+  readonly suspicionMilli?: number;
+  readonly contributionMicro?: number;
 }
 
 /** @returns undefined where the round's task has no validators, or its cohort was not scored. */
@@ -27,7 +38,33 @@ export async function judgedRound(learning: LearningContract, record: RoundRecor
   return judgedOf(record, scores, standings);
 }
 
-function judgedOf({ round, secure }: RoundRecord, scores: Scores, standings: readonly StandingRecord[]): JudgedRound {
+/** @returns in the order of their ids; none where the round has not been scored. */
+export async function judgedVehicles(learning: LearningContract, record: RoundRecord): Promise<JudgedVehicle[]> {
+  if (record.secure?.scoresHash === undefined) {
+    return [];
+  }
+  const ref = attemptOf(record);
+  const [{ members }, { scores }] = await Promise.all([learning.cohort(ref), learning.scores(ref)]);
+  const reasons = new Map(scores.reasons.map(({ vehicleId, reason }) => [vehicleId, reason]));
+  return members.map(({ vehicleId }, index): JudgedVehicle => {
+    const reason = reasons.get(vehicleId);
+    const suspicionMilli = scores.evidence?.suspicionMilli[index];
+    const contributionMicro = scores.evidence?.contributionMicro[index];
+    return {
+      vehicleId,
+      weight: scores.weights[index] ?? 0,
+      ...(reason === undefined ? {} : { reason }),
+      ...(suspicionMilli === undefined ? {} : { suspicionMilli }),
+      ...(contributionMicro === undefined ? {} : { contributionMicro }),
+    };
+  });
+}
+
+function judgedOf(
+  { round, secure }: Pick<RoundRecord, 'round' | 'secure'>,
+  scores: Scores,
+  standings: readonly StandingRecord[],
+): JudgedRound {
   const lowered: Record<string, number> = {};
   for (const { reason } of scores.reasons) {
     lowered[reason] = (lowered[reason] ?? 0) + 1;
