@@ -154,14 +154,16 @@ function addVote(group: Command, run: Runner): void {
 }
 
 /** What to do once a vote has taken its step. */
-function nextText({ incidentId, state, decidedBy }: IncidentRecord, step: IncidentStep): string {
+function nextText({ incidentId, vehicleId, state, decidedBy }: IncidentRecord, step: IncidentStep): string {
   if (decidedBy[step] === undefined) {
     return ': no majority with the regulator yet';
   }
   const next: Partial<Record<IncidentRecord['state'], string>> = {
     projections: `sev incident evidence ${incidentId}`,
     vectors: `sev incident evidence ${incidentId}`,
-    confirmed: `sev incident correct ${incidentId}`,
+    confirmed:
+      `sev incident correct ${incidentId}\n→ the ledger has revoked the vehicle; its CA and the channel follow with: ` +
+      `sev network revoke ${vehicleId} --reason "incident ${incidentId}"`,
   };
   return next[state] === undefined ? '' : `\n→ ${next[state]}`;
 }
