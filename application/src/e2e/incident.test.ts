@@ -48,8 +48,8 @@ describe('From a bad model to the corrected one', function () {
 
   it('is walked by sev incident, sev rewards and sev audit trace', async () => {
     const exercise = ['--attack', 'root-aligned', '--hostile', '1'];
-    await rounds('--vehicles', '6', '--rounds', '3', '--until', '2', '--task-id', TASK, ...exercise);
-    const [hostile] = (await rounds('--resume', TASK, '--until', '2')).hostile!.vehicles as [string];
+    const made = ['--vehicles', '6', '--rounds', '3', '--until', '2', '--task-id', TASK];
+    const [hostile] = (await rounds(...made, ...exercise)).hostile!.vehicles as [string];
 
     const opening = ['--task', TASK, '--vehicle', hostile, '--rounds', '1-2'];
     const { incidentId: id } = await answerOf<IncidentRecord>('incident', 'open', ...opening);
