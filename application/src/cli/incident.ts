@@ -141,9 +141,7 @@ function addVote(group: Command, run: Runner): void {
         const contract = incidents(opened.session);
         const { state } = await contract.incident(id);
         const needsFindings = !no && (step === 'confirm' || (step === 'clear' && state !== 'open'));
-        const hash = needsFindings
-          ? await verifiedFindings(context, opened, choice, id, { step, findings })
-          : undefined;
+        const hash = needsFindings ? await verifiedFindings(context, opened, choice, id, findings) : undefined;
         const argument = { incidentId: id, step, approve: !no };
         const { result } = await contract.vote({ ...argument, ...(hash === undefined ? {} : { findingsHash: hash }) });
         const about = hash === undefined ? '' : `, findings ${hash}`;
@@ -164,8 +162,8 @@ function nextText({ incidentId, vehicleId, state, decidedBy }: IncidentRecord, s
     projections: `sev incident evidence ${incidentId}`,
     vectors: `sev incident evidence ${incidentId}`,
     confirmed:
-      `sev incident correct ${incidentId}\n` +
-      `→ sev network revoke ${vehicleId} --reason "${incidentId}": its certificate is still good for reading`,
+      `sev incident correct ${incidentId}\n→ the ledger has revoked the vehicle; its CA and the channel follow with: ` +
+      `sev network revoke ${vehicleId} --reason "incident ${incidentId}"`,
   };
   return next[state] === undefined ? '' : `\n→ ${next[state]}`;
 }

@@ -3,6 +3,9 @@ import type { IncidentStep, SecureTerms } from '@sev/chaincode/api';
 import { CITY, GRID, MAKER, REGULATOR } from '@sev/chaincode/testing';
 import { parametersFromBytes } from '@sev/fl';
 import { expect } from 'chai';
+import { traceIncident } from '../auditor/trace/trace-incident.js';
+import { traceModel } from '../auditor/trace/trace-model.js';
+import { traceVehicle } from '../auditor/trace/trace-vehicle.js';
 import { correctAfter, type Corrected } from '../incidents/correct.js';
 import { DisputedUpdates } from '../incidents/disputed-updates.js';
 import { gatherEvidence, insistOnBorneOut, insistOnSameFindings, type Evidence } from '../incidents/evidence.js';
@@ -128,7 +131,39 @@ describe('an incident', () => {
     const { members } = await bed.learning.cohort({ taskId: bed.task.taskId, round: ROUNDS + 1, attempt: 1 });
     expect(members.map(({ vehicleId }) => vehicleId)).not.to.include(suspect());
     await expectPaid();
+    await expectTraced(next.proposal!.modelHash);
   });
+
+  /** From the newest model back to the culprit, and from the culprit and the incident to all that they touched. */
+  async function expectTraced(modelHash: string): Promise<void> {
+    const session = await as(REGULATOR);
+    const byModel = await traceModel(session, modelHash);
+    expect(byModel.rounds.map(({ round }) => round)).to.deep.equal([4, 3, 2, 1]);
+    expect(byModel.rounds[0]!.attestedBy).to.include(GRID);
+    expect(byModel.corrections.map(({ incidentId }) => incidentId)).to.deep.equal([ID]);
+    const culprit = byModel.contributors.find(({ vehicleId }) => vehicleId === suspect())!;
+    expect(culprit).to.include({ enrolledBy: MAKER, maker: MAKER, status: 'revoked' });
+    expect(culprit.rounds).to.deep.equal([1, 2, 3]);
+    expect(culprit.incidents).to.deep.equal([{ incidentId: ID, state: 'confirmed' }]);
+
+    const byVehicle = await traceVehicle(session, suspect());
+    expect(byVehicle.statuses.map(({ status }) => status)).to.deep.equal(['active', 'revoked']);
+    const [task] = byVehicle.tasks;
+    expect(task!.rounds.map(({ round }) => round)).to.deep.equal([1, 2, 3]);
+    expect(task!.rounds.at(-1)!.modelHash).to.equal((await bed.round(3)).proposal!.modelHash);
+    expect(byVehicle.incidents.map(({ incidentId }) => incidentId)).to.deep.equal([ID]);
+
+    const { findings, hash } = await evidenceAt(REGULATOR);
+    const byIncident = await traceIncident(session, ID, { findings, hash });
+    expect(byIncident.hasFindings).to.equal(true);
+    expect(byIncident.disputes.map(({ finding }) => finding?.vectorHash)).to.deep.equal(
+      findings.updates.map(({ vectorHash }) => vectorHash),
+    );
+    expect(byIncident.correction!.modelHash).to.equal(byIncident.incident.correctedWith);
+    expect(byIncident.movements.every(({ kind }) => kind === 'forfeit')).to.equal(true);
+    const other = await traceIncident(session, ID, { findings, hash: '0'.repeat(64) });
+    expect(other.hasFindings, 'findings that it was not decided on').to.equal(false);
+  }
 
   /** Rounds are paid by the coordinator; of those that had not vested the culprit keeps nothing. */
   async function expectPaid(): Promise<void> {
