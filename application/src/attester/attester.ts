@@ -27,6 +27,7 @@ import {
   updatesOf,
   type LearningContract,
   type ServiceSession,
+  countQuarantined,
 } from '../services/rounds.js';
 import { shownWeights, suspicionBefore, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
@@ -130,7 +131,10 @@ export class Attester {
     const { round, updates, task } = await this.#read(ref);
     insist(refuseState(ref, round, ['open', 'closed']));
     if (round?.state === 'open') {
-      insist(refuseClose(this.#openAttempt(ref, task, updates)));
+      const attempt = this.#openAttempt(ref, task, updates);
+      const isFull = attempt.recorded >= task.cohort.target;
+      const quarantined = isFull ? 0 : await countQuarantined(this.#learning, task);
+      insist(refuseClose({ ...attempt, quarantined }));
     }
     if (task.privacy === 'plain') {
       this.#prefetch(updates);

@@ -9,6 +9,7 @@ import {
 } from '@sev/chaincode/api';
 import type { AttemptRef } from '../services/attempt.js';
 import type { RoundOutcome } from '../services/round-outcome.js';
+import { completeCohort } from '../services/rounds.js';
 
 /** Why an attester does not sign; undefined where it does. */
 export interface Refusal {
@@ -31,6 +32,8 @@ export interface Refusal {
 export interface OpenAttempt {
   readonly task: Task;
   readonly recorded: number;
+  /** Vehicles in quarantine; default 0. */
+  readonly quarantined?: number;
   readonly openForMs: number;
 }
 
@@ -47,10 +50,10 @@ export function refuseState(
   return states.includes(round.state) ? undefined : { code: 'ROUND_STATE', detail: `the round is ${round.state}` };
 }
 
-/** A round may close with its target cohort at once, with its minimum once the grace time is over. */
-export function refuseClose({ task, recorded, openForMs }: OpenAttempt): Refusal | undefined {
-  const { minimum, target } = task.cohort;
-  if (recorded >= target) {
+/** A round may close with its complete cohort at once, with its minimum once the grace time is over. */
+export function refuseClose({ task, recorded, quarantined = 0, openForMs }: OpenAttempt): Refusal | undefined {
+  const { minimum } = task.cohort;
+  if (recorded >= completeCohort(task, quarantined)) {
     return undefined;
   }
   if (recorded < minimum) {

@@ -27,7 +27,7 @@ import { computeOutcome, type RoundOutcome } from '../services/round-outcome.js'
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
 import { updateBytesOf } from '../services/update-bytes.js';
-import { collect, updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
+import { countQuarantined, updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ValidatorClient } from '../validation/validator-client.js';
@@ -202,13 +202,11 @@ export class Coordinator {
   }
 
   /** Counted once an attempt: a vehicle is quarantined where a round ends. */
-  async #seeQuarantined({ taskId, secure }: Task): Promise<void> {
+  async #seeQuarantined(task: Task): Promise<void> {
     const { current } = this.#tracker;
-    if (secure?.validation === undefined || current?.record.state !== 'open' || current.quarantined !== undefined) {
-      return;
+    if (current?.record.state === 'open') {
+      current.quarantined ??= await countQuarantined(this.#learning, task);
     }
-    const standings = await collect(this.#learning.standings(taskId));
-    current.quarantined = standings.filter(({ quarantined }) => quarantined !== undefined).length;
   }
 
   #decide(task: Task, correction: CorrectionRecord | undefined): CoordinatorAction {

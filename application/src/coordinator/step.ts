@@ -10,6 +10,7 @@ import {
 } from '@sev/chaincode/api';
 import { heAction } from '../homomorphic/he-action.js';
 import { componentToAudit, isBeyondAudit, openDisputeOf } from '../services/audits.js';
+import { completeCohort } from '../services/rounds.js';
 import type { TooEarly } from './current-attempt.js';
 
 /** All that decides what a coordinator does next. Everything but the clock is ledger state. */
@@ -127,7 +128,7 @@ function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction
   const { cohort, deadlines } = view.task;
   const aloneAfter = aloneAfterMs(round, view.task);
   const alone = view.nowMs >= aloneAfter;
-  if (view.recorded >= Math.max(cohort.minimum, cohort.target - (view.quarantined ?? 0))) {
+  if (view.recorded >= completeCohort(view.task, view.quarantined ?? 0)) {
     return { kind: 'close', alone };
   }
   const graceEndsMs = view.openSeenAtMs + deadlines.graceMs;

@@ -46,6 +46,26 @@ export async function roundIfAny(contract: LearningContract, ref: RoundRef): Pro
   }
 }
 
+/** How many vehicles the ledger refuses in a task because they are in quarantine; of a task without validators none. */
+export async function countQuarantined(
+  contract: LearningContract,
+  { taskId, secure }: Pick<Task, 'taskId' | 'secure'>,
+): Promise<number> {
+  if (secure?.validation === undefined) {
+    return 0;
+  }
+  const standings = await collect(contract.standings(taskId));
+  return standings.filter(({ quarantined }) => quarantined !== undefined).length;
+}
+
+/**
+ * The updates with which a round is complete: all that the task aims at but those of vehicles in quarantine, and never less
+ * than its minimum.
+ */
+export function completeCohort({ cohort }: Pick<Task, 'cohort'>, quarantined: number): number {
+  return Math.max(cohort.minimum, cohort.target - quarantined);
+}
+
 /** The newest round of a task, undefined before the first. */
 export async function latestRound(contract: LearningContract, taskId: string): Promise<RoundRecord | undefined> {
   let latest: RoundRecord | undefined;
