@@ -22,12 +22,12 @@ import { followRounds, type RoundEvent } from '../services/round-events.js';
 import { computeOutcome, isAbsent, type RoundOutcome } from '../services/round-outcome.js';
 import {
   collect,
+  quarantinedIn,
   latestRound,
   roundIfAny,
   updatesOf,
   type LearningContract,
   type ServiceSession,
-  countQuarantined,
 } from '../services/rounds.js';
 import { shownWeights, suspicionBefore, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
@@ -131,10 +131,7 @@ export class Attester {
     const { round, updates, task } = await this.#read(ref);
     insist(refuseState(ref, round, ['open', 'closed']));
     if (round?.state === 'open') {
-      const attempt = this.#openAttempt(ref, task, updates);
-      const isFull = attempt.recorded >= task.cohort.target;
-      const quarantined = isFull ? 0 : await countQuarantined(this.#learning, task);
-      insist(refuseClose({ ...attempt, quarantined }));
+      insist(refuseClose(await this.#openAttempt(ref, task, updates)));
     }
     if (task.privacy === 'plain') {
       this.#prefetch(updates);
@@ -204,7 +201,7 @@ export class Attester {
     } else if (round.state === 'open') {
       insist(
         reason === 'COHORT_TOO_SMALL'
-          ? refuseAbort(this.#openAttempt(ref, task, updates))
+          ? refuseAbort(await this.#openAttempt(ref, task, updates))
           : refuseNoMajority(task, round, this.#inStateMs(round)),
       );
     } else if (round.secure !== undefined) {
@@ -349,8 +346,10 @@ export class Attester {
     return reading;
   }
 
-  #openAttempt(ref: AttemptRef, task: Task, updates: readonly UpdateRecord[]): OpenAttempt {
-    return { task, recorded: updates.length, openForMs: this.#seen.inStateMs(ref, 'open') };
+  async #openAttempt(ref: AttemptRef, task: Task, updates: readonly UpdateRecord[]): Promise<OpenAttempt> {
+    const recorded = updates.length;
+    const quarantined = recorded < task.cohort.target ? await quarantinedIn(this.#learning, task) : 0;
+    return { task, recorded, quarantined, openForMs: this.#seen.inStateMs(ref, 'open') };
   }
 
   #compute(task: Task, round: ClosedRound, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {

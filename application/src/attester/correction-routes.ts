@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Express } from 'express';
-import { measureRequest, type CorrectionMeasurer } from '../incidents/measurer.js';
+import { candidatesRequest, measureRequest, type CorrectionMeasurer } from '../incidents/measurer.js';
 import { parsedBody } from '../services/http-server.js';
 
-/** `POST /corrections/measure`: what rollback and candidate are worth after an incident, by an organisation that validates. */
+/** `POST /corrections/candidates|measure`: what corrections are worth after an incident, by an organisation that validates. */
 export function addCorrectionRoutes(app: Express, measurer: CorrectionMeasurer): void {
+  app.post('/corrections/candidates', async (request, response) => {
+    response.json({ losses: await measurer.candidates(parsedBody(candidatesRequest, request.body)) });
+  });
   app.post('/corrections/measure', async (request, response) => {
     response.json(await measurer.measure(parsedBody(measureRequest, request.body)));
   });

@@ -7,7 +7,7 @@ const { task } = new Federation({ vehicles: 4, minimum: 2, target: 4, graceMs: 1
 
 describe('refuseClose', () => {
   it('has nobody wait for vehicles in quarantine, which the ledger refuses', () => {
-    expect(refuseClose({ task, recorded: 3, openForMs: 0 })).to.include({ code: 'GRACE_NOT_OVER' });
+    expect(refuseClose({ task, recorded: 3, quarantined: 0, openForMs: 0 })).to.include({ code: 'GRACE_NOT_OVER' });
     expect(refuseClose({ task, recorded: 3, quarantined: 1, openForMs: 0 })).to.equal(undefined);
   });
 

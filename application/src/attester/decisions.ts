@@ -32,8 +32,8 @@ export interface Refusal {
 export interface OpenAttempt {
   readonly task: Task;
   readonly recorded: number;
-  /** Vehicles in quarantine; default 0. */
-  readonly quarantined?: number;
+  /** Vehicles in quarantine, which are not waited for. */
+  readonly quarantined: number;
   readonly openForMs: number;
 }
 
@@ -51,7 +51,7 @@ export function refuseState(
 }
 
 /** A round may close with its complete cohort at once, with its minimum once the grace time is over. */
-export function refuseClose({ task, recorded, quarantined = 0, openForMs }: OpenAttempt): Refusal | undefined {
+export function refuseClose({ task, recorded, quarantined, openForMs }: OpenAttempt): Refusal | undefined {
   const { minimum } = task.cohort;
   if (recorded >= completeCohort(task, quarantined)) {
     return undefined;

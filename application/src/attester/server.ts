@@ -38,7 +38,7 @@ export interface AttesterServerOptions {
 
 /**
  * Serves `POST /statements/close|abort|attest|cohort|scores`, `POST /arbiter/key|opening|verdict`, where the organisation
- * validates `POST /validation/statement|direction` and `POST /corrections/measure`, and `GET /healthz`. A signed statement is 200 `{mspId, signature}`,
+ * validates `POST /validation/statement|direction` and `POST /corrections/candidates|measure`, and `GET /healthz`. A signed statement is 200 `{mspId, signature}`,
  * a refusal 409 `{code, detail}`.
  *
  * @throws SevError PORT_IN_USE.

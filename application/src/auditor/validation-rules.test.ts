@@ -207,7 +207,7 @@ describe('audit rules of validators and standings', () => {
       () => {
         const scenario = fixed();
         const projections = scenario.projections(['AMSP', 'BMSP'], { BMSP: { '2': HASH('7') } }, [...MSPS]);
-        const grounds = { projections, nonces: scenario.nonces(), references: ['AMSP'] };
+        const grounds = { projections, nonces: scenario.nonces(), references: MSPS.slice(1) };
         return scenario.dispute('cohort', 2, 'projections', grounds);
       },
     ],

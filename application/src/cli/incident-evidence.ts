@@ -122,9 +122,10 @@ export function addCorrect(group: Command, run: Runner): void {
       'sev incident correct incident-1f0c9a7e4b21 --attester maker=http://127.0.0.1:8201 --attester city=… --attester regulator=…',
     ],
     notes:
-      'Rollback: the model before the disputed rounds. Candidate: the rounds since, without what the culprit had reported. Each\n' +
-      "organisation's attester computes both itself and measures them on its own validation data; the contract takes medians,\n" +
-      'and the next round starts from the model that it keeps. No vehicle trains again.\n' +
+      'Rollback: the model before the disputed rounds. Candidates: the rounds since, without what the culprit had reported in the\n' +
+      "last of them. Each organisation's attester computes all itself and measures them on its own validation data; the contract\n" +
+      'takes medians of the rollback and the best candidate, and the next round starts from the model that it keeps. No vehicle\n' +
+      'trains again.\n' +
       `${SERVICES_NOTE} So do attesters whose validation data lie in their homes.`,
     options: (command) => {
       command.option('--attester <org=url>', 'attester that measures; may be repeated', pair);
@@ -151,18 +152,17 @@ export function addCorrect(group: Command, run: Runner): void {
           const measurers = await services.measurers(task.taskId, attester, where);
           return correctAfter({ incidentId: id, session, store, aggregators, measurers, rollbackOnly });
         });
-        const { correction, ...rest } = corrected;
-        const { rollback, candidate, ...described } = correction;
-        const withoutBytes = { hash: rollback.hash, distance: rollback.distance };
+        const { corrections, candidate, ...rest } = corrected;
         const data = {
           ...rest,
-          correction: {
-            ...described,
-            rollback: withoutBytes,
-            candidate: { hash: candidate.hash, distance: candidate.distance },
-          },
+          candidate: withoutBytes(candidate),
+          corrections: { ...corrections, rollback: withoutBytes(corrections.rollback) },
         };
         return { data, text: correctionText(corrected) };
       }),
   });
+}
+
+function withoutBytes<T extends { readonly bytes: Uint8Array }>({ bytes: _bytes, ...model }: T): Omit<T, 'bytes'> {
+  return model;
 }

@@ -97,27 +97,30 @@ export function evidenceText(evidence: Evidence, assessment: Assessment, path: s
   ].join('\n');
 }
 
-export function correctionText({ record, correction, losses, unmeasured }: Corrected): string {
+export function correctionText({ record, corrections, candidate, tried, losses, unmeasured }: Corrected): string {
   const rows = losses.map(({ mspId, rollbackLossMicro, candidateLossMicro }) => [
     mspId,
     lossText(rollbackLossMicro),
     lossText(candidateLossMicro),
   ]);
   const median = ['median', lossText(record.rollbackLossMicro), lossText(record.candidateLossMicro)];
-  const { rollback, candidate, removed, presentHash } = correction;
-  const counted_ = removed.filter(({ weight }) => weight > 0);
-  const clean = record.cleanRound === 0 ? 'the initial model' : `round ${String(record.cleanRound)}`;
-  const isOne = rollback.hash === candidate.hash;
+  const { rollback, presentHash, parts } = corrections;
+  const clean = record.cleanRound === 0 ? 'the initial model' : `the model of round ${String(record.cleanRound)}`;
+  const out = parts.slice(parts.length - candidate.takenOut);
+  const depths = tried.map(({ takenOut, lossMicro }) => `${String(takenOut)}: ${lossText(lossMicro)}`);
   return [
     `the model after round ${String(record.afterRound)} (${presentHash.slice(0, 16)}) is replaced by the ${record.kept}, ${record.modelHash.slice(0, 16)}`,
     `rollback  ${rollback.hash.slice(0, 16)}: ${clean}; ${rollback.distance.toFixed(4)} away from the model until now`,
-    isOne
+    candidate.takenOut === 0
       ? 'candidate: none, the updates were not opened; the rollback stands'
-      : `candidate ${candidate.hash.slice(0, 16)}: without the culprit's part in ${counted(counted_.length, 'round')}; ${candidate.distance.toFixed(4)} away`,
-    ...counted_.map(
+      : `candidate ${candidate.hash.slice(0, 16)}: without the culprit's part in ${counted(out.length, 'round')}; ${candidate.distance.toFixed(4)} away`,
+    ...out.map(
       ({ round, weight, ofWeights, moved }) =>
         `  round ${String(round)}: weight ${String(weight)} of ${String(ofWeights)} taken out, which alone had moved the model by ${moved.toFixed(4)}`,
     ),
+    ...(depths.length < 2
+      ? []
+      : [`median loss by how many of the last rounds it is taken out of: ${depths.join(', ')}`]),
     'mean losses on validation data',
     renderTable(['organisation', 'rollback', 'candidate'], [...rows, median], new Set([1, 2])),
     ...unmeasured.map(({ mspId, message }) => `${mspId} has not measured: ${message}`),

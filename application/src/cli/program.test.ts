@@ -42,8 +42,18 @@ const COMMANDS = [
   'round list',
   'round show',
   'attack list',
+  'incident open',
+  'incident list',
+  'incident show',
+  'incident evidence',
+  'incident vote',
+  'incident correct',
+  'rewards show',
+  'rewards statement',
+  'rewards pay',
   'audit verify',
   'audit history',
+  'audit trace',
   'audit export',
   'store run',
   'coordinator run',
@@ -94,6 +104,9 @@ describe('sev', () => {
       ['vehicle', 'show'],
       ['fly'],
       ['round', 'run', '--fast'],
+      ['incident', 'vote', 'incident-1'],
+      ['incident', 'vote', 'incident-1', '--step', 'open'],
+      ['incident', 'open', '--task', 'price-1', '--vehicle', 'v-1', '--rounds', '5-3'],
     ]) {
       const { code, stdout, stderr } = await sev(...args);
       expect(code, args.join(' ')).to.equal(2);

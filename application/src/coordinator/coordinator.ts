@@ -27,7 +27,7 @@ import { computeOutcome, type RoundOutcome } from '../services/round-outcome.js'
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
 import { updateBytesOf } from '../services/update-bytes.js';
-import { countQuarantined, updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
+import { updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause, WakeUp } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ValidatorClient } from '../validation/validator-client.js';
@@ -176,7 +176,6 @@ export class Coordinator {
     const task = (this.#task ??= await this.#begin());
     this.#gatherer ??= await this.#newGatherer();
     await this.#tracker.refresh(task);
-    await this.#seeQuarantined(task);
     const action = this.#decide(task, await this.#correctionNow(task));
     if (action.kind === 'done') {
       this.#options.log.info({ taskId: task.taskId, lastRound: this.#lastRound(task) }, 'last round done');
@@ -199,14 +198,6 @@ export class Coordinator {
       return undefined;
     }
     return this.#correction(task, record.state === 'finalised' ? record.round : record.round - 1);
-  }
-
-  /** Counted once an attempt: a vehicle is quarantined where a round ends. */
-  async #seeQuarantined(task: Task): Promise<void> {
-    const { current } = this.#tracker;
-    if (current?.record.state === 'open') {
-      current.quarantined ??= await countQuarantined(this.#learning, task);
-    }
   }
 
   #decide(task: Task, correction: CorrectionRecord | undefined): CoordinatorAction {

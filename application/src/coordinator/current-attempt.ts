@@ -32,12 +32,12 @@ export class CurrentAttempt {
   stepFailures = 0;
   hopeless: AbortReason | undefined;
   tooEarly: TooEarly | undefined;
-  /** Vehicles in quarantine when the attempt was first looked at. */
-  quarantined: number | undefined;
   /** By which attesters find true at once why the attempt is hopeless. */
   evidence: AbortEvidence | undefined;
   /** Components that the contract does not release to be audited. */
   readonly notAudited = new Set<number>();
+  /** Vehicles in quarantine; undefined until they are looked up. */
+  quarantined: number | undefined;
   /** It was logged that the round waits for more vehicles. */
   hasToldOfWaiting = false;
   readonly #options: CurrentAttemptOptions;

@@ -96,11 +96,12 @@ export class RoundReferences {
 
   #insistOnEnough({ task, round }: SecureAttempt, shown: readonly string[]): void {
     const secure = secureOf(round);
-    const committed = committedValidations(secure).map(({ mspId }) => mspId);
     const problem = referencesProblem(secureTermsOf(task).validation, secure, shown);
-    if (problem !== undefined || 2 * shown.length <= committed.length) {
-      const detail = `${shown.join(', ') || 'nobody'} of ${committed.join(', ')}`;
-      throw new SevError('REFERENCES_MISSING', `directions are shown by ${detail}; a majority is needed`);
+    if (problem !== undefined) {
+      throw new SevError(
+        'REFERENCES_MISSING',
+        `directions are shown by ${shown.join(', ') || 'nobody'}: ${problem.detail}`,
+      );
     }
   }
 }

@@ -2,7 +2,7 @@
 import type { RoundRecord, RoundState, Task } from '@sev/chaincode/api';
 import { attemptKey, isLater, type AttemptRef } from '../services/attempt.js';
 import type { EventPlace, RoundEvent } from '../services/round-events.js';
-import { latestRound, roundIfAny, updatesOf, type LearningContract } from '../services/rounds.js';
+import { latestRound, quarantinedIn, roundIfAny, updatesOf, type LearningContract } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { CurrentAttempt } from './current-attempt.js';
 import { RoundClock } from './round-clock.js';
@@ -83,7 +83,7 @@ export class RoundTracker {
       if (isStale) {
         await this.#lookForRound(task);
       }
-      await this.#lookForUpdates();
+      await this.#lookForUpdates(task);
     } catch (error) {
       this.#isStale = true;
       throw error;
@@ -122,10 +122,16 @@ export class RoundTracker {
   }
 
   /** Reads which updates the ledger holds of an open attempt. */
-  async #lookForUpdates(): Promise<void> {
+  async #lookForUpdates(task: Task): Promise<void> {
     const current = this.#current;
     if (current?.record.state === 'open') {
-      current.seeRecorded(await updatesOf(this.#options.learning, current.ref));
+      const { learning } = this.#options;
+      const [updates, quarantined] = await Promise.all([
+        updatesOf(learning, current.ref),
+        current.quarantined ?? quarantinedIn(learning, task),
+      ]);
+      current.seeRecorded(updates);
+      current.quarantined = quarantined;
     }
   }
 

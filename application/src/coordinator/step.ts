@@ -10,8 +10,8 @@ import {
 } from '@sev/chaincode/api';
 import { heAction } from '../homomorphic/he-action.js';
 import { componentToAudit, isBeyondAudit, openDisputeOf } from '../services/audits.js';
-import { completeCohort } from '../services/rounds.js';
 import type { TooEarly } from './current-attempt.js';
+import { completeCohort } from '../services/rounds.js';
 
 /** All that decides what a coordinator does next. Everything but the clock is ledger state. */
 export interface RoundView {
@@ -26,7 +26,7 @@ export interface RoundView {
   readonly correction?: Pick<CorrectionRecord, 'modelHash'>;
   /** Updates of the present attempt on the ledger. */
   readonly recorded: number;
-  /** Vehicles that the ledger refuses, so that nobody waits for them; default 0. */
+  /** Vehicles in quarantine, which are not waited for. */
   readonly quarantined?: number;
   /** When this coordinator first saw the attempt open, on its own clock. */
   readonly openSeenAtMs: number;

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { initialServerState, newRandom, serverStep, type ServerOptimiser } from '@sev/fl';
+import { initialServerState, newRandom, serverStep, type ServerOptimiser, type ServerPoint } from '@sev/fl';
 import { expect } from 'chai';
-import {
-  Candidate,
-  distance,
-  type CandidateTerms,
-  type CorrectionStep,
-  type RoundStep,
-  type ServerPoint,
-} from './candidate.js';
+import { Candidate, distance, type CandidateTerms, type CorrectionStep, type RoundStep } from './candidate.js';
 
 const D = 20;
 const F = 11;
@@ -24,12 +17,12 @@ const WEIGHTS = [4, 6, 12, 4, 6];
 const rounds = [1, 2, 3, 4].map(() => WEIGHTS.map(integers));
 
 function start(optimiser: ServerOptimiser) {
-  return { model: new Float32Array(D).fill(0.5), state: initialServerState(optimiser, D) };
+  return { parameters: new Float32Array(D).fill(0.5), state: initialServerState(optimiser, D) };
 }
 
 /** The models that rounds make of these vehicles, by the arithmetic of secure rounds. */
 function models(optimiser: ServerOptimiser, counts: (vehicle: number, round: number) => boolean): Float32Array[] {
-  let { model, state }: ServerPoint = start(optimiser);
+  let { parameters: model, state }: ServerPoint = start(optimiser);
   return rounds.map((updates, index) => {
     const in_ = WEIGHTS.map((weight, vehicle) => (counts(vehicle, index + 1) ? weight : 0));
     const weight = in_.reduce((sum, one) => sum + one, 0);
@@ -50,12 +43,12 @@ function step(round: number, isDisputed: boolean): RoundStep {
     updates.reduce((sum, update, vehicle) => sum + WEIGHTS[vehicle]! * (update[i] ?? 9), 0),
   );
   const weight = WEIGHTS.reduce((sum, one) => sum + one, 0);
-  const culprit = isDisputed ? { weight: WEIGHTS[CULPRIT]!, vector: updates[CULPRIT]! } : undefined;
+  const culprit = isDisputed ? { weight: WEIGHTS[CULPRIT]!, update: updates[CULPRIT]! } : undefined;
   return { kind: 'round', round, total, weight, culprit };
 }
 
-function candidate(optimiser: ServerOptimiser, steps: readonly CorrectionStep[]): Float32Array {
-  const terms: CandidateTerms = { optimiser, fractionBits: F };
+function candidate(optimiser: ServerOptimiser, steps: readonly CorrectionStep[], fromRound = 1): Float32Array {
+  const terms: CandidateTerms = { optimiser, fractionBits: F, fromRound, marks: new Set([2]) };
   const made = new Candidate(start(optimiser), terms);
   steps.forEach((one) => {
     made.take(one);
@@ -83,6 +76,12 @@ describe('The model without the culprit', () => {
     });
   }
 
+  it('may leave the culprit in the rounds before one', () => {
+    const all = [1, 2, 3, 4].map((round) => step(round, true));
+    const expected = models(ADAM, (vehicle, round) => vehicle !== CULPRIT || round < 3).at(-1)!;
+    expect(candidate(ADAM, all, 3)).to.deep.equal(expected);
+  });
+
   it('is the present model where nothing was the culprit’s', () => {
     const present = models(NONE, () => true).at(-1)!;
     expect(
@@ -104,7 +103,11 @@ describe('The model without the culprit', () => {
     const undone: CorrectionStep = { kind: 'undone', toRound: 2 };
     const after = candidate(ADAM, [step(1, true), step(2, true), step(3, true), undone, step(4, true)]);
     expect(after).to.deep.equal(candidate(ADAM, [step(1, true), step(4, true)]));
-    const further: CorrectionStep = { kind: 'undone', toRound: 0, began: { ...start(NONE), model: integersAsModel } };
+    const further: CorrectionStep = {
+      kind: 'undone',
+      toRound: 0,
+      began: { ...start(NONE), parameters: integersAsModel },
+    };
     expect(candidate(NONE, [step(1, true), further])).to.deep.equal(integersAsModel);
   });
   const integersAsModel = Float32Array.from(integers());

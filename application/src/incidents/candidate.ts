@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { serverStep, type ServerOptimiser, type ServerState } from '@sev/fl';
-
-/** A model with what the optimiser of the server remembers. */
-export interface ServerPoint {
-  /** Length d. */
-  readonly model: Float32Array;
-  readonly state: ServerState;
-}
+import { correctedRound, type Contribution, type ServerOptimiser, type ServerPoint } from '@sev/fl';
 
 /** What a round's sums came to, and what of them was the culprit's. */
 export interface RoundStep {
@@ -16,7 +9,8 @@ export interface RoundStep {
   readonly total: Float64Array;
   /** Σ weights. */
   readonly weight: number;
-  readonly culprit?: { readonly weight: number; readonly vector: Int32Array } | undefined;
+  /** Absent where it counted nothing, or is not disputed. */
+  readonly culprit?: Contribution | undefined;
 }
 
 /** An earlier correction took the task back to what this round began with. */
@@ -42,19 +36,20 @@ export interface CandidateTerms {
   readonly optimiser: ServerOptimiser;
   /** f. */
   readonly fractionBits: number;
+  /** Round from which on the culprit's contributions are taken out. */
+  readonly fromRound: number;
+  /** Rounds that earlier corrections went back to: what they began with is remembered. */
+  readonly marks?: ReadonlySet<number>;
 }
 
 /**
- * The model that a task would have without the culprit's opened contributions: each round's sums less weight · update, divided
- * by the weights that remain, move the model that the rounds before have come to, as the coordinator's sums once did. A round
+ * The model that a task would have without the culprit's opened contributions: each round's sums less weight · update, over
+ * the weights that remain, move the model that the rounds before have come to, as the coordinator's sums once did. A round
  * that nobody else counted in moves nothing. Vehicles trained from models with the culprit in them, so it is a candidate and
  * no truth: validation decides.
- *
- * Totals and updates are integers, the rest is double precision rounded once a step: everybody gets the same bits.
  */
 export class Candidate {
   readonly #terms: CandidateTerms;
-  /** What each round that was taken began with. */
   readonly #began = new Map<number, ServerPoint>();
   readonly #start: ServerPoint;
   #point: ServerPoint;
@@ -67,37 +62,29 @@ export class Candidate {
   }
 
   get model(): Float32Array {
-    return this.#point.model;
+    return this.#point.parameters;
   }
 
   /** @param step the next one, in the order in which they happened. */
   take(step: CorrectionStep): void {
     if (step.kind === 'round') {
-      this.#began.set(step.round, this.#point);
-      this.#point = afterRound(this.#point, step, this.#terms);
+      if (this.#terms.marks?.has(step.round) === true) {
+        this.#began.set(step.round, this.#point);
+      }
+      this.#point = this.#after(step);
       return;
     }
     const back = this.#began.get(step.toRound) ?? step.began ?? this.#start;
-    this.#point = step.kind === 'undone' ? back : { model: moved(this.#point.model, step), state: back.state };
+    this.#point =
+      step.kind === 'undone' ? back : { parameters: moved(this.#point.parameters, step), state: back.state };
   }
-}
 
-function afterRound(
-  { model, state }: ServerPoint,
-  { total, weight, culprit }: RoundStep,
-  { optimiser, fractionBits }: CandidateTerms,
-): ServerPoint {
-  const left = weight - (culprit?.weight ?? 0);
-  if (left <= 0) {
-    return { model, state };
+  #after({ round, total, weight, culprit }: RoundStep): ServerPoint {
+    const { optimiser, fromRound } = this.#terms;
+    const removed = culprit === undefined || round < fromRound ? [] : [culprit];
+    const isEmpty = weight === removed.reduce((sum, one) => sum + one.weight, 0);
+    return isEmpty ? this.#point : correctedRound(this.#point, { total, weight, removed }, this.#terms, optimiser);
   }
-  const divisor = left * 2 ** fractionBits;
-  const average = model.map((value, index) => {
-    const own = culprit === undefined ? 0 : culprit.weight * (culprit.vector[index] ?? 0);
-    return value + ((total[index] ?? 0) - own) / divisor;
-  });
-  const next = serverStep(optimiser, model, average, state);
-  return { model: next.parameters, state: next.state };
 }
 
 function moved(model: Float32Array, { from, to }: MovedStep): Float32Array {

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ringBitsOfTerms, sha256Hex, type CorrectionRecord, type RoundRecord } from '@sev/chaincode/api';
-import { initialServerState, momentsOf, parametersFromBytes, parametersToBytes } from '@sev/fl';
+import {
+  directionNorm,
+  initialServerState,
+  momentsOf,
+  parametersFromBytes,
+  parametersToBytes,
+  type ServerPoint,
+} from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
 import type { FindCorrection } from '../services/corrections.js';
 import type { FetchObject } from '../services/round-outcome.js';
 import type { LearningContract } from '../services/rounds.js';
 import { addedTotals } from '../services/secure-outcome.js';
 import { serverOptimiserOf, stateBefore } from '../services/server-step.js';
-import { Candidate, distance, type CorrectionStep, type RoundStep, type ServerPoint } from './candidate.js';
+import { Candidate, distance, type CorrectionStep, type RoundStep } from './candidate.js';
 import type { DisputedUpdates } from './disputed-updates.js';
 
 /** A model that a task could go on from. */
@@ -19,26 +26,31 @@ export interface CorrectedModel {
   readonly distance: number;
 }
 
-/** What a round's model loses. */
-export interface RemovedContribution {
+/** What the culprit's part in one round was. */
+export interface CulpritPart {
   readonly round: number;
-  /** Of the culprit; 0 where it counted nothing. */
   readonly weight: number;
   readonly ofWeights: number;
   /** ‖weight · update / Σ weights‖: how far the culprit alone moved the model. */
   readonly moved: number;
 }
 
-/** The two models that validation decides between. */
-export interface Correction {
+/** A candidate from whose last rounds the culprit is taken out. */
+export interface CandidateModel extends CorrectedModel {
+  /** Of the rounds that it counted in, so many of the last. */
+  readonly takenOut: number;
+}
+
+/** The models that a task can go on from after a confirmed incident. */
+export interface Corrections {
   readonly afterRound: number;
   /** Last finalised round before the disputed ones; 0: the initial model. */
   readonly cleanRound: number;
   readonly presentHash: string;
   readonly rollback: CorrectedModel;
-  /** The same as the rollback where the update was never opened, or nothing but a rollback is wanted. */
-  readonly candidate: CorrectedModel;
-  readonly removed: readonly RemovedContribution[];
+  readonly candidates: readonly CandidateModel[];
+  /** Of the disputed rounds that it counted in, ascending; none where its updates were never opened. */
+  readonly parts: readonly CulpritPart[];
 }
 
 /** Where it is read what happened. */
@@ -49,19 +61,36 @@ export interface CorrectionSources {
   readonly fetch: FetchObject;
 }
 
+/** Candidates that are made at the most: each is a whole model. */
+const MOST_CANDIDATES = 16;
+
 /**
- * Computes rollback and candidate after a confirmed incident, from the ledger, the stored sums and the opened updates:
+ * From how many of the last rounds a culprit may be taken out. What it did long ago others have made up for since, and taking
+ * that out as well overshoots; how far back is best, validation tells. All numbers where they are few, else some, all among
+ * them.
+ *
+ * @param counted disputed rounds that it counted in.
+ */
+export function depthsOf(counted: number): number[] {
+  const step = Math.max(1, counted / MOST_CANDIDATES);
+  const all = Array.from({ length: Math.min(counted, MOST_CANDIDATES) }, (_, index) => Math.round((index + 1) * step));
+  return [...new Set(all)];
+}
+
+/**
+ * Computes rollback and candidates after a confirmed incident, from the ledger, the stored sums and the opened updates:
  * organisations that are asked to measure them do the same.
  *
  * @param afterRound last finalised round of the task.
- * @param rollbackOnly leaves the candidate away; for where the opened updates can no longer be had.
+ * @param depths how many of the last rounds that it counted in the culprit is taken out of, one a candidate; default those of
+ *   {@link depthsOf}. Where its updates were never opened there are no candidates.
  * @throws SevError INCIDENT_STATE, CORRECTION_INVALID; EVIDENCE_INCOMPLETE; whatever `fetch` throws.
  */
-export async function computeCorrection(
+export async function computeCorrections(
   sources: CorrectionSources,
   afterRound: number,
-  rollbackOnly = false,
-): Promise<Correction> {
+  depths?: readonly number[],
+): Promise<Corrections> {
   const { updates, learning, fetch } = sources;
   const { incident, task } = updates;
   if (incident.state !== 'confirmed') {
@@ -83,19 +112,46 @@ export async function computeCorrection(
     return { hash: sha256Hex(bytes), bytes, distance: distance(model, present) };
   };
   const common = { afterRound, cleanRound: first - 1, presentHash, rollback: described(base) };
-  if (rollbackOnly || !updates.hasVectors) {
-    return { ...common, candidate: common.rollback, removed: [] };
-  }
-  const terms = { optimiser: serverOptimiserOf(task), fractionBits: updates.terms.fractionBits };
-  const candidate = new Candidate({ model: base, state: await stateAt(sources, first) }, terms);
-  const removed: RemovedContribution[] = [];
-  for await (const step of stepsOf(sources, first, afterRound)) {
-    candidate.take(step);
-    if (step.kind === 'round') {
-      removed.push(removedIn(step, terms.fractionBits, count));
+  const asked = updates.hasVectors ? depths : [];
+  const made =
+    asked?.length === 0 ? { models: [], parts: [] } : await madeOf(sources, { first, afterRound, base }, asked);
+  const candidates = made.models.map(({ takenOut, model }) => ({ takenOut, ...described(model) }));
+  return { ...common, candidates, parts: made.parts };
+}
+
+interface Made {
+  readonly models: readonly { readonly takenOut: number; readonly model: Float32Array }[];
+  readonly parts: readonly CulpritPart[];
+}
+
+/** All candidates at once: what happened is read once. */
+async function madeOf(
+  sources: CorrectionSources,
+  span: { readonly first: number; readonly afterRound: number; readonly base: Float32Array },
+  asked: readonly number[] | undefined,
+): Promise<Made> {
+  const { updates } = sources;
+  const disputed = await Promise.all(updates.refs.map((ref) => updates.round(ref)));
+  const counted = disputed.filter(({ weight }) => weight > 0).map(({ ref }) => ref.round);
+  const earlier = await earlierCorrections(sources, span);
+  const start = { parameters: span.base, state: await stateAt(sources, span.first) };
+  const candidates = (asked ?? depthsOf(counted.length)).map((takenOut) => {
+    const fromRound = counted[counted.length - takenOut];
+    if (fromRound === undefined) {
+      throw invalid(`it counted in ${String(counted.length)} disputed rounds, not in ${String(takenOut)}`);
     }
+    const marks = new Set([...earlier.values()].map(({ cleanRound }) => cleanRound + 1));
+    const terms = { optimiser: serverOptimiserOf(updates.task), fractionBits: updates.terms.fractionBits };
+    return { takenOut, candidate: new Candidate(start, { ...terms, fromRound, marks }) };
+  });
+  const parts: CulpritPart[] = [];
+  for await (const step of stepsOf(sources, span, earlier)) {
+    candidates.forEach(({ candidate }) => {
+      candidate.take(step);
+    });
+    parts.push(...(step.kind === 'round' ? partsIn(step, updates) : []));
   }
-  return { ...common, candidate: described(candidate.model), removed };
+  return { models: candidates.map(({ takenOut, candidate }) => ({ takenOut, model: candidate.model })), parts };
 }
 
 /** @throws SevError CORRECTION_INVALID where there is no finalised round. */
@@ -110,17 +166,27 @@ export async function lastFinalisedRound(learning: LearningContract, taskId: str
   return last;
 }
 
+/** Corrections between the disputed rounds and now, by the round that they follow. */
+async function earlierCorrections(
+  { updates, findCorrection }: CorrectionSources,
+  { first, afterRound }: { readonly first: number; readonly afterRound: number },
+): Promise<ReadonlyMap<number, CorrectionRecord>> {
+  const rounds = Array.from({ length: afterRound - first }, (_, index) => first + index);
+  const found = await Promise.all(rounds.map((round) => findCorrection(updates.task, round)));
+  return new Map(found.flatMap((one) => (one === undefined ? [] : [[one.afterRound, one] as const])));
+}
+
 /** One at a time: sums of many rounds would not fit in memory. */
 async function* stepsOf(
   sources: CorrectionSources,
-  first: number,
-  afterRound: number,
+  { first, afterRound }: { readonly first: number; readonly afterRound: number },
+  earlier: ReadonlyMap<number, CorrectionRecord>,
 ): AsyncGenerator<CorrectionStep, void, undefined> {
   for (let round = first; round <= afterRound; round++) {
     yield await roundStep(sources, round);
-    const earlier = round < afterRound ? await sources.findCorrection(sources.updates.task, round) : undefined;
-    if (earlier !== undefined) {
-      yield await earlierStep(sources, earlier, first);
+    const correction = earlier.get(round);
+    if (correction !== undefined) {
+      yield await earlierStep(sources, correction, first);
     }
   }
 }
@@ -141,7 +207,7 @@ async function roundStep({ updates, learning, fetch }: CorrectionSources, number
     return { kind: 'round', round: number, total, weight };
   }
   const { opened } = await updates.open(disputed);
-  return { kind: 'round', round: number, total, weight, culprit: { weight: disputed.weight, vector: opened.values } };
+  return { kind: 'round', round: number, total, weight, culprit: { weight: disputed.weight, update: opened.values } };
 }
 
 /** What an earlier correction did to the model between two rounds. */
@@ -168,7 +234,7 @@ async function pointAt(sources: CorrectionSources, number: number): Promise<Serv
   const { taskId, model } = updates.task;
   const { baseModelHash } = await learning.round({ taskId, round: number });
   return {
-    model: parametersFromBytes(await fetch(baseModelHash), model.parameters),
+    parameters: parametersFromBytes(await fetch(baseModelHash), model.parameters),
     state: await stateAt(sources, number),
   };
 }
@@ -184,16 +250,13 @@ async function stateAt({ updates, learning, findCorrection, fetch }: CorrectionS
     : parametersFromBytes(await fetch(hash), momentsOf(optimiser) * parameters);
 }
 
-function removedIn({ round, weight, culprit }: RoundStep, fractionBits: number, count: number): RemovedContribution {
+function partsIn({ round, weight, culprit }: RoundStep, { task, terms }: DisputedUpdates): CulpritPart[] {
   if (culprit === undefined) {
-    return { round, weight: 0, ofWeights: weight, moved: 0 };
+    return [];
   }
-  let squares = 0;
-  for (let i = 0; i < count; i++) {
-    squares += (culprit.vector[i] ?? 0) ** 2;
-  }
-  const moved = (culprit.weight * Math.sqrt(squares)) / (weight * 2 ** fractionBits);
-  return { round, weight: culprit.weight, ofWeights: weight, moved };
+  const norm = directionNorm(culprit.update.subarray(0, task.model.parameters));
+  const moved = (culprit.weight * norm) / (weight * 2 ** terms.fractionBits);
+  return [{ round, weight: culprit.weight, ofWeights: weight, moved }];
 }
 
 async function finalised(learning: LearningContract, taskId: string, round: number): Promise<RoundRecord> {

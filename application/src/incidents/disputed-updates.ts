@@ -54,6 +54,7 @@ export class DisputedUpdates {
   readonly #consortium: string;
   readonly #learning: LearningContract;
   readonly #aggregators: readonly Discloser[];
+  readonly #opened = new Map<string, Promise<OpenedRound>>();
 
   private constructor(
     incident: IncidentView,
@@ -110,11 +111,19 @@ export class DisputedUpdates {
   }
 
   /**
-   * Asks all aggregators, and puts together what holds.
+   * Asks all aggregators, and puts together what holds. Once had, it is not asked for again.
    *
    * @throws SevError INCIDENT_STATE where nothing is opened, EVIDENCE_DISAGREES, EVIDENCE_INCOMPLETE.
    */
-  async open(disputed: DisputedRound): Promise<OpenedRound> {
+  open(disputed: DisputedRound): Promise<OpenedRound> {
+    const key = attemptKey(disputed.ref);
+    const known = this.#opened.get(key) ?? this.#open(disputed);
+    this.#opened.set(key, known);
+    known.catch(() => this.#opened.delete(key));
+    return known;
+  }
+
+  async #open(disputed: DisputedRound): Promise<OpenedRound> {
     const { incident, terms } = this;
     const { ref } = disputed;
     const depth = openedDepth(incident, ref);

@@ -143,25 +143,28 @@ describe('an incident', () => {
     expect(rounds('forfeit')).to.deep.equal(rounds('reward'));
   }
 
-  async function expectWithoutCulprit({ record, correction, unmeasured }: Corrected): Promise<void> {
+  async function expectWithoutCulprit({ record, corrections, candidate, tried, unmeasured }: Corrected): Promise<void> {
     expect(unmeasured).to.deep.equal([]);
     expect(record).to.include({ afterRound: ROUNDS, cleanRound: 0, incidentId: ID });
     expect(record.attestedBy).to.deep.equal(ALL);
     expect(record.rollbackHash).to.equal(bed.task.model.initialModelHash);
+    expect(tried.map(({ takenOut }) => takenOut)).to.deep.equal([1, 2, 3]);
+    const least = Math.min(...tried.map(({ lossMicro }) => lossMicro));
+    expect(tried[candidate.takenOut - 1]!.lossMicro).to.equal(least);
     const read = async (hash: string) => parametersFromBytes(await bed.store.get(hash), bed.task.model.parameters);
-    const [candidate, base] = await Promise.all([read(record.candidateHash), read(record.rollbackHash)]);
-    let expected = base;
+    let expected = await read(record.rollbackHash);
     for (let round = 1; round <= ROUNDS; round++) {
       const { scores } = await bed.learning.scores({ taskId: bed.task.taskId, round, attempt: 1 });
-      const weights = scores.weights.map((weight, index) => (index === CULPRIT ? 0 : weight));
-      const divisor = weights.reduce((sum, weight) => sum + weight, 0) * 2_048;
+      const isOut = round > ROUNDS - candidate.takenOut;
+      const factors = scores.weights.map((weight, index) => (index !== CULPRIT ? weight : isOut ? 0 : -3 * weight));
+      const total = scores.weights.reduce((sum, weight, index) => sum + (index === CULPRIT && isOut ? 0 : weight), 0);
       expected = expected.map((value, i) => {
-        const total = weights.reduce((sum, weight, index) => sum + weight * bed.fleet.updateOf(index, round)[i]!, 0);
-        return value + total / divisor;
+        const sum = factors.reduce((all, factor, index) => all + factor * bed.fleet.updateOf(index, round)[i]!, 0);
+        return value + sum / (total * 2_048);
       });
-      expect(correction.removed[round - 1]!.weight).to.equal(scores.weights[CULPRIT]);
+      expect(corrections.parts[round - 1]!.weight).to.equal(scores.weights[CULPRIT]);
     }
-    expect(candidate).to.deep.equal(expected);
+    expect(await read(record.candidateHash)).to.deep.equal(expected);
   }
 
   it('says what rests on one aggregator alone, and believes none that contradict each other', async () => {

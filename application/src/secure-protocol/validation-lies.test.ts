@@ -74,7 +74,9 @@ describe('with validators', () => {
     const lies: Readonly<Record<string, readonly [code: string, change: (honest: ScoresRequest) => ScoresRequest]>> = {
       'for suspicion of its choice': [
         'ATTESTATION_REFUSED',
-        withScores(({ evidence }) => ({ evidence: { ...evidence!, suspicionMilli: new Array<number>(VEHICLES).fill(5_000) } })),
+        withScores(({ evidence }) => ({
+          evidence: { ...evidence!, suspicionMilli: new Array<number>(VEHICLES).fill(5_000) },
+        })),
       ],
       'for contributions of its choice': [
         'ATTESTATION_REFUSED',

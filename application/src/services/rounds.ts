@@ -34,6 +34,17 @@ export async function taskIfAny(contract: LearningContract, taskId: string): Pro
   }
 }
 
+/** Vehicles that the task waits for in vain: their updates are refused until an incident about them is decided. */
+export async function quarantinedIn(contract: LearningContract, { taskId, secure }: Task): Promise<number> {
+  const standings = secure?.validation === undefined ? [] : await collect(contract.standings(taskId));
+  return standings.filter(({ quarantined }) => quarantined !== undefined).length;
+}
+
+/** Updates with which a round closes at once: of all vehicles that the ledger lets take part, never below the minimum. */
+export function completeCohort({ cohort }: Pick<Task, 'cohort'>, quarantined: number): number {
+  return Math.max(cohort.minimum, cohort.target - quarantined);
+}
+
 /** The round, or undefined where it has never been opened. */
 export async function roundIfAny(contract: LearningContract, ref: RoundRef): Promise<RoundRecord | undefined> {
   try {
@@ -44,26 +55,6 @@ export async function roundIfAny(contract: LearningContract, ref: RoundRef): Pro
     }
     throw error;
   }
-}
-
-/** How many vehicles the ledger refuses in a task because they are in quarantine; of a task without validators none. */
-export async function countQuarantined(
-  contract: LearningContract,
-  { taskId, secure }: Pick<Task, 'taskId' | 'secure'>,
-): Promise<number> {
-  if (secure?.validation === undefined) {
-    return 0;
-  }
-  const standings = await collect(contract.standings(taskId));
-  return standings.filter(({ quarantined }) => quarantined !== undefined).length;
-}
-
-/**
- * The updates with which a round is complete: all that the task aims at but those of vehicles in quarantine, and never less
- * than its minimum.
- */
-export function completeCohort({ cohort }: Pick<Task, 'cohort'>, quarantined: number): number {
-  return Math.max(cohort.minimum, cohort.target - quarantined);
 }
 
 /** The newest round of a task, undefined before the first. */

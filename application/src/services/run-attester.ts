@@ -24,10 +24,10 @@ import { StatementSigner } from './statement-signer.js';
 export interface RunAttesterOptions extends OrganisationServiceOptions {
   /** What the organisation validates on, where it does. */
   readonly validationData?: ValidationSource | undefined;
-  /** For exercises: has the validator depart from the others on purpose. */
-  readonly attack?: Omit<AttackRequest, 'vehicleIds'> | undefined;
   /** Aggregators by organisation, which open disputed updates to it: without them it measures no corrections. */
   readonly aggregators?: readonly { readonly organisation: string; readonly url: string }[] | undefined;
+  /** For exercises: has the validator depart from the others on purpose. */
+  readonly attack?: Omit<AttackRequest, 'vehicleIds'> | undefined;
 }
 
 /**

@@ -14,12 +14,14 @@ import {
 import {
   contributionOf,
   evenOut,
+  normScaling,
   projectionVectors,
   suspicionOf,
   vectorNorms,
   WEIGHT_RULES,
   type FixedPoint,
   type WeightInput,
+  type WeightReason,
   type WeightRule,
 } from '@sev/fl';
 import { SevError } from '../errors.js';
@@ -110,20 +112,10 @@ export async function weightsOf(learning: LearningContract, task: Task, ref: Att
  */
 export function computeScores(input: ScoringInput): Scores {
   const { task, ref, cohortHash, members, reference, past = [] } = input;
-  const terms = secureTermsOf(task);
   const opened = weightInputOf(input);
   const { classWeights } = opened;
-  const { weights: ruled, reasons } = ruleNamed(terms.rule).weigh(opened);
   const ids = members.map(({ vehicleId }) => vehicleId);
-  const evened = ids.map(() => 0);
-  const shards = shardsOf(ids, input.seed, terms.shardSize);
-  for (const alike of shards.flatMap((shard) => alikeInShown(input.shown, ids, shard))) {
-    const inGroup = alike.map((index) => ({ classWeight: classWeights[index] ?? 0, weight: ruled[index] ?? 0 }));
-    evenOut(inGroup, task.cohort.minimum).forEach((weight, place) => {
-      evened[alike[place] ?? 0] = weight;
-    });
-  }
-  const weights = besideShown(input.shown, { ids, shards, weights: evened }, task.cohort.minimum);
+  const { weights, reasons } = weighed(ruleNamed(secureTermsOf(task).rule), opened, input);
   return {
     ...attemptOf(ref),
     cohortHash,
@@ -136,6 +128,41 @@ export function computeScores(input: ScoringInput): Scores {
     ...(reference === undefined ? {} : evidenceOf(reference, opened, weights)),
     ...(past.length === 0 ? {} : { past: past.map(({ round, attempt }) => ({ round, attempt })) }),
   };
+}
+
+/**
+ * Weights by a rule, evened out. Where too few are left for a sum to be shown, because the cohort is small or most of it
+ * departs from the reference, the rule has nothing to say: only lengths are bounded then.
+ */
+function weighed(rule: WeightRule, opened: WeightInput, input: ScoringInput): Evened {
+  const { task, members, seed } = input;
+  const evened = evenedWeights(rule, opened, input);
+  const ids = members.map(({ vehicleId }) => vehicleId);
+  const tooFew = shardsOf(ids, seed, secureTermsOf(task).shardSize).some(
+    (shard) => shard.filter((index) => (evened.weights[index] ?? 0) > 0).length < task.cohort.minimum,
+  );
+  return tooFew && rule.needsReference ? evenedWeights(normScaling, opened, input) : evened;
+}
+
+interface Evened {
+  readonly weights: number[];
+  readonly reasons: readonly (WeightReason | undefined)[];
+}
+
+function evenedWeights(rule: WeightRule, opened: WeightInput, { task, members, seed, shown }: ScoringInput): Evened {
+  const { minimum } = task.cohort;
+  const { classWeights } = opened;
+  const { weights: ruled, reasons } = rule.weigh(opened);
+  const ids = members.map(({ vehicleId }) => vehicleId);
+  const evened = ids.map(() => 0);
+  const shards = shardsOf(ids, seed, secureTermsOf(task).shardSize);
+  for (const alike of shards.flatMap((shard) => alikeInShown(shown, ids, shard))) {
+    const inGroup = alike.map((index) => ({ classWeight: classWeights[index] ?? 0, weight: ruled[index] ?? 0 }));
+    evenOut(inGroup, minimum).forEach((weight, place) => {
+      evened[alike[place] ?? 0] = weight;
+    });
+  }
+  return { weights: besideShown(shown, { ids, shards, weights: evened }, minimum), reasons };
 }
 
 function weightInputOf(input: ScoringInput): WeightInput {

@@ -46,12 +46,9 @@ export function insistOnReferences(
   secure: Pick<SecureRound, 'opening' | 'validated'>,
   references: readonly string[] | undefined,
 ): void {
-  const committed = committedValidations(secure).length;
-  const fewer = `${String(references?.length)} of ${String(committed)} directions are no majority`;
-  const isMajority = references === undefined || 2 * references.length > committed;
-  const problem = referencesProblem(validation, secure, references)?.detail ?? (isMajority ? undefined : fewer);
+  const problem = referencesProblem(validation, secure, references);
   if (problem !== undefined) {
-    throw new SevError('REFERENCES_INVALID', problem, { exitCode: EXIT.refused });
+    throw new SevError('REFERENCES_INVALID', problem.detail, { exitCode: EXIT.refused });
   }
 }
 

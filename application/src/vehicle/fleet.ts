@@ -2,7 +2,7 @@
 import { sha256Hex, weightClassOf, type Task } from '@sev/chaincode/api';
 import { parametersFromBytes } from '@sev/fl';
 import { earlierRounds } from '../attack/earlier-rounds.js';
-import { SevError } from '../errors.js';
+import { SevError, hasCode } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
@@ -25,7 +25,7 @@ import type { VehiclePool } from './pool.js';
 import { ReceiptBook } from './receipts.js';
 import { RecordedUpdates } from './recorded-updates.js';
 import { CostMeter, type RoundCost } from './round-cost.js';
-import { reasonToAbstain, taskChoice } from './task-choice.js';
+import { reasonToAbstain, reasonToSitOut, taskChoice } from './task-choice.js';
 
 export interface FleetOptions {
   readonly session: ServiceSession;
@@ -187,6 +187,10 @@ export class Fleet {
         await this.#takePartOnce(round, isNew && failures === 0, signal);
         return;
       } catch (error) {
+        if (hasCode(error, 'OPENING_REFUSED')) {
+          this.#options.log.warn({ ...attemptOf(round), ...failureFields(error) }, 'vehicles sit an attempt out');
+          return;
+        }
         this.#options.log.warn({ ...attemptOf(round), ...failureFields(error) }, 'cannot take part yet');
       }
       await pause(backoffMs(failures, 50, 5_000), signal);
@@ -238,7 +242,7 @@ export class Fleet {
    * Makes sure that the base model is on the ledger and fetches it.
    *
    * @returns what to train and the vehicles that have to.
-   * @throws SevError MODEL_NOT_ON_LEDGER, CONTENT_HASH_MISMATCH, OBJECT_MISSING, FEATURES_UNSUPPORTED.
+   * @throws SevError MODEL_NOT_ON_LEDGER, CONTENT_HASH_MISMATCH, OBJECT_MISSING, FEATURES_UNSUPPORTED, OPENING_REFUSED.
    */
   async #prepare(round: OpenRoundRef, isNew: boolean): Promise<readonly [TrainingOrder, readonly string[]]> {
     const [consortium, task, bytes, updates] = await Promise.all([
@@ -272,13 +276,21 @@ export class Fleet {
       : {};
   }
 
-  /** What the ledger shows of the attempt beside its base: its aggregators, or its keys. @throws SevError ROUND_STALE. */
-  async #openingOf({ privacy }: Task, round: OpenRoundRef): Promise<Pick<OpenRoundRef, 'opening' | 'he'>> {
-    if (privacy === 'plain') {
+  /**
+   * What the ledger shows of the attempt beside its base: its aggregators, or its keys.
+   *
+   * @throws SevError ROUND_STALE, OPENING_REFUSED.
+   */
+  async #openingOf(task: Task, round: OpenRoundRef): Promise<Pick<OpenRoundRef, 'opening' | 'he'>> {
+    if (task.privacy === 'plain') {
       return {};
     }
     const record = await roundIfAny(this.#learning, round);
     if (record?.attempt === round.attempt && record.secure !== undefined) {
+      const reason = reasonToSitOut(task, record.secure);
+      if (reason !== undefined) {
+        throw new SevError('OPENING_REFUSED', reason);
+      }
       return { opening: record.secure.opening };
     }
     if (record?.attempt === round.attempt && record.he !== undefined) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { SecureTerms, Task } from '@sev/chaincode/api';
+import type { SecureRound, SecureTerms, Task } from '@sev/chaincode/api';
 import { expect } from 'chai';
 import { priceTask } from '../run/learning-task.js';
-import { reasonToAbstain, type TaskChoice } from './task-choice.js';
+import { reasonToAbstain, reasonToSitOut, type TaskChoice } from './task-choice.js';
 
 const CHOICE = { plain: false, he: false, maxEpsilon: 10 };
 const SIZE = { taskId: 'price-1', vehicles: 20, rounds: 10, seed: 1, trainingRows: 2_000 };
@@ -24,6 +24,41 @@ function refusal(task: Task, choice: TaskChoice): string | undefined {
   return reason && `${reason.code} ${reason.message}`;
 }
 
+function validatedBy(validators: string[]): NonNullable<SecureTerms['validation']> {
+  return { validators, pastRounds: 3, quarantineMilli: 6_000 };
+}
+
+/** An attempt after so many opened numbers, to whose opening these gave their word. */
+function openedAs(openedProjections: number, validators: readonly string[]): SecureRound {
+  const [dataHash, directionHash] = ['a'.repeat(64), 'b'.repeat(64)] as const;
+  const validations = validators.map((mspId) => ({ mspId, dataHash, lossMicro: 1, directionHash, signature: '' }));
+  return {
+    opening: { aggregators: [], ...(validators.length === 0 ? {} : { validations }) },
+    ...{ openingHash: '', openedProjections, chargedMicroRho: 0, shownAttempts: [] },
+    ...{ disputes: [], faulty: [], accused: [] },
+  };
+}
+
+describe('Which attempts vehicles sit out', () => {
+  const task = secureWith({ rule: 'capped-trust', validation: validatedBy(AGGREGATORS) });
+  const budget = Math.floor(task.model.parameters / 4);
+
+  it('is none that opens what the task may open, nine numbers a round, along a direction that is bound before', () => {
+    expect(reasonToSitOut(task, openedAs(0, AGGREGATORS))).to.equal(undefined);
+    expect(reasonToSitOut(task, openedAs(budget - 9, AGGREGATORS))).to.equal(undefined);
+    expect(reasonToSitOut(taskOf('secure'), openedAs(budget - 8, []))).to.equal(undefined);
+  });
+
+  it('is one that opens more than the task may', () => {
+    expect(reasonToSitOut(task, openedAs(budget - 8, AGGREGATORS))).to.include(`more than its ${budget}`);
+    expect(reasonToSitOut(taskOf('secure'), openedAs(budget - 7, []))).to.include(`more than its ${budget}`);
+  });
+
+  it('is one that binds nobody to a direction', () => {
+    expect(reasonToSitOut(task, openedAs(0, []))).to.include('binds nobody');
+  });
+});
+
 describe('What vehicles take part in', () => {
   it('is every task that the product makes, of modes plain and he only where they were told so', () => {
     for (const privacy of ['secure', 'dp'] as const) {
@@ -41,6 +76,7 @@ describe('What vehicles take part in', () => {
     ['sums of two', secureWith({}, { cohort: { minimum: 2, target: 20 } }), 'cohort.minimum'],
     ['projections of all of an update', secureWith({ openedShareMilli: 1_000 }), 'secure.openedShareMilli'],
     ['shards of three', secureWith({ shardSize: 3 }), 'secure.shardSize'],
+    ['a direction that one of two may choose', secureWith({ validation: validatedBy(['AMSP', 'BMSP']) }), 'validators'],
   ];
   for (const [what, task, path] of tooLow) {
     it(`is no task with ${what}, though a contract took it`, () => {

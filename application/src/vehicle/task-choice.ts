@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { floorProblem, type Task } from '@sev/chaincode/api';
+import { floorProblem, openedNumbers, projectionBudget, type SecureRound, type Task } from '@sev/chaincode/api';
 import { epsilonOf } from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
 import { noiseProblem, type StatisticsSpent } from '../services/statistics.js';
@@ -80,4 +80,25 @@ function epsilonProblem({ secure }: Task, { maxEpsilon, statistics }: TaskChoice
 
 function abstention(code: string, message: string, hint?: string): SevError {
   return new SevError(code, message, { hint, exitCode: EXIT.refused });
+}
+
+/**
+ * Why vehicles sit an attempt out, whatever contract opened it: it would open more numbers of their updates than its task may,
+ * or along a direction that nobody is bound to before they report.
+ *
+ * @returns undefined where they take part.
+ */
+export function reasonToSitOut(task: Task, { openedProjections, opening }: SecureRound): string | undefined {
+  const { secure } = task;
+  if (secure === undefined) {
+    return undefined;
+  }
+  const opened = openedProjections + openedNumbers(secure);
+  const budget = projectionBudget(task, secure);
+  if (opened > budget) {
+    return `with this attempt the task opens ${String(opened)} numbers of an update, more than its ${String(budget)}`;
+  }
+  return secure.validation !== undefined && (opening.validations ?? []).length === 0
+    ? 'the attempt binds nobody to the direction that it will open updates along'
+    : undefined;
 }

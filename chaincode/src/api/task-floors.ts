@@ -10,6 +10,9 @@ export const LEAST_SHARD = 64;
 /** Share of the model's dimension, in thousandths, that all projections of a task may reach. */
 export const MOST_OPENED_SHARE_MILLI = 250;
 
+/** Of fewer validators one could choose the direction by itself that a number of every update is opened along. */
+export const LEAST_VALIDATORS = 3;
+
 export interface FloorProblem {
   /** `secure.shardSize` */
   readonly path: string;
@@ -40,6 +43,10 @@ export function floorProblem(task: Task): FloorProblem | undefined {
   }
   if (secure.openedShareMilli > MOST_OPENED_SHARE_MILLI) {
     return { path: 'secure.openedShareMilli', problem: `at most ${MOST_OPENED_SHARE_MILLI}` };
+  }
+  const { validators = [] } = secure.validation ?? {};
+  if (secure.validation !== undefined && validators.length < LEAST_VALIDATORS) {
+    return { path: 'secure.validation.validators', problem: `at least ${LEAST_VALIDATORS}` };
   }
   const divisible = 2 * LEAST_SHARD - 1;
   return secure.shardSize >= Math.min(divisible, cohort.target)

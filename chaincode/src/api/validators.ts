@@ -108,7 +108,7 @@ export function newValidators(
 
 /**
  * Whether the reference direction is made of what the opening commits to: directions of validators in it whose loss did not
- * depart. One at least where the task has validators, none where it has not.
+ * depart. A majority of these where the task has validators, so that nobody chooses among them; none where it has not.
  */
 export function referencesProblem(
   terms: ValidationTerms | undefined,
@@ -129,7 +129,13 @@ export function referencesProblem(
     return refuse(`${stranger} has no direction in the opening`);
   }
   const departed = references.find((mspId) => validated?.departed.includes(mspId) === true);
-  return departed === undefined ? undefined : refuse(`the loss of ${departed} departs from that of the others`);
+  if (departed !== undefined) {
+    return refuse(`the loss of ${departed} departs from that of the others`);
+  }
+  const committed = (opening.validations?.length ?? 0) - (validated?.departed.length ?? 0);
+  return references.length < majorityOf(committed)
+    ? refuse(`${references.length} of ${committed} directions; ${majorityOf(committed)} are needed`)
+    : undefined;
 }
 
 type Judgement = Pick<Scores, 'round' | 'references' | 'astray' | 'evidence' | 'past'>;

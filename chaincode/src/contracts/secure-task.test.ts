@@ -47,7 +47,7 @@ describe('learning:CreateTask in the secure modes', () => {
     const rewards = { poolMicro: 1_000_000, vestingRounds: 2 };
     const task = validatedTask({}, { taskId: 'judged-1', rewards });
     expect(await create(task)).to.deep.include({ task: withOwnModel(task) });
-    const validation = { ...VALIDATION, validators: [CITY, 'OtherMSP'] };
+    const validation = { ...VALIDATION, validators: [CITY, GRID, 'OtherMSP'] };
     const refusal = await expectRefusal(create(validatedTask({ validation })), 'ORGANISATION_UNKNOWN');
     expect(refusal.detail).to.equal('validator OtherMSP');
   });

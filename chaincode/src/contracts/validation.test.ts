@@ -143,7 +143,9 @@ describe('A validator that departs from the others', () => {
   it('is not named where as many point away as do not, or where there are two', async () => {
     const base = await driver.runRound(fleet, roundRef(1), INITIAL_MODEL, {}, { astray: [GRID, MAKER] });
     const ref = roundRef(2);
-    await driver.closed(fleet, ref, base);
+    await driver.openWith(driver.validations(ref, base, {}, [CITY, GRID, MAKER]), ref, base);
+    await driver.record(driver.envelopes(fleet, ref, base), ref, base);
+    await driver.close([GRID, CITY, REGULATOR], ref);
     await driver.fix(ref);
     const references = [CITY, GRID];
     const scores = { ...(await driver.judgedScores({}, ref)), references, astray: [GRID] };
@@ -183,6 +185,7 @@ describe('References and evidence of scores', () => {
   const refused: [string, ErrorCode, (scores: Scores) => Scores][] = [
     ['a reference whose loss departed', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: [CITY, MAKER] })],
     ['one that is not in the opening', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: ['OtherMSP'] })],
+    ['one of three references', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: [CITY] })],
     ['references out of order', 'REFERENCES_INVALID', (scores) => ({ ...scores, references: [GRID, CITY] })],
     ['no references', 'REFERENCES_INVALID', withoutReferences],
     ['no evidence', 'EVIDENCE_INVALID', withoutEvidence],
@@ -259,7 +262,10 @@ describe('References and evidence of scores', () => {
       driver.coordinate('OpenDispute', { ...dispute, references: ['OtherMSP'] }),
       'REFERENCES_INVALID',
     );
-    await expectRefusal(driver.coordinate('OpenDispute', { ...dispute, references: [CITY] }), 'SIGNATURE_INVALID');
+    await expectRefusal(
+      driver.coordinate('OpenDispute', { ...dispute, references: [CITY, GRID, MAKER] }),
+      'SIGNATURE_INVALID',
+    );
     await driver.coordinate('OpenDispute', { ...dispute, references });
     expect((await driver.secure()).disputes[0]).to.deep.include({ references, seed: await driver.seed() });
   });

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { initialServerState, serverStep, type ServerOptimiser } from '../aggregation/server-optimiser.js';
-import { decodeTotal, type FixedPoint } from '../secure/fixed-point.js';
+import {
+  initialServerState,
+  serverStep,
+  type ServerOptimiser,
+  type ServerState,
+} from '../aggregation/server-optimiser.js';
+import type { FixedPoint } from '../secure/fixed-point.js';
 import { RobustnessError } from './errors.js';
 
 /** What an opened update added to a round's sum. */
@@ -20,15 +25,46 @@ export interface CorrectedRound {
   readonly removed: readonly Contribution[];
 }
 
+/** A model, and what the server's optimiser remembers. */
+export interface ServerPoint {
+  /** Length d. */
+  readonly parameters: Float32Array;
+  readonly state: ServerState;
+}
+
 /**
- * The model that the rounds lead to without some vehicles' updates: each sum less what they added, over the weight that is
- * left, in the order of the rounds from a clean model on. What others trained from the models in between stays as it was, so
- * this is a candidate to be validated, not what the rounds would have been.
+ * Where a round takes the model without some vehicles' updates: its sum less what they added, over the weight that is left. In
+ * double precision, rounded once, as the round itself was: with nothing removed it is the round's own model, bit for bit.
+ *
+ * @throws RobustnessError CORRECTION_EMPTY where nothing of the round is left; as `serverStep`.
+ */
+export function correctedRound(
+  before: ServerPoint,
+  { total, weight, removed }: CorrectedRound,
+  { fractionBits }: Pick<FixedPoint, 'fractionBits'>,
+  server: ServerOptimiser,
+): ServerPoint {
+  const left = weight - removed.reduce((sum, one) => sum + one.weight, 0);
+  if (left <= 0) {
+    throw new RobustnessError('CORRECTION_EMPTY', 'all that a round counted is to be taken out; roll it back');
+  }
+  const divisor = left * 2 ** fractionBits;
+  const average = before.parameters.map((value, i) => {
+    const own = removed.reduce((sum, one) => sum + one.weight * (one.update[i] ?? 0), 0);
+    return value + ((total[i] as number) - own) / divisor;
+  });
+  return serverStep(server, before.parameters, average, before.state);
+}
+
+/**
+ * The model that the rounds lead to without some vehicles' updates, in the order of the rounds from a clean model on. What
+ * others trained from the models in between stays as it was, so this is a candidate to be validated, not what the rounds would
+ * have been.
  *
  * @param base the last clean model, length d.
  * @param state of the server's optimiser at the base; its initial one where not given.
  * @returns length d, and the optimiser's state; the same bits for everybody.
- * @throws RobustnessError CORRECTION_EMPTY where nothing of a round is left; as `serverStep`.
+ * @throws as {@link correctedRound}.
  */
 export function correctedModel(
   base: Float32Array,
@@ -36,23 +72,9 @@ export function correctedModel(
   format: FixedPoint,
   server: ServerOptimiser,
   state = initialServerState(server, base.length),
-): { readonly parameters: Float32Array; readonly state: Float32Array } {
-  return rounds.reduce(
-    (last, { total, weight, removed }) => {
-      const left = weight - removed.reduce((sum, one) => sum + one.weight, 0);
-      if (left <= 0) {
-        throw new RobustnessError('CORRECTION_EMPTY', 'all that a round counted is to be taken out; roll it back');
-      }
-      const rest = Float64Array.from(total);
-      for (const { update, weight: counted } of removed) {
-        for (let i = 0; i < rest.length; i++) {
-          rest[i] = (rest[i] as number) - counted * (update[i] ?? 0);
-        }
-      }
-      const mean = decodeTotal(rest, left, format);
-      const average = last.parameters.map((value, i) => value + (mean[i] as number));
-      return serverStep(server, last.parameters, average, last.state);
-    },
-    { parameters: base, state },
-  );
+): ServerPoint {
+  return rounds.reduce<ServerPoint>((last, round) => correctedRound(last, round, format, server), {
+    parameters: base,
+    state,
+  });
 }

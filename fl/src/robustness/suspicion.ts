@@ -4,7 +4,7 @@ import { checkShapes, exceedsRange, needProjections, needReference, type WeightI
 
 /** Accumulated suspicion from which on the contract quarantines a vehicle, in thousandths of a natural logarithm. */
 export const QUARANTINE_MILLI = 6_000;
-/** What one round may add or take away at the most: no single odd round decides. */
+/** What a direction may add or take away in one round at the most: no single round decides. */
 export const ROUND_LIMIT_MILLI = 5_000;
 
 /**
@@ -14,8 +14,12 @@ export const ROUND_LIMIT_MILLI = 5_000;
  * proportion: honest vehicles with odd data then lean away round after round, and rounds are not independent.
  */
 const MODEL = { hostile: -0.05, deviation: 0.08, telling: 0.1 } as const;
-/** Beyond so many times the cohort's median norm, or below such a part of it, a length is no accident. */
-const LENGTHS = { longest: 3, shortest: 0.1 } as const;
+/**
+ * Beyond so many times the cohort's median norm, or below such a part of it, a length is no accident: eight projections of an
+ * honest update mislead so far with probability below 10^−6. It counts for just less than the threshold: some further
+ * evidence is needed.
+ */
+const LENGTHS = { longest: 3, shortest: 0.1, milli: 5_900 } as const;
 
 /**
  * How much more likely a vehicle's opened numbers of this round are if it is hostile than if it is honest, as a
@@ -24,10 +28,9 @@ const LENGTHS = { longest: 3, shortest: 0.1 } as const;
  *
  *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − (h + m) / 2) / σ²,  times min(1, m / .1)
  *
- * A vehicle out of the ring's range, or whose update is three times as long as the cohort's or a tenth as long, gets the most
- * that a round can add.
+ * A vehicle out of the ring's range, or whose update is three times as long as the cohort's or a tenth as long, gets 5,900.
  *
- * @returns milli-nats, one a vehicle in the order of the cohort, at most {@link ROUND_LIMIT_MILLI} either way.
+ * @returns milli-nats, one a vehicle in the order of the cohort; for a direction at most {@link ROUND_LIMIT_MILLI} either way.
  * @throws SecureError SECURE_OPTION_INVALID as the rules.
  */
 export function suspicionOf(input: WeightInput): Int32Array {
@@ -40,7 +43,7 @@ export function suspicionOf(input: WeightInput): Int32Array {
   return Int32Array.from(input.projections, (values, i) => {
     const norm = norms[i] ?? 0;
     const isOdd = norm > LENGTHS.longest * length || norm < LENGTHS.shortest * length;
-    return isOdd || exceedsRange(values, input) ? ROUND_LIMIT_MILLI : ratioMilli(cosines[i] ?? 0, usual);
+    return isOdd || exceedsRange(values, input) ? LENGTHS.milli : ratioMilli(cosines[i] ?? 0, usual);
   });
 }
 

@@ -211,16 +211,20 @@ function partOf(vehicleId: string, { members, scores }: Weighed) {
 function tracedRound(record: RoundRecord, scores: Scores | undefined): TracedRound {
   const { round, attempt, baseModelHash, proposal, openedBy, attestations = [], finalisedAtMs = 0, secure } = record;
   const { aggregators = [], validations = [] } = secure?.opening ?? {};
-  const departed = new Set([...(secure?.validated?.departed ?? []), ...(scores?.astray ?? [])]);
   return {
     ...{ round, attempt, baseModelHash, modelHash: proposal?.modelHash ?? '', cohort: proposal?.cohortSize ?? 0 },
     openedBy,
     aggregators: names(aggregators),
     validators: names(validations),
-    departed: [...departed].sort(),
+    departed: departedIn(secure, scores),
     attestedBy: names(attestations),
     finalisedAtMs,
   };
+}
+
+/** Validators whose loss or direction departed. */
+function departedIn(secure: RoundRecord['secure'], scores: Scores | undefined): string[] {
+  return [...new Set([...(secure?.validated?.departed ?? []), ...(scores?.astray ?? [])])].sort();
 }
 
 function names(signers: readonly { readonly mspId: string }[]): string[] {
