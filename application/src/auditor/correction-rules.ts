@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  awaitedLosses,
   canonicalJson,
   correctModel,
+  heardValidators,
   MAX_SHOWN_ATTEMPTS,
   type CorrectionStatement,
   type CorrectModel,
@@ -21,6 +23,7 @@ import {
 import type { AuditError } from './failure.js';
 import { incidentOf } from './incident-rules.js';
 import type { Audited } from './records.js';
+import { validatorsOf } from './validation-rules.js';
 
 type Correction = Audited<'correction'>;
 
@@ -57,6 +60,7 @@ function corrected(state: DomainState, transaction: DomainTransaction): Correcti
   }
   requireDue(state, transaction, incident, asked);
   const losses = signedLosses(state, transaction, taskId, asked);
+  requireAllHeard(state, transaction, incident, losses);
   const medians = {
     rollbackLossMicro: lowerMedian(losses.map((loss) => loss.rollbackLossMicro)),
     candidateLossMicro: lowerMedian(losses.map((loss) => loss.candidateLossMicro)),
@@ -119,6 +123,23 @@ function signedLosses(
     return { type: 'sev/correct-model/v1', ...about, ...(loss && statementOf(loss)) };
   });
   return [...valid].sort((a, b) => (a.mspId < b.mspId ? -1 : 1));
+}
+
+/** Who submits does not choose whose losses count, until the others have had their time. */
+function requireAllHeard(
+  state: DomainState,
+  transaction: DomainTransaction,
+  incident: Audited<'incident'>,
+  losses: CorrectModel['losses'],
+): void {
+  const terms = state.tasks.get(incident.taskId)?.secure?.validation;
+  const { organisations } = consortiumOf(state, transaction);
+  const facts = { validators: validatorsOf(state, incident.taskId), organisations };
+  const heard = terms === undefined ? [] : heardValidators(terms, facts);
+  const awaited = awaitedLosses(heard, losses, incident, transaction.timestampMs);
+  if (awaited.length > 0) {
+    throw correctionError(transaction, `it did not wait for the losses of ${awaited.join(', ')}`);
+  }
 }
 
 function better(

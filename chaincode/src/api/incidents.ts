@@ -172,8 +172,9 @@ export interface IncidentFindings {
 
 /**
  * incidents:CorrectModel — after `confirmed`: what the task goes on from. `rollback` is the last model before the disputed
- * rounds; `candidate` the present one without the culprit's opened contributions. A majority of organisations measured both on
- * its own data; the contract takes the medians and keeps the better, the rollback where they are equal.
+ * rounds; `candidate` the present one without the culprit's opened contributions. All validators measured both on their own
+ * data, or a majority of the organisations once the others have had their time ({@link awaitedLosses}); the contract takes the
+ * medians and keeps the better, the rollback where they are equal.
  */
 export const correctModel = z.strictObject({
   incidentId: identifier,
@@ -194,6 +195,25 @@ export const correctModel = z.strictObject({
     .max(64),
 });
 export type CorrectModel = z.infer<typeof correctModel>;
+
+/** How long after an incident is confirmed the losses of all validators are waited for. */
+export const CORRECTION_PATIENCE_MS = 600_000;
+
+/**
+ * Validators whose losses a correction still has to wait for: who submits it does not choose whose count.
+ *
+ * @param heard - validators of the task that are members and not set aside; none where it has no validators.
+ * @param losses - those that are signed.
+ */
+export function awaitedLosses(
+  heard: readonly string[],
+  losses: readonly { readonly mspId: string }[],
+  { decidedAtMs = 0 }: { readonly decidedAtMs?: number | undefined },
+  nowMs: number,
+): readonly string[] {
+  const isOver = nowMs >= decidedAtMs + CORRECTION_PATIENCE_MS;
+  return isOver ? [] : heard.filter((mspId) => !losses.some((loss) => loss.mspId === mspId));
+}
 
 export interface CorrectionStatement extends NetworkBound {
   readonly type: 'sev/correct-model/v1';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { sha256Hex, type BaseRecord, type ModelRecord } from '../api';
+import { CORRECTION_PATIENCE_MS, sha256Hex, type BaseRecord, type ModelRecord } from '../api';
 import { keys } from '../ledger/keys';
 import { CITY, GRID, MAKER, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, type Vehicle } from '../testing/fleet';
@@ -30,7 +30,12 @@ async function fresh(decided = true, task = rewardedTask()): Promise<void> {
   await driver.openIncident(suspect, [2, 3]);
   if (decided) {
     await driver.decide(['projections', 'vectors', 'confirm']);
+    patience();
   }
+}
+/** The time after which a majority may go on without the others. */
+function patience(): void {
+  consortium.nowMs += CORRECTION_PATIENCE_MS;
 }
 const BETTER_CANDIDATE: Measured = { [GRID]: [300, 200], [CITY]: [310, 190], [REGULATOR]: [290, 210] };
 const BETTER_ROLLBACK: Measured = { [GRID]: [200, 300], [CITY]: [190, 310], [REGULATOR]: [210, 290] };
@@ -137,6 +142,14 @@ describe('A correction', () => {
     await expectRefusal(correct(BETTER_CANDIDATE), 'INCIDENT_STATE');
   });
 
+  it('waits for the losses of all validators, so that nobody chooses whose count', async () => {
+    await fresh();
+    consortium.nowMs -= 1;
+    await expectRefusal(correct(BETTER_CANDIDATE), 'CORRECTION_INVALID');
+    const all: Measured = { ...BETTER_CANDIDATE, [MAKER]: [280, 220] };
+    expect((await correct(all)).attestedBy).to.deep.equal([CITY, GRID, MAKER, REGULATOR]);
+  });
+
   it('counts nothing of an aborted attempt against the model that takes the place of its base', async () => {
     await fresh();
     await driver.closed(rest, roundRef(4), models[4]);
@@ -158,6 +171,7 @@ describe('A correction', () => {
     models = ['', INITIAL_MODEL, await driver.runRound(fleet, roundRef(1, 2), INITIAL_MODEL)];
     await driver.openIncident(suspect, [1], { disputed: [{ round: 1, attempt: 2 }] });
     await driver.decide(['projections', 'vectors', 'confirm']);
+    patience();
     const record = await driver.correct(driver.correction(1, INITIAL_MODEL, BETTER_ROLLBACK));
     expect(record).to.include({ kept: 'candidate', rollbackLossMicro: 200, candidateLossMicro: 300, cleanRound: 0 });
     await driver.runRound(rest, roundRef(2), CANDIDATE);

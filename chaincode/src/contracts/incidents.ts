@@ -95,17 +95,18 @@ export class IncidentsContract extends ConsortiumContract {
     const { incidentId, afterRound, rollbackHash, candidateHash } = input;
     const incident = await incidents.incident(incidentId);
     const { taskId, disputed } = incident;
-    const [{ task }, existing, first, last, next, rollback, candidate, facts] = await Promise.all([
+    const [{ task }, existing, first, last, next, validators, rollback, candidate, facts] = await Promise.all([
       learning.task(taskId),
       incidents.findCorrection(taskId, afterRound),
       learning.findRound(taskId, disputed[0]?.round ?? 0),
       learning.findRound(taskId, afterRound),
       learning.findRound(taskId, afterRound + 1),
+      learning.allValidators(taskId),
       baseFacts(ctx, taskId, rollbackHash),
       baseFacts(ctx, taskId, candidateHash),
       transitionFacts(ctx),
     ]);
-    const about = { ...facts, existing, first, last, next, rollback, candidate };
+    const about = { ...facts, existing, first, last, next, validators, rollback, candidate };
     const record = decideCorrection(task, incident, input, about);
     if (record === existing) {
       return encodeResult(existing);

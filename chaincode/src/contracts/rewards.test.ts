@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { poolAccount, vehicleAccount, type Page, type PaidRoundRecord } from '../api';
+import {
+  poolAccount,
+  vehicleAccount,
+  type JournalEntry,
+  type Page,
+  type PaidRoundRecord,
+  type ScoresRecord,
+} from '../api';
 import { balancesOf } from '../domain/rewards';
 import { CITY, GRID, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, newVehicle, type Vehicle } from '../testing/fleet';
-import { IncidentDriver, rewardedTask } from '../testing/incidents';
+import { IncidentDriver, POOL_MICRO, rewardedTask } from '../testing/incidents';
 import { INITIAL_MODEL } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
 import { QUARANTINE_MILLI, roundRef, validatedTask, type Judgement } from '../testing/validated-learning';
@@ -42,11 +49,30 @@ async function amountsOf(vehicle: Vehicle): Promise<readonly [string, number, nu
   return (await driver.statement(vehicle)).entries.map(({ kind, round, amountMicro }) => [kind, round, amountMicro]);
 }
 
+/** What left the pool is what scores share out of it, less what came back, plus what cleared vehicles were owed; no round's exceeds it. */
 async function expectConserved(): Promise<void> {
   const journal = await driver.journal();
-  expect(journal).to.not.be.empty;
+  const ofKind = (kind: JournalEntry['kind']) => journal.filter((entry) => entry.kind === kind);
+  const sumOf = (entries: readonly JournalEntry[]) => entries.reduce((sum, { amountMicro }) => sum + amountMicro, 0);
+  const rewards = ofKind('reward');
+  const rounds = new Set(rewards.map(({ round }) => round));
+  for (const round of rounds) {
+    const ref = roundRef(round);
+    const { scores } = await consortium.evaluate<ScoresRecord>('learning:GetScores', ref);
+    const { members } = await driver.cohort(ref);
+    const shares = scores.evidence!.contributionMicro.map((value) => Math.max(0, value));
+    const total = shares.reduce((sum, share) => sum + share, 0);
+    const ofRound = rewards.filter((entry) => entry.round === round);
+    for (const { vehicleId, amountMicro } of ofRound) {
+      const share = shares[members.findIndex((member) => member.vehicleId === vehicleId)]!;
+      expect(amountMicro).to.equal(Math.floor((POOL_MICRO * share) / total));
+    }
+    expect(sumOf(ofRound)).to.be.at.most(POOL_MICRO);
+  }
   const balances = balancesOf(journal);
-  expect([...balances.values()].reduce((sum, balance) => sum + balance, 0)).to.equal(0);
+  const left = 0 - (balances.get(poolAccount('price-1')) ?? 0);
+  expect(left).to.equal(sumOf(rewards) + sumOf(ofKind('compensation')) - sumOf(ofKind('forfeit')));
+  expect(left).to.be.at.most(rounds.size * POOL_MICRO + sumOf(ofKind('compensation')));
   for (const [account, balance] of balances) {
     expect(account === poolAccount('price-1') || balance >= 0, `${account} ${balance}`).to.equal(true);
   }

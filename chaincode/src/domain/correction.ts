@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  awaitedLosses,
   ContractError,
+  heardValidators,
   MAX_SHOWN_ATTEMPTS,
   type BaseRecord,
   type CorrectionRecord,
@@ -11,6 +13,7 @@ import {
   type RoundRecord,
   type ShownSumsRecord,
   type Task,
+  type ValidatorRecord,
 } from '../api';
 import type { TransitionFacts } from './round';
 import { requireMajority, validStatements } from './statements';
@@ -29,6 +32,8 @@ export interface CorrectionFacts extends TransitionFacts {
   /** The round after which the model is corrected, and the one that follows. */
   readonly last: RoundRecord | undefined;
   readonly next: RoundRecord | undefined;
+  /** Of the task, as its rounds have left them. */
+  readonly validators: readonly ValidatorRecord[];
   readonly rollback: BaseFacts;
   readonly candidate: BaseFacts;
 }
@@ -73,6 +78,10 @@ export function correctModel(
   }
   checkRounds(incident, input, facts);
   const losses = signedLosses(task, input, facts);
+  const { validation } = task.secure ?? {};
+  const heard = validation === undefined ? [] : heardValidators(validation, facts);
+  const awaited = awaitedLosses(heard, losses, incident, facts.nowMs);
+  insist(awaited.length === 0, `the losses of ${awaited.join(', ')} are still waited for`);
   const rollbackLossMicro = lowerMedian(losses.map((loss) => loss.rollbackLossMicro));
   const candidateLossMicro = lowerMedian(losses.map((loss) => loss.candidateLossMicro));
   const kept = better(task, { rollbackLossMicro, candidateLossMicro }, facts);
