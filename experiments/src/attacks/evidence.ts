@@ -155,9 +155,10 @@ export async function measureLeak(source: TableSource): Promise<Measured<Privacy
   const rows = await measured('privacy', source, jobs);
   print(`\nWhat leaks over ${WATCHED_ROUNDS} rounds: mean cosine of the best linear estimate, ${VEHICLES} vehicles`);
   printTable(
-    ['split', 'seed', 'eight projections', 'with the product on the reference'],
-    rows.map(({ split, seed, projections, withReference }) => [
-      ...[split, String(seed), projections.toFixed(3), withReference.toFixed(3)],
+    ['split', 'seed', 'eight projections', 'with the reference', 'with one aimed by a validator', 'nine projections'],
+    rows.map(({ split, seed, ...row }) => [
+      ...[split, String(seed)],
+      ...[row.projections, row.withReference, row.withAimed, row.withFurther].map((cosine) => cosine.toFixed(3)),
     ]),
   );
   return rows;
