@@ -55,9 +55,9 @@ export function runPrivacyJob(table: CarTable, { split, vehicles, rule, rounds, 
 }
 
 /**
- * The reference direction where the first validator turns the signs of its own at random. Honest directions of later rounds are
- * nearly alike, and equations that say the same twice tell little; this one says something else in every round, as large as its
- * norm may be where updates are large, and the median lets through as much of it as lies between the others.
+ * The reference direction where the first validator turns the signs of its own at random, anew in every round: so the equations
+ * differ from round to round, are as large as its norm allows where updates are large, and the median lets through as much as
+ * lies between the others. An attacker who is after one vehicle, and knows what to look for, may aim better.
  */
 function aimed([own = new Int32Array(), ...others]: readonly Int32Array[], seed: number): Int32Array {
   const random = newRandom(seed);
