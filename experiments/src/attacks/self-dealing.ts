@@ -8,6 +8,8 @@ import { fleetOf, optionsOf, type AttackSplit } from './setting.js';
 const VALIDATOR = 0;
 /** As long as the default rule accepts in full; see `capped-trust`. */
 const LENGTH = 1.5;
+/** Two that send the same count nothing by that rule: several hide how alike they are; see `root-aligned-noisy`. */
+const HIDING_NOISE = 0.7;
 const POOL_MICRO = 1_000_000_000;
 
 /** A validator has vehicles send the direction that it has committed to, so as to be paid for it. Plain data. */
@@ -36,7 +38,7 @@ export function runSelfDealingJob(table: CarTable, job: SelfDealingJob): SelfDea
   const cell = { split, vehicles, attack: 'none', hostile: 0, rule: 'capped-trust', seed } as const;
   const options = optionsOf(cell, fleetOf(table, split, vehicles));
   const owned = hostileVehicles(seed, own, vehicles);
-  const selfDealing = { validator: VALIDATOR, vehicles: owned, length: LENGTH };
+  const selfDealing = { validator: VALIDATOR, vehicles: owned, length: LENGTH, noise: own > 1 ? HIDING_NOISE : 0 };
   const attacked = take(attackedRounds({ ...options, selfDealing }), rounds);
   const honest = take(attackedRounds(options), rounds);
   return {

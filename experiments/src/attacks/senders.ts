@@ -58,24 +58,33 @@ export interface SelfDealing {
   readonly vehicles: readonly number[];
   /** Norm of what they send, in multiples of the others' median. */
   readonly length: number;
+  /** Norm of the noise that each adds so as not to be like the others, relative to the direction's. */
+  readonly noise: number;
 }
 
 /** What every vehicle sends. @param directions that the validators have committed to; see {@link SelfDealing}. */
 export function sendersUpdates(scene: Scene, directions: readonly Int32Array[]): readonly Uint32Array[] {
   const updates = trainedUpdates(scene);
-  const { selfDealing, format } = scene.options;
+  const { selfDealing, format, training } = scene.options;
   const direction = directions[selfDealing?.validator ?? 0];
   if (selfDealing === undefined || direction === undefined) {
     return updates;
   }
-  const { vehicles, length } = selfDealing;
+  const { vehicles, length, noise } = selfDealing;
   const others = updates.filter((_, vehicle) => !vehicles.includes(vehicle));
   const norm = (length * median(others.map((values) => directionNorm(toSigned(values))))) / 2 ** format.fractionBits;
-  const sent = encodeUnclipped(
-    Float32Array.from(direction, (value) => (value * norm) / directionNorm(direction)),
-    format,
-  );
-  return updates.map((update, vehicle) => (vehicles.includes(vehicle) ? sent : update));
+  const deviation = (noise * directionNorm(direction)) / Math.sqrt(direction.length);
+  return updates.map((update, vehicle) => {
+    if (!vehicles.includes(vehicle)) {
+      return update;
+    }
+    const random = newRandom(deriveSeed(training.seed, scene.round, vehicle, 'self-dealing'));
+    const hidden = quantiseDirection(Float32Array.from(direction, (value) => value + deviation * random.normal()));
+    return encodeUnclipped(
+      Float32Array.from(hidden, (value) => (value * norm) / directionNorm(hidden)),
+      format,
+    );
+  });
 }
 
 function trainedUpdates(scene: Scene): readonly Uint32Array[] {
