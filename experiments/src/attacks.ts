@@ -3,7 +3,13 @@ import { parseArgs } from 'node:util';
 import { attackNamed } from '@sev/fl';
 import { carSource, readCars, type TableSource } from './attacks/cars.js';
 import { measureFalseQuarantine, measureIdentification } from './attacks/detection.js';
-import { measureContribution, measureCorrection, measureLeak, measureValidators } from './attacks/evidence.js';
+import {
+  measureContribution,
+  measureCorrection,
+  measureLeak,
+  measureSelfDealing,
+  measureValidators,
+} from './attacks/evidence.js';
 import { measureTable, printAttackTables, SEEDS, type TableChoice } from './attacks/table.js';
 import { print, saveResults } from './output.js';
 
@@ -14,6 +20,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   identification: saved('identification', measureIdentification),
   'false-quarantine': saved('false-quarantine', measureFalseQuarantine),
   contribution: saved('contribution', measureContribution),
+  'self-dealing': saved('self-dealing', measureSelfDealing),
   validators: saved('validators', measureValidators),
   correction: saved('correction', measureCorrection),
   privacy: saved('privacy', measureLeak),

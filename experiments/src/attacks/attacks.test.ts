@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { generateCarTable, type Dataset } from '@sev/fl';
+import { generateCarTable, initialParameters, lossMicro, PRICE_LAYERS, type Dataset } from '@sev/fl';
 import { rankCorrelation } from './contribution.js';
 import { runCorrectionJob } from './correction.js';
 import { VALIDATORS, validatedFleet } from './fleet.js';
 import { runJob, type FederationJob } from './jobs.js';
 import { attackedRounds, take } from './rounds.js';
 import { hostileVehicles } from './senders.js';
+import { runSelfDealingJob } from './self-dealing.js';
 import { fleetOf, optionsOf, type AttackCell } from './setting.js';
+import { runValidatorJob } from './validators.js';
 
 const VEHICLES = 10;
 const table = generateCarTable({ rows: 800, seed: 1 });
@@ -74,6 +76,21 @@ describe('Rounds under attack', function () {
     } as const;
     const { corrected, without } = runCorrectionJob(table, { kind: 'correction', ...request });
     expect(corrected).to.be.closeTo(without, 0.03);
+  });
+
+  it('have validators state their losses on what the round begins with', () => {
+    const request = { split: 'iid', vehicles: VEHICLES, rounds: 1, seed: 1, noise: 0 } as const;
+    const { lossesMicro } = runValidatorJob(table, { kind: 'validators', ...request });
+    const base = initialParameters(PRICE_LAYERS, 1);
+    const { roots } = fleetOf(table, 'iid', VEHICLES);
+    expect(lossesMicro).to.deep.equal([roots.map((data) => lossMicro(base, PRICE_LAYERS, data))]);
+  });
+
+  it('pay a vehicle that sends a validator’s committed direction less than were contributions not capped', () => {
+    const request = { split: 'iid', vehicles: VEHICLES, own: 1, rounds: 3, seed: 1 } as const;
+    const { share, uncapped } = runSelfDealingJob(table, { kind: 'self-dealing', ...request });
+    expect(share).to.be.below(uncapped);
+    expect(share).to.be.at.most(2 / (VEHICLES / 2));
   });
 });
 

@@ -7,6 +7,7 @@ import type { CorrectionJob } from './correction.js';
 import type { JobResult, Job } from './jobs.js';
 import { runJobs } from './pool.js';
 import type { PrivacyJob } from './privacy.js';
+import type { SelfDealingJob } from './self-dealing.js';
 import { SPLITS } from './setting.js';
 import type { ValidatorJob } from './validators.js';
 
@@ -20,6 +21,8 @@ const CORRECTION_SEEDS = [11, 12, 13] as const;
 const CULPRITS = ['label-flip', 'backdoor-slow', 'alie', 'scaling', 'root-aligned'] as const;
 const RULES = ['capped-trust', 'norm-scaling'] as const;
 const WATCHED_ROUNDS = 30;
+/** Vehicles of a self-dealing validator. */
+const OWNED = [1, 2, 4] as const;
 
 /** A job and what came of it, for the file. */
 export type Measured<J extends Job> = readonly (J & JobResult<J>)[];
@@ -45,6 +48,36 @@ export async function measureContribution(source: TableSource): Promise<Measured
         return [
           ...[split, String(vehicles), column((row) => row.withShapley)],
           ...[column((row) => row.withQuality), column((row) => row.shapleyWithQuality)],
+        ];
+      }),
+    ),
+  );
+  return rows;
+}
+
+/** What a validator takes of the pool whose vehicles send the direction that it has committed to. */
+export async function measureSelfDealing(source: TableSource): Promise<Measured<SelfDealingJob>> {
+  const jobs = SPLITS.flatMap((split) =>
+    OWNED.flatMap((own) =>
+      SEEDS.map((seed): SelfDealingJob => ({
+        ...{ kind: 'self-dealing', split, vehicles: VEHICLES, own, rounds: ROUNDS, seed },
+      })),
+    ),
+  );
+  const rows = await measured('self-dealing', source, jobs);
+  print(
+    `\nSelf-dealing: vehicles of one validator of four send its direction, ${ROUNDS} rounds, share of the pool by seed`,
+  );
+  printTable(
+    ['split', 'its vehicles', 'share', 'were it not capped', 'if they train as others do'],
+    SPLITS.flatMap((split) =>
+      OWNED.map((own) => {
+        const group = rows.filter((row) => row.split === split && row.own === own);
+        const column = (of: (row: (typeof rows)[number]) => number): string =>
+          group.map((row) => of(row).toFixed(2)).join(' ');
+        return [
+          ...[split, `${own} of ${VEHICLES}`, column((row) => row.share)],
+          ...[column((row) => row.uncapped), column((row) => row.honest)],
         ];
       }),
     ),
@@ -124,9 +157,10 @@ export async function measureLeak(source: TableSource): Promise<Measured<Privacy
   const rows = await measured('privacy', source, jobs);
   print(`\nWhat leaks over ${WATCHED_ROUNDS} rounds: mean cosine of the best linear estimate, ${VEHICLES} vehicles`);
   printTable(
-    ['split', 'seed', 'eight projections', 'with the product on the reference'],
-    rows.map(({ split, seed, projections, withReference }) => [
-      ...[split, String(seed), projections.toFixed(3), withReference.toFixed(3)],
+    ['split', 'seed', 'eight projections', 'with the reference', 'with one aimed by a validator', 'nine projections'],
+    rows.map(({ split, seed, ...row }) => [
+      ...[split, String(seed)],
+      ...[row.projections, row.withReference, row.withAimed, row.withFurther].map((cosine) => cosine.toFixed(3)),
     ]),
   );
   return rows;

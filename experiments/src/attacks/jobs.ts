@@ -6,10 +6,12 @@ import { runPrivacyJob, type PrivacyJob, type PrivacyResult } from './privacy.js
 import { attackedRounds, take } from './rounds.js';
 import { hostileVehicles } from './senders.js';
 import { fleetOf, optionsOf, ROUNDS, TRIGGER, type AttackCell } from './setting.js';
+import { runSelfDealingJob, type SelfDealingJob, type SelfDealingResult } from './self-dealing.js';
 import { runValidatorJob, type ValidatorJob, type ValidatorResult } from './validators.js';
 
 /** Work for a thread. Plain data. */
-export type Job = FederationJob | WatchJob | ContributionJob | ValidatorJob | CorrectionJob | PrivacyJob;
+export type Job =
+  FederationJob | WatchJob | ContributionJob | SelfDealingJob | ValidatorJob | CorrectionJob | PrivacyJob;
 
 /** A federation of ten rounds. */
 export interface FederationJob {
@@ -45,6 +47,7 @@ interface Results {
   readonly federation: FederationResult;
   readonly watch: WatchResult;
   readonly contribution: ContributionResult;
+  readonly 'self-dealing': SelfDealingResult;
   readonly validators: ValidatorResult;
   readonly correction: CorrectionResult;
   readonly privacy: PrivacyResult;
@@ -59,6 +62,8 @@ export function runJob(table: CarTable, job: Job): JobResult<Job> {
       return runWatchJob(table, job);
     case 'contribution':
       return runContributionJob(table, job);
+    case 'self-dealing':
+      return runSelfDealingJob(table, job);
     case 'validators':
       return runValidatorJob(table, job);
     case 'correction':

@@ -10,6 +10,7 @@ import {
   evenOut,
   initialParameters,
   initialServerState,
+  medianDirection,
   project,
   projectionVectors,
   projectOn,
@@ -30,7 +31,14 @@ import {
   type WeightRuleName,
 } from '@sev/fl';
 import type { ValidatedFleet } from './fleet.js';
-import { hexOf, hostileVehicles, referenceDirection, sendersUpdates, type Scene } from './senders.js';
+import {
+  hexOf,
+  hostileVehicles,
+  sendersUpdates,
+  validatorDirections,
+  type Scene,
+  type SelfDealing,
+} from './senders.js';
 
 /** Earlier rounds that rules look back on. */
 export const PAST_ROUNDS = 10;
@@ -56,6 +64,7 @@ export interface AttackedOptions {
   readonly trigger: Trigger;
   /** Count with weight 0, whatever the rule says. */
   readonly leftOut?: readonly number[];
+  readonly selfDealing?: SelfDealing;
 }
 
 export interface Standing {
@@ -75,6 +84,8 @@ export interface AttackedRound {
   readonly suspicion: Int32Array;
   readonly standing: readonly Standing[];
   readonly encoded: readonly Uint32Array[];
+  /** Of the validators, and their median. */
+  readonly directions: readonly Int32Array[];
   readonly direction: Int32Array;
   /** After the round. */
   readonly model: Float32Array;
@@ -98,8 +109,9 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
   const past: RoundProjections[] = [];
   for (let round = 1; ; round++) {
     const scene: Scene = { options, attack, hostile, round, base, bases, lastDirection, sent };
-    const direction = referenceDirection(scene);
-    const encoded = sendersUpdates(scene);
+    const directions = validatorDirections(scene);
+    const direction = medianDirection(directions);
+    const encoded = sendersUpdates(scene, directions);
     const input: WeightInput = { ...evidenceOf(encoded, direction, round, options), past: [...past], standing };
     const suspicion = suspicionOf(input);
     const { weights, reasons, average } = averageOf(base, encoded, input, options);
@@ -108,7 +120,7 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
       suspicionMilli: addSuspicion(suspicionMilli, suspicion[i] ?? 0),
     }));
     const model = next.parameters;
-    yield { round, base, input, weights, reasons, suspicion, standing, encoded, direction, model };
+    yield { round, base, input, weights, reasons, suspicion, standing, encoded, directions, direction, model };
     past.push(input.projections);
     past.splice(0, past.length - PAST_ROUNDS);
     bases.push(base);

@@ -2,12 +2,14 @@
 import { createHash } from 'node:crypto';
 import {
   deriveSeed,
+  directionNorm,
   encodeUnclipped,
   encodeUpdate,
-  medianDirection,
+  median,
   newRandom,
   quantiseDirection,
   seededRandom,
+  toSigned,
   trainLocal,
   type Attack,
   type AttackContext,
@@ -50,13 +52,42 @@ export function validatorDirections(scene: Scene): readonly Int32Array[] {
   });
 }
 
-/** The operators' reference direction of a round. */
-export function referenceDirection(scene: Scene): Int32Array {
-  return medianDirection(validatorDirections(scene));
+/** Vehicles of a validator, which send the direction that it committed to in place of an update. */
+export interface SelfDealing {
+  readonly validator: number;
+  readonly vehicles: readonly number[];
+  /** Norm of what they send, in multiples of the others' median. */
+  readonly length: number;
+  /** Norm of the noise that each adds so as not to be like the others, relative to the direction's. */
+  readonly noise: number;
 }
 
-/** What every vehicle sends. */
-export function sendersUpdates(scene: Scene): readonly Uint32Array[] {
+/** What every vehicle sends. @param directions that the validators have committed to; see {@link SelfDealing}. */
+export function sendersUpdates(scene: Scene, directions: readonly Int32Array[]): readonly Uint32Array[] {
+  const updates = trainedUpdates(scene);
+  const { selfDealing, format, training } = scene.options;
+  const direction = directions[selfDealing?.validator ?? 0];
+  if (selfDealing === undefined || direction === undefined) {
+    return updates;
+  }
+  const { vehicles, length, noise } = selfDealing;
+  const others = updates.filter((_, vehicle) => !vehicles.includes(vehicle));
+  const norm = (length * median(others.map((values) => directionNorm(toSigned(values))))) / 2 ** format.fractionBits;
+  const deviation = (noise * directionNorm(direction)) / Math.sqrt(direction.length);
+  return updates.map((update, vehicle) => {
+    if (!vehicles.includes(vehicle)) {
+      return update;
+    }
+    const random = newRandom(deriveSeed(training.seed, scene.round, vehicle, 'self-dealing'));
+    const hidden = quantiseDirection(Float32Array.from(direction, (value) => value + deviation * random.normal()));
+    return encodeUnclipped(
+      Float32Array.from(hidden, (value) => (value * norm) / directionNorm(hidden)),
+      format,
+    );
+  });
+}
+
+function trainedUpdates(scene: Scene): readonly Uint32Array[] {
   const { options, attack, hostile, base, round } = scene;
   const { fleet, training, format } = options;
   let honestOnes: readonly Float32Array[] | undefined;

@@ -79,7 +79,7 @@ describe('Contributions', () => {
     const common = commonDirection(random);
     const updates = Array.from({ length: 5 }, () => honestUpdate(random, common));
     const input = inputOf(random, common, updates);
-    const weights = [64, 0, 64, 32, 16];
+    const weights = [64, 0, 64, 64, 48];
     const scores = contributionOf(input, weights);
     expect(scores[1]).to.equal(0);
     const total = weights.reduce((a, b) => a + b, 0);
@@ -87,6 +87,29 @@ describe('Contributions', () => {
     const along = mean.reduce((sum, value, i) => sum + value * common[i]!, 0);
     expect(scores.reduce((a, b) => a + b, 0)).to.be.closeTo(1e6 * along, 2_000);
     expect([...contributionOf(input, [0, 0, 0, 0, 0])]).to.deep.equal([0, 0, 0, 0, 0]);
+  });
+
+  it('are at most twice the median of those above nothing, however far an update goes along the reference', () => {
+    const random = newRandom(4);
+    const common = commonDirection(random);
+    const honest = Array.from({ length: 7 }, () => honestUpdate(random, common));
+    const input = inputOf(random, common, [common.map((value) => 3 * value), ...honest]);
+    const weights = new Array<number>(8).fill(64);
+    const [first, ...others] = contributionOf(input, weights);
+    const positive = [...others].filter((score) => score > 0).sort((a, b) => a - b);
+    // The lower middle of eight with the first as the highest.
+    expect(first).to.equal(2 * positive[3]!);
+    expect(first! / 2).to.be.greaterThan(0);
+    const against = contributionOf(
+      inputOf(
+        random,
+        common,
+        honest.map((u) => u.map((x) => -x)),
+      ),
+      weights.slice(1),
+    );
+    expect([...against].every((score) => score < 0 || score === 0)).to.equal(true);
+    expect(Math.min(...against)).to.be.below(0);
   });
 });
 
