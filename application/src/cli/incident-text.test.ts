@@ -9,7 +9,7 @@ describe('sev incident vote', () => {
   it('says how the model is mended and the certificate revoked, once a vehicle is found guilty', () => {
     const lines = nextText({ ...incident, state: 'confirmed', decidedBy }, 'confirm').split('\n→ ');
     expect(lines[1]).to.equal('sev incident correct incident-1');
-    expect(lines[2]).to.match(/sev network revoke v-1 --reason "incident-1"$/);
+    expect(lines[2]).to.match(/sev network revoke v-1 --reason "incident incident-1"$/);
   });
 
   it('says what to look at once something was opened, and nothing more once it is cleared', () => {

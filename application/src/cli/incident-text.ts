@@ -152,7 +152,7 @@ export function nextText(
     vectors: [`sev incident evidence ${incidentId}`],
     confirmed: [
       `sev incident correct ${incidentId}`,
-      `its certificate still reads the channel; end that: sev network revoke ${vehicleId} --reason "${incidentId}"`,
+      `the ledger has revoked the vehicle; its CA and the channel follow with: sev network revoke ${vehicleId} --reason "incident ${incidentId}"`,
     ],
   };
   return (next[state] ?? []).map((line) => `\n→ ${line}`).join('');
