@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { STEPS_IN, type IncidentRecord, type IncidentView } from '@sev/chaincode/api';
+import { STEPS_IN, type IncidentRecord, type IncidentStep, type IncidentView } from '@sev/chaincode/api';
 import type { Assessment } from '../incidents/assessment.js';
 import type { Corrected } from '../incidents/correct.js';
 import type { Evidence } from '../incidents/evidence.js';
@@ -137,4 +137,23 @@ function lossText(micro: number): string {
 
 export function timeText(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+/** What to do once a vote has taken its step. */
+export function nextText(
+  { incidentId, vehicleId, state, decidedBy }: Pick<IncidentRecord, 'incidentId' | 'vehicleId' | 'state' | 'decidedBy'>,
+  step: IncidentStep,
+): string {
+  if (decidedBy[step] === undefined) {
+    return ': no majority with the regulator yet';
+  }
+  const next: Partial<Record<IncidentRecord['state'], readonly string[]>> = {
+    projections: [`sev incident evidence ${incidentId}`],
+    vectors: [`sev incident evidence ${incidentId}`],
+    confirmed: [
+      `sev incident correct ${incidentId}`,
+      `the ledger has revoked the vehicle; its CA and the channel follow with: sev network revoke ${vehicleId} --reason "incident ${incidentId}"`,
+    ],
+  };
+  return (next[state] ?? []).map((line) => `\n→ ${line}`).join('');
 }

@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { collect } from '../services/rounds.js';
 import { addCommand, addGroup, type Runner } from './command.js';
 import { addCorrect, addEvidence, verifiedFindings } from './incident-evidence.js';
-import { incidentsText, incidentText, roundsText } from './incident-text.js';
+import { incidentsText, incidentText, nextText, roundsText } from './incident-text.js';
 import { asStaff, organisationOptions, serviceOptions, type ServiceChoice } from './organisation-option.js';
 
 interface OpenOptions extends ServiceChoice {
@@ -151,21 +151,6 @@ function addVote(group: Command, run: Runner): void {
         };
       }),
   });
-}
-
-/** What to do once a vote has taken its step. */
-function nextText({ incidentId, vehicleId, state, decidedBy }: IncidentRecord, step: IncidentStep): string {
-  if (decidedBy[step] === undefined) {
-    return ': no majority with the regulator yet';
-  }
-  const next: Partial<Record<IncidentRecord['state'], string>> = {
-    projections: `sev incident evidence ${incidentId}`,
-    vectors: `sev incident evidence ${incidentId}`,
-    confirmed:
-      `sev incident correct ${incidentId}\n→ the ledger has revoked the vehicle; its CA and the channel follow with: ` +
-      `sev network revoke ${vehicleId} --reason "incident ${incidentId}"`,
-  };
-  return next[state] === undefined ? '' : `\n→ ${next[state]}`;
 }
 
 /** `3-7,9` */
