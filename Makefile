@@ -14,12 +14,13 @@ SCHEMA   ?=
 PRIVACY  ?= secure
 ATTACK   ?=
 HOSTILE  ?=
+ATTACK_FROM ?=
 UNTIL    ?=
 NODES    ?= 22.23.3 24.21.0
 export NETWORK
 
 SEV := node application/bin/sev.js
-RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY) $(if $(ATTACK),--attack $(ATTACK)) $(if $(HOSTILE),--hostile $(HOSTILE)) $(if $(UNTIL),--until $(UNTIL))
+RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY) $(if $(ATTACK),--attack $(ATTACK)) $(if $(HOSTILE),--hostile $(HOSTILE)) $(if $(ATTACK_FROM),--attack-from $(ATTACK_FROM)) $(if $(UNTIL),--until $(UNTIL))
 
 .PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
         test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy attacks sybil audit tfjs-node clean

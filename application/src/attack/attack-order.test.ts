@@ -10,6 +10,7 @@ describe('The order to attack', () => {
       ...{ name: 'alie', seed: 7 },
       clients: [4, 6],
     });
+    expect(attackOrder({ name: 'alie', from: 3 }, vehicles).from).to.equal(3);
     expect(attackOrder({ name: 'alie' }, vehicles).clients).to.deep.equal([4, 5, 6]);
   });
 

@@ -11,12 +11,16 @@ export interface AttackRequest {
   readonly vehicleIds?: readonly string[] | undefined;
   /** What hostile vehicles draw follows from it, in common or each by itself; default 0. */
   readonly seed?: number | undefined;
+  /** First round in which they attack: before it they are honest; default 1. */
+  readonly from?: number | undefined;
 }
 
 /** The same as workers are told it. */
 export interface AttackOrder {
   readonly name: string;
   readonly seed: number;
+  /** First round in which they attack; absent: 1. */
+  readonly from?: number;
   /** Clients of the data plan that attack, in the order of their places among the colluders. */
   readonly clients: readonly number[];
 }
@@ -57,7 +61,7 @@ function attackIn(name: string): Attack {
  * @throws SevError ATTACK_UNKNOWN, ATTACK_UNSUITED, VEHICLE_NOT_HERE
  */
 export function attackOrder(request: AttackRequest, vehicles: readonly PooledVehicle[]): AttackOrder {
-  const { name, seed = 0, vehicleIds = vehicles.map(({ vehicleId }) => vehicleId) } = request;
+  const { name, seed = 0, from, vehicleIds = vehicles.map(({ vehicleId }) => vehicleId) } = request;
   knownAttack(name, 'vehicle');
   const stranger = vehicleIds.find((id) => !vehicles.some(({ vehicleId }) => vehicleId === id));
   if (stranger !== undefined) {
@@ -67,7 +71,7 @@ export function attackOrder(request: AttackRequest, vehicles: readonly PooledVeh
     });
   }
   const hostile = vehicles.filter(({ vehicleId }) => vehicleIds.includes(vehicleId));
-  return { name, seed, clients: hostile.map(({ client }) => client) };
+  return { name, seed, ...(from === undefined ? {} : { from }), clients: hostile.map(({ client }) => client) };
 }
 
 /** Something that an attack cannot be run in. */

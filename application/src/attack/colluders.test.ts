@@ -51,6 +51,12 @@ describe('Colluders', () => {
     expect([...flipped]).not.to.deep.equal([...honest(1, 2)]);
   });
 
+  it('attack from the first round on, or from the one that they are told', () => {
+    expect(colludersFor('alie').attackIn(1)).to.equal(true);
+    const late = new Colluders({ name: 'alie', seed: 4, clients, from: 3 }, data);
+    expect([1, 2, 3, 4].map((round) => late.attackIn(round))).to.deep.equal([false, false, true, true]);
+  });
+
   it('come to the same numbers in every worker that runs one of them', () => {
     for (const name of ['alie', 'colluding-pair', 'gaussian', 'root-aligned-noisy']) {
       const [one, other] = [colludersFor(name), colludersFor(name)];

@@ -41,6 +41,11 @@ export class Colluders {
     return this.#order.clients.includes(client);
   }
 
+  /** Whether they have begun to attack; until then they are honest. */
+  attackIn(round: number): boolean {
+    return round >= (this.#order.from ?? 1);
+  }
+
   /**
    * What one of them sends in place of its honest update.
    *

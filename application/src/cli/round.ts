@@ -42,6 +42,7 @@ interface RunOptions extends DataOptions, LearningOptions {
   readonly rule?: SecureTerms['rule'];
   readonly attack?: string;
   readonly hostile?: number;
+  readonly attackFrom?: number;
   readonly rounds: number;
   readonly split: string;
   readonly seed: number;
@@ -138,6 +139,7 @@ function addRun(group: Command, run: Runner): void {
         'end after this round of those that are planned; --resume goes on',
         wholeNumber(1, 100_000),
       );
+      command.option('--attack-from <round>', 'first round in which they attack (default 1)', wholeNumber(1, 100_000));
       command.option('--task-id <id>', 'id of the task on the ledger (default: a new one)');
       command.option('--resume <task>', 'go on with an interrupted run');
       command.option('--homes <folder>', "folder of the programs' homes (default .sev)");
@@ -208,7 +210,9 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     privacy,
     ...variant,
     ...(rule === undefined ? {} : { rule }),
-    ...(options.attack === undefined ? {} : { attack: plannedAttack(options.attack, vehicles, options.hostile) }),
+    ...(options.attack === undefined
+      ? {}
+      : { attack: plannedAttack(options.attack, vehicles, options.hostile, options.attackFrom) }),
     vehicleIds: earlier?.vehicleIds ?? [],
     ...(earlier?.endedAfter === undefined ? {} : { endedAfter: earlier.endedAfter }),
     startedAt: earlier?.startedAt ?? new Date().toISOString(),
@@ -271,9 +275,14 @@ function insistOnRule({ rule, privacy, ring }: RunOptions): void {
   }
 }
 
-function insistOnAttack({ attack, hostile, engine }: RunOptions): void {
+function insistOnAttack({ attack, hostile, attackFrom, engine }: RunOptions): void {
   if (attack === undefined && hostile !== undefined) {
     throw new SevError('USAGE', '--hostile says how many run the attack that --attack names', { exitCode: EXIT.usage });
+  }
+  if (attack === undefined && attackFrom !== undefined) {
+    throw new SevError('USAGE', '--attack-from says when the attack begins that --attack names', {
+      exitCode: EXIT.usage,
+    });
   }
   if (attack !== undefined && engine === 'tfjs') {
     throw new SevError('ATTACK_UNSUITED', 'vehicles attack tasks that train with engine dense', {

@@ -29,6 +29,7 @@ interface VehicleOptions extends DataOptions, AttackOptions {
   readonly lowMemory?: boolean;
   readonly workers?: number;
   readonly hostile?: readonly string[];
+  readonly attackFrom?: number;
 }
 
 /** `sev vehicle run`; it belongs to the group of vehicle commands. */
@@ -86,6 +87,11 @@ export function addVehicleRun(group: Command, run: Runner): void {
       command.option('--pool', 'run all vehicles of the home');
       command.option('--vehicle <id...>', 'only these vehicles, in the order of their clients');
       attackOptions(command);
+      command.option(
+        '--attack-from <round>',
+        'first round in which they attack (default 1)',
+        wholeNumber(1, 1_000_000),
+      );
       command.option('--hostile <id...>', 'with --attack: only these vehicles attack, in concert (default: all)');
       command.option('--workers <n>', 'worker threads (default: one for each core)', wholeNumber(1, 1_024));
       command.option('--low-memory', 'for small devices: trains without worker threads, and keeps memory small');
@@ -123,7 +129,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         maxEpsilon: options.maxEpsilon,
         workers: options.workers,
         lowMemory: options.lowMemory,
-        attack: attack && { ...attack, vehicleIds: options.hostile },
+        attack: attack && { ...attack, vehicleIds: options.hostile, from: options.attackFrom },
         log,
       });
       await serve(context, 'vehicle', home, service, log);

@@ -55,6 +55,11 @@ describe('nextAction', () => {
     }
   });
 
+  it('does not wait for vehicles in quarantine, but never closes below the minimum at once', () => {
+    expect(nextAction(view({ recorded: 3, quarantined: 1 }))).to.deep.equal({ kind: 'close', alone: false });
+    expect(nextAction(view({ recorded: 1, quarantined: 3 })).kind).to.equal('wait');
+  });
+
   it('waits for updates until the grace time is over', () => {
     expect(nextAction(view({ recorded: 3 }))).to.deep.equal({ kind: 'wait', untilMs: NOW + 1_000 });
   });

@@ -45,6 +45,8 @@ describe('An exercise', () => {
     const args = vehicleAttackArguments(plan);
     expect(args.slice(0, 4)).to.deep.equal(['--attack', 'label-flip', '--attack-seed', '3']);
     expect(args.slice(4)).to.deep.equal(hostile.vehicles.flatMap((id) => ['--hostile', id]));
+    const later = { ...plan, attack: plannedAttack('label-flip', 20, 4, 3) };
+    expect(vehicleAttackArguments(later).slice(2, 6)).to.deep.equal(['--attack-seed', '3', '--attack-from', '3']);
   });
 
   it('draws one validator, not the coordinator, and tells its attester alone', () => {

@@ -14,12 +14,14 @@ const DEFAULT_HOSTILE = 0.2;
  * What a run keeps of an attack.
  *
  * @param hostile share of the vehicles below 1, or their number from 1 on; of validators it is one.
+ * @param from first round in which vehicles attack; default 1.
  * @throws SevError ATTACK_UNKNOWN, HOSTILE_TOO_MANY
  */
 export function plannedAttack(
   name: string,
   vehicles: number,
   hostile = DEFAULT_HOSTILE,
+  from?: number,
 ): NonNullable<RunPlan['attack']> {
   const { role } = knownAttack(name);
   const most = role === 'vehicle' ? vehicles : 1;
@@ -31,7 +33,10 @@ export function plannedAttack(
       exitCode: EXIT.usage,
     });
   }
-  return { name, hostile: count };
+  if (from !== undefined && role !== 'vehicle') {
+    throw unsuited(`${name} is run by a validator, in all rounds`);
+  }
+  return { name, hostile: count, ...(from === undefined ? {} : { from }) };
 }
 
 /**
@@ -67,13 +72,21 @@ export function vehicleAttackArguments(plan: RunPlan): string[] {
   const hostile = hostileOf(plan, []);
   return hostile === undefined || hostile.vehicles.length === 0
     ? []
-    : [...attackArguments(hostile.attack, plan), ...hostile.vehicles.flatMap((id) => ['--hostile', id])];
+    : [
+        ...attackArguments(hostile.attack, plan),
+        ...fromArguments(plan),
+        ...hostile.vehicles.flatMap((id) => ['--hostile', id]),
+      ];
 }
 
 /** How `sev attester run` of an organisation is told that it validates wrongly. */
 export function attesterAttackArguments(plan: RunPlan, organisations: readonly string[], name: string): string[] {
   const hostile = hostileOf(plan, organisations);
   return hostile?.validators?.includes(name) === true ? attackArguments(hostile.attack, plan) : [];
+}
+
+function fromArguments({ attack }: RunPlan): string[] {
+  return attack?.from === undefined ? [] : ['--attack-from', String(attack.from)];
 }
 
 function attackArguments(attack: string, { seed }: RunPlan): string[] {

@@ -52,7 +52,7 @@ const runPlan = z.strictObject({
   /** Rows that are the validators' and no vehicle's. */
   validationRows: z.int().min(1).optional(),
   /** An exercise: some of the vehicles attack on purpose. */
-  attack: z.strictObject({ name: z.string(), hostile: z.int().min(1) }).optional(),
+  attack: z.strictObject({ name: z.string(), hostile: z.int().min(1), from: z.int().min(1).optional() }).optional(),
   /** Ids of the vehicles that take part; the position is the client of the split. */
   vehicleIds: z.array(z.string()),
   startedAt: z.iso.datetime(),

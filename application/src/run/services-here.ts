@@ -36,9 +36,9 @@ const CONNECT_MS = 2_000;
 export class ServicesHere {
   readonly #options: ServicesHereOptions;
   readonly #started: (() => Promise<void> | void)[] = [];
+  /** By organisation: attesters that are started side by side need the same. */
+  readonly #aggregatorsHere = new Map<string, Promise<string | undefined>>();
   #store: Promise<HttpStore> | undefined;
-  /** Addresses of aggregators, by organisation; each is looked for once. */
-  readonly #aggregatorUrls = new Map<string, Promise<string | undefined>>();
 
   constructor(options: ServicesHereOptions) {
     this.#options = options;
@@ -115,8 +115,9 @@ export class ServicesHere {
   }
 
   #aggregator(organisation: OrganisationProfile): Promise<string | undefined> {
-    const known = this.#aggregatorUrls.get(organisation.name) ?? this.#findAggregator(organisation);
-    this.#aggregatorUrls.set(organisation.name, known);
+    const { name } = organisation;
+    const known = this.#aggregatorsHere.get(name) ?? this.#findAggregator(organisation);
+    this.#aggregatorsHere.set(name, known);
     return known;
   }
 

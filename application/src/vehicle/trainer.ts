@@ -118,7 +118,7 @@ export class Trainer {
   /** What the vehicle makes of the base parameters: a trained model, or its statistics added to them. */
   async #modelOf(order: TrainingOrder): Promise<TrainedModel> {
     const { task, parameters: base } = order;
-    if (this.#colluders !== undefined) {
+    if (this.#colluders?.attackIn(order.round.round) === true) {
       const update = this.#colluders.update(this.#client, order);
       const trained = base.map((value, index) => value + (update[index] ?? 0));
       return { base, trained, predictions: await this.#predictions(task, base), isUnclipped: true };
