@@ -158,7 +158,7 @@ function addAggregator(group: Command, run: Runner): void {
       command.option('--name <host...>', 'names that others reach it by, beside localhost and 127.0.0.1');
       command.option(
         '--retention <hours>',
-        'how long shares of a round that is over are kept (default 24)',
+        'how long shares are kept once nothing needs them (default 24); pending rewards and incidents do, for 30 days at most',
         wholeNumber(0, 87_600),
       );
       listenOptions(command, '.sev/<organisation>');

@@ -22,7 +22,7 @@ import { newService, type RunningService } from './service.js';
 export interface RunAggregatorOptions extends OrganisationServiceOptions {
   /** Names that others reach it by, beside `localhost` and 127.0.0.1; its certificate holds for them. */
   readonly names?: readonly string[] | undefined;
-  /** How long keys and shares of a round that is over are kept, in ms; default 24 h. */
+  /** How long keys and shares are kept once the traceback needs them no more, in ms; default 24 h. */
   readonly retentionMs?: number | undefined;
 }
 
