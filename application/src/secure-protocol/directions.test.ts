@@ -6,7 +6,7 @@ import { SevError } from '../errors.js';
 import { objectMissing } from '../store/object-store.js';
 import { codeOf } from '../testing/temporary.js';
 import { TooEarlyError } from '../services/too-early.js';
-import { directionBytes, insistOnAllShown, REFERENCES_MS } from './directions.js';
+import { directionBytes, insistOnAllShown, REFERENCES_MS } from '../validation/directions.js';
 
 const LENGTH = 3;
 const OTHERS = [CITY, GRID, MAKER];

@@ -3,9 +3,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { CITY, GRID, MAKER, REGULATOR } from '@sev/chaincode/testing';
 import { expect } from 'chai';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
-import { Inbox, type AttemptFolder } from './inbox.js';
-import { signProjections } from './projections-book.js';
-import { StatementBook } from './statement-book.js';
+import { Inbox, type AttemptFolder } from '../aggregator/inbox.js';
+import { signProjections } from '../aggregator/projections-book.js';
+import { StatementBook } from '../aggregator/statement-book.js';
 
 const ALL = [CITY, GRID, MAKER, REGULATOR];
 const NETWORK = 'c'.repeat(64);
