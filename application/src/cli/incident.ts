@@ -141,7 +141,9 @@ function addVote(group: Command, run: Runner): void {
         const contract = incidents(opened.session);
         const { state } = await contract.incident(id);
         const needsFindings = !no && (step === 'confirm' || (step === 'clear' && state !== 'open'));
-        const hash = needsFindings ? await verifiedFindings(context, opened, choice, id, { step, findings }) : undefined;
+        const hash = needsFindings
+          ? await verifiedFindings(context, opened, choice, id, { step, findings })
+          : undefined;
         const argument = { incidentId: id, step, approve: !no };
         const { result } = await contract.vote({ ...argument, ...(hash === undefined ? {} : { findingsHash: hash }) });
         const about = hash === undefined ? '' : `, findings ${hash}`;
