@@ -69,7 +69,7 @@ async function trueHistory(): Promise<readonly Recorded[]> {
   await driver.pay(3);
   await driver.pay(3);
 
-  const measured = { [GRID]: [30, 20], [CITY]: [31, 19], [REGULATOR]: [29, 21] } as const;
+  const measured = { [GRID]: [30, 20], [CITY]: [31, 19], [MAKER]: [30, 20], [REGULATOR]: [29, 21] } as const;
   await driver.correct(driver.correction(3, INITIAL_MODEL, measured));
   await driver.runRound([cleared, ...rest], roundRef(4), CANDIDATE, judgements(0));
   return consortium.history;
@@ -254,16 +254,18 @@ describe('audit rules of incidents, corrections and rewards', () => {
     }
   });
 
-  it('name a correction that no majority signed, and a round on a model that was not corrected', () => {
+  it('name a correction that no majority signed, or not all that validate, and a round on a model that was not corrected', () => {
     const index = named('incidents:CorrectModel');
-    const records = history.map((recorded, i) => {
-      const argument = recorded.transaction.argument as Document & { readonly losses: readonly Document[] };
-      const losses = i === index ? argument.losses.slice(1) : [];
-      return i === index
-        ? { ...recorded, transaction: { ...recorded.transaction, argument: { ...argument, losses } } }
-        : recorded;
-    });
-    expect(failureOf(records)).to.deep.equal({ code: 'STATEMENTS_INSUFFICIENT', block: index + 1 });
+    const without = (count: number) =>
+      history.map((recorded, i) => {
+        const argument = recorded.transaction.argument as Document & { readonly losses: readonly Document[] };
+        const losses = i === index ? argument.losses.slice(count) : [];
+        return i === index
+          ? { ...recorded, transaction: { ...recorded.transaction, argument: { ...argument, losses } } }
+          : recorded;
+      });
+    expect(failureOf(without(1))).to.deep.equal({ code: 'CORRECTION_INVALID', block: index + 1 });
+    expect(failureOf(without(2))).to.deep.equal({ code: 'STATEMENTS_INSUFFICIENT', block: index + 1 });
     const opened = named('learning:OpenRound', ({ round }) => round === 4);
     expect(failureOf(history.filter((_, i) => i !== index))).to.deep.equal({ code: 'MODEL_CHAIN', block: opened + 1 });
   });
