@@ -174,7 +174,7 @@ describe('Every peer comes to the same write set', () => {
         }
       }
     }
-    const measured = Object.fromEntries(MAJORITY.map((mspId) => [mspId, [2, 1] as const]));
+    const measured = Object.fromEntries(MSPS.map((mspId) => [mspId, [2, 1] as const]));
     const correction = driver.correction(2, INITIAL_MODEL, measured, { incidentId: 'i-1' });
     await run('incidents:CorrectModel', correction, GRID, 'coordinator');
   });
