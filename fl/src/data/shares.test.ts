@@ -10,7 +10,10 @@ const table = priceTable(cars);
 
 /** Encoded rows as texts, sorted. */
 const rowsOf = ({ features, rows, x, y }: Dataset): string[] =>
-  Array.from({ length: rows }, (_, row) => `${x.subarray(row * features, (row + 1) * features).join()} ${y[row]}`).sort();
+  Array.from(
+    { length: rows },
+    (_, row) => `${x.subarray(row * features, (row + 1) * features).join()} ${y[row]}`,
+  ).sort();
 
 describe('Rows for validation', () => {
   for (const split of ['iid', 'brand']) {
