@@ -79,7 +79,7 @@ async function traceInTask(session: Session, taskId: string, vehicleId: string, 
 }
 
 /** @returns undefined where no finalised round holds evidence about it. */
-export async function standingIfAny(
+async function standingIfAny(
   session: Session,
   taskId: string,
   vehicleId: string,
