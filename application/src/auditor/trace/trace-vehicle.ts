@@ -79,11 +79,7 @@ async function traceInTask(session: Session, taskId: string, vehicleId: string, 
 }
 
 /** @returns undefined where no finalised round holds evidence about it. */
-export async function standingIfAny(
-  session: Session,
-  taskId: string,
-  vehicleId: string,
-): Promise<StandingRecord | undefined> {
+async function standingIfAny(session: Session, taskId: string, vehicleId: string): Promise<StandingRecord | undefined> {
   try {
     return await learning(session).standing(taskId, vehicleId);
   } catch (error) {
