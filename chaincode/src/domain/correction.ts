@@ -129,15 +129,19 @@ function checkRounds(
 /** Those that their organisations signed, sorted, of a majority. @throws ContractError CORRECTION_INVALID, STATEMENTS_INSUFFICIENT */
 function signedLosses(task: Task, input: CorrectModel, { consortium, organisations }: TransitionFacts): Losses {
   const { incidentId, afterRound, rollbackHash, candidateHash, losses } = input;
-  const measured = new Map(losses.map(({ signature: _signature, ...loss }) => [loss.mspId, loss]));
-  insist(measured.size === losses.length, 'losses: an organisation occurs twice');
+  insist(new Set(losses.map(({ mspId }) => mspId)).size === losses.length, 'losses: an organisation occurs twice');
   const about = { consortium, incidentId, taskId: task.taskId, afterRound, rollbackHash, candidateHash };
-  const valid = validStatements(losses, organisations, (mspId): CorrectionStatement => {
-    const { rollbackLossMicro = 0, candidateLossMicro = 0 } = measured.get(mspId) ?? {};
-    return { type: 'sev/correct-model/v1', ...about, mspId, rollbackLossMicro, candidateLossMicro };
-  });
+  const valid = validStatements(
+    losses,
+    organisations,
+    (_, { signature: _signature, ...loss }): CorrectionStatement => ({
+      type: 'sev/correct-model/v1',
+      ...about,
+      ...loss,
+    }),
+  );
   requireMajority(valid, organisations);
-  return valid.flatMap(({ mspId }) => losses.filter((loss) => loss.mspId === mspId));
+  return valid;
 }
 
 /** @throws ContractError CORRECTION_INVALID where the task can go on from neither. */

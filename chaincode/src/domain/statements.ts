@@ -6,17 +6,17 @@ import { publicKeyOf } from './public-keys';
  * The statements that hold: one an organisation, of members only, signed with the member's key; sorted by MSP id.
  * Others are left out rather than refused, so that one bad statement cannot spoil a majority of good ones.
  */
-export function validStatements(
-  statements: readonly SignedBy[],
+export function validStatements<T extends SignedBy>(
+  statements: readonly T[],
   organisations: readonly Organisation[],
-  statementOf: (mspId: string) => Signable,
-): SignedBy[] {
+  statementOf: (mspId: string, statement: T) => Signable,
+): T[] {
   const signingKeys = new Map(organisations.map(({ mspId, signingKey }) => [mspId, signingKey]));
-  const valid = new Map<string, SignedBy>();
+  const valid = new Map<string, T>();
   for (const statement of statements) {
     const text = signingKeys.get(statement.mspId);
     const key = text === undefined || valid.has(statement.mspId) ? undefined : publicKeyOf(text);
-    if (key !== undefined && verifyStatement(statementOf(statement.mspId), statement.signature, key)) {
+    if (key !== undefined && verifyStatement(statementOf(statement.mspId, statement), statement.signature, key)) {
       valid.set(statement.mspId, statement);
     }
   }
