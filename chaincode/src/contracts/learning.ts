@@ -411,10 +411,7 @@ async function openingFacts(ctx: LedgerContext, { taskId, round, baseModelHash, 
     isSecret ? learning.findBase(baseModelHash) : undefined,
   ]);
   const [common, validators] = await Promise.all([transitionFacts(ctx), validatorsOf(ctx, task)]);
-  // What an attempt before keeps of its base says nothing of another that a correction has put in its place.
-  const isOtherBase = current !== undefined && current.baseModelHash !== baseModelHash;
-  const attempts = shown?.attempts ?? (isOtherBase ? [] : undefined);
-  return { task, current, previous, base, facts: { ...common, shown: attempts, validators, correction } };
+  return { task, current, previous, base, facts: { ...common, shown: shown?.attempts, validators, correction } };
 }
 
 /** Writes where a round's model came from, and whose base it is. */

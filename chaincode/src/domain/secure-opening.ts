@@ -60,7 +60,10 @@ export function openedSecurely(
   }
   checkOpening(terms, opening, facts.organisations);
   const validated = validatedOpening(terms, input, opening, facts);
-  const secure = { ...begun(opening, current?.secure, previous?.secure, facts.shown), ...validated };
+  // Attempts before a record was kept for each base are only known to the round, and say nothing of another base.
+  const before = current?.baseModelHash === input.baseModelHash ? current.secure?.shownAttempts : undefined;
+  const shown = facts.shown ?? before ?? [];
+  const secure = { ...begun(opening, current?.secure, previous?.secure, shown), ...validated };
   checkNobodyBarred(terms, secure);
   checkSignatures(input, opening, facts);
   checkAffordable(task, terms, secure);
@@ -75,7 +78,7 @@ function begun(
   opening: RoundOpening,
   current: SecureRound | undefined,
   previous: SecureRound | undefined,
-  shown: OpeningFacts['shown'],
+  shownAttempts: readonly ShownAttempt[],
 ): SecureRound {
   const { openedProjections, chargedMicroRho } = current ?? previous ?? { openedProjections: 0, chargedMicroRho: 0 };
   return {
@@ -83,8 +86,7 @@ function begun(
     openingHash: openingHash(opening),
     openedProjections,
     chargedMicroRho,
-    // Attempts before a record was kept for each base are only known to the round.
-    shownAttempts: shown ?? current?.shownAttempts ?? [],
+    shownAttempts,
     fixedCohorts: current?.fixedCohorts ?? 0,
     disputes: [],
     faulty: [],
