@@ -4,6 +4,7 @@ import {
   canonicalJson,
   correctModel,
   heardValidators,
+  lowerMedian,
   MAX_SHOWN_ATTEMPTS,
   type CorrectionStatement,
   type CorrectModel,
@@ -158,12 +159,6 @@ function canServe({ bases, shownSums }: DomainState, taskId: string, baseModelHa
   const owner = bases.get(baseModelHash)?.taskId ?? taskId;
   const shown = shownSums.get(baseKey({ taskId, baseModelHash }))?.attempts.length ?? 0;
   return owner === taskId && shown < MAX_SHOWN_ATTEMPTS;
-}
-
-/** Of an even number the lower of the middle two. */
-function lowerMedian(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[(sorted.length - 1) >> 1] ?? 0;
 }
 
 function correctionError(transaction: DomainTransaction, detail: string): AuditError {

@@ -2,6 +2,7 @@
 import {
   answersQuarantine,
   canonicalJson,
+  medianReward,
   payRound,
   poolAccount,
   rewardsOf,
@@ -113,7 +114,7 @@ function paymentOf(state: DomainState, transaction: DomainTransaction): Expected
   const paid: PaidRound = {
     ...{ docType: 'paidRound', schemaVersion: 1, taskId, round, scoresHash },
     paidMicro: entries.reduce((sum, { amountMicro }) => sum + amountMicro, 0),
-    medianMicro: medianOf(amounts),
+    medianMicro: medianReward(amounts),
     vehicles: entries.length,
   };
   return { entries, paid: [paid] };
@@ -165,7 +166,7 @@ function compensationsOf(state: DomainState, incident: Incident): readonly Entry
 function missedIn(state: DomainState, { taskId, vehicleId }: Incident, round: number): number {
   const record = state.rounds.get(roundKey({ taskId, round }));
   const hasReported = record !== undefined && state.updates.get(attemptKey(record))?.has(vehicleId) === true;
-  return record === undefined || hasReported ? 0 : medianOf(amountsOf(state, record));
+  return record === undefined || hasReported ? 0 : medianReward(amountsOf(state, record));
 }
 
 /** What a round that counted the vehicle less than its class leaves it short of the median, unless that was made good before. */
@@ -187,19 +188,13 @@ function shortfallIn(state: DomainState, { taskId, vehicleId }: Incident, round:
   const inFull = classes[members[index]?.weightClass ?? -1]?.weight ?? 0;
   const weight = state.scores.get(attemptKey(record))?.scores.weights[index] ?? 0;
   const amounts = amountsOf(state, record);
-  return weight < inFull ? Math.max(0, medianOf(amounts) - (amounts[index] ?? 0)) : 0;
+  return weight < inFull ? Math.max(0, medianReward(amounts) - (amounts[index] ?? 0)) : 0;
 }
 
 /** What follows from a round's scores for the members of its cohort, in their order. */
 function amountsOf({ tasks, scores }: DomainState, round: Audited<'round'>): readonly number[] {
   const { evidence } = scores.get(attemptKey(round))?.scores ?? {};
   return rewardsOf(tasks.get(round.taskId)?.rewards?.poolMicro ?? 0, evidence?.contributionMicro ?? []);
-}
-
-/** Of the amounts above nothing; of an even number the lower of the middle two, of none 0. */
-function medianOf(amounts: readonly number[]): number {
-  const positive = amounts.filter((amount) => amount > 0).sort((a, b) => a - b);
-  return positive[(positive.length - 1) >> 1] ?? 0;
 }
 
 type Earning = Pick<Entry, 'taskId' | 'round' | 'vehicleId' | 'amountMicro' | 'vestsAtRound' | 'because'>;

@@ -20,3 +20,9 @@ export const pageSize = z.int().min(1).max(1_000);
 
 export type Hash = z.infer<typeof hash>;
 export type VehicleId = z.infer<typeof vehicleId>;
+
+/** Of an even number of values the lower of the middle two, so that it is one of them; of none 0. */
+export function lowerMedian(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[(sorted.length - 1) >> 1] ?? 0;
+}

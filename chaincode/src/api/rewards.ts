@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { bookmark, identifier, pageSize, roundNumber } from './primitives';
+import { bookmark, identifier, lowerMedian, pageSize, roundNumber } from './primitives';
 
 /**
  * Rewards for contributions: an append-only journal of movements between accounts. A balance is the sum of an account's
@@ -70,6 +70,11 @@ export function rewardsOf(poolMicro: number, contributionsMicro: readonly number
   const positive = contributionsMicro.map((value) => BigInt(Math.max(0, value)));
   const total = positive.reduce((sum, value) => sum + value, 0n);
   return positive.map((value) => (total === 0n ? 0 : Number((BigInt(poolMicro) * value) / total)));
+}
+
+/** Of the amounts above nothing; of an even number the lower of the middle two, of none 0. */
+export function medianReward(amounts: readonly number[]): number {
+  return lowerMedian(amounts.filter((amount) => amount > 0));
 }
 
 /** rewards:PayRound — by any coordinator, once the round is finalised; what follows from the scores is paid, and once. */

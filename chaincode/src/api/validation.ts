@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { bookmark, hash, identifier, mspId, pageSize, signature, vehicleId } from './primitives';
+import { bookmark, hash, identifier, lowerMedian, mspId, pageSize, signature, vehicleId } from './primitives';
 import type { NetworkBound } from './signed';
 
 /**
@@ -78,8 +78,7 @@ export function validatedBase(
   validations: readonly Pick<Validation, 'mspId' | 'lossMicro'>[],
   heard: number,
 ): ValidatedBase {
-  const losses = validations.map(({ lossMicro }) => lossMicro).sort((a, b) => a - b);
-  const medianLossMicro = losses[(losses.length - 1) >> 1] ?? 0;
+  const medianLossMicro = lowerMedian(validations.map(({ lossMicro }) => lossMicro));
   const departs = ({ lossMicro }: Pick<Validation, 'lossMicro'>): boolean =>
     lossMicro > DEPARTURE_FACTOR * medianLossMicro || medianLossMicro > DEPARTURE_FACTOR * lossMicro;
   const apart = validations.filter(departs);

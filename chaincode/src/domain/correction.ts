@@ -3,6 +3,7 @@ import {
   awaitedLosses,
   ContractError,
   heardValidators,
+  lowerMedian,
   MAX_SHOWN_ATTEMPTS,
   type BaseRecord,
   type CorrectionRecord,
@@ -163,12 +164,6 @@ function better(
 function canServe({ taskId }: Task, { base, shown }: BaseFacts): boolean {
   const isOthers = base !== undefined && base.taskId !== taskId;
   return !isOthers && (shown?.attempts.length ?? 0) < MAX_SHOWN_ATTEMPTS;
-}
-
-/** Of an even number the lower of the middle two. */
-function lowerMedian(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[(sorted.length - 1) >> 1] ?? 0;
 }
 
 function insist(holds: boolean, problem: string): void {

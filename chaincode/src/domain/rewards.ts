@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   ContractError,
+  medianReward,
   poolAccount,
   rewardsOf,
   vehicleAccount,
@@ -85,7 +86,7 @@ export function payRound(
 
 /** What a round is worth to a vehicle that was kept from it, whether it was paid already or not. */
 export function worthOf(task: Task, { scores }: Pick<RewardedRound, 'scores'>): number {
-  return medianOf(rewardsOf(requireRewards(task).poolMicro, scores.scores.evidence?.contributionMicro ?? []));
+  return medianReward(rewardsOf(requireRewards(task).poolMicro, scores.scores.evidence?.contributionMicro ?? []));
 }
 
 /**
@@ -195,13 +196,7 @@ function earnedIn({ poolMicro }: RewardTerms, { cohort, scores }: Pick<RewardedR
   }
   const rewards = rewardsOf(poolMicro, evidence.contributionMicro);
   const amounts = cohort.members.map(({ vehicleId }, index) => ({ vehicleId, amountMicro: rewards[index] ?? 0 }));
-  return { amounts, medianMicro: medianOf(rewards) };
-}
-
-/** Of the amounts above nothing; of an even number the lower of the middle two, of none 0. */
-function medianOf(amounts: readonly number[]): number {
-  const positive = amounts.filter((amount) => amount > 0).sort((a, b) => a - b);
-  return positive[(positive.length - 1) >> 1] ?? 0;
+  return { amounts, medianMicro: medianReward(rewards) };
 }
 
 type Earning = Pick<JournalEntry, 'taskId' | 'round' | 'vehicleId' | 'amountMicro' | 'vestsAtRound' | 'because'>;
