@@ -4,6 +4,7 @@ import {
   cohortHash,
   componentHolders,
   decodeBitmap,
+  isAscending,
   openedNumbers,
   openingHash,
   parsePublicKey,
@@ -188,8 +189,7 @@ export class AnswerChecks {
 
   /** @throws SevError VERDICT_INVALID where it says what it cannot; SIGNATURE_INVALID. */
   verdict({ faulty, signature }: Verdict, mspId: string, { component, phase, said }: Dispute): void {
-    const isOrdered = faulty.every((name, index) => index === 0 || (faulty[index - 1] ?? '') < name);
-    const spoke = isOrdered && faulty.every((name) => said.some((one) => one.mspId === name));
+    const spoke = isAscending(faulty) && faulty.every((name) => said.some((one) => one.mspId === name));
     insist(spoke, 'VERDICT_INVALID', 'the verdict names others than those who said something of the component');
     // Two statements that contradict each other are not both right.
     const names = phase === 'audit' || faulty.length > 0;

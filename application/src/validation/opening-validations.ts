@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { validationStatement, type ConsortiumRecord, type SecureTerms, type Validation } from '@sev/chaincode/api';
+import {
+  isAscending,
+  validationStatement,
+  type ConsortiumRecord,
+  type SecureTerms,
+  type Validation,
+} from '@sev/chaincode/api';
 import { EXIT, SevError } from '../errors.js';
 import type { AttemptRef } from '../services/attempt.js';
 import { isSigned } from '../services/signed-statements.js';
@@ -32,10 +38,9 @@ export function insistOnValidations(
 ): void {
   const isDue = validation !== undefined;
   const named = (validations ?? []).map(({ mspId }) => mspId);
-  const isOrdered = named.every((mspId, index) => index === 0 || (named[index - 1] ?? '') < mspId);
   const areNamed = named.every((mspId) => validation?.validators.includes(mspId) === true);
   const areSigned = (validations ?? []).every((one) => isValidationSigned(consortium, place, one));
-  if (isDue !== (validations !== undefined) || !isOrdered || !areNamed || !areSigned) {
+  if (isDue !== (validations !== undefined) || !isAscending(named) || !areNamed || !areSigned) {
     throw new SevError(
       'OPENING_INVALID',
       "the opening's validations are missing, or not signed by the task's validators",

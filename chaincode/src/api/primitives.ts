@@ -21,6 +21,11 @@ export const pageSize = z.int().min(1).max(1_000);
 export type Hash = z.infer<typeof hash>;
 export type VehicleId = z.infer<typeof vehicleId>;
 
+/** Sorted, each name once. */
+export function isAscending(names: readonly string[]): boolean {
+  return names.every((name, index) => index === 0 || (names[index - 1] ?? '') < name);
+}
+
 /** Of an even number of values the lower of the middle two, so that it is one of them; of none 0. */
 export function lowerMedian(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

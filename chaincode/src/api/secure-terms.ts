@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Task } from './learning';
 import type { ErrorCode } from './errors';
+import { isAscending } from './primitives';
 import { ceilSqrt, maxWeightOf, openedNumbers, projectionBudget, quantisedClip, sumsMicroRho } from './privacy';
 import { ringBitsOfTerms, type SecureTerms } from './secure';
 import { DIRECTION_NORM } from './validation';
@@ -94,10 +95,6 @@ function validationRules({ rewards }: Task, { validation, rule, projections }: S
     [isAscending(validation?.validators ?? []), 'secure.validation.validators', 'not sorted without repetition'],
     [isJudged || rewards === undefined, 'rewards', 'only with secure.validation: they pay for contributions'],
   ];
-}
-
-function isAscending(names: readonly string[]): boolean {
-  return names.every((name, index) => index === 0 || (names[index - 1] ?? '') < name);
 }
 
 /**

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ErrorCode } from './errors';
 import type { CohortRecord, RoundOpening, Scores, SecureRound } from './secure';
+import { isAscending } from './primitives';
 import { majorityOf } from './rounds';
 import {
   DEPARTURES_SET_ASIDE,
@@ -242,8 +243,4 @@ export function standingsAfter(
 
 function invalid(detail: string): ValidationProblem {
   return { code: 'VALIDATION_INVALID', detail };
-}
-
-function isAscending(names: readonly string[]): boolean {
-  return names.every((name, index) => index === 0 || (names[index - 1] ?? '') < name);
 }

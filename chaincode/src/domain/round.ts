@@ -2,6 +2,7 @@
 import {
   aloneAfterMs,
   ContractError,
+  isAscending,
   namesHeParty,
   silentArbiter,
   type AbortRound,
@@ -186,9 +187,8 @@ function withSilent(aborted: RoundRecord, silent: readonly string[]): RoundRecor
 function secureWithAccused(round: RoundRecord, { reason, accused = [] }: AbortRound): SecureRound {
   const { secure } = round;
   const names = secure?.opening.aggregators.flatMap(({ mspId, noise }) => (noise === undefined ? [] : [mspId])) ?? [];
-  const inOrder = accused.every((mspId, index) => index === 0 || (accused[index - 1] ?? '') < mspId);
   const areNoisy = accused.length > 0 && accused.every((mspId) => names.includes(mspId));
-  if (secure === undefined || reason !== 'NOISE_FALSE' || !inOrder || !areNoisy) {
+  if (secure === undefined || reason !== 'NOISE_FALSE' || !isAscending(accused) || !areNoisy) {
     throw new ContractError('ACCUSATION_INVALID', `${accused.join(', ') || 'nobody'}; reason ${reason}`);
   }
   requireState(round, 'cohort');

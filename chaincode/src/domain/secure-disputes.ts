@@ -7,6 +7,7 @@ import {
   componentHolders,
   ContractError,
   heardOf,
+  isAscending,
   unverifiedComponents,
   type Answered,
   type Dispute,
@@ -191,9 +192,8 @@ function answeredAlone(secure: SecureRound, component: number, summed: readonly 
 
 /** A verdict is on those who said something, and whoever it does not name cannot have said different things. */
 function checkVerdict({ said }: Dispute, faulty: readonly string[]): void {
-  const inOrder = faulty.every((mspId, index) => index === 0 || (faulty[index - 1] ?? '') < mspId);
   insist(
-    inOrder && faulty.every((mspId) => said.some((one) => one.mspId === mspId)),
+    isAscending(faulty) && faulty.every((mspId) => said.some((one) => one.mspId === mspId)),
     'faulty: not aggregators that said something of the component, sorted',
   );
   const right = said.filter(({ mspId }) => !faulty.includes(mspId));

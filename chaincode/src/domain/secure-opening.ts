@@ -6,6 +6,7 @@ import {
   barredAggregators,
   componentsOf,
   ContractError,
+  isAscending,
   MAX_FIXED_COHORTS,
   MAX_SHOWN_ATTEMPTS,
   openedNumbers,
@@ -144,10 +145,7 @@ function checkAffordable(task: Task, terms: SecureTerms, secure: SecureRound): v
 function checkOpening(terms: SecureTerms, opening: RoundOpening, organisations: readonly Organisation[]): void {
   const { aggregators, arbiter } = opening;
   const names = aggregators.map(({ mspId }) => mspId);
-  insist(
-    names.every((mspId, index) => index === 0 || (names[index - 1] ?? '') < mspId),
-    'aggregators: not sorted without repetition',
-  );
+  insist(isAscending(names), 'aggregators: not sorted without repetition');
   const stranger = names.find((mspId) => !terms.aggregators.includes(mspId));
   insist(stranger === undefined, `aggregators: ${stranger ?? ''} is not one of the task's`);
   const needed = terms.threshold + 1;
