@@ -3,6 +3,7 @@ import {
   answersQuarantine,
   canonicalJson,
   majorityOf,
+  needsFindings,
   openIncident,
   STEPS_IN,
   voteIncident,
@@ -182,8 +183,7 @@ function requireVotable(
   { incidentId, state }: Incident,
   { step, approve, findingsHash }: VoteIncident,
 ): void {
-  const needsFindings = step === 'confirm' || (step === 'clear' && state !== 'open');
-  const isBlind = approve && needsFindings && findingsHash === undefined;
+  const isBlind = approve && needsFindings(step, state) && findingsHash === undefined;
   if (!STEPS_IN[state].includes(step) || isBlind) {
     throw incidentError(transaction, `${step} of ${incidentId}, which was ${state}, was voted on`);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { hashOf, incidentStep, type IncidentRecord, type IncidentStep } from '@sev/chaincode/api';
+import { hashOf, incidentStep, needsFindings, type IncidentRecord, type IncidentStep } from '@sev/chaincode/api';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { collect } from '../services/rounds.js';
 import { addCommand, addGroup, type Runner } from './command.js';
@@ -140,10 +140,10 @@ function addVote(group: Command, run: Runner): void {
         const { incidents } = await import('../ledger/index.js');
         const contract = incidents(opened.session);
         const { state } = await contract.incident(id);
-        const needsFindings = !no && (step === 'confirm' || (step === 'clear' && state !== 'open'));
-        const hash = needsFindings
-          ? await verifiedFindings(context, opened, choice, id, { step, findings })
-          : undefined;
+        const hash =
+          !no && needsFindings(step, state)
+            ? await verifiedFindings(context, opened, choice, id, { step, findings })
+            : undefined;
         const argument = { incidentId: id, step, approve: !no };
         const { result } = await contract.vote({ ...argument, ...(hash === undefined ? {} : { findingsHash: hash }) });
         const about = hash === undefined ? '' : `, findings ${hash}`;

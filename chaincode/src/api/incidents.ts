@@ -149,6 +149,11 @@ export const STEPS_IN: Readonly<Record<IncidentState, readonly IncidentStep[]>> 
   cleared: [],
 };
 
+/** Whether who approves a step names what it found: to confirm, and to clear once something was opened. */
+export function needsFindings(step: IncidentStep, state: IncidentState): boolean {
+  return step === 'confirm' || (step === 'clear' && state !== 'open');
+}
+
 /**
  * Findings are kept off the ledger and named by their hash; canonical JSON. What was opened of one disputed update, and what it
  * comes to. Integers.

@@ -4,6 +4,7 @@ import {
   ContractError,
   exposureProblem,
   majorityOf,
+  needsFindings,
   reopenedProblem,
   scoredWeights,
   STEPS_IN,
@@ -113,8 +114,7 @@ export function castVote(
     }
     throw new ContractError('INCIDENT_STATE', `${incidentId} is ${state}; ${step} cannot be voted on`);
   }
-  const needsFindings = step === 'confirm' || (step === 'clear' && state !== 'open');
-  if (approve && needsFindings && findingsHash === undefined) {
+  if (approve && needsFindings(step, state) && findingsHash === undefined) {
     throw new ContractError('FINDINGS_MISSING', `${step} of ${incidentId}, which is ${state}`);
   }
   if (isSame) {
