@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  basisOf,
   canonicalJson,
   cohortHash,
   componentHolders,
@@ -122,8 +123,7 @@ export function refuseScores(view: SecureView, request: ScoresRequest, vehicles:
   }
   const cohort = secure.cohortHash ?? '';
   const seed = roundSeed(ref, cohort, request.nonces);
-  const { references } = request.scores;
-  const basis = { seed, ...(references === undefined ? {} : { references }) };
+  const basis = basisOf(seed, request.scores.references);
   const unsigned = request.projections.find(
     ({ mspId, components, signature }) =>
       !isSigned(consortium, { mspId, signature }, {

@@ -2,6 +2,7 @@
 import {
   answersIn,
   auditableFromMs,
+  basisOf,
   canonicalJson,
   componentHolders,
   heardOf,
@@ -18,7 +19,7 @@ import {
 } from '@sev/chaincode/api';
 import { requireSigned } from './domain-context.js';
 import { stepError, type SecureAudit } from './secure-step.js';
-import { basisOf, projectionAnswers, seedOf, sumAnswers } from './secure-sum-rules.js';
+import { projectionAnswers, seedOf, sumAnswers } from './secure-sum-rules.js';
 
 /**
  * A component is released where aggregators contradict each other about it, or only one answers, with what they said; never

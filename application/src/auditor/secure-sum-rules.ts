@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  basisOf,
   canonicalJson,
   commitSums,
   componentHolders,
@@ -18,8 +19,8 @@ import {
   smallestGroup,
   sumsMicroRho,
   unverifiedComponents,
+  type Basis,
   type CommitSums,
-  type Dispute,
   type ProjectionsStatement,
   type ScoreRound,
   type Scores,
@@ -106,13 +107,6 @@ export function requireVerified(audit: SecureAudit, unverified = audit.secure.un
 }
 
 type Answers<T> = readonly ReadonlyMap<string, T>[];
-
-/** What is projected on: the vectors that a seed gives, and the median of these validators' directions. */
-export type Basis = Required<Pick<Dispute, 'seed'>> & Pick<Dispute, 'references'>;
-
-export function basisOf(seed: string, references: readonly string[] | undefined): Basis {
-  return { seed, ...(references === undefined ? {} : { references }) };
-}
 
 /** What aggregators opened of each component. @throws AuditError as {@link answersOf} */
 export function projectionAnswers(

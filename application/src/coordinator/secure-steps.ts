@@ -5,10 +5,10 @@ import {
   decodeBitmap,
   roundSeed,
   sizeProblem,
+  type Basis,
   type CohortRecord,
   type CommitSums,
   type FixCohort,
-  type ProjectionsStatement,
   type RoundRecord,
   type ScoreRound,
   type SecureRound,
@@ -354,9 +354,6 @@ export class SecureSteps {
     return isThere.flatMap((there, component) => (there ? [] : [component]));
   }
 }
-
-/** What is projected on. */
-type Basis = Pick<ProjectionsStatement, 'seed' | 'references'>;
 
 function referencesOf(reference: ReferenceDirection | undefined): { references?: string[] } {
   return reference === undefined ? {} : { references: [...reference.references] };

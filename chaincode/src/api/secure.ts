@@ -177,6 +177,13 @@ export interface ProjectionsStatement extends RoundStatement {
   readonly components: Readonly<Record<string, string>>;
 }
 
+/** What is projected on: the vectors that a seed gives, and the median of these validators' directions. */
+export type Basis = Pick<ProjectionsStatement, 'seed' | 'references'>;
+
+export function basisOf(seed: string, references: readonly string[] | undefined): Basis {
+  return { seed, ...(references === undefined ? {} : { references }) };
+}
+
 /** An attester's word that these weights follow from what these aggregators opened. */
 export interface ScoresStatement extends RoundStatement {
   readonly type: 'sev/attest-scores/v2';

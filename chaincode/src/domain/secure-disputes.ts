@@ -3,6 +3,7 @@ import {
   answersIn,
   auditableFromMs,
   awaitedHolders,
+  basisOf,
   canonicalJson,
   componentHolders,
   ContractError,
@@ -10,6 +11,7 @@ import {
   isAscending,
   unverifiedComponents,
   type Answered,
+  type Basis,
   type Dispute,
   type OpenDispute,
   type RoundRecord,
@@ -22,7 +24,7 @@ import {
 import { requireState, type TransitionFacts } from './round';
 import type { Answers } from './secure-answers';
 import { refOf, type SecureAttempt } from './secure-round';
-import { openedSeed, projectionAnswers, type Basis } from './secure-scores';
+import { openedSeed, projectionAnswers } from './secure-scores';
 import { sumsAnswers } from './secure-sums';
 import { requireSigned } from './statements';
 import { checkReferences } from './validation';
@@ -114,7 +116,7 @@ function groundsOf(
   switch (phase) {
     case 'projections': {
       insist(terms.projections > 0, 'this task opens no projections');
-      const basis = basisOf(attempt, input, facts);
+      const basis = basisFor(attempt, input, facts);
       const answers = projectionAnswers(attempt, input.projections, basis, facts)[component];
       return { said: contradicting('projections', answers, (hash) => [hash]), ...basis };
     }
@@ -132,14 +134,13 @@ function groundsOf(
 }
 
 /** What the round was scored with, or as long as it is not, what is shown. */
-function basisOf(attempt: SecureAttempt, input: OpenDispute, { consortium }: TransitionFacts): Basis {
+function basisFor(attempt: SecureAttempt, input: OpenDispute, { consortium }: TransitionFacts): Basis {
   const { seed, references } = attempt.secure;
   if (seed !== undefined) {
-    return { seed, ...(references === undefined ? {} : { references }) };
+    return basisOf(seed, references);
   }
   checkReferences(attempt, input.references);
-  const opened = openedSeed(attempt, input.nonces ?? [], consortium);
-  return { seed: opened, ...(input.references === undefined ? {} : { references: input.references }) };
+  return basisOf(openedSeed(attempt, input.nonces ?? [], consortium), input.references);
 }
 
 /**

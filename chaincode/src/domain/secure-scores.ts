@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  basisOf,
   ContractError,
   noiseLeaf,
   nonceLeaf,
@@ -10,8 +11,8 @@ import {
   scoresHash,
   shardsOf,
   smallestGroup,
+  type Basis,
   type CohortRecord,
-  type Dispute,
   type ProjectionsStatement,
   type RoundRecord,
   type ScoreRound,
@@ -57,7 +58,7 @@ export function scoreRound(
   checkNoise(attempt, seed, noiseSeeds, consortium);
   const { references } = scores;
   checkReferences(attempt, references);
-  const basis = { seed, ...(references === undefined ? {} : { references }) };
+  const basis = basisOf(seed, references);
   const projected = agreedProjections(attempt, projections, basis, facts);
   checkScores(attempt, scores, cohort, seed);
   checkEvidence(attempt, scores, cohort);
@@ -106,14 +107,11 @@ export function openedSeed(
   return roundSeed(ref, secure.cohortHash ?? '', nonces);
 }
 
-/** What is projected on: the vectors that a seed gives, and the median of these validators' directions. */
-export type Basis = Required<Pick<Dispute, 'seed'>> & Pick<Dispute, 'references'>;
-
 /** The answers of signed projections. @throws ContractError as {@link answersOf} */
 export function projectionAnswers(
   attempt: SecureAttempt,
   projections: ScoreRound['projections'],
-  { seed, references }: Basis,
+  basis: Basis,
   { consortium, organisations }: Pick<TransitionFacts, 'consortium' | 'organisations'>,
 ): readonly Answers<string>[] {
   const { round, secure } = attempt;
@@ -122,8 +120,7 @@ export function projectionAnswers(
     ...refOf(round, consortium),
     mspId,
     cohortHash: secure.cohortHash ?? '',
-    seed,
-    ...(references === undefined ? {} : { references }),
+    ...basis,
     components,
   }));
 }

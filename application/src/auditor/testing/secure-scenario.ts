@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import {
   accusedSoFar,
   answersIn,
+  basisOf,
   cohortHash,
   componentHolders,
   encodeBitmap,
@@ -266,7 +267,7 @@ export class SecureScenario extends ReportingScenario {
       (mspId): ScoresStatement => ({ type: 'sev/attest-scores/v2', ...this.ref(), ...attested, mspId }),
       forgery.signers ?? MAJORITY,
     );
-    const scored = { seed, ...(references === undefined ? {} : { references }), scoresHash: attested.scoresHash };
+    const scored = { ...basisOf(seed, references), scoresHash: attested.scoresHash };
     this.secure = { ...this.secure, ...scored, ...this.#projected(projections) };
     const argument = { nonces, projections, scores, attestations, ...noise };
     const record = { docType: 'scores', schemaVersion: 1, scores, attestations, projections, ...noise };
@@ -308,8 +309,7 @@ export class SecureScenario extends ReportingScenario {
     const { disputes } = this.secure;
     const { at: openedAtMs = NOW } = forgery;
     const said = forgery.said ?? this.#said(component, phase, grounds);
-    const { references } = grounds;
-    const basis = { seed: this.seed(), ...(references === undefined ? {} : { references }) };
+    const basis = basisOf(this.seed(), grounds.references);
     const dispute = { component, phase, openedAtMs, said, ...(phase === 'projections' ? basis : {}) };
     this.secure = { ...this.secure, disputes: [...disputes, dispute] };
     const argument = { ...this.attemptRef(), component, phase, projections: [], sums: [], ...grounds };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
 import {
+  basisOf,
   decodeBitmap,
   encodeBitmap,
   sha256Hex,
@@ -70,8 +71,7 @@ export class Liar {
   ): OpenedProjections {
     const hashes = Object.entries(numbers).map(([c, text]) => [c, sha256Hex(Buffer.from(text, 'base64'))]);
     const components = Object.fromEntries(hashes) as Record<string, string>;
-    const basis = { seed, ...(references === undefined ? {} : { references }) };
-    const content = { ...this.place(ref), cohortHash: cohort, ...basis, components };
+    const content = { ...this.place(ref), cohortHash: cohort, ...basisOf(seed, references), components };
     const statement: ProjectionsStatement = { type: 'sev/projections/v1', ...content };
     return { signed: { mspId: this.mspId, components, signature: this.sign(statement) }, seed, numbers };
   }
