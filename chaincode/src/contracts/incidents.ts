@@ -44,7 +44,7 @@ export class IncidentsContract extends ConsortiumContract {
           const [record, cohort, opened] = await Promise.all([
             learning.findRound(taskId, round),
             learning.findCohort({ taskId, round, attempt }),
-            incidents.openedIn({ taskId, round, attempt }),
+            incidents.findOpened({ taskId, round, attempt }, vehicleId),
           ]);
           return { round: record, cohort, opened };
         }),
@@ -168,13 +168,14 @@ async function openUpdates(ctx: LedgerContext, incident: IncidentRecord, step: I
     return;
   }
   const refs = incident.disputed.map((at) => ({ taskId: incident.taskId, ...at }));
-  const opened = await Promise.all(refs.map((ref) => incidents.openedIn(ref)));
-  rules.requireUnopened(incident, opened);
+  rules.requireUnopened(incident, await Promise.all(refs.map((ref) => incidents.findOpened(ref, incident.vehicleId))));
   if (step === 'vectors') {
     const { task } = await learning.task(incident.taskId);
-    const sums = await Promise.all(refs.map((ref) => Promise.all([learning.cohort(ref), learning.scores(ref)])));
-    sums.forEach(([cohort, scores], index) => {
-      rules.requireCover(task, incident, { cohort, scores }, opened[index] ?? []);
+    const sums = await Promise.all(
+      refs.map((ref) => Promise.all([learning.cohort(ref), learning.scores(ref), incidents.openedIn(ref)])),
+    );
+    sums.forEach(([cohort, scores, opened]) => {
+      rules.requireCover(task, incident, { cohort, scores }, opened);
     });
   }
   await Promise.all(openedUpdatesOf(incident).map((record) => incidents.putOpened(record)));

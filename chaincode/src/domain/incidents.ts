@@ -29,8 +29,8 @@ export interface DisputedFacts {
   readonly round: RoundRecord | undefined;
   /** Of the attempt that is disputed. */
   readonly cohort: CohortRecord | undefined;
-  /** What votes have opened of its updates. */
-  readonly opened: readonly OpenedUpdateRecord[];
+  /** What votes have opened of the vehicle's update in it. */
+  readonly opened: OpenedUpdateRecord | undefined;
 }
 
 /**
@@ -133,14 +133,15 @@ export function castVote(
 /**
  * An update is opened by one incident only, whatever other ones find.
  *
- * @param opened - what votes have opened of each attempt that is disputed.
+ * @param opened - what votes have opened of the vehicle's update in each attempt that is disputed.
  * @throws ContractError INCIDENT_INVALID
  */
 export function requireUnopened(
   incident: Pick<IncidentRecord, 'vehicleId' | 'incidentId'>,
-  opened: readonly (readonly OpenedUpdateRecord[])[],
+  opened: readonly (OpenedUpdateRecord | undefined)[],
 ): void {
-  const problem = reopenedProblem(incident, opened.flat());
+  const known = opened.filter((record) => record !== undefined);
+  const problem = reopenedProblem(incident, known);
   insist(problem === undefined, problem ?? '');
 }
 

@@ -11,6 +11,7 @@ import {
   type Page,
 } from '../api';
 import { keys } from './keys';
+import type { AttemptRef } from './learning';
 import type { LedgerState } from './state';
 
 /** Incidents with their votes, the vehicles that they were confirmed about, and corrections of models. */
@@ -70,13 +71,14 @@ export class IncidentRepository {
     return this.#state.scan(keys.culprits(taskId));
   }
 
+  /** What votes have opened of one update. */
+  findOpened({ taskId, round, attempt }: AttemptRef, vehicleId: string): Promise<OpenedUpdateRecord | undefined> {
+    return this.#state.get(keys.openedUpdate(taskId, round, attempt, vehicleId));
+  }
+
   /** What votes have opened of the updates of one attempt, sorted; a range read. */
-  openedIn(ref: {
-    readonly taskId: string;
-    readonly round: number;
-    readonly attempt: number;
-  }): Promise<OpenedUpdateRecord[]> {
-    return this.#state.scan(keys.openedUpdates(ref.taskId, ref.round, ref.attempt));
+  openedIn({ taskId, round, attempt }: AttemptRef): Promise<OpenedUpdateRecord[]> {
+    return this.#state.scan(keys.openedUpdates(taskId, round, attempt));
   }
 
   putOpened(record: OpenedUpdateRecord): Promise<void> {
