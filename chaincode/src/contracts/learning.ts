@@ -258,8 +258,7 @@ export class LearningContract extends ConsortiumContract {
     } else {
       next = finalising.finaliseSecureRound(secureAttempt(round, task, attempt), input, facts);
     }
-    await keepModel(ctx, task, next, proposal);
-    await keepJudged(ctx, task, next);
+    await Promise.all([keepModel(ctx, task, next, proposal), keepJudged(ctx, task, next)]);
     return this.#save(ctx, 'RoundFinalised', round, next);
   }
 
@@ -402,15 +401,16 @@ function heHashFor(type: SecureEvent, he: HeRound | undefined): string {
 async function openingFacts(ctx: LedgerContext, { taskId, round, baseModelHash, opening, he }: OpenRound) {
   const { learning, incidents } = ctx;
   const isSecret = opening !== undefined || he !== undefined;
-  const [{ task }, current, previous, correction, shown, base] = await Promise.all([
+  const [{ task }, current, previous, correction, shown, base, common] = await Promise.all([
     learning.task(taskId),
     learning.findRound(taskId, round),
     round > 1 ? learning.findRound(taskId, round - 1) : undefined,
     round > 1 && isSecret ? incidents.findCorrection(taskId, round - 1) : undefined,
     isSecret ? learning.findShownSums(taskId, baseModelHash) : undefined,
     isSecret ? learning.findBase(baseModelHash) : undefined,
+    transitionFacts(ctx),
   ]);
-  const [common, validators] = await Promise.all([transitionFacts(ctx), validatorsOf(ctx, task)]);
+  const validators = await validatorsOf(ctx, task);
   return { task, current, previous, base, facts: { ...common, shown: shown?.attempts, validators, correction } };
 }
 
