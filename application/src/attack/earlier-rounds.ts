@@ -3,7 +3,7 @@ import type { RoundRecord, Task } from '@sev/chaincode/api';
 import { parametersFromBytes } from '@sev/fl';
 import { attemptOf } from '../services/attempt.js';
 import { roundIfAny, type LearningContract } from '../services/rounds.js';
-import { referenceDirection } from '../validation/directions.js';
+import { directionIfAny } from '../validation/directions.js';
 
 /** What everybody can know of the rounds before, from ledger and store. */
 export interface EarlierRounds {
@@ -54,7 +54,6 @@ async function directionOf(
   if (record?.secure?.opening.validations === undefined) {
     return undefined;
   }
-  const { references = [] } = (await learning.scores(attemptOf(record))).scores;
-  const { direction } = await referenceDirection(record.secure, references, task.model.parameters, fetch);
-  return direction;
+  const { references } = (await learning.scores(attemptOf(record))).scores;
+  return directionIfAny(record.secure, references, task.model.parameters, fetch);
 }
