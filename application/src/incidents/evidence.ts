@@ -61,9 +61,9 @@ async function tryToOpen(updates: DisputedUpdates, ref: AttemptRef, fetch: Fetch
   const disputed = await updates.round(ref);
   try {
     const opened = await updates.open(disputed);
-    const { round, scores } = disputed;
+    const { secure } = disputed.round;
     const { parameters } = updates.task.model;
-    const reference = await directionIfAny(round.secure, scores.references, parameters, fetch);
+    const reference = await directionIfAny(secure, secure.references, parameters, fetch);
     return { ref, measured: { opened, reference } };
   } catch (error) {
     if (hasCode(error, 'EVIDENCE_INCOMPLETE')) {
