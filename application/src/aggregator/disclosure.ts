@@ -14,7 +14,7 @@ import { EXIT, SevError } from '../errors.js';
 import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { mapConcurrently } from '../services/concurrency.js';
 import { FirstSeen } from '../services/first-seen.js';
-import { insistOnAllShown, insistOnReferences, referenceDirection } from '../validation/directions.js';
+import { directionIfAny, namedReference } from '../validation/directions.js';
 import type {
   Nonces,
   OpenedNumbers,
@@ -107,12 +107,12 @@ export class Disclosure {
         throw new SevError('PROJECTIONS_NONE', `task ${ref.taskId} opens no projections`, { exitCode: EXIT.refused });
       }
       insistOnNonces(work.place, round.secure.opening, nonces);
-      insistOnReferences(task.terms, round.secure, references);
       const inStateMs = this.#seen.inStateMs(ref, 'cohort');
-      await insistOnAllShown(round.secure, references ?? [], { inStateMs, length: task.task.model.parameters, fetch });
+      const seen = { inStateMs, length: task.task.model.parameters, fetch };
+      const reference = await namedReference(task.terms, round.secure, references, seen);
       const seed = seedOf(round, work, nonces);
-      const reference = await this.#reference(round, task, references);
-      const numbers = await projectCohort({ ...work, members: await view.cohort(round) }, seed, reference);
+      const cohort = { ...work, members: await view.cohort(round) };
+      const numbers = await projectCohort(cohort, seed, reference?.direction);
       const components = Object.fromEntries([...numbers].map(([component, bytes]) => [component, sha256Hex(bytes)]));
       const along = references === undefined ? {} : { references };
       const content = { cohortHash: round.secure.cohortHash ?? '', seed, ...along, components };
@@ -128,11 +128,12 @@ export class Disclosure {
   /** See {@link AggregatorClient.pastNumbers}. */
   pastNumbers(ref: AttemptRef): Promise<OpenedNumbers> {
     return this.#once('past-numbers', ref, async () => {
-      const { view } = this.#parts;
+      const { view, store } = this.#parts;
+      const fetch = (hash: string): Promise<Uint8Array> => store.get(hash);
       const { round, task, work } = await this.#attempt(ref, ['finalised']);
       const members = await view.cohort(round);
-      const { references } = await view.scores(round, task.task, members);
-      const reference = await this.#reference(round, task, references);
+      const { references } = round.secure;
+      const reference = await directionIfAny(round.secure, references, task.task.model.parameters, fetch);
       const numbers = await projectCohort({ ...work, members }, round.secure.seed ?? '', reference);
       const { projections: opened = [] } = round.secure;
       const other = [...numbers].find(([component, bytes]) => sha256Hex(bytes) !== opened[component]);
@@ -232,17 +233,6 @@ export class Disclosure {
     }
     const place = { ...attemptOf(ref), consortium: await view.network(), baseModelHash };
     return { round, task, folder, secrets, work: { task, place, reports: new HeldReports(folder, secrets) } };
-  }
-
-  #reference(
-    round: SecureRoundRecord,
-    { task }: SecureTask,
-    references: readonly string[] | undefined,
-  ): Promise<Int32Array | undefined> {
-    const fetch = (hash: string): Promise<Uint8Array> => this.#parts.store.get(hash);
-    return references === undefined
-      ? Promise.resolve(undefined)
-      : referenceDirection(round.secure, references, task.model.parameters, fetch).then(({ direction }) => direction);
   }
 
   /** The sums with exactly the ledger's cohort and weights. */

@@ -37,7 +37,7 @@ import { basesOf, nextBaseOf } from '../services/next-attempt.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
 import { type LearningContract, type ServiceSession } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { referenceDirection } from '../validation/directions.js';
+import { directionIfAny } from '../validation/directions.js';
 import type { ArbiterClient, Verdict, VerdictRequest } from './arbiter-client.js';
 import type { ArbiterKeys } from './arbiter-keys.js';
 import { disputeOnLedger, type DisputedRound } from './disputed-round.js';
@@ -123,11 +123,9 @@ export class Arbiter implements ArbiterClient {
 
   /** Only where projections are disputed: of sums, the direction is not needed, and may be gone. */
   async #reference({ references, dispute, round, task }: DisputedRound): Promise<Int32Array | undefined> {
-    if (references === undefined || !dispute.said.some(({ about }) => about === 'projections')) {
-      return undefined;
-    }
-    const fetch = (hash: string): Promise<Uint8Array> => this.#options.store.get(hash);
-    return (await referenceDirection(round.secure, references, task.model.parameters, fetch)).direction;
+    return dispute.said.some(({ about }) => about === 'projections')
+      ? directionIfAny(round.secure, references, task.model.parameters, (hash) => this.#options.store.get(hash))
+      : undefined;
   }
 
   /** The component as the first holder whose release is whole and fits the commitments gave it. */

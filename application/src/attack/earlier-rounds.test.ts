@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { sha256Hex, type RoundRecord, type ScoresRecord } from '@sev/chaincode/api';
+import { sha256Hex, type RoundRecord } from '@sev/chaincode/api';
 import { medianDirection, parametersToBytes } from '@sev/fl';
 import { learning } from '../ledger/contracts.js';
-import { attemptKey } from '../services/attempt.js';
 import { Federation } from '../testing/federation.js';
 import { earlierRounds } from './earlier-rounds.js';
 
@@ -18,15 +17,13 @@ const mspIds = ['CityMSP', 'GridMSP', 'MakerMSP'];
 function addRound(round: number): Float32Array {
   const base = new Float32Array(length).fill(round);
   const baseModelHash = put(parametersToBytes(base));
-  const ref = { taskId: task.taskId, round, attempt: 1 };
   const validations = mspIds.map((mspId, index) => ({
     ...{ mspId, dataHash: '', lossMicro: 1, signature: '' },
     directionHash: put(new Uint8Array(directions[index]!.buffer)),
   }));
-  const secure = { opening: { aggregators: [], validations } } as unknown as RoundRecord['secure'];
-  ledger.rounds.set(round, { ...ref, baseModelHash, secure } as RoundRecord);
-  const scores = { ...ref, references: mspIds.slice(0, 2) } as unknown as ScoresRecord['scores'];
-  ledger.scores.set(attemptKey(ref), { scores } as ScoresRecord);
+  const opening = { aggregators: [], validations };
+  const secure = { opening, references: mspIds.slice(0, 2) } as unknown as RoundRecord['secure'];
+  ledger.rounds.set(round, { taskId: task.taskId, round, attempt: 1, baseModelHash, secure } as RoundRecord);
   return base;
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { RoundRecord, Task } from '@sev/chaincode/api';
+import type { Task } from '@sev/chaincode/api';
 import { parametersFromBytes } from '@sev/fl';
-import { attemptOf } from '../services/attempt.js';
 import { roundIfAny, type LearningContract } from '../services/rounds.js';
-import { referenceDirection } from '../validation/directions.js';
+import { directionIfAny } from '../validation/directions.js';
 
 /** What everybody can know of the rounds before, from ledger and store. */
 export interface EarlierRounds {
@@ -35,26 +34,12 @@ export async function earlierRounds(
   const records = (await Promise.all(numbers.map((number) => roundIfAny(learning, { taskId, round: number })))).flatMap(
     (record) => record ?? [],
   );
+  const secure = records.at(-1)?.secure;
   const [bases, lastDirection] = await Promise.all([
     Promise.all(
       records.map(async ({ baseModelHash }) => parametersFromBytes(await fetch(baseModelHash), task.model.parameters)),
     ),
-    directionOf(learning, task, records.at(-1), fetch),
+    secure && directionIfAny(secure, secure.references, task.model.parameters, fetch),
   ]);
   return { bases, ...(lastDirection === undefined ? {} : { lastDirection }) };
-}
-
-/** Undefined where the round has none. */
-async function directionOf(
-  learning: LearningContract,
-  task: Task,
-  record: RoundRecord | undefined,
-  fetch: (hash: string) => Promise<Uint8Array>,
-): Promise<Int32Array | undefined> {
-  if (record?.secure?.opening.validations === undefined) {
-    return undefined;
-  }
-  const { references = [] } = (await learning.scores(attemptOf(record))).scores;
-  const { direction } = await referenceDirection(record.secure, references, task.model.parameters, fetch);
-  return direction;
 }

@@ -29,7 +29,7 @@ import {
   type LearningContract,
   type ServiceSession,
 } from '../services/rounds.js';
-import { shownWeights, suspicionBefore, weightsOf } from '../services/secure-scores.js';
+import { secureTermsOf, shownWeights, suspicionBefore, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { correctionsOf } from '../services/corrections.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
@@ -37,6 +37,7 @@ import { PastRounds } from '../services/past-rounds.js';
 import type { StatementSigner } from '../services/statement-signer.js';
 import { TooEarlyError } from '../services/too-early.js';
 import type { ObjectStore } from '../store/object-store.js';
+import { namedReference } from '../validation/directions.js';
 import type { Validator } from '../validation/validator.js';
 import {
   isCohortReason,
@@ -60,7 +61,7 @@ import {
   type Refusal,
 } from './decisions.js';
 import { FirstSeen } from '../services/first-seen.js';
-import { namedReference, namedRounds } from './score-evidence.js';
+import { namedRounds } from './score-evidence.js';
 import { refuseCohort, refuseScores, type SecureView } from './secure-decisions.js';
 
 export interface AttesterOptions {
@@ -170,13 +171,15 @@ export class Attester {
   async scores(request: ScoresRequest): Promise<SignedBy> {
     const ref = attemptOf(request.scores);
     const view = await this.#secureView(ref, ['cohort']);
+    const { task, secure, inStateMs } = view;
     const fetch = (hash: string): Promise<Uint8Array> => this.#objects.get(hash);
+    const seen = { inStateMs, length: task.model.parameters, fetch };
     const [{ members }, shown, reference, past, suspicion] = await Promise.all([
       this.#learning.cohort(ref),
-      shownWeights(this.#learning, view.task, view.secure),
-      namedReference(view, request.scores, fetch),
+      shownWeights(this.#learning, task, secure),
+      namedReference(secureTermsOf(task), secure, request.scores.references, seen),
       namedRounds(this.#past, view, request, Date.now()),
-      suspicionBefore(this.#learning, view.task),
+      suspicionBefore(this.#learning, task),
     ]);
     const vehicles = { members, shown, suspicion, ...past, ...(reference === undefined ? {} : { reference }) };
     insist(refuseScores(view, request, vehicles));

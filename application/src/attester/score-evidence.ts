@@ -1,39 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Scores } from '@sev/chaincode/api';
 import { DEFAULT_RETENTION_MS } from '../aggregator/retention.js';
 import type { ScoresRequest } from '../coordinator/statements.js';
 import { SevError } from '../errors.js';
 import { attemptKey } from '../services/attempt.js';
 import type { PastRound, PastRounds } from '../services/past-rounds.js';
-import type { FetchObject } from '../services/round-outcome.js';
-import { secureTermsOf } from '../services/secure-scores.js';
-import {
-  insistOnAllShown,
-  insistOnReferences,
-  referenceDirection,
-  type ReferenceDirection,
-} from '../validation/directions.js';
 import type { ScoredVehicles, SecureView } from './secure-decisions.js';
-
-/**
- * The reference direction of scores, from what the attester's own ledger shows of the opening and what the store holds.
- *
- * @returns undefined where the task has no validators.
- * @throws SevError REFERENCES_INVALID, REFERENCES_INCOMPLETE, DIRECTION_MISMATCH, DIRECTION_INVALID, OBJECT_MISSING.
- */
-export async function namedReference(
-  { task, secure, inStateMs }: SecureView,
-  { references }: Pick<Scores, 'references'>,
-  fetch: FetchObject,
-): Promise<ReferenceDirection | undefined> {
-  insistOnReferences(secureTermsOf(task), secure, references);
-  if (references === undefined) {
-    return undefined;
-  }
-  const length = task.model.parameters;
-  await insistOnAllShown(secure, references, { inStateMs, length, fetch });
-  return referenceDirection(secure, references, length, fetch);
-}
 
 /** Aggregators that keep what is the default can open a finalised round's numbers again for as long. */
 const OPENED_AGAIN_MS = DEFAULT_RETENTION_MS;

@@ -5,7 +5,6 @@ import {
   ringBitsOfTerms,
   type IncidentView,
   type RoundRecord,
-  type ScoresRecord,
   type SecureRound,
   type SecureTerms,
   type Task,
@@ -30,7 +29,6 @@ export type Discloser = Pick<AggregatorClient, 'mspId' | 'disclose'>;
 export interface DisputedRound {
   readonly ref: AttemptRef;
   readonly round: RoundRecord & { readonly secure: SecureRound };
-  readonly scores: ScoresRecord['scores'];
   /** The suspect's commitment root and weight. */
   readonly root: string;
   readonly weight: number;
@@ -113,7 +111,7 @@ export class DisputedUpdates {
     if (member === undefined || secure === undefined || round.attempt !== ref.attempt) {
       throw new SevError('LEDGER_VIEW_INCONSISTENT', `${vehicleId} has no part in ${attemptKey(ref)}`);
     }
-    return { ref, round: { ...round, secure }, scores, root: member.updateHash, weight: scores.weights[index] ?? 0 };
+    return { ref, round: { ...round, secure }, root: member.updateHash, weight: scores.weights[index] ?? 0 };
   }
 
   /**

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { IncidentFindings, Task } from '@sev/chaincode/api';
+import type { IncidentFindings } from '@sev/chaincode/api';
 import { EXIT, SevError, hasCode } from '../errors.js';
 import { attemptKey, type AttemptRef } from '../services/attempt.js';
 import { mapConcurrently } from '../services/concurrency.js';
 import type { FetchObject } from '../services/round-outcome.js';
-import { referenceDirection } from '../validation/directions.js';
-import type { DisputedRound, DisputedUpdates, OpenedRound } from './disputed-updates.js';
+import { directionIfAny } from '../validation/directions.js';
+import type { DisputedUpdates, OpenedRound } from './disputed-updates.js';
 import { findingsHash, findingsOf } from './findings.js';
 
 /** Disputed updates opened at a time. */
@@ -61,24 +61,16 @@ async function tryToOpen(updates: DisputedUpdates, ref: AttemptRef, fetch: Fetch
   const disputed = await updates.round(ref);
   try {
     const opened = await updates.open(disputed);
-    return { ref, measured: { opened, reference: await referenceOf(updates.task, disputed, fetch) } };
+    const { secure } = disputed.round;
+    const { parameters } = updates.task.model;
+    const reference = await directionIfAny(secure, secure.references, parameters, fetch);
+    return { ref, measured: { opened, reference } };
   } catch (error) {
     if (hasCode(error, 'EVIDENCE_INCOMPLETE')) {
       return { ref, error };
     }
     throw error;
   }
-}
-
-/** The direction that the round measured updates by; undefined where its task has no validators. */
-async function referenceOf(
-  { model }: Task,
-  { round, scores }: DisputedRound,
-  fetch: FetchObject,
-): Promise<Int32Array | undefined> {
-  return scores.references === undefined
-    ? undefined
-    : (await referenceDirection(round.secure, scores.references, model.parameters, fetch)).direction;
 }
 
 /**

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-import { MAX_DISPUTED, type RoundRecord, type Scores, type Task, type UpdateRecord } from '@sev/chaincode/api';
+import { MAX_DISPUTED, type RoundRecord, type Task, type UpdateRecord } from '@sev/chaincode/api';
+import { addSuspicion } from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
 import { mapConcurrently } from '../services/concurrency.js';
+import { judgedVehicle, type JudgedVehicle } from '../services/judged-vehicle.js';
 import { roundIfAny, collect, type LearningContract } from '../services/rounds.js';
 
 /** A finalised round with a vehicle in its cohort, and what its scores say of it. */
-export interface RoundOfVehicle {
+export interface RoundOfVehicle extends JudgedVehicle {
   readonly round: number;
   readonly attempt: number;
   readonly updateHash: string;
   /** Base, and what the round made of it. */
   readonly baseModelHash: string;
   readonly modelHash: string;
-  readonly weight: number;
-  /** Why it counted less than its class. */
-  readonly reason?: Scores['reasons'][number]['reason'];
-  /** Where the task has validators. */
-  readonly suspicionMilli?: number;
-  readonly contributionMicro?: number;
 }
 
 /** Rounds looked up at a time. */
@@ -66,15 +62,9 @@ async function inCohort(
     return undefined;
   }
   const { round, attempt, baseModelHash, proposal } = record;
-  const reason = scores.reasons.find((one) => one.vehicleId === vehicleId)?.reason;
-  const suspicionMilli = scores.evidence?.suspicionMilli[index];
-  const contributionMicro = scores.evidence?.contributionMicro[index];
   return {
     ...{ round, attempt, updateHash: member.updateHash, baseModelHash, modelHash: proposal?.modelHash ?? '' },
-    weight: scores.weights[index] ?? 0,
-    ...(reason === undefined ? {} : { reason }),
-    ...(suspicionMilli === undefined ? {} : { suspicionMilli }),
-    ...(contributionMicro === undefined ? {} : { contributionMicro }),
+    ...judgedVehicle(scores, vehicleId, index),
   };
 }
 
@@ -86,7 +76,7 @@ export function sinceSuspicionRose<T extends Pick<RoundOfVehicle, 'suspicionMill
   let accumulated = 0;
   let from = 0;
   rounds.forEach(({ suspicionMilli = 0 }, index) => {
-    accumulated = Math.max(0, accumulated + suspicionMilli);
+    accumulated = addSuspicion(accumulated, suspicionMilli);
     if (accumulated === 0) {
       from = index + 1;
     }

@@ -2,7 +2,6 @@
 import type {
   CorrectionRecord,
   CorrectModel,
-  CulpritRecord,
   IncidentRecord,
   IncidentView,
   OpenIncident,
@@ -24,9 +23,5 @@ export function incidents(session: ContractSession) {
     /** The correction after this round. @throws LedgerError CORRECTION_UNKNOWN where there was none. */
     correction: (taskId: string, afterRound: number) =>
       evaluate<CorrectionRecord>('GetCorrection', { taskId, afterRound }),
-    /** Vehicles that incidents of a task were confirmed about. */
-    culprits: (taskId: string) => evaluate<readonly CulpritRecord[]>('ListCulprits', { taskId }),
   };
 }
-
-export type IncidentsContract = ReturnType<typeof incidents>;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { departuresIn, type RoundRecord, type Scores, type StandingRecord } from '@sev/chaincode/api';
 import { attemptOf } from '../services/attempt.js';
+import { judgedVehicle, type JudgedVehicle } from '../services/judged-vehicle.js';
 import { collect, type LearningContract } from '../services/rounds.js';
 
 /** What validators and vehicles were found to be in a scored round. */
@@ -16,14 +17,8 @@ export interface JudgedRound {
 }
 
 /** What a scored round made of one vehicle of its cohort. */
-export interface JudgedVehicle {
+export interface VehicleInRound extends JudgedVehicle {
   readonly vehicleId: string;
-  readonly weight: number;
-  /** Why it is below its class's. */
-  readonly reason?: string;
-  /** Where the task has validators. */
-  readonly suspicionMilli?: number;
-  readonly contributionMicro?: number;
 }
 
 /** @returns undefined where the round's task has no validators, or its cohort was not scored. */
@@ -39,25 +34,13 @@ export async function judgedRound(learning: LearningContract, record: RoundRecor
 }
 
 /** @returns in the order of their ids; none where the round has not been scored. */
-export async function judgedVehicles(learning: LearningContract, record: RoundRecord): Promise<JudgedVehicle[]> {
+export async function judgedVehicles(learning: LearningContract, record: RoundRecord): Promise<VehicleInRound[]> {
   if (record.secure?.scoresHash === undefined) {
     return [];
   }
   const ref = attemptOf(record);
   const [{ members }, { scores }] = await Promise.all([learning.cohort(ref), learning.scores(ref)]);
-  const reasons = new Map(scores.reasons.map(({ vehicleId, reason }) => [vehicleId, reason]));
-  return members.map(({ vehicleId }, index): JudgedVehicle => {
-    const reason = reasons.get(vehicleId);
-    const suspicionMilli = scores.evidence?.suspicionMilli[index];
-    const contributionMicro = scores.evidence?.contributionMicro[index];
-    return {
-      vehicleId,
-      weight: scores.weights[index] ?? 0,
-      ...(reason === undefined ? {} : { reason }),
-      ...(suspicionMilli === undefined ? {} : { suspicionMilli }),
-      ...(contributionMicro === undefined ? {} : { contributionMicro }),
-    };
-  });
+  return members.map(({ vehicleId }, index) => ({ vehicleId, ...judgedVehicle(scores, vehicleId, index) }));
 }
 
 function judgedOf(

@@ -42,11 +42,16 @@ describe('An exercise', () => {
     expect(hostileOf(plan, organisations)).to.deep.equal(hostile);
     const others = [4, 5, 6, 7].map((seed) => String(hostileOf({ ...plan, seed }, organisations)!.vehicles));
     expect(new Set([...others, String(hostile.vehicles)]).size).to.be.greaterThan(3);
-    const args = vehicleAttackArguments(plan);
+    const args = vehicleAttackArguments(hostile, plan);
     expect(args.slice(0, 4)).to.deep.equal(['--attack', 'label-flip', '--attack-seed', '3']);
     expect(args.slice(4)).to.deep.equal(hostile.vehicles.flatMap((id) => ['--hostile', id]));
     const later = { ...plan, attack: plannedAttack('label-flip', 20, 4, 3) };
-    expect(vehicleAttackArguments(later).slice(2, 6)).to.deep.equal(['--attack-seed', '3', '--attack-from', '3']);
+    expect(vehicleAttackArguments(hostile, later).slice(2, 6)).to.deep.equal([
+      '--attack-seed',
+      '3',
+      '--attack-from',
+      '3',
+    ]);
   });
 
   it('draws one validator, not the coordinator, and tells its attester alone', () => {
@@ -58,12 +63,12 @@ describe('An exercise', () => {
     const hostile = hostileOf(plan, organisations)!;
     expect(hostile).to.deep.include({ share: 0.25, vehicles: [] });
     expect(hostile.validators).to.have.length(1).and.not.to.include('grid');
-    const told = organisations.filter((name) => attesterAttackArguments(plan, organisations, name).length > 0);
+    const told = organisations.filter((name) => attesterAttackArguments(hostile, plan, name).length > 0);
     expect(told).to.deep.equal(hostile.validators);
-    expect(attesterAttackArguments(plan, organisations, told[0]!)).to.deep.equal([
+    expect(attesterAttackArguments(hostile, plan, told[0]!)).to.deep.equal([
       ...['--attack', 'noisy-validator', '--attack-seed', '3'],
     ]);
-    expect(vehicleAttackArguments(plan)).to.deep.equal([]);
+    expect(vehicleAttackArguments(hostile, plan)).to.deep.equal([]);
     const { task } = new Federation({ secure: {} });
     expect(() => {
       insistOnValidators(hostile, task);
@@ -74,6 +79,6 @@ describe('An exercise', () => {
 
   it('is none where no attack is named', () => {
     expect(hostileOf(honest, organisations)).to.equal(undefined);
-    expect(vehicleAttackArguments(honest)).to.deep.equal([]);
+    expect(vehicleAttackArguments(undefined, honest)).to.deep.equal([]);
   });
 });

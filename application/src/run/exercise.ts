@@ -68,8 +68,7 @@ export function insistOnValidators(hostile: Report['hostile'], { taskId, secure 
 }
 
 /** How `sev vehicle run` is told which of its vehicles attack. */
-export function vehicleAttackArguments(plan: RunPlan): string[] {
-  const hostile = hostileOf(plan, []);
+export function vehicleAttackArguments(hostile: Report['hostile'], plan: RunPlan): string[] {
   return hostile === undefined || hostile.vehicles.length === 0
     ? []
     : [
@@ -80,8 +79,7 @@ export function vehicleAttackArguments(plan: RunPlan): string[] {
 }
 
 /** How `sev attester run` of an organisation is told that it validates wrongly. */
-export function attesterAttackArguments(plan: RunPlan, organisations: readonly string[], name: string): string[] {
-  const hostile = hostileOf(plan, organisations);
+export function attesterAttackArguments(hostile: Report['hostile'], plan: RunPlan, name: string): string[] {
   return hostile?.validators?.includes(name) === true ? attackArguments(hostile.attack, plan) : [];
 }
 

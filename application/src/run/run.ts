@@ -206,7 +206,7 @@ interface Trained {
 
 /** Starts the programs, creates the task where it is not there yet, and sees the rounds through. */
 async function train(training: Training): Promise<Trained> {
-  const { options, plan, data, profile, programs, operator } = training;
+  const { options, plan, data, profile, programs, operator, hostile } = training;
   const { homes, events, signal } = options;
   const { privacy: mode, data: source } = plan;
   const statistics = source.kind === 'table' ? source.statistics : undefined;
@@ -225,14 +225,14 @@ async function train(training: Training): Promise<Trained> {
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
   const { task } = prepared;
-  insistOnValidators(training.hostile, task);
+  insistOnValidators(hostile, task);
   if (task.engine === 'tfjs') {
     const { engine, reason } = await chooseEngine(task.engine);
     events.onStep(`engine ${engine}: ${reason}`);
   }
   const validating = await shareValidationData(homes, task, profile, data.validation);
   const rounds = lastRound(plan, options.until);
-  const starting = { plan, homes, events, profile, programs, operator, validating, rounds };
+  const starting = { plan, homes, events, profile, programs, operator, validating, rounds, hostile };
   const { objects, startedAt } = await startPrograms(starting, prepared);
   const followed = followRounds({
     session: operator,
@@ -316,6 +316,8 @@ interface Starting extends Preparation {
   readonly rounds?: number;
   /** Names of the organisations that have validation data of this task in their homes. */
   readonly validating?: ReadonlySet<string>;
+  /** Who attacks on purpose. */
+  readonly hostile?: Report['hostile'];
 }
 
 /**
@@ -324,17 +326,18 @@ interface Starting extends Preparation {
  * @returns the store, and when the coordinator was started.
  */
 export async function startPrograms(
-  { plan, homes, events, profile, programs, operator, rounds: last = plan.rounds, validating = new Set() }: Starting,
+  starting: Starting,
   { task, initialModel }: PreparedTask,
 ): Promise<{ objects: HttpStore; startedAt: number }> {
+  const { plan, homes, events, profile, programs, operator, hostile } = starting;
+  const { rounds: last = plan.rounds, validating = new Set() } = starting;
   const { taskId } = plan;
   events.onStep(`starting store, attesters, ${task.privacy === 'plain' ? '' : 'aggregators, '}batcher, vehicles`);
   const store = await programs.start('store', ['store', 'run', '--home', join(homes, 'store')]);
-  const names = profile.organisations.map((o) => o.name);
   const others = profile.organisations.filter((o) => o.name !== COORDINATOR_ORG);
   const validation = (name: string): string[] =>
     validating.has(name)
-      ? ['--validation-data', validationPath(homes, name, taskId), ...attesterAttackArguments(plan, names, name)]
+      ? ['--validation-data', validationPath(homes, name, taskId), ...attesterAttackArguments(hostile, plan, name)]
       : [];
   const objects = new HttpStore(store.url);
   const [aggregatorArgs] = await Promise.all([
@@ -356,7 +359,7 @@ export async function startPrograms(
   const attesterArgs = attesters.flatMap(({ name, url }) => ['--attester', `${name}=${url}`]);
   const batchers = await startBatchers(programs, plan, homes, profile);
   // The vehicles are ready before the first round opens, so that it is as long as the others.
-  await programs.start('vehicles', [...vehicleArgs(plan, homes, store.url), ...batchers, ...aggregatorArgs]);
+  await programs.start('vehicles', [...vehicleArgs(starting, store.url), ...batchers, ...aggregatorArgs]);
   const startedAt = performance.now();
   const common = ['--org', COORDINATOR_ORG, '--home', coordinatorHome, '--store', store.url];
   const rounds = ['--task', taskId, '--rounds', String(last)];
@@ -406,13 +409,13 @@ async function startBatchers(
   return args.flat();
 }
 
-function vehicleArgs(plan: RunPlan, homes: string, storeUrl: string): string[] {
+function vehicleArgs({ plan, homes, hostile }: Starting, storeUrl: string): string[] {
   const source = dataArguments(plan.data);
   const kept = plan.validationRows === undefined ? [] : ['--validation-rows', String(plan.validationRows)];
   const split = ['--split', plan.split, '--client', `0/${String(plan.vehicles)}`, ...kept];
   const peers = ['--store', storeUrl, '--task', plan.taskId, ...agreedTo(plan)];
   const vehicles = plan.vehicleIds.flatMap((id) => ['--vehicle', id]);
-  const what = [...source, ...split, ...vehicles, ...vehicleAttackArguments(plan)];
+  const what = [...source, ...split, ...vehicles, ...vehicleAttackArguments(hostile, plan)];
   return ['vehicle', 'run', '--pool', '--home', fleetHome(homes), ...peers, ...what];
 }
 

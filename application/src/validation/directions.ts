@@ -36,12 +36,32 @@ export function committedValidations({ opening, validated }: Pick<SecureRound, '
 }
 
 /**
+ * The reference direction that somebody names, once it is clear that nobody has chosen among the directions.
+ *
+ * @param references undefined where the task has no validators; so is the result then.
+ * @throws SevError REFERENCES_INVALID, REFERENCES_INCOMPLETE, DIRECTION_MISMATCH, DIRECTION_INVALID; whatever `fetch` throws.
+ */
+export async function namedReference(
+  terms: Pick<SecureTerms, 'validation'>,
+  secure: Pick<SecureRound, 'opening' | 'validated'>,
+  references: readonly string[] | undefined,
+  seen: DirectionsSeen,
+): Promise<ReferenceDirection | undefined> {
+  insistOnReferences(terms, secure, references);
+  if (references === undefined) {
+    return undefined;
+  }
+  await insistOnAllShown(secure, references, seen);
+  return referenceDirection(secure, references, seen.length, seen.fetch);
+}
+
+/**
  * Refuses references that the opening does not commit to, or so few that one organisation could choose among them.
  *
  * @param references undefined where the task has no validators.
  * @throws SevError REFERENCES_INVALID
  */
-export function insistOnReferences(
+function insistOnReferences(
   { validation }: Pick<SecureTerms, 'validation'>,
   secure: Pick<SecureRound, 'opening' | 'validated'>,
   references: readonly string[] | undefined,
@@ -141,6 +161,21 @@ export async function referenceDirection(
   const direction = medianOf(directions);
   const astray = references.filter((_, index) => productOf(directions[index] ?? new Int32Array(), direction) <= 0);
   return { references, direction, norm: directionNorm(direction), astray };
+}
+
+/**
+ * The direction alone, of references that the ledger shows.
+ *
+ * @param references undefined where the task has no validators; so is the result then.
+ * @throws as {@link referenceDirection}.
+ */
+export async function directionIfAny(
+  secure: Pick<SecureRound, 'opening' | 'validated'>,
+  references: readonly string[] | undefined,
+  length: number,
+  fetch: FetchObject,
+): Promise<Int32Array | undefined> {
+  return references === undefined ? undefined : (await referenceDirection(secure, references, length, fetch)).direction;
 }
 
 /**
