@@ -100,7 +100,6 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
   const attack = options.attack === undefined ? undefined : attackNamed(options.attack);
   const vehicles = fleet.vehicles.length;
   const hostile = attack?.role === 'vehicle' ? hostileVehicles(training.seed, options.hostile, vehicles) : [];
-  const sent = new Map<number, Float32Array[]>(hostile.map((vehicle) => [vehicle, []]));
   let base = initialParameters(layers, training.seed);
   let state = initialServerState(server, base.length);
   let standing: readonly Standing[] = fleet.vehicles.map(() => ({ suspicionMilli: 0 }));
@@ -108,7 +107,7 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
   const bases: Float32Array[] = [];
   const past: RoundProjections[] = [];
   for (let round = 1; ; round++) {
-    const scene: Scene = { options, attack, hostile, round, base, bases, lastDirection, sent };
+    const scene: Scene = { options, attack, hostile, round, base, bases, lastDirection };
     const directions = validatorDirections(scene);
     const direction = medianDirection(directions);
     const encoded = sendersUpdates(scene, directions);

@@ -17,7 +17,7 @@ import {
 } from '@sev/fl';
 import type { AttackedOptions } from './rounds.js';
 
-/** What those who take part in a round see, and what hostile ones remember. */
+/** What those who take part in a round see. */
 export interface Scene {
   readonly options: AttackedOptions;
   readonly attack: Attack | undefined;
@@ -27,8 +27,6 @@ export interface Scene {
   /** Of earlier rounds. */
   readonly bases: readonly Float32Array[];
   readonly lastDirection: Int32Array | undefined;
-  /** What each hostile vehicle sent in earlier rounds. */
-  readonly sent: ReadonlyMap<number, Float32Array[]>;
 }
 
 /** The hostile vehicles of a seed, ascending. */
@@ -103,19 +101,16 @@ function trainedUpdates(scene: Scene): readonly Uint32Array[] {
       const rounding = seededRandom(Buffer.from(hexOf(training.seed, round, vehicle, 'rounding'), 'hex'));
       return encodeUpdate(train(base, data), format, rounding);
     }
-    const update = attack.update({ ...contextOf(scene, place, train, data), colluders });
-    scene.sent.get(vehicle)?.push(update);
-    return encodeUnclipped(update, format);
+    return encodeUnclipped(attack.update({ ...contextOf(scene, place, train, data), colluders }), format);
   });
 }
 
 function contextOf(scene: Scene, place: number, train: AttackContext['train'], data: Dataset): AttackContext {
-  const { options, round, base, bases, hostile, lastDirection } = scene;
+  const { options, round, base, bases, lastDirection } = scene;
   const { seed } = options.training;
   return {
     ...{ round, base, earlierBases: bases, data, train, place, lastDirection },
     colluders: () => [train(base, data)],
-    sent: scene.sent.get(hostile[place] ?? -1) ?? [],
     random: newRandom(deriveSeed(seed, round, place, 'attack')),
     sharedRandom: () => newRandom(deriveSeed(seed, round, 'colluders')),
     ...{ rule: options.rule, clip: options.format.clip, trigger: options.trigger },

@@ -31,7 +31,6 @@ function context(place: number, change: Partial<AttackContext> = {}): AttackCont
     train: (_, data) => plus(COLLUDERS[place]!, vector(2), data.y.reduce((a, b) => a + b, 0) - 9),
     colluders: () => COLLUDERS,
     place,
-    sent: [],
     random: newRandom(place + 100),
     sharedRandom: () => newRandom(77),
     lastDirection: Int32Array.from(plus(COMMON, vector(9)), (value) => Math.round(1_000 * value)),
