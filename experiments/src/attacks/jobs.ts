@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { evaluatePrice, PRICE_LAYERS, predict, pickRows, type CarTable, type Dataset } from '@sev/fl';
+import { evaluatePrice, hostileVehicles, PRICE_LAYERS, predict, pickRows, type CarTable, type Dataset } from '@sev/fl';
 import { runContributionJob, type ContributionJob, type ContributionResult } from './contribution.js';
 import { runCorrectionJob, type CorrectionJob, type CorrectionResult } from './correction.js';
 import { runPrivacyJob, type PrivacyJob, type PrivacyResult } from './privacy.js';
 import { attackedRounds, take } from './rounds.js';
-import { hostileVehicles } from './senders.js';
 import { fleetOf, optionsOf, ROUNDS, TRIGGER, type AttackCell } from './setting.js';
 import { runSelfDealingJob, type SelfDealingJob, type SelfDealingResult } from './self-dealing.js';
 import { runValidatorJob, type ValidatorJob, type ValidatorResult } from './validators.js';

@@ -8,6 +8,7 @@ import {
   decodeTotal,
   directionNorm,
   evenOut,
+  hostileVehicles,
   initialParameters,
   initialServerState,
   medianDirection,
@@ -31,14 +32,7 @@ import {
   type WeightRuleName,
 } from '@sev/fl';
 import type { ValidatedFleet } from './fleet.js';
-import {
-  hexOf,
-  hostileVehicles,
-  sendersUpdates,
-  validatorDirections,
-  type Scene,
-  type SelfDealing,
-} from './senders.js';
+import { hexOf, sendersUpdates, validatorDirections, type Scene, type SelfDealing } from './senders.js';
 
 /** Earlier rounds that rules look back on. */
 export const PAST_ROUNDS = 10;

@@ -29,17 +29,6 @@ export interface Scene {
   readonly lastDirection: Int32Array | undefined;
 }
 
-/** The hostile vehicles of a seed, ascending. */
-export function hostileVehicles(seed: number, count: number, vehicles: number): readonly number[] {
-  const random = newRandom(deriveSeed(seed, 'hostile'));
-  const order = Array.from({ length: vehicles }, (_, index) => index);
-  for (let i = vehicles - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j] ?? 0, order[i] ?? 0];
-  }
-  return order.slice(0, count).sort((a, b) => a - b);
-}
-
 /** Each validator's direction, trained from the base like a vehicle; a hostile validator is the first. */
 export function validatorDirections(scene: Scene): readonly Int32Array[] {
   const { options, attack, base, round } = scene;
