@@ -67,8 +67,9 @@ export function sendersUpdates(scene: Scene, directions: readonly Int32Array[]):
     }
     const random = newRandom(deriveSeed(training.seed, scene.round, vehicle, 'self-dealing'));
     const hidden = quantiseDirection(Float32Array.from(direction, (value) => value + deviation * random.normal()));
+    const own = directionNorm(hidden);
     return encodeUnclipped(
-      Float32Array.from(hidden, (value) => (value * norm) / directionNorm(hidden)),
+      Float32Array.from(hidden, (value) => (value * norm) / own),
       format,
     );
   });
