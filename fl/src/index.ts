@@ -90,3 +90,4 @@ export * from './secure/total-bound.js';
 export * from './secure/weights/even-out.js';
 export * from './training/gradient.js';
 export * from './training/train.js';
+export * from './vectors.js';
