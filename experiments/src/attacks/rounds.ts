@@ -92,8 +92,7 @@ export interface AttackedRound {
 export function* attackedRounds(options: AttackedOptions): Generator<AttackedRound, never> {
   const { fleet, layers, training, server } = options;
   const attack = options.attack === undefined ? undefined : attackNamed(options.attack);
-  const vehicles = fleet.vehicles.length;
-  const hostile = attack?.role === 'vehicle' ? hostileVehicles(training.seed, options.hostile, vehicles) : [];
+  const hostile = hostileOf(options);
   let base = initialParameters(layers, training.seed);
   let state = initialServerState(server, base.length);
   let standing: readonly Standing[] = fleet.vehicles.map(() => ({ suspicionMilli: 0 }));
@@ -120,6 +119,12 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
     lastDirection = direction;
     ({ parameters: base, state } = next);
   }
+}
+
+/** The vehicles that attack; none where a validator does. */
+export function hostileOf({ attack, hostile, fleet, training }: AttackedOptions): readonly number[] {
+  const isByVehicles = attack !== undefined && attackNamed(attack).role === 'vehicle';
+  return isByVehicles ? hostileVehicles(training.seed, hostile, fleet.vehicles.length) : [];
 }
 
 /** What the aggregators open of a round. */

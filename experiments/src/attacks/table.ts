@@ -109,7 +109,8 @@ function printRules(rows: readonly AttackRow[], setting: string): void {
   printTable(
     ['attack', ...rules],
     [...new Set(rows.map(({ attack }) => attack))].map((attack) => {
-      const hostile = attack === 'none' ? 0 : attack === 'noisy-validator' ? VALIDATORS_HOSTILE : COMPARED.hostile;
+      const role = ATTACKS.find(({ name }) => name === attack)?.role;
+      const hostile = role === undefined ? 0 : role === 'validator' ? VALIDATORS_HOSTILE : COMPARED.hostile;
       return [attack, ...rules.map((rule) => cellText(rows, { attack, hostile, rule }))];
     }),
   );
