@@ -54,7 +54,6 @@ export * from './robustness/attacks/attack.js';
 export * from './robustness/attacks/attacks.js';
 export * from './robustness/attacks/encode.js';
 export * from './robustness/attacks/hostile.js';
-export * from './robustness/attacks/label-flip.js';
 export * from './robustness/attacks/noisy-validator.js';
 export * from './robustness/candidate.js';
 export * from './robustness/contribution.js';

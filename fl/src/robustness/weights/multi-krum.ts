@@ -32,7 +32,7 @@ export const multiKrum: WeightRule<NormReason | 'OUTVOTED'> = {
 };
 
 /** Sum of the squared distances of each to its nearest so many others. */
-export function krumScores(vectors: readonly Int32Array[], nearest: number): number[] {
+function krumScores(vectors: readonly Int32Array[], nearest: number): number[] {
   return vectors.map((own, i) =>
     vectors
       .filter((_, j) => j !== i)
