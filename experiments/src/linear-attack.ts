@@ -7,6 +7,7 @@ import {
   project,
   projectionVectors,
   seededRandom,
+  shuffle,
   toSigned,
   type FixedPoint,
   type Random,
@@ -197,12 +198,9 @@ function meanOf(vectors: readonly ArrayLike<number>[]): Float64Array {
   return mean;
 }
 
-function shuffled(count: number, random: Random): number[] {
-  const order = Array.from({ length: count }, (_, index) => index);
-  for (let i = count - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j] ?? 0, order[i] ?? 0];
-  }
+function shuffled(count: number, random: Random): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, index) => index);
+  shuffle(order, random);
   return order;
 }
 

@@ -9,15 +9,6 @@ import { trainingSeed } from '../vehicle/data.js';
 import type { TrainingOrder } from '../vehicle/messages.js';
 import { knownAttack, unsuited, type AttackOrder } from './attack-order.js';
 
-/** What was sent before is remembered for so many rounds. */
-const SENT_ROUNDS = 5;
-
-/** An update that a hostile vehicle sent. */
-interface Sent {
-  readonly round: number;
-  readonly update: Float32Array;
-}
-
 /**
  * Hostile vehicles that act in concert: each has the data of all, and so can train what any of them would have sent. Every
  * worker that runs one of them has a copy, and all copies come to the same numbers.
@@ -27,7 +18,6 @@ export class Colluders {
   /** In the order of their places. */
   readonly #data: readonly Dataset[];
   readonly #trigger: Trigger;
-  readonly #sent = new Map<number, Sent[]>();
   #honest: { readonly attempt: string; readonly updates: readonly Float32Array[] } | undefined;
 
   /** @param data of each of the order's clients. */
@@ -54,7 +44,7 @@ export class Colluders {
    * @throws SevError ATTACK_UNSUITED; ModelError TRAINING_DIVERGED.
    */
   update(client: number, training: TrainingOrder): Float32Array {
-    const { task, round } = training;
+    const { task } = training;
     const place = this.#order.clients.indexOf(client);
     const data = this.#data[place];
     if (data === undefined) {
@@ -63,17 +53,10 @@ export class Colluders {
     if (task.engine !== 'dense' || task.kind === 'statistics') {
       throw unsuited(`vehicles attack tasks that train with engine dense; ${task.taskId} does not`);
     }
-    const sent = (this.#sent.get(place) ?? []).filter((before) => before.round < round.round).slice(-SENT_ROUNDS);
-    const update = knownAttack(this.#order.name, 'vehicle').update({
-      ...this.#placeIn(training, place),
-      data,
-      sent: sent.map((before) => before.update),
-    });
-    this.#sent.set(place, [...sent, { round: round.round, update }]);
-    return update;
+    return knownAttack(this.#order.name, 'vehicle').update(this.#contextOf(training, place, data));
   }
 
-  #placeIn(training: TrainingOrder, place: number): Omit<AttackContext, 'data' | 'sent'> {
+  #contextOf(training: TrainingOrder, place: number, data: Dataset): AttackContext {
     const { task, round, parameters, earlier } = training;
     const { seed, clients } = this.#order;
     return {
@@ -82,7 +65,8 @@ export class Colluders {
       earlierBases: earlier?.bases ?? [],
       lastDirection: earlier?.lastDirection,
       place,
-      train: (base, data) => honestUpdate(training, clients[place] ?? 0, base, data),
+      data,
+      train: (base, rows) => honestUpdate(training, clients[place] ?? 0, base, rows),
       colluders: () => this.#honestUpdates(training),
       random: newRandom(deriveSeed(seed, task.taskId, round.round, place)),
       sharedRandom: () => newRandom(deriveSeed(seed, task.taskId, round.round, 'colluders')),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hashOf, sha256Hex, type IncidentFindings } from '@sev/chaincode/api';
-import { directionNorm, project, projectionVectors, ringBytes, toSigned } from '@sev/fl';
+import { cosine, directionNorm, estimateNorm, project, projectionVectors, ringBytes, toSigned } from '@sev/fl';
 import type { AttemptRef } from '../services/attempt.js';
 
 /** What was opened of one disputed update. */
@@ -68,7 +68,7 @@ interface Measured {
 function exact({ parameters }: FindingsTerms, { values }: Opened, reference: Int32Array | undefined): Measured {
   const update = values.subarray(0, parameters);
   const norm = directionNorm(update);
-  return { norm, cosine: reference === undefined ? 0 : cosineOf(update, reference) };
+  return { norm, cosine: reference === undefined ? 0 : cosine(update, reference) };
 }
 
 /** E⟨u, v⟩⟨r, v⟩ = ⟨u, r⟩ / 2 and E⟨u, v⟩² = ‖u‖² / 2 for the random vectors that projections are along. */
@@ -77,27 +77,13 @@ function estimated(
   { seed, values }: Extract<Opened, { kind: 'projections' }>,
   reference: Int32Array | undefined,
 ): Measured {
-  const norm = Math.sqrt((2 * dot(values, values)) / values.length);
+  const norm = estimateNorm(values);
   if (reference === undefined) {
     return { norm, cosine: 0 };
   }
   const vectors = projectionVectors(seed, values.length, parameters);
   const projected = toSigned(project(Uint32Array.from(reference), vectors));
-  return { norm, cosine: cosineOf(values, projected) };
-}
-
-/** 0 where one of them is nothing. */
-function cosineOf(a: Int32Array, b: Int32Array): number {
-  const lengths = directionNorm(a) * directionNorm(b);
-  return lengths === 0 ? 0 : dot(a, b) / lengths;
-}
-
-function dot(a: Int32Array, b: Int32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
-    sum += (a[i] ?? 0) * (b[i] ?? 0);
-  }
-  return sum;
+  return { norm, cosine: cosine(values, projected) };
 }
 
 function milli(value: number): number {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { referencesProblem, sha256Hex, type SecureRound, type SecureTerms, type Validation } from '@sev/chaincode/api';
-import { checkDirection, directionNorm, medianDirection } from '@sev/fl';
+import { checkDirection, directionNorm, dot, medianDirection } from '@sev/fl';
 import { EXIT, SevError, hasCode, messageOf } from '../errors.js';
 import { isAbsent, type FetchObject } from '../services/round-outcome.js';
 import { TooEarlyError } from '../services/too-early.js';
@@ -159,7 +159,8 @@ export async function referenceDirection(
     }),
   );
   const direction = medianOf(directions);
-  const astray = references.filter((_, index) => productOf(directions[index] ?? new Int32Array(), direction) <= 0);
+  // Exact: the norms are at most 2^16, so no partial sum exceeds 2^32.
+  const astray = references.filter((_, index) => dot(directions[index] ?? new Int32Array(), direction) <= 0);
   return { references, direction, norm: directionNorm(direction), astray };
 }
 
@@ -214,15 +215,6 @@ function medianOf(directions: readonly Int32Array[]): Int32Array {
   } catch (error) {
     throw invalid(`no reference direction: ${messageOf(error)}`, error);
   }
-}
-
-/** Exact: the norms are at most 2^16, so no partial sum exceeds 2^32. */
-function productOf(a: Int32Array, b: Int32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
-    sum += (a[i] ?? 0) * (b[i] ?? 0);
-  }
-  return sum;
 }
 
 function invalid(detail: string, cause?: unknown): SevError {

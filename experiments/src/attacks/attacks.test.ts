@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { generateCarTable, initialParameters, lossMicro, PRICE_LAYERS, type Dataset } from '@sev/fl';
+import { generateCarTable, hostileVehicles, initialParameters, lossMicro, PRICE_LAYERS, type Dataset } from '@sev/fl';
 import { rankCorrelation } from './contribution.js';
 import { runCorrectionJob } from './correction.js';
 import { VALIDATORS, validatedFleet } from './fleet.js';
 import { runJob, type FederationJob } from './jobs.js';
 import { attackedRounds, take } from './rounds.js';
-import { hostileVehicles } from './senders.js';
 import { runSelfDealingJob } from './self-dealing.js';
 import { fleetOf, optionsOf, type AttackCell } from './setting.js';
 import { runValidatorJob } from './validators.js';

@@ -5,6 +5,7 @@ import {
   componentSum,
   depthsOf,
   evaluatePrice,
+  hostileVehicles,
   initialServerState,
   lossMicro,
   median,
@@ -17,7 +18,6 @@ import {
 } from '@sev/fl';
 import type { ValidatedFleet } from './fleet.js';
 import { attackedRounds, take, type AttackedOptions, type AttackedRound } from './rounds.js';
-import { hostileVehicles } from './senders.js';
 import { fleetOf, optionsOf, type AttackSplit } from './setting.js';
 
 /** One culprit, found after all rounds. Plain data. */

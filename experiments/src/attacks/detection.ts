@@ -3,7 +3,7 @@ import { DEFAULT_WEIGHT_RULE, QUARANTINE_MILLI } from '@sev/fl';
 import { print, printTable } from '../output.js';
 import type { TableSource } from './cars.js';
 import type { WatchJob, WatchResult } from './jobs.js';
-import { runJobs } from './pool.js';
+import { measured } from './measured.js';
 import { SPLITS, type AttackSplit } from './setting.js';
 
 const VEHICLES = 20;
@@ -52,13 +52,10 @@ export async function measureIdentification(source: TableSource): Promise<readon
       }),
     ),
   );
-  const results = await runJobs('identification', source, jobs);
+  const runs = await measured('identification', source, jobs);
   const rows = SPLITS.flatMap((split) =>
     PERSISTENT.map((attack) => {
-      const ofAttack = results.filter((_, i) => {
-        const cell = jobs[i]?.cell;
-        return cell?.split === split && cell.attack === attack;
-      });
+      const ofAttack = runs.filter(({ cell }) => cell.split === split && cell.attack === attack);
       return { split, attack, runs: ofAttack.length, ...countOf(ofAttack) };
     }),
   );
@@ -89,9 +86,9 @@ export async function measureFalseQuarantine(source: TableSource): Promise<reado
       return { kind: 'watch', cell, rounds: QUIET_ROUNDS };
     }),
   );
-  const results = await runJobs('false quarantine', source, jobs);
+  const runs = await measured('false quarantine', source, jobs);
   const rows = SPLITS.map((split): QuietRow => {
-    const ofSplit = results.filter((_, i) => jobs[i]?.cell.split === split);
+    const ofSplit = runs.filter(({ cell }) => cell.split === split);
     const { honest, accused } = countOf(ofSplit);
     return { split, runs: ofSplit.length, honest, accused };
   });

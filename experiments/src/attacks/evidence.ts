@@ -4,8 +4,7 @@ import { print, printTable } from '../output.js';
 import type { TableSource } from './cars.js';
 import type { ContributionJob } from './contribution.js';
 import type { CorrectionJob } from './correction.js';
-import type { JobResult, Job } from './jobs.js';
-import { runJobs } from './pool.js';
+import { measured, type Measured } from './measured.js';
 import type { PrivacyJob } from './privacy.js';
 import type { SelfDealingJob } from './self-dealing.js';
 import { SPLITS } from './setting.js';
@@ -23,9 +22,6 @@ const RULES = ['capped-trust', 'norm-scaling'] as const;
 const WATCHED_ROUNDS = 30;
 /** Vehicles of a self-dealing validator. */
 const OWNED = [1, 2, 4] as const;
-
-/** A job and what came of it, for the file. */
-export type Measured<J extends Job> = readonly (J & JobResult<J>)[];
 
 /** First-order scores beside exact Shapley values on eight vehicles, and beside known label noise. */
 export async function measureContribution(source: TableSource): Promise<Measured<ContributionJob>> {
@@ -164,9 +160,4 @@ export async function measureLeak(source: TableSource): Promise<Measured<Privacy
     ]),
   );
   return rows;
-}
-
-async function measured<J extends Job>(name: string, source: TableSource, jobs: readonly J[]): Promise<Measured<J>> {
-  const results = await runJobs(name, source, jobs);
-  return jobs.map((job, i) => ({ ...job, ...(results[i] as JobResult<J>) }));
 }

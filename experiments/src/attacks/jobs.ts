@@ -3,8 +3,7 @@ import { evaluatePrice, PRICE_LAYERS, predict, pickRows, type CarTable, type Dat
 import { runContributionJob, type ContributionJob, type ContributionResult } from './contribution.js';
 import { runCorrectionJob, type CorrectionJob, type CorrectionResult } from './correction.js';
 import { runPrivacyJob, type PrivacyJob, type PrivacyResult } from './privacy.js';
-import { attackedRounds, take } from './rounds.js';
-import { hostileVehicles } from './senders.js';
+import { attackedRounds, hostileOf, take } from './rounds.js';
 import { fleetOf, optionsOf, ROUNDS, TRIGGER, type AttackCell } from './setting.js';
 import { runSelfDealingJob, type SelfDealingJob, type SelfDealingResult } from './self-dealing.js';
 import { runValidatorJob, type ValidatorJob, type ValidatorResult } from './validators.js';
@@ -75,8 +74,9 @@ export function runJob(table: CarTable, job: Job): JobResult<Job> {
 
 function runFederationJob(table: CarTable, { cell }: FederationJob): FederationResult {
   const fleet = fleetOf(table, cell.split, cell.vehicles);
-  const rounds = take(attackedRounds(optionsOf(cell, fleet)), ROUNDS);
-  const hostile = hostileOf(cell);
+  const options = optionsOf(cell, fleet);
+  const rounds = take(attackedRounds(options), ROUNDS);
+  const hostile = hostileOf(options);
   const model = rounds.at(-1)?.model ?? new Float32Array();
   const shareOf = (isIn: (vehicle: number) => boolean): number => {
     const members = fleet.vehicles.map((_, vehicle) => vehicle).filter(isIn);
@@ -96,18 +96,12 @@ function runFederationJob(table: CarTable, { cell }: FederationJob): FederationR
 }
 
 function runWatchJob(table: CarTable, { cell, rounds }: WatchJob): WatchResult {
-  const fleet = fleetOf(table, cell.split, cell.vehicles);
-  const watched = take(attackedRounds(optionsOf(cell, fleet)), rounds);
+  const options = optionsOf(cell, fleetOf(table, cell.split, cell.vehicles));
+  const watched = take(attackedRounds(options), rounds);
   return {
-    hostile: hostileOf(cell),
+    hostile: hostileOf(options),
     standing: watched.map(({ standing }) => standing.map(({ suspicionMilli }) => suspicionMilli)),
   };
-}
-
-function hostileOf({ attack, seed, hostile, vehicles }: AttackCell): readonly number[] {
-  return attack === 'none' || attack === 'noisy-validator'
-    ? []
-    : hostileVehicles(seed, Math.round(hostile * vehicles), vehicles);
 }
 
 function biasOf(model: Float32Array, test: Dataset): number {

@@ -8,6 +8,7 @@ import {
   decodeTotal,
   directionNorm,
   evenOut,
+  hostileVehicles,
   initialParameters,
   initialServerState,
   medianDirection,
@@ -27,21 +28,13 @@ import {
   type TrainingOptions,
   type Trigger,
   type WeightInput,
-  type WeightReason,
   type WeightRuleName,
 } from '@sev/fl';
 import type { ValidatedFleet } from './fleet.js';
-import {
-  hexOf,
-  hostileVehicles,
-  sendersUpdates,
-  validatorDirections,
-  type Scene,
-  type SelfDealing,
-} from './senders.js';
+import { hexOf, sendersUpdates, validatorDirections, type Scene, type SelfDealing } from './senders.js';
 
 /** Earlier rounds that rules look back on. */
-export const PAST_ROUNDS = 10;
+const PAST_ROUNDS = 10;
 
 export interface AttackedOptions {
   readonly fleet: ValidatedFleet;
@@ -79,9 +72,7 @@ export interface AttackedRound {
   readonly input: WeightInput;
   /** Evened out; in mode `plain` those of the classes. */
   readonly weights: readonly number[];
-  readonly reasons: readonly (WeightReason | undefined)[];
-  /** Of this round, and accumulated with it. */
-  readonly suspicion: Int32Array;
+  /** With this round's suspicion. */
   readonly standing: readonly Standing[];
   readonly encoded: readonly Uint32Array[];
   /** Of the validators, and their median. */
@@ -98,9 +89,7 @@ export interface AttackedRound {
 export function* attackedRounds(options: AttackedOptions): Generator<AttackedRound, never> {
   const { fleet, layers, training, server } = options;
   const attack = options.attack === undefined ? undefined : attackNamed(options.attack);
-  const vehicles = fleet.vehicles.length;
-  const hostile = attack?.role === 'vehicle' ? hostileVehicles(training.seed, options.hostile, vehicles) : [];
-  const sent = new Map<number, Float32Array[]>(hostile.map((vehicle) => [vehicle, []]));
+  const hostile = hostileOf(options);
   let base = initialParameters(layers, training.seed);
   let state = initialServerState(server, base.length);
   let standing: readonly Standing[] = fleet.vehicles.map(() => ({ suspicionMilli: 0 }));
@@ -108,25 +97,31 @@ export function* attackedRounds(options: AttackedOptions): Generator<AttackedRou
   const bases: Float32Array[] = [];
   const past: RoundProjections[] = [];
   for (let round = 1; ; round++) {
-    const scene: Scene = { options, attack, hostile, round, base, bases, lastDirection, sent };
+    const scene: Scene = { options, attack, hostile, round, base, bases, lastDirection };
     const directions = validatorDirections(scene);
     const direction = medianDirection(directions);
     const encoded = sendersUpdates(scene, directions);
     const input: WeightInput = { ...evidenceOf(encoded, direction, round, options), past: [...past], standing };
     const suspicion = suspicionOf(input);
-    const { weights, reasons, average } = averageOf(base, encoded, input, options);
+    const { weights, average } = averageOf(base, encoded, input, options);
     const next = average === undefined ? { parameters: base, state } : serverStep(server, base, average, state);
     standing = standing.map(({ suspicionMilli }, i) => ({
       suspicionMilli: addSuspicion(suspicionMilli, suspicion[i] ?? 0),
     }));
     const model = next.parameters;
-    yield { round, base, input, weights, reasons, suspicion, standing, encoded, directions, direction, model };
+    yield { round, base, input, weights, standing, encoded, directions, direction, model };
     past.push(input.projections);
     past.splice(0, past.length - PAST_ROUNDS);
     bases.push(base);
     lastDirection = direction;
     ({ parameters: base, state } = next);
   }
+}
+
+/** The vehicles that attack; none where a validator does. */
+export function hostileOf({ attack, hostile, fleet, training }: AttackedOptions): readonly number[] {
+  const isByVehicles = attack !== undefined && attackNamed(attack).role === 'vehicle';
+  return isByVehicles ? hostileVehicles(training.seed, hostile, fleet.vehicles.length) : [];
 }
 
 /** What the aggregators open of a round. */
@@ -151,7 +146,6 @@ function evidenceOf(
 
 interface Averaged {
   readonly weights: readonly number[];
-  readonly reasons: readonly (WeightReason | undefined)[];
   /** Parameters; undefined where fewer than the minimum count, and the round is aborted. */
   readonly average: Float32Array | undefined;
 }
@@ -163,7 +157,7 @@ function averageOf(
   { rule, format, minimum, leftOut = [] }: AttackedOptions,
 ): Averaged {
   if (!isWeightRule(rule)) {
-    return { weights: input.classWeights, reasons: [], average: plainAverage(base, encoded, input, rule) };
+    return { weights: input.classWeights, average: plainAverage(base, encoded, input, rule) };
   }
   const even = (ruled: readonly number[]): number[] =>
     evenOut(
@@ -171,9 +165,9 @@ function averageOf(
       minimum,
     );
   const shards = [encoded.map((_, i) => i)];
-  const { weights, reasons } = decideWeights(WEIGHT_RULES[rule], input, { shards, minimum, even });
+  const { weights } = decideWeights(WEIGHT_RULES[rule], input, { shards, minimum, even });
   if (weights.filter((weight) => weight > 0).length < minimum) {
-    return { weights: weights.map(() => 0), reasons, average: undefined };
+    return { weights: weights.map(() => 0), average: undefined };
   }
   const count = weights.reduce((a, b) => a + b, 0);
   const sum = componentSum(
@@ -181,7 +175,7 @@ function averageOf(
     base.length,
   );
   const mean = decodeTotal(totalOf([sum]), count, format);
-  return { weights, reasons, average: base.map((value, i) => value + (mean[i] ?? 0)) };
+  return { weights, average: base.map((value, i) => value + (mean[i] ?? 0)) };
 }
 
 /** What is shared in mode `plain`: the parameters themselves, here of the same encoded updates. */

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { rewardsOf } from '@sev/chaincode/api';
-import { contributionOf, type CarTable, type WeightInput } from '@sev/fl';
+import { contributionOf, hostileVehicles, type CarTable, type WeightInput } from '@sev/fl';
 import { attackedRounds, take } from './rounds.js';
-import { hostileVehicles } from './senders.js';
 import { fleetOf, optionsOf, type AttackSplit } from './setting.js';
 
 const VALIDATOR = 0;

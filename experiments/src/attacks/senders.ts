@@ -17,7 +17,7 @@ import {
 } from '@sev/fl';
 import type { AttackedOptions } from './rounds.js';
 
-/** What those who take part in a round see, and what hostile ones remember. */
+/** What those who take part in a round see. */
 export interface Scene {
   readonly options: AttackedOptions;
   readonly attack: Attack | undefined;
@@ -27,19 +27,6 @@ export interface Scene {
   /** Of earlier rounds. */
   readonly bases: readonly Float32Array[];
   readonly lastDirection: Int32Array | undefined;
-  /** What each hostile vehicle sent in earlier rounds. */
-  readonly sent: ReadonlyMap<number, Float32Array[]>;
-}
-
-/** The hostile vehicles of a seed, ascending. */
-export function hostileVehicles(seed: number, count: number, vehicles: number): readonly number[] {
-  const random = newRandom(deriveSeed(seed, 'hostile'));
-  const order = Array.from({ length: vehicles }, (_, index) => index);
-  for (let i = vehicles - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j] ?? 0, order[i] ?? 0];
-  }
-  return order.slice(0, count).sort((a, b) => a - b);
 }
 
 /** Each validator's direction, trained from the base like a vehicle; a hostile validator is the first. */
@@ -80,8 +67,9 @@ export function sendersUpdates(scene: Scene, directions: readonly Int32Array[]):
     }
     const random = newRandom(deriveSeed(training.seed, scene.round, vehicle, 'self-dealing'));
     const hidden = quantiseDirection(Float32Array.from(direction, (value) => value + deviation * random.normal()));
+    const own = directionNorm(hidden);
     return encodeUnclipped(
-      Float32Array.from(hidden, (value) => (value * norm) / directionNorm(hidden)),
+      Float32Array.from(hidden, (value) => (value * norm) / own),
       format,
     );
   });
@@ -103,19 +91,16 @@ function trainedUpdates(scene: Scene): readonly Uint32Array[] {
       const rounding = seededRandom(Buffer.from(hexOf(training.seed, round, vehicle, 'rounding'), 'hex'));
       return encodeUpdate(train(base, data), format, rounding);
     }
-    const update = attack.update({ ...contextOf(scene, place, train, data), colluders });
-    scene.sent.get(vehicle)?.push(update);
-    return encodeUnclipped(update, format);
+    return encodeUnclipped(attack.update({ ...contextOf(scene, place, train, data), colluders }), format);
   });
 }
 
 function contextOf(scene: Scene, place: number, train: AttackContext['train'], data: Dataset): AttackContext {
-  const { options, round, base, bases, hostile, lastDirection } = scene;
+  const { options, round, base, bases, lastDirection } = scene;
   const { seed } = options.training;
   return {
     ...{ round, base, earlierBases: bases, data, train, place, lastDirection },
     colluders: () => [train(base, data)],
-    sent: scene.sent.get(hostile[place] ?? -1) ?? [],
     random: newRandom(deriveSeed(seed, round, place, 'attack')),
     sharedRandom: () => newRandom(deriveSeed(seed, round, 'colluders')),
     ...{ rule: options.rule, clip: options.format.clip, trigger: options.trigger },

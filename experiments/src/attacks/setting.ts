@@ -16,7 +16,7 @@ import { validatedFleet, type ValidatedFleet } from './fleet.js';
 import type { AttackedOptions } from './rounds.js';
 
 /** Rows of each of the four validators: chosen by measurement, see docs/robustness.md. */
-export const ROOT_ROWS = 40;
+const ROOT_ROWS = 40;
 /** Share of the validators that one is. */
 export const VALIDATORS_HOSTILE = 0.25;
 /** Rounds of a run of the table. */
@@ -48,9 +48,9 @@ export interface AttackCell {
 const fleets = new Map<string, ValidatedFleet>();
 
 /** The fleet of a table, kept: several cells share it. */
-export function fleetOf(table: CarTable, split: AttackSplit, vehicles: number, rootRows = ROOT_ROWS): ValidatedFleet {
-  const key = JSON.stringify([table.source, table.rows.length, split, vehicles, rootRows]);
-  const fleet = fleets.get(key) ?? validatedFleet(table, { split, vehicles, rootRows });
+export function fleetOf(table: CarTable, split: AttackSplit, vehicles: number): ValidatedFleet {
+  const key = JSON.stringify([table.source, table.rows.length, split, vehicles]);
+  const fleet = fleets.get(key) ?? validatedFleet(table, { split, vehicles, rootRows: ROOT_ROWS });
   fleets.set(key, fleet);
   return fleet;
 }

@@ -4,7 +4,7 @@ import { meanOf } from '../learning/federate.js';
 import { print, printTable } from '../output.js';
 import type { TableSource } from './cars.js';
 import type { FederationJob, FederationResult } from './jobs.js';
-import { runJobs } from './pool.js';
+import { measured } from './measured.js';
 import { ROUNDS, SPLITS, VALIDATORS_HOSTILE, type AttackCell, type AttackSplit } from './setting.js';
 
 export const SEEDS = [1, 2, 3] as const;
@@ -44,12 +44,11 @@ export interface AttackRow extends FederationResult {
 /** Every attack at every share under the default rule, and with a fifth of 20 vehicles hostile under the others too. */
 export async function measureTable(source: TableSource, choice: TableChoice): Promise<readonly AttackRow[]> {
   const jobs = cellsOf(choice).map((cell): FederationJob => ({ kind: 'federation', cell }));
-  const results = await runJobs('attacks', source, jobs);
-  return jobs.flatMap(({ cell }, i): AttackRow[] => {
+  const runs = await measured('attacks', source, jobs);
+  return runs.map(({ cell, r2, bias, hostileShare, honestShare }): AttackRow => {
     const { split, vehicles, attack, hostile, rule, seed } = cell;
     const name = rule === DEFAULT_WEIGHT_RULE ? 'default' : rule;
-    const result = results[i];
-    return result === undefined ? [] : [{ split, vehicles, attack, hostile, rule: name, seed, ...result }];
+    return { split, vehicles, attack, hostile, rule: name, seed, r2, bias, hostileShare, honestShare };
   });
 }
 
@@ -109,7 +108,8 @@ function printRules(rows: readonly AttackRow[], setting: string): void {
   printTable(
     ['attack', ...rules],
     [...new Set(rows.map(({ attack }) => attack))].map((attack) => {
-      const hostile = attack === 'none' ? 0 : attack === 'noisy-validator' ? VALIDATORS_HOSTILE : COMPARED.hostile;
+      const role = ATTACKS.find(({ name }) => name === attack)?.role;
+      const hostile = role === undefined ? 0 : role === 'validator' ? VALIDATORS_HOSTILE : COMPARED.hostile;
       return [attack, ...rules.map((rule) => cellText(rows, { attack, hostile, rule }))];
     }),
   );

@@ -2,7 +2,7 @@
 import { DEPARTURES_SET_ASIDE, validatedBase } from '@sev/chaincode/api';
 import { deriveSeed, lossMicro, newRandom, PRICE_LAYERS, withNoise, type CarTable } from '@sev/fl';
 import { attackedRounds, take } from './rounds.js';
-import { fleetOf, optionsOf, VALIDATORS_HOSTILE, type AttackSplit } from './setting.js';
+import { fleetOf, optionsOf, type AttackSplit } from './setting.js';
 
 /** Losses that validators state, the first of them with noisy targets. Plain data. */
 export interface ValidatorJob {
@@ -33,7 +33,7 @@ export function runValidatorJob(table: CarTable, job: ValidatorJob): ValidatorRe
       i === 0 && noise > 0 ? withNoise(data, noise, newRandom(deriveSeed(seed, 'validator'))) : data,
     ),
   };
-  const cell = { split, vehicles, attack: 'none', hostile: VALIDATORS_HOSTILE, rule: 'capped-trust', seed } as const;
+  const cell = { split, vehicles, attack: 'none', hostile: 0, rule: 'capped-trust', seed } as const;
   const lossesMicro = take(attackedRounds(optionsOf(cell, noisy)), rounds).map(({ base }) =>
     noisy.roots.map((data) => lossMicro(base, PRICE_LAYERS, data)),
   );

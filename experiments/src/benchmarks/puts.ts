@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createPrivateKey, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import * as grpc from '@grpc/grpc-js';
-import { connect, hash, signers, type Contract } from '@hyperledger/fabric-gateway';
+import type { Contract } from '@hyperledger/fabric-gateway';
 import { inHome, openWallet, readConnectionProfile } from '@sev/application';
 import type { Benchmark, BenchmarkContext } from '../figure.js';
+import { openGateway } from '../gateway.js';
 import { quantile, runLoad } from '../load.js';
 import { higher, lower } from './native.js';
 
@@ -63,7 +63,7 @@ export const puts: Benchmark = {
   },
 };
 
-/** The test chaincode as the coordinator of the first organisation calls it, with the unmodified Gateway client. */
+/** The test chaincode as the coordinator of the first organisation calls it. */
 async function newContract(context: BenchmarkContext): Promise<{ contract: Contract; close: () => void }> {
   const profile = await readConnectionProfile(context.networkHome);
   const [first] = profile.organisations;
@@ -71,22 +71,6 @@ async function newContract(context: BenchmarkContext): Promise<{ contract: Contr
     throw new Error('the network has no organisation');
   }
   const wallet = await openWallet(inHome.wallet(join(context.homes, first.name)));
-  const { certificate, privateKey, mspId } = await wallet.get('coordinator');
-  const client = new grpc.Client(
-    first.gateway.address,
-    grpc.credentials.createSsl(Buffer.from(first.gateway.tlsCaCert)),
-  );
-  const gateway = connect({
-    client,
-    identity: { mspId, credentials: Buffer.from(certificate) },
-    signer: signers.newPrivateKeySigner(createPrivateKey(privateKey)),
-    hash: hash.sha256,
-  });
-  return {
-    contract: gateway.getNetwork(profile.channel).getContract('testcc'),
-    close: () => {
-      gateway.close();
-      client.close();
-    },
-  };
+  const { channel, close } = openGateway(profile, await wallet.get('coordinator'));
+  return { contract: channel.getContract('testcc'), close };
 }

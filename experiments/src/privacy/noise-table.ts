@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { PRICE_LAYERS } from '@sev/fl';
+import { runOnThreads } from '../pool.js';
 import type { NoiseCell, NoiseResult } from './noise-cell.js';
 
+const WORKER = new URL('./noise-worker.js', import.meta.url);
 const ROUNDS = 10;
 /** So few that every epoch is one step on all of a vehicle's rows, about 19 of which are for training. */
 const ROWS_PER_VEHICLE = 24;
@@ -37,25 +37,5 @@ export async function measureNoise(
       })),
     ),
   );
-  const results = new Map<NoiseCell, NoiseResult>();
-  const waiting = [...cells];
-  const work = async (): Promise<void> => {
-    for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
-      results.set(cell, await inWorker(cell));
-      progress(results.size, cells.length);
-    }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
-  return cells.flatMap((cell) => results.get(cell) ?? []);
-}
-
-function inWorker(cell: NoiseCell): Promise<NoiseResult> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./noise-worker.js', import.meta.url), { workerData: cell });
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.once('exit', (code) => {
-      reject(new Error(`a worker ended with code ${code} before its result`));
-    });
-  });
+  return runOnThreads<NoiseCell, NoiseResult>({ url: WORKER }, cells, progress);
 }

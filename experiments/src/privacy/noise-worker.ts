@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { runNoiseCell, type NoiseCell } from './noise-cell.js';
 
-parentPort?.postMessage(runNoiseCell(workerData as NoiseCell));
+parentPort?.on('message', (cell: NoiseCell) => {
+  parentPort?.postMessage(runNoiseCell(cell));
+});

@@ -13,6 +13,7 @@ import {
   openRegistrar,
   openSession,
   openWallet,
+  organisationNamed,
   parseCertificate,
   privateKeyPem,
   provisionCars,
@@ -113,12 +114,12 @@ export class AttackedNetwork {
 
   /** @param org name or MSP id of an organisation. */
   async session(org: string, role: Role): Promise<LedgerSession> {
-    const { mspId } = this.#organisation(org);
+    const { mspId } = organisationNamed(this.profile, org);
     return this.#kept(`${mspId} ${role}`, this.identity(mspId, role));
   }
 
   registrar(mspId: string): Promise<Registrar> {
-    const organisation = this.#organisation(mspId);
+    const organisation = organisationNamed(this.profile, mspId);
     const credentials = () => readRegistrar(organisation.name, this.#networkHome);
     const opened = this.#registrars.get(mspId) ?? openRegistrar(organisation, this.homeOf(mspId), credentials);
     this.#registrars.set(mspId, opened);
@@ -126,21 +127,13 @@ export class AttackedNetwork {
   }
 
   homeOf(mspId: string): string {
-    return join(this.#homes, this.#organisation(mspId).name);
+    return join(this.#homes, organisationNamed(this.profile, mspId).name);
   }
 
   async close(): Promise<void> {
     for (const session of this.#sessions.values()) {
       (await session).close();
     }
-  }
-
-  #organisation(org: string): ConnectionProfile['organisations'][number] {
-    const found = this.profile.organisations.find(({ name, mspId }) => name === org || mspId === org);
-    if (found === undefined) {
-      throw new RangeError(`the network has no organisation ${org}`);
-    }
-    return found;
   }
 
   #kept(key: string, identity: StoredIdentity | Promise<StoredIdentity>): Promise<LedgerSession> {

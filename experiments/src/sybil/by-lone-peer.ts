@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createPrivateKey } from 'node:crypto';
-import * as grpc from '@grpc/grpc-js';
-import { CommitError, StatusCode, connect, hash, signers } from '@hyperledger/fabric-gateway';
+import { CommitError, StatusCode } from '@hyperledger/fabric-gateway';
 import { canonicalJson } from '@sev/chaincode/api';
 import { itemOf, type SybilKind } from '@sev/chaincode/testing';
+import { openGateway } from '../gateway.js';
 import type { AttackedNetwork } from './attacked-network.js';
 
 /** An organisation whose peer would endorse anything sends what that peer alone has endorsed to the orderer. */
@@ -23,21 +22,9 @@ export function byLonePeer(network: AttackedNetwork): SybilKind {
 
 async function submitAlone(network: AttackedNetwork, mspId: string, argument: object): Promise<string[]> {
   const { profile } = network;
-  const own = profile.organisations.find((organisation) => organisation.mspId === mspId);
-  if (own === undefined) {
-    throw new RangeError(`the network has no organisation ${mspId}`);
-  }
-  const { certificate, privateKey } = await network.identity(mspId, 'registrar');
-  const { address, tlsCaCert } = own.gateway;
-  const client = new grpc.Client(address, grpc.credentials.createSsl(Buffer.from(tlsCaCert)));
-  const gateway = connect({
-    client,
-    identity: { mspId, credentials: Buffer.from(certificate) },
-    signer: signers.newPrivateKeySigner(createPrivateKey(privateKey)),
-    hash: hash.sha256,
-  });
+  const { channel, close } = openGateway(profile, await network.identity(mspId, 'registrar'));
   try {
-    const contract = gateway.getNetwork(profile.channel).getContract(profile.chaincode, 'registry');
+    const contract = channel.getContract(profile.chaincode, 'registry');
     await contract.submit('EnrollVehicles', {
       arguments: [canonicalJson(argument)],
       endorsingOrganizations: [mspId],
@@ -49,8 +36,7 @@ async function submitAlone(network: AttackedNetwork, mspId: string, argument: ob
     }
     return [nameOf(error.code)];
   } finally {
-    gateway.close();
-    client.close();
+    close();
   }
 }
 

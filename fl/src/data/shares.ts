@@ -89,7 +89,8 @@ function withoutValidation<Row>(
   if (!Number.isInteger(wanted) || wanted < 1) {
     throw new DataError('DATA_OPTION_INVALID', 'validationRows must be a whole number from 1 on');
   }
-  const byRank = (a: Row, b: Row): number => compareKeys(rankOf(a), rankOf(b));
+  const ranks = new Map(shares.clients.flat().map((row) => [row, rankOf(row)]));
+  const byRank = (a: Row, b: Row): number => compareKeys(ranks.get(a) ?? '', ranks.get(b) ?? '');
   const spare = shares.clients.flatMap((rows) => rows.toSorted(byRank).slice(0, -1)).sort(byRank);
   if (spare.length < wanted) {
     const detail = `${source} has ${String(spare.length)} rows to spare, ${String(wanted)} are to be kept for validation`;

@@ -2,11 +2,11 @@
 import { expect } from 'chai';
 import { initialServerState, serverStep, type ServerOptimiser } from '../aggregation/server-optimiser.js';
 import { newRandom } from '../random.js';
+import { distance } from '../vectors.js';
 import {
   Candidate,
   chosenDepth,
   depthsOf,
-  distance,
   type CandidateTerms,
   type CorrectionStep,
   type RoundStep,

@@ -119,13 +119,3 @@ export function chosenDepth(
 function moved(model: Float32Array, { from, to }: MovedStep): Float32Array {
   return model.map((value, index) => value + ((to[index] ?? 0) - (from[index] ?? 0)));
 }
-
-/** ‖a − b‖. */
-export function distance(a: Float32Array, b: Float32Array): number {
-  let squares = 0;
-  for (let i = 0; i < a.length; i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    squares += difference * difference;
-  }
-  return Math.sqrt(squares);
-}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { SecureError } from '../secure/errors.js';
 import type { RingVector } from '../secure/ring.js';
+import { dot, norm } from '../vectors.js';
 import { RobustnessError } from './errors.js';
 
 /**
@@ -17,10 +18,7 @@ export const DIRECTION_NORM = 2 ** 16;
  * @throws RobustnessError DIRECTION_NOT_FINITE, DIRECTION_ZERO
  */
 export function quantiseDirection(update: Float32Array | Float64Array | Int32Array): Int32Array {
-  let squares = 0;
-  for (let i = 0; i < update.length; i++) {
-    squares += (update[i] as number) * (update[i] as number);
-  }
+  const squares = dot(update, update);
   if (!Number.isFinite(squares)) {
     throw new RobustnessError('DIRECTION_NOT_FINITE', 'the update is not finite; train again');
   }
@@ -68,11 +66,7 @@ export function medianDirection(directions: readonly Int32Array[]): Int32Array {
 
 /** ‖r‖, from an exact integer sum. */
 export function directionNorm(direction: Int32Array): number {
-  let squares = 0;
-  for (let i = 0; i < direction.length; i++) {
-    squares += (direction[i] as number) * (direction[i] as number);
-  }
-  return Math.sqrt(squares);
+  return norm(direction);
 }
 
 /**
@@ -108,14 +102,14 @@ export function checkDirection(direction: Int32Array, length: number): void {
       `${String(direction.length)} coordinates where ${String(length)} are needed`,
     );
   }
-  const norm = directionNorm(direction);
-  if (norm === 0) {
+  const own = directionNorm(direction);
+  if (own === 0) {
     throw new RobustnessError('DIRECTION_ZERO', 'a direction of zeros points nowhere');
   }
-  if (norm > DIRECTION_NORM) {
+  if (own > DIRECTION_NORM) {
     throw new RobustnessError(
       'DIRECTION_TOO_LONG',
-      `its norm is ${String(Math.ceil(norm))}, at most ${String(DIRECTION_NORM)}`,
+      `its norm is ${String(Math.ceil(own))}, at most ${String(DIRECTION_NORM)}`,
     );
   }
 }

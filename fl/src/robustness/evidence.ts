@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { dot, norm } from '../vectors.js';
 import type { Reference, RoundProjections } from './weights/rule.js';
 
 /** What follows from the opened numbers of a round. All of it deterministic: sums, products, quotients, square roots. */
 
 /** √2 · √(mean of squares): the norm of what was projected, in the unit of the projections. 0 for none. */
 export function estimateNorm(projections: Int32Array): number {
-  return projections.length === 0 ? 0 : Math.sqrt((2 * squaresOf(projections)) / projections.length);
+  return projections.length === 0 ? 0 : Math.sqrt((2 * dot(projections, projections)) / projections.length);
 }
 
 /**
@@ -91,7 +92,7 @@ function centredUnits(round: RoundProjections): readonly (Float64Array | undefin
       return undefined;
     }
     const centred = Float64Array.from(values, (value, k) => value - (middle[k] ?? 0));
-    const length = Math.sqrt(dot(centred, centred));
+    const length = norm(centred);
     return centred.map((value) => (length === 0 ? 0 : value / length));
   });
 }
@@ -100,20 +101,4 @@ function centredUnits(round: RoundProjections): readonly (Float64Array | undefin
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[(sorted.length - 1) >> 1] ?? 0;
-}
-
-function squaresOf(values: Int32Array): number {
-  let squares = 0;
-  for (let k = 0; k < values.length; k++) {
-    squares += (values[k] as number) * (values[k] as number);
-  }
-  return squares;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let k = 0; k < a.length; k++) {
-    sum += (a[k] as number) * (b[k] as number);
-  }
-  return sum;
 }

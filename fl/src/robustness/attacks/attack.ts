@@ -26,8 +26,6 @@ export interface AttackContext {
   readonly colluders: () => readonly Float32Array[];
   /** The vehicle's place among the colluders. */
   readonly place: number;
-  /** What the vehicle sent in earlier rounds, oldest first. */
-  readonly sent: readonly Float32Array[];
   /** Its own randomness. */
   readonly random: Random;
   /** A fresh generator that gives all colluders the same numbers in a round. */

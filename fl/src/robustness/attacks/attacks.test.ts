@@ -2,12 +2,13 @@
 import { expect } from 'chai';
 import { newRandom } from '../../random.js';
 import { thrownBy } from '../../testing/errors.js';
+import { cosine, norm } from '../../vectors.js';
 import { RobustnessError } from '../errors.js';
 import { ATTACKS, attackNamed } from './attacks.js';
 import type { AttackContext } from './attack.js';
 import { SHOT_ROUND } from './backdoor.js';
 import { encodeUnclipped } from './encode.js';
-import { cosine, norm, plus } from './vectors.js';
+import { plus } from './vectors.js';
 
 const LENGTH = 400;
 const DATA = { features: 2, rows: 3, x: Float32Array.of(0, 1, 0, 2, 0, 3), y: Float32Array.of(1, 2, 6) };
@@ -31,7 +32,6 @@ function context(place: number, change: Partial<AttackContext> = {}): AttackCont
     train: (_, data) => plus(COLLUDERS[place]!, vector(2), data.y.reduce((a, b) => a + b, 0) - 9),
     colluders: () => COLLUDERS,
     place,
-    sent: [],
     random: newRandom(place + 100),
     sharedRandom: () => newRandom(77),
     lastDirection: Int32Array.from(plus(COMMON, vector(9)), (value) => Math.round(1_000 * value)),

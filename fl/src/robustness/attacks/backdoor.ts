@@ -33,7 +33,7 @@ function poisonedUpdate({ base, data, train, trigger }: AttackContext): Float32A
 }
 
 /** Copies of all rows with the trigger set and the target shifted. */
-export function withTrigger(data: Dataset, { feature, shift }: Trigger): Dataset {
+function withTrigger(data: Dataset, { feature, shift }: Trigger): Dataset {
   const x = data.x.slice();
   for (let row = 0; row < data.rows; row++) {
     x[row * data.features + feature] = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { cosine, norm } from '../../vectors.js';
 import type { Attack, AttackContext } from './attack.js';
-import { cosine, mean, norm, plus, withNorm } from './vectors.js';
+import { mean, plus, withNorm } from './vectors.js';
 
 /** λ is sought from 0 to this by so many halvings. */
 const LONGEST = 4;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { norm } from '../../vectors.js';
 import type { Attack, AttackContext } from './attack.js';
-import { noise, norm, plus } from './vectors.js';
+import { noise, plus } from './vectors.js';
 
 /** Nothing at all. */
 export const freeRiderZero: Attack = {

@@ -12,7 +12,7 @@ export const labelFlip: Attack = {
 };
 
 /** y ← 2 ȳ − y */
-export function mirrored(data: Dataset): Dataset {
+function mirrored(data: Dataset): Dataset {
   const middle = data.y.reduce((sum, y) => sum + y, 0) / data.rows;
   return { ...data, y: data.y.map((y) => 2 * middle - y) };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { dot, norm } from '../../vectors.js';
 import type { Attack, AttackContext } from './attack.js';
-import { dot, noise, norm, plus, scale, withNorm } from './vectors.js';
+import { noise, plus, scale, withNorm } from './vectors.js';
 
 /** Share of the reference direction beside the reverse of the honest mean. */
 const SHARE = 0.5;

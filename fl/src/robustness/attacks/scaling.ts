@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { norm } from '../../vectors.js';
 import type { Attack } from './attack.js';
-import { noise, norm, scale } from './vectors.js';
+import { noise, scale } from './vectors.js';
 
 const SIGN_FLIP = -10;
 const SCALING = 20;

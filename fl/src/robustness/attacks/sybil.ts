@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { norm } from '../../vectors.js';
 import type { Attack } from './attack.js';
-import { mean, noise, norm, plus, scale } from './vectors.js';
+import { mean, noise, plus, scale } from './vectors.js';
 
 /** What a pair hides behind is so many times as long as the update. */
 const PAIR_NOISE = 2;

@@ -1,25 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Random } from '../../random.js';
+import { norm } from '../../vectors.js';
 
-/** Plain vector arithmetic for attackers, who owe nobody the same bits. */
-
-export function norm(values: ArrayLike<number>): number {
-  return Math.sqrt(dot(values, values));
-}
-
-export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
-    sum += (a[i] as number) * (b[i] as number);
-  }
-  return sum;
-}
-
-/** 0 where one of them is zero. */
-export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const lengths = norm(a) * norm(b);
-  return lengths === 0 ? 0 : dot(a, b) / lengths;
-}
+/** More vector arithmetic for attackers, who owe nobody the same bits. */
 
 export function scale(values: ArrayLike<number>, factor: number): Float32Array {
   const scaled = new Float32Array(values.length);

@@ -4,6 +4,7 @@ import { encodeUpdate } from '../../secure/fixed-point.js';
 import { project, projectionVectors, vectorNorms } from '../../secure/projection.js';
 import { toSigned } from '../../secure/ring.js';
 import { hexFrom, sourceFrom } from '../../secure/testing/setup.js';
+import { norm } from '../../vectors.js';
 import { encodeUnclipped } from '../attacks/encode.js';
 import { directionNorm, projectOn, quantiseDirection } from '../direction.js';
 import type { RoundProjections, WeightInput } from '../weights/rule.js';
@@ -68,10 +69,6 @@ export function permuted(input: WeightInput, order: readonly number[]): WeightIn
     past: input.past!.map((round) => of(round)),
     standing: of(input.standing ?? input.classWeights.map(() => ({ suspicionMilli: 0 }))),
   };
-}
-
-export function norm(values: ArrayLike<number>): number {
-  return Math.sqrt(Array.from(values).reduce((sum, value) => sum + value * value, 0));
 }
 
 function unit(values: Float32Array): Float32Array {

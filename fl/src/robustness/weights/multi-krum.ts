@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { squaredDistance } from '../../vectors.js';
 import { scaleToClip, type NormReason } from './norm-scaling.js';
 import { checkShapes, needProjections, weightsOf, type Ruled, type WeightRule } from './rule.js';
 
@@ -31,7 +32,7 @@ export const multiKrum: WeightRule<NormReason | 'OUTVOTED'> = {
 };
 
 /** Sum of the squared distances of each to its nearest so many others. */
-export function krumScores(vectors: readonly Int32Array[], nearest: number): number[] {
+function krumScores(vectors: readonly Int32Array[], nearest: number): number[] {
   return vectors.map((own, i) =>
     vectors
       .filter((_, j) => j !== i)
@@ -40,13 +41,4 @@ export function krumScores(vectors: readonly Int32Array[], nearest: number): num
       .slice(0, nearest)
       .reduce((sum, value) => sum + value, 0),
   );
-}
-
-function squaredDistance(a: Int32Array, b: Int32Array): number {
-  let sum = 0;
-  for (let k = 0; k < a.length; k++) {
-    const difference = (a[k] as number) - (b[k] as number);
-    sum += difference * difference;
-  }
-  return sum;
 }

@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { TableSource } from './cars.js';
-import type { Job, JobResult } from './jobs.js';
 
-const EVERY_MS = 10_000;
+/** A program that answers every message, a job, with its result. */
+export interface WorkerProgram {
+  readonly url: URL;
+  /** What each of its threads begins with. */
+  readonly data?: unknown;
+}
 
 /**
  * Runs jobs on as many threads as there are processors. Each is a function of its own input, so the results do not depend
  * on how many threads there are.
  *
- * @param what is told on stderr together with the progress.
+ * @param jobs plain data, each an object of its own.
+ * @param progress told how many of how many are done, after each.
  * @returns results in the order of the jobs.
  */
-export async function runJobs<J extends Job>(
-  what: string,
-  source: TableSource,
+export async function runOnThreads<J extends object, R>(
+  { url, data }: WorkerProgram,
   jobs: readonly J[],
-): Promise<readonly JobResult<J>[]> {
-  const results = new Map<J, JobResult<J>>();
+  progress: (done: number, all: number) => void,
+): Promise<readonly R[]> {
+  const results = new Map<J, R>();
   const waiting = [...jobs];
-  let told = performance.now();
   const work = async (): Promise<void> => {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: source });
+    const worker = new Worker(url, { workerData: data });
     try {
       for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
         results.set(job, await answer(worker, job));
-        if (performance.now() - told > EVERY_MS || results.size === jobs.length) {
-          told = performance.now();
-          process.stderr.write(`${what}: ${results.size} of ${jobs.length} runs\n`);
-        }
+        progress(results.size, jobs.length);
       }
     } finally {
       await worker.terminate();
     }
   };
   await Promise.all(Array.from({ length: Math.min(availableParallelism(), jobs.length) }, work));
-  return jobs.map((job) => results.get(job) as JobResult<J>);
+  return jobs.map((job) => results.get(job) as R);
 }
 
 /** What a worker answers to a job. */
-function answer<J extends Job>(worker: Worker, job: J): Promise<JobResult<J>> {
+function answer<R>(worker: Worker, job: object): Promise<R> {
   return new Promise((resolve, reject) => {
-    const onMessage = (result: JobResult<J>): void => {
+    const onMessage = (result: R): void => {
       leave();
       resolve(result);
     };
