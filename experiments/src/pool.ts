@@ -17,12 +17,12 @@ export interface WorkerProgram {
  * @param progress told how many of how many are done, after each.
  * @returns results in the order of the jobs.
  */
-export async function runOnThreads<J extends object, R>(
+export async function runOnThreads<R>(
   { url, data }: WorkerProgram,
-  jobs: readonly J[],
+  jobs: readonly object[],
   progress: (done: number, all: number) => void,
 ): Promise<readonly R[]> {
-  const results = new Map<J, R>();
+  const results = new Map<object, R>();
   const waiting = [...jobs];
   const work = async (): Promise<void> => {
     const worker = new Worker(url, { workerData: data });

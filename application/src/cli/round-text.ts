@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { componentsOf, type RoundRecord, type SecureRound, type Task, type UpdateRecord } from '@sev/chaincode/api';
 import { heRoundLines } from '../homomorphic/lines.js';
-import { judgedLines, type JudgedRound, type JudgedVehicle } from '../report/judged-round.js';
+import { judgedLines, type JudgedRound, type VehicleInRound } from '../report/judged-round.js';
 import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
 
 /** What a scored round made of validators and vehicles. */
 export interface Judgement {
   readonly round?: JudgedRound | undefined;
-  readonly vehicles: readonly JudgedVehicle[];
+  readonly vehicles: readonly VehicleInRound[];
 }
 
 /** A round for people: what came of it, who could see what, and its recorded updates. */
@@ -50,7 +50,7 @@ export function roundText(
 }
 
 /** Of a vehicle that is not in the cohort nothing is known. */
-function weightCells(judged: JudgedVehicle | undefined): string[] {
+function weightCells(judged: VehicleInRound | undefined): string[] {
   if (judged === undefined) {
     return ['', 'not in the cohort', '', ''];
   }

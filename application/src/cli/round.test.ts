@@ -4,7 +4,7 @@ import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import type { JudgedVehicle } from '../report/judged-round.js';
+import type { VehicleInRound } from '../report/judged-round.js';
 import { reportSchema } from '../report/report.js';
 import { PRIVACY_NOTE } from '../report/summary.js';
 import { exampleRun, sev, type ExampleRun } from '../testing/run.js';
@@ -143,7 +143,7 @@ describe('sev round run', function () {
     expect(audit.ok).to.equal(true);
     const [attacker] = hostile!.vehicles;
     const shown = await sev(...onHomes('round', 'show', taskId, '3'), '--json');
-    const { vehicles } = JSON.parse(shown.stdout) as { vehicles: JudgedVehicle[] };
+    const { vehicles } = JSON.parse(shown.stdout) as { vehicles: VehicleInRound[] };
     // In the last round it is in quarantine already, or counts for nothing.
     expect(vehicles.find(({ vehicleId }) => vehicleId === attacker)?.weight ?? 0).to.equal(0);
     expect(vehicles.filter(({ weight }) => weight > 0).length).to.be.at.least(4);

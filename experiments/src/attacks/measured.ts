@@ -20,7 +20,7 @@ export async function measured<J extends Job>(
   jobs: readonly J[],
 ): Promise<Measured<J>> {
   let told = performance.now();
-  const results = await runOnThreads<J, JobResult<J>>({ url: WORKER, data: source }, jobs, (done, all) => {
+  const results = await runOnThreads<JobResult<J>>({ url: WORKER, data: source }, jobs, (done, all) => {
     if (performance.now() - told > EVERY_MS || done === all) {
       told = performance.now();
       process.stderr.write(`${what}: ${done} of ${all} runs\n`);

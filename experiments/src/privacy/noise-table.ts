@@ -37,5 +37,5 @@ export async function measureNoise(
       })),
     ),
   );
-  return runOnThreads<NoiseCell, NoiseResult>({ url: WORKER }, cells, progress);
+  return runOnThreads<NoiseResult>({ url: WORKER }, cells, progress);
 }
