@@ -16,11 +16,12 @@ ATTACK   ?=
 HOSTILE  ?=
 ATTACK_FROM ?=
 UNTIL    ?=
+BASELINES ?=
 NODES    ?= 22.23.3 24.21.0
 export NETWORK
 
 SEV := node application/bin/sev.js
-RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY) $(if $(ATTACK),--attack $(ATTACK)) $(if $(HOSTILE),--hostile $(HOSTILE)) $(if $(ATTACK_FROM),--attack-from $(ATTACK_FROM)) $(if $(UNTIL),--until $(UNTIL))
+RUN := $(SEV) round run --task $(TASK) --form $(FORM) $(if $(VEHICLES),--vehicles $(VEHICLES)) --rounds $(ROUNDS) --split $(SPLIT) --privacy $(PRIVACY) $(if $(ATTACK),--attack $(ATTACK)) $(if $(HOSTILE),--hostile $(HOSTILE)) $(if $(ATTACK_FROM),--attack-from $(ATTACK_FROM)) $(if $(UNTIL),--until $(UNTIL)) $(if $(filter no,$(BASELINES)),--no-baselines)
 
 .PHONY: help install build demo rounds network-up network-down network-status network-clean network-doctor \
         test test-full test-fabric test-nodes lint format bench experiments-learning experiments-privacy attacks sybil audit tfjs-node clean
@@ -32,7 +33,8 @@ help: ## list the targets
 	@echo '         VEHICLES=<20, or as many as a natural split has> ROUNDS=$(ROUNDS) SPLIT=$(SPLIT)'
 	@echo '         and PRIVACY=secure|dp|plain, who may see an update; both demo and rounds take it (now $(PRIVACY)),'
 	@echo '         as well as ATTACK=label-flip HOSTILE=0.2, an exercise: see node application/bin/sev.js attack list;'
-	@echo '         UNTIL=<round> ends before the last round that is planned, round run --resume goes on'
+	@echo '         UNTIL=<round> ends before the last round that is planned, round run --resume goes on;'
+	@echo '         BASELINES=no leaves out training in one place and alone, which is long with an LSTM'
 	@echo '  network-up takes NETWORK=auto|fabric|embedded'
 
 # The lock file npm leaves in node_modules is newer than ours once the install is done.

@@ -6,11 +6,11 @@
  */
 
 /**
- * Flags of Node. Half-spaces of 4 MB instead of 16 MB: what a thread allocates for a short time is collected before it has
+ * Flags of Node. Half-spaces of 2 MB instead of 16 MB: what a thread allocates for a short time is collected before it has
  * touched up to three times 16 MB. And the older generation is collected when it has grown by half; by default, on a machine
  * with much memory, it may first become several times what is needed.
  */
-export const LEAN_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--heap-growing-percent=50'];
+export const LEAN_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2', '--heap-growing-percent=50'];
 
 /**
  * Settings of glibc's allocator, which holds all buffers. By default every thread may open an arena of its own, whose

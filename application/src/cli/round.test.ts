@@ -27,7 +27,7 @@ describe('sev round run', function () {
       [2, 3, 0],
     ]);
     expect(new Set(report.rounds.map((round) => round.modelHash)).size).to.equal(2);
-    expect(report.rounds.at(-1)!.r2).to.be.greaterThan(report.baselines.alone.r2 - 0.2);
+    expect(report.rounds.at(-1)!.r2).to.be.greaterThan(report.baselines!.alone.r2 - 0.2);
     const { kind } = run.network.profile.network;
     expect(report.network).to.deep.include({ kind, trust: 'single-operator' });
     expect(report.aggregation).to.equal('secure');

@@ -40,6 +40,7 @@ interface RunOptions extends DataOptions, LearningOptions {
   readonly vehicles?: number;
   readonly patience?: number;
   readonly rule?: SecureTerms['rule'];
+  readonly baselines: boolean;
   readonly attack?: string;
   readonly hostile?: number;
   readonly attackFrom?: number;
@@ -128,6 +129,10 @@ function addRun(group: Command, run: Runner): void {
       ruleOption(command);
       learningOptions(command);
       command.option('--patience <n>', 'end early after so many rounds without a better R²', wholeNumber(1, 100_000));
+      command.option(
+        '--no-baselines',
+        'do not train in one place and alone to compare, which takes long with an LSTM and much data',
+      );
       command.option('--attack <name>', 'for exercises: some attack on purpose (see `sev attack list`)');
       command.option(
         '--hostile <share>',
@@ -156,6 +161,7 @@ function addRun(group: Command, run: Runner): void {
         until: options.until,
         homes,
         runs,
+        baselines: options.baselines,
         signal: signal(),
         events: runEvents(terminal),
       });

@@ -79,7 +79,7 @@ export function taskCommands(program: Command, run: Runner): void {
       ruleOption(command);
       command.option(
         '--validators <org...>',
-        'organisations whose attesters validate, with --validation-data (default: all, where the rule needs them)',
+        'organisations whose attesters validate, started with --validation-data (default: all, where the rule needs them)',
       );
       command.option('--rounds <n>', 'planned rounds (default 10; of statistics always 1)', wholeNumber(1, 1_000_000));
       command.option(
@@ -213,7 +213,11 @@ async function prepareTask(
     ...common,
     rounds: options.rounds ?? DEFAULT_ROUNDS,
     trainingRows: options.rows,
-    judged: judgedBy(options.rule ?? defaultRule({ privacy, vehicles }), validators ?? defaultValidators(profile)),
+    judged: judgedBy(
+      options.rule ?? defaultRule({ privacy, vehicles }),
+      validators ?? defaultValidators(profile),
+      vehicles,
+    ),
   });
 }
 
@@ -288,7 +292,8 @@ function secureLines({ secure }: Task): string[] {
       ? []
       : [
           `validated  by ${validation.validators.join(', ')}: they give a direction, one more number is opened of each update; ` +
-            `vehicles compared over ${String(validation.pastRounds)} earlier rounds, in quarantine from a suspicion of ${String(validation.quarantineMilli / 1_000)}`,
+            `vehicles compared over ${String(validation.pastRounds)} earlier rounds, in quarantine from a suspicion of ${String(validation.quarantineMilli / 1_000)}; ` +
+            'rounds wait until most of their attesters run with --validation-data',
         ]),
     `opened     ${opened}${metrics.length === 0 ? '' : `; summed with the updates: ${metrics.join(', ')}`}`,
     ...(dp === undefined

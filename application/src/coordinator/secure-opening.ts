@@ -132,7 +132,9 @@ async function gatherValidations(
     const reasons = leftOut.map(({ mspId, error }) => `${mspId} ${errorCode(error) ?? 'FAILED'}`).join(', ');
     const detail = `the round waits for ${String(needed)} of ${heard.join(', ')}, which validate it`;
     throw new SevError('VALIDATORS_MISSING', `${detail}; left out: ${reasons || 'those that are not known here'}`, {
-      hint: "Start their attesters with --validation-data, and name them with --attester; the coordinator's own takes it too.",
+      hint:
+        'Start their attesters with --validation-data (of generated data --validation-generate), and name them with ' +
+        "--attester; the coordinator's own takes it too.",
     });
   }
   return answers.map(({ value }) => value).sort((a, b) => (a.mspId < b.mspId ? -1 : 1));

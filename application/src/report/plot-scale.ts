@@ -13,8 +13,8 @@ export interface AccuracyPlot {
   /** Round numbers, ascending. */
   readonly rounds: readonly number[];
   readonly federated: readonly number[];
-  readonly central: number;
-  readonly alone: number;
+  /** What it is compared with. */
+  readonly baselines?: { readonly central: number; readonly alone: number };
 }
 
 export interface Scale {
@@ -50,8 +50,9 @@ export function niceScale(values: readonly number[], count: number): Scale {
 const LOWEST_R2 = -0.5;
 
 /** The vertical scale of an accuracy plot. */
-export function accuracyScale(plot: AccuracyPlot, count: number): Scale {
-  const values = [...plot.federated, plot.central, plot.alone].map((value) => Math.max(value, LOWEST_R2));
+export function accuracyScale({ federated, baselines }: AccuracyPlot, count: number): Scale {
+  const shown = [...federated, ...(baselines === undefined ? [] : [baselines.central, baselines.alone])];
+  const values = shown.map((value) => Math.max(value, LOWEST_R2));
   return niceScale(values, count);
 }
 

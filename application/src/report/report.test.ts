@@ -103,6 +103,15 @@ describe('plots', () => {
     ]);
   });
 
+  it('show the federation alone where there are no baselines', () => {
+    const { baselines: _, ...report } = exampleReport();
+    const plot = plotOf(report);
+    for (const text of [accuracySvg(plot), terminalPlot(plot, plain)]) {
+      expect(text).to.contain('federated 0.787').and.not.to.match(/central|alone|NaN/);
+    }
+    expect(summaryText(report)).to.contain('no baselines, as was asked for').and.not.to.contain('central');
+  });
+
   it('survive a diverged round', () => {
     const report = exampleReport();
     report.rounds[2]!.r2 = -36_913;

@@ -98,12 +98,15 @@ export const reportSchema = z
       .optional()
       .describe('An exercise: these attacked on purpose.'),
     rounds: z.array(roundReport),
-    baselines: z.strictObject({
-      central: accuracy.extend({ epochs: count }).describe('One model on all training rows in one place.'),
-      alone: accuracy
-        .extend({ epochs: count })
-        .describe('Mean over the vehicles, each training alone for as many epochs as the federation gives it.'),
-    }),
+    baselines: z
+      .strictObject({
+        central: accuracy.extend({ epochs: count }).describe('One model on all training rows in one place.'),
+        alone: accuracy
+          .extend({ epochs: count })
+          .describe('Mean over the vehicles, each training alone for as many epochs as the federation gives it.'),
+      })
+      .optional()
+      .describe('Missing where the run was asked not to compute them.'),
     personalised: served
       .extend({ epochs: count, before: served.describe('The last model as it is, on the same rows.') })
       .optional()

@@ -42,8 +42,7 @@ export function plotOf(report: Report): AccuracyPlot {
     subtitle: `${data.source} · ${String(vehicles)} vehicles, split ${split}${exercise} · ${report.aggregation} · network ${report.network.kind}, trust: ${report.network.trust}`,
     rounds: rounds.map((round) => round.round),
     federated: rounds.map((round) => round.r2),
-    central: baselines.central.r2,
-    alone: baselines.alone.r2,
+    ...(baselines === undefined ? {} : { baselines: { central: baselines.central.r2, alone: baselines.alone.r2 } }),
   };
 }
 
@@ -101,7 +100,6 @@ export function summaryText(report: Report): string {
   const numbers = new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const error = (value: number): string => errorText(value, report.unit);
   const rows = report.rounds.map((round) => roundRow(round, error));
-  const { central, alone } = report.baselines;
   const { network, audit, data } = report;
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
   const medianMs = median(report.rounds.map((round) => round.ms.total));
@@ -114,8 +112,7 @@ export function summaryText(report: Report): string {
     renderTable(head, rows, numbers),
     ...judgedRounds(report),
     '',
-    `central  R² ${central.r2.toFixed(3)}  error ${error(central.mae)}  (all training rows in one place, ${String(central.epochs)} epochs)`,
-    `alone    R² ${alone.r2.toFixed(3)}  error ${error(alone.mae)}  (mean of vehicles by themselves, ${String(alone.epochs)} epochs)`,
+    ...baselineLines(report, error),
     ...personalisedLines(report, error),
     ...vehicleLines(report),
     ...privacyLines(report),
@@ -125,6 +122,17 @@ export function summaryText(report: Report): string {
     `median round ${medianMs.toFixed(0)} ms · set-up ${seconds(report.ms.setUp)}, rounds ${seconds(report.ms.rounds)}, ` +
       `baselines ${seconds(report.ms.baselines)}, audit ${seconds(report.ms.audit)}, whole ${seconds(report.ms.total)}`,
   ].join('\n');
+}
+
+function baselineLines({ baselines }: Report, error: (value: number) => string): string[] {
+  if (baselines === undefined) {
+    return ['no baselines, as was asked for'];
+  }
+  const { central, alone } = baselines;
+  return [
+    `central  R² ${central.r2.toFixed(3)}  error ${error(central.mae)}  (all training rows in one place, ${String(central.epochs)} epochs)`,
+    `alone    R² ${alone.r2.toFixed(3)}  error ${error(alone.mae)}  (mean of vehicles by themselves, ${String(alone.epochs)} epochs)`,
+  ];
 }
 
 /** Who attacks in an exercise. */

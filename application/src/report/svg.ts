@@ -30,8 +30,7 @@ export function accuracySvg(plot: AccuracyPlot): string {
     text(LEFT, 50, plot.subtitle, { size: 12, fill: MUTED }),
     ...verticalAxis(scale),
     ...horizontalAxis(plot.rounds),
-    reference(scale, plot.central, CENTRAL, '7 4'),
-    reference(scale, plot.alone, ALONE, '2 4'),
+    ...references(plot, scale),
     federatedLine(plot, scale),
     ...labels(plot, scale),
     '</svg>',
@@ -75,6 +74,12 @@ function horizontalAxis(rounds: readonly number[]): string[] {
   return [line(LEFT, base, LEFT + PLOT_WIDTH, base, MUTED), ...marks, title];
 }
 
+function references({ baselines }: AccuracyPlot, scale: Scale): string[] {
+  return baselines === undefined
+    ? []
+    : [reference(scale, baselines.central, CENTRAL, '7 4'), reference(scale, baselines.alone, ALONE, '2 4')];
+}
+
 function reference(scale: Scale, value: number, colour: string, dashes: string): string {
   const y = num(yOf(scale, value));
   return (
@@ -98,8 +103,12 @@ function labels(plot: AccuracyPlot, scale: Scale): string[] {
   const last = plot.federated.at(-1) ?? 0;
   const entries = [
     { name: 'federated', value: last, colour: FEDERATED },
-    { name: 'central', value: plot.central, colour: CENTRAL },
-    { name: 'alone', value: plot.alone, colour: ALONE },
+    ...(plot.baselines === undefined
+      ? []
+      : [
+          { name: 'central', value: plot.baselines.central, colour: CENTRAL },
+          { name: 'alone', value: plot.baselines.alone, colour: ALONE },
+        ]),
   ].sort((a, b) => b.value - a.value);
   let below = TOP - 20;
   const ys = entries.map((entry) => (below = Math.max(yOf(scale, entry.value), below + 20)));

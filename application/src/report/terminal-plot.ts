@@ -18,8 +18,11 @@ export function terminalPlot(plot: AccuracyPlot, paint: Paint): string {
   const width = Math.min(MAX_WIDTH, (columns - 1) * spacing + 1);
   const grid = Array.from({ length: HEIGHT }, () => new Array<Cell>(width).fill(undefined));
   const rowOf = (value: number): number => Math.round((1 - fraction(scale, value)) * (HEIGHT - 1));
-  grid[rowOf(plot.alone)]?.fill('alone');
-  grid[rowOf(plot.central)]?.fill('central');
+  const { baselines } = plot;
+  if (baselines !== undefined) {
+    grid[rowOf(baselines.alone)]?.fill('alone');
+    grid[rowOf(baselines.central)]?.fill('central');
+  }
   plot.federated.forEach((value, index) => {
     const row = grid[rowOf(value)];
     const column = Math.round((index / Math.max(plot.rounds.length - 1, 1)) * (width - 1));
@@ -39,8 +42,12 @@ export function terminalPlot(plot: AccuracyPlot, paint: Paint): string {
   const axis = `${' '.repeat(8)}${first}${last.padStart(Math.max(width - first.length + 6, last.length + 1))}`;
   const legend = [
     `${colour.federated(SIGN.federated)} federated ${(plot.federated.at(-1) ?? 0).toFixed(3)}`,
-    `${colour.central(SIGN.central)} central ${plot.central.toFixed(3)}`,
-    `${colour.alone(SIGN.alone)} alone ${plot.alone.toFixed(3)}`,
+    ...(baselines === undefined
+      ? []
+      : [
+          `${colour.central(SIGN.central)} central ${baselines.central.toFixed(3)}`,
+          `${colour.alone(SIGN.alone)} alone ${baselines.alone.toFixed(3)}`,
+        ]),
   ];
   return [`  R² by round   ${legend.join('   ')}`, ...lines, axis].join('\n');
 }

@@ -74,9 +74,13 @@ export interface PreparedTask {
   readonly initialModel: Uint8Array;
 }
 
-export const GRACE_MS = 15_000;
+const GRACE_MS = 15_000;
+/** Vehicles of one machine take turns: a thousand of them need more than the fifteen seconds in their first round. */
+const GRACE_MS_PER_VEHICLE = 30;
+/** An LSTM takes a minute where a dense network takes a second. */
+const LSTM_TIMES_SLOWER = 20;
 const MAX_ABSOLUTE = 1_000;
-export const ROUND_MS = 5 * 60_000;
+const ROUND_MS = 5 * 60_000;
 const MICRO = 1_000_000;
 
 /** Task `price`: the market value of a used car, by the feature set and network that the published figures are for. */
@@ -105,16 +109,19 @@ export function learningTask(choice: LearningChoice, options: TaskOptions): Prep
     },
     privacy,
     cohort: { minimum: options.minimumCohort ?? Math.ceil(vehicles / 2), target: vehicles },
-    deadlines: deadlinesOf(choice, options),
+    deadlines: deadlinesOf(options, choice.lstm === undefined ? 1 : LSTM_TIMES_SLOWER),
     plannedRounds: rounds,
   };
   return { task: { ...task, ...privacyTerms(task, options) }, initialModel };
 }
 
-/** An LSTM takes a minute where a dense network takes a second. */
-function deadlinesOf({ lstm }: LearningChoice, { graceMs, roundMs }: TaskOptions): Task['deadlines'] {
-  const factor = lstm === undefined ? 1 : 20;
-  return { graceMs: graceMs ?? factor * GRACE_MS, roundMs: roundMs ?? factor * ROUND_MS };
+/** Deadlines of a round for a fleet, unless the options say others. */
+export function deadlinesOf(
+  { graceMs, roundMs, vehicles }: Pick<TaskOptions, 'graceMs' | 'roundMs' | 'vehicles'>,
+  factor = 1,
+): Task['deadlines'] {
+  const grace = graceMs ?? factor * Math.max(GRACE_MS, GRACE_MS_PER_VEHICLE * vehicles);
+  return { graceMs: grace, roundMs: roundMs ?? Math.max(factor * ROUND_MS, 2 * grace) };
 }
 
 /** The model that a task of this choice has. */

@@ -56,6 +56,8 @@ export interface RunOptions {
   readonly homes: string;
   /** Folder of the runs' reports. */
   readonly runs: string;
+  /** False: nothing is compared with training in one place or alone, which may take longer than the rounds. */
+  readonly baselines: boolean;
   readonly signal: AbortSignal;
   readonly events: RunEvents;
 }
@@ -128,8 +130,7 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
       ...(hostile === undefined ? {} : { hostile }),
       ...trained.privacy,
       rounds: concluded.rounds,
-      baselines: concluded.baselines,
-      personalised: concluded.personalised,
+      ...concluded.comparison,
       vehicle: trained.vehicle,
       audit: concluded.audit,
       ms: {
@@ -221,7 +222,7 @@ async function train(training: Training): Promise<Trained> {
     privacy: plan.privacy,
     aggregators: defaultAggregators(profile),
     ...(plan.ringBits === undefined ? {} : { ringBits: plan.ringBits }),
-    judged: judgedBy(plan.rule, defaultValidators(profile)),
+    judged: judgedBy(plan.rule, defaultValidators(profile), plan.vehicles),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
   const { task } = prepared;
@@ -443,8 +444,7 @@ function dataArguments(data: DataSource): string[] {
 
 interface Concluded {
   readonly rounds: RoundReport[];
-  readonly baselines: Comparison['baselines'];
-  readonly personalised?: Comparison['personalised'];
+  readonly comparison: Comparison | undefined;
   readonly baselinesMs: number;
   readonly audit: Report['audit'];
   readonly auditMs: number;
@@ -458,14 +458,14 @@ async function conclude(
   session: LedgerSession,
 ): Promise<Concluded> {
   const { events, homes } = options;
-  events.onStep('baselines and audit');
+  events.onStep(options.baselines ? 'baselines and audit' : 'audit');
   const store = await openStoresToAudit([storeFolder(homes)]);
   const { task, rounds } = trained;
   const last = rounds.at(-1)?.modelHash ?? task.model.initialModelHash;
   const model = parametersFromBytes(await store.get(last), task.model.parameters);
   const request = { plan: dataPlan(plan), task, rounds: rounds.length, model };
   const [baselines, audit] = await Promise.all([
-    timed(() => computeBaselines(request)),
+    timed(() => (options.baselines ? computeBaselines(request) : Promise.resolve(undefined))),
     timed(() =>
       auditLedger({
         session,
@@ -481,7 +481,7 @@ async function conclude(
   const checked = reconcile(plan.taskId, trained.rounds, audit.result);
   return {
     rounds: checked.rounds,
-    ...baselines.result,
+    comparison: baselines.result,
     baselinesMs: baselines.ms,
     audit: auditReport(checked.audit),
     auditMs: audit.ms,

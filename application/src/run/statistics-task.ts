@@ -2,7 +2,7 @@
 import { modelParameters, sha256Hex, type Task } from '@sev/chaincode/api';
 import { parametersToBytes, type FeatureSet } from '@sev/fl';
 import { newHeTerms } from '../homomorphic/he-terms.js';
-import { GRACE_MS, ROUND_MS, ownSeed, type PreparedTask, type TaskOptions } from './learning-task.js';
+import { deadlinesOf, ownSeed, type PreparedTask, type TaskOptions } from './learning-task.js';
 import { secureTerms } from './secure-terms.js';
 
 /** A vehicle's statistics are at most 1 long, so that none is scaled down. */
@@ -41,7 +41,7 @@ export function statisticsTask(
     aggregation: { rule: 'fedavg', weightClasses: [{ minSamples: 1, weight: 1 }], maxAbsolute: 1 },
     privacy,
     cohort: { minimum: options.minimumCohort ?? Math.ceil(vehicles / 2), target: vehicles },
-    deadlines: { graceMs: options.graceMs ?? GRACE_MS, roundMs: options.roundMs ?? ROUND_MS },
+    deadlines: deadlinesOf(options),
     plannedRounds: 1,
   };
   return { task: { ...task, ...termsOf(task, options) }, initialModel };

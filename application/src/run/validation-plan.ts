@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { SecureTerms, Task } from '@sev/chaincode/api';
-import { DEFAULT_WEIGHT_RULE, pickRows, QUARANTINE_MILLI, WEIGHT_RULES, type Dataset } from '@sev/fl';
+import { DEFAULT_WEIGHT_RULE, pickRows, quarantineMilliOf, WEIGHT_RULES, type Dataset } from '@sev/fl';
 import type { ConnectionProfile } from '../config/index.js';
 import { SevError } from '../errors.js';
 import { writeValidationData } from '../validation/validation-data.js';
@@ -54,10 +54,11 @@ export function defaultValidators({ organisations }: Pick<ConnectionProfile, 'or
     .slice(0, MOST_VALIDATORS);
 }
 
-/** What a task with validators has beside one without. @param validators MSP ids; none where the rule needs none. */
+/** What a task with validators has beside one without. @param validators MSP ids; none where the rule needs none. @param vehicles of the fleet. */
 export function judgedBy(
   rule: SecureTerms['rule'] | undefined,
   validators: readonly string[],
+  vehicles: number,
 ): {
   readonly terms: Pick<Partial<SecureTerms>, 'rule' | 'validation'>;
   readonly rewards?: NonNullable<Task['rewards']>;
@@ -68,7 +69,11 @@ export function judgedBy(
   if (!needsValidators(rule)) {
     return { terms: { rule } };
   }
-  const validation = { validators: [...validators], pastRounds: PAST_ROUNDS, quarantineMilli: QUARANTINE_MILLI };
+  const validation = {
+    validators: [...validators],
+    pastRounds: PAST_ROUNDS,
+    quarantineMilli: quarantineMilliOf(vehicles),
+  };
   return { terms: { rule, validation }, rewards: REWARDS };
 }
 

@@ -44,6 +44,15 @@ describe('Validation data', () => {
     expect(read.rows).to.be.greaterThan(30).and.to.be.lessThan(60);
   });
 
+  it('are generated rows, where asked for, others for another seed', async () => {
+    const [one, other] = await Promise.all(
+      [1, 2].map((seed) => readValidationData({ source: 'generated', rows: 60, seed })),
+    );
+    expect(one!.features).to.equal('price/cardekho-v1');
+    expect(one!.data.rows).to.be.greaterThan(30).and.to.be.lessThan(60);
+    expect(validationDataHash(one!)).not.to.equal(validationDataHash(other!));
+  });
+
   it('are refused where there are none, or not in their form', async () => {
     expect(await codeOf(readValidationData(source('none.json')))).to.equal('VALIDATION_DATA_MISSING');
     await writeFile(pathOf('odd.json'), '{"schemaVersion":1}');

@@ -15,7 +15,7 @@ export interface ValidationData {
 }
 
 /** Where validation data are read from. */
-export type ValidationSource = Extract<DataSource, { source: 'file' }>;
+export type ValidationSource = DataSource;
 
 const count = z.int().min(1).max(10_000_000);
 const validationFile = z.strictObject({
@@ -46,20 +46,19 @@ export async function writeValidationData(path: string, { features, data }: Vali
 }
 
 /**
- * Validation data: encoded rows in a file that ends in `.json`, or a CSV file as vehicles read it. Of a CSV file the rows that
- * test sets are made of are left out, as vehicles do.
+ * Validation data: encoded rows in a file that ends in `.json`, a CSV file as vehicles read it, or generated rows. Of all but
+ * encoded ones the rows that test sets are made of are left out, as vehicles do.
  *
  * @throws SevError VALIDATION_DATA_MISSING; DataError.
  */
 export async function readValidationData(source: ValidationSource): Promise<ValidationData> {
-  const { path } = source;
-  if (path.endsWith('.json')) {
-    return readEncoded(path);
+  if (source.source === 'file' && source.path.endsWith('.json')) {
+    return readEncoded(source.path);
   }
   const { features, data } = await loadClients({ data: source, split: 'iid', clients: 1 }, [0]);
   const [own] = data;
   if (own === undefined) {
-    throw missing(path);
+    throw missing(source.source === 'file' ? source.path : 'the generated table');
   }
   return { features, data: own };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { DEFAULT_WEIGHT_RULE, QUARANTINE_MILLI } from '@sev/fl';
+import { DEFAULT_WEIGHT_RULE, quarantineMilliOf } from '@sev/fl';
 import { print, printTable } from '../output.js';
 import type { TableSource } from './cars.js';
 import type { WatchJob, WatchResult } from './jobs.js';
@@ -12,6 +12,7 @@ const RUNS = 50;
 const FIRST_SEED = 201;
 const IDENTIFIED_WITHIN = 5;
 const QUIET_ROUNDS = 20;
+const QUIET_FLEETS = [20, 100] as const;
 /** One to so many attackers. */
 const MOST_HOSTILE = 4;
 
@@ -73,6 +74,7 @@ export async function measureIdentification(source: TableSource): Promise<readon
 
 export interface QuietRow {
   readonly split: AttackSplit;
+  readonly vehicles: number;
   readonly runs: number;
   readonly honest: number;
   readonly accused: number;
@@ -81,21 +83,27 @@ export interface QuietRow {
 /** Fifty runs of twenty rounds without attack. */
 export async function measureFalseQuarantine(source: TableSource): Promise<readonly QuietRow[]> {
   const jobs = SPLITS.flatMap((split) =>
-    seeds().map((seed): WatchJob => {
-      const cell = { split, vehicles: VEHICLES, attack: 'none', hostile: 0, rule: DEFAULT_WEIGHT_RULE, seed };
-      return { kind: 'watch', cell, rounds: QUIET_ROUNDS };
-    }),
+    QUIET_FLEETS.flatMap((vehicles) =>
+      seeds().map((seed): WatchJob => {
+        const cell = { split, vehicles, attack: 'none', hostile: 0, rule: DEFAULT_WEIGHT_RULE, seed };
+        return { kind: 'watch', cell, rounds: QUIET_ROUNDS };
+      }),
+    ),
   );
   const runs = await measured('false quarantine', source, jobs);
-  const rows = SPLITS.map((split): QuietRow => {
-    const ofSplit = runs.filter(({ cell }) => cell.split === split);
-    const { honest, accused } = countOf(ofSplit);
-    return { split, runs: ofSplit.length, honest, accused };
-  });
-  print(`\nFalse quarantine: ${RUNS} runs without attack, ${VEHICLES} vehicles, ${QUIET_ROUNDS} rounds`);
+  const rows = SPLITS.flatMap((split) =>
+    QUIET_FLEETS.map((vehicles): QuietRow => {
+      const ofFleet = runs.filter(({ cell }) => cell.split === split && cell.vehicles === vehicles);
+      const { honest, accused } = countOf(ofFleet);
+      return { split, vehicles, runs: ofFleet.length, honest, accused };
+    }),
+  );
+  print(`\nFalse quarantine: ${RUNS} runs each without attack, ${QUIET_ROUNDS} rounds`);
   printTable(
-    ['split', 'honest vehicles', 'quarantined', 'share'],
-    rows.map(({ split, honest, accused }) => [split, String(honest), String(accused), percent(accused, honest)]),
+    ['split', 'vehicles', 'honest vehicles', 'quarantined', 'share'],
+    rows.map(({ split, vehicles, honest, accused }) => [
+      ...[split, String(vehicles), String(honest), String(accused), percent(accused, honest)],
+    ]),
   );
   return rows;
 }
@@ -108,9 +116,8 @@ function countOf(results: readonly WatchResult[]): Omit<IdentificationRow, 'spli
   const count = { exact: 0, hostile: 0, found: 0, honest: 0, accused: 0 };
   for (const { hostile, standing } of results) {
     const vehicles = standing[0]?.map((_, vehicle) => vehicle) ?? [];
-    const quarantined = vehicles.filter((vehicle) =>
-      standing.some((round) => (round[vehicle] ?? 0) >= QUARANTINE_MILLI),
-    );
+    const threshold = quarantineMilliOf(vehicles.length);
+    const quarantined = vehicles.filter((vehicle) => standing.some((round) => (round[vehicle] ?? 0) >= threshold));
     const found = quarantined.filter((vehicle) => hostile.includes(vehicle)).length;
     const accused = quarantined.length - found;
     count.exact += found === hostile.length && accused === 0 ? 1 : 0;

@@ -11,6 +11,8 @@ import { lower } from './native.js';
 /** Others of the cohort, beside the vehicle that is measured. */
 const OTHERS = 9;
 const ROWS = 500;
+/** Of each organisation's attester, and the coordinator's. */
+const VALIDATION = ['--validation-generate', '50'];
 const ROUNDS = 2;
 const ORGANISATIONS = ['grid', 'maker', 'city', 'regulator'];
 const PEERS = ORGANISATIONS.filter((name) => name !== 'grid');
@@ -71,7 +73,7 @@ async function roundsBesideOthers(
   const taskId = `small-${randomBytes(4).toString('hex')}`;
   const vehicles = (OTHERS + 1).toString();
   await sev(['task', 'create', taskId, '--vehicles', vehicles, '--rounds', ROUNDS.toString(), ...store]);
-  const attesters = await each('attester', PEERS, ...store);
+  const attesters = await each('attester', PEERS, ...VALIDATION, ...store);
   const aggregators = await each('aggregator', AGGREGATORS, ...store);
   const batchers = await each('batcher', ['maker']);
   const peers = [...store, '--task', taskId, ...aggregators, ...batchers];
@@ -88,7 +90,7 @@ async function roundsBesideOthers(
     ...peers,
   );
   const arbiter = attesters.at(-1) ?? '';
-  const grid = ['--org', 'grid', '--home', join(homes, 'grid'), '--task', taskId, ...store];
+  const grid = ['--org', 'grid', '--home', join(homes, 'grid'), '--task', taskId, ...VALIDATION, ...store];
   const coordinator = await run('coordinator', ...grid, ...attesters, ...aggregators, '--arbiter', arbiter);
   await coordinator.ended;
   const cost = await readFile(join(own, 'costs', taskId, `${ROUNDS.toString()}.json`), 'utf8');

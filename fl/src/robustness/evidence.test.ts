@@ -4,8 +4,8 @@ import { newRandom } from '../random.js';
 import { secureError } from '../testing/errors.js';
 import { contributionOf } from './contribution.js';
 import { correctedRound, type CorrectedRound } from './correction.js';
-import { estimateNorm, median, referenceCosines, similarities } from './evidence.js';
-import { addSuspicion, QUARANTINE_MILLI, ROUND_LIMIT_MILLI, suspicionOf } from './suspicion.js';
+import { estimateNorm, median, referenceCosines, comparePairs } from './evidence.js';
+import { addSuspicion, QUARANTINE_MILLI, quarantineMilliOf, ROUND_LIMIT_MILLI, suspicionOf } from './suspicion.js';
 import { commonDirection, FORMAT, honestUpdate, inputOf } from './testing/cohort.js';
 
 const VEHICLES = 20;
@@ -34,11 +34,14 @@ describe('Evidence from projections', () => {
       [one, one, undefined, Int32Array.of(-5, 3, -9)],
       [Int32Array.of(1, 0, 0), undefined, Int32Array.of(0, 1, 0), Int32Array.of(0, 0, 1)],
     ];
-    const { cosines, common } = similarities(rounds, 4);
-    expect(common[1]).to.equal(1);
-    expect(common[4 + 2]).to.equal(0);
-    expect(cosines[4 + 2]).to.equal(0);
-    expect(cosines[3]).to.equal(cosines[3 * 4]);
+    const pairs: Record<string, readonly [cosine: number, common: number]> = {};
+    comparePairs(rounds, 4, (i, j, cosine, common) => {
+      pairs[`${i}${j}`] = [cosine, common];
+    });
+    expect(pairs).to.have.all.keys('01', '02', '03', '12', '13', '23');
+    expect(pairs['01']![1]).to.equal(1);
+    expect(pairs['12']).to.deep.equal([0, 0]);
+    expect(pairs['03']![1]).to.equal(2);
   });
 });
 
@@ -65,6 +68,23 @@ describe('Suspicion', () => {
   it('adds up over rounds, forgets good conduct, and needs more than one round for quarantine', () => {
     expect([3_000, -9_000, 2_000].reduce(addSuspicion, 0)).to.equal(2_000);
     expect(ROUND_LIMIT_MILLI).to.be.below(QUARANTINE_MILLI);
+  });
+
+  it('never speaks against a vehicle that still goes with the reference, however much further the others do', () => {
+    const input = inputWith(new Float32Array(512));
+    const { norm } = input.reference!;
+    const pulls = [0.04, 0.02, ...input.projections.slice(2).map(() => 0.4)];
+    const projections = input.projections.map(() => input.projections[1]!);
+    const length = estimateNorm(projections[0]!);
+    const products = Int32Array.from(pulls, (pull) => Math.round(pull * length * norm));
+    const [with4, with2] = suspicionOf({ ...input, projections, reference: { products, norm } });
+    expect(with4).to.be.below(0);
+    expect(with2).to.be.greaterThan(0);
+  });
+
+  it('asks for more of larger fleets, which have more chances of a wrong accusation', () => {
+    expect([1, 5, 20].map(quarantineMilliOf)).to.deep.equal([QUARANTINE_MILLI, QUARANTINE_MILLI, QUARANTINE_MILLI]);
+    expect([100, 1_000].map(quarantineMilliOf)).to.deep.equal([7_609, 9_912]);
   });
 
   it('needs projections and a reference', () => {

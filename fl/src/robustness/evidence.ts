@@ -42,43 +42,27 @@ export function referencePulls(projections: readonly Int32Array[], { products, n
  * is taken away from every projection, because what all have in common says nothing, and what is left counts with length 1:
  * rounds weigh alike, however the updates shrink.
  *
- * @param rounds with one entry for each vehicle; rounds in which one of two took no part do not count for them.
- * @returns for row i, column j at i · count + j the cosine, 0 where two have no round in common, and how many they have.
+ * @param rounds with one entry for each of `count` vehicles; rounds in which one of two took no part do not count for them.
+ * @param act told of every two i < j the cosine, 0 where they have no round in common, and how many they have.
  */
-export function similarities(rounds: readonly RoundProjections[], count: number): Similarities {
-  const cosines = new Float64Array(count * count);
-  const common = new Uint32Array(count * count);
-  for (const round of rounds) {
-    const units = centredUnits(round);
-    forPairs(count, (i, j) => {
-      const [one, other] = [units[i], units[j]];
-      if (one !== undefined && other !== undefined) {
-        const at = i * count + j;
-        cosines[at] = (cosines[at] as number) + dot(one, other);
-        common[at] = (common[at] as number) + 1;
-      }
-    });
-  }
-  forPairs(count, (i, j) => {
-    const at = i * count + j;
-    const mirrored = j * count + i;
-    common[mirrored] = common[at] as number;
-    cosines[at] = common[at] === 0 ? 0 : (cosines[at] as number) / (common[at] as number);
-    cosines[mirrored] = cosines[at];
-  });
-  return { cosines, common };
-}
-
-export interface Similarities {
-  readonly cosines: Float64Array;
-  /** Rounds that two took part in together. */
-  readonly common: Uint32Array;
-}
-
-function forPairs(count: number, act: (i: number, j: number) => void): void {
+export function comparePairs(
+  rounds: readonly RoundProjections[],
+  count: number,
+  act: (i: number, j: number, cosine: number, common: number) => void,
+): void {
+  const units = rounds.map(centredUnits);
   for (let i = 0; i < count; i++) {
     for (let j = i + 1; j < count; j++) {
-      act(i, j);
+      let sum = 0;
+      let common = 0;
+      for (const round of units) {
+        const [one, other] = [round[i], round[j]];
+        if (one !== undefined && other !== undefined) {
+          sum += dot(one, other);
+          common++;
+        }
+      }
+      act(i, j, common === 0 ? 0 : sum / common, common);
     }
   }
 }

@@ -2,8 +2,12 @@
 import { estimateNorm, median, referencePulls } from './evidence.js';
 import { checkShapes, exceedsRange, needProjections, needReference, type WeightInput } from './weights/rule.js';
 
-/** Accumulated suspicion from which on the contract quarantines a vehicle, in thousandths of a natural logarithm. */
+/**
+ * Accumulated suspicion from which on the contract quarantines a vehicle of a fleet of twenty, in thousandths of a natural
+ * logarithm.
+ */
 export const QUARANTINE_MILLI = 6_000;
+const FLEET_OF_TWENTY = 20;
 /** Suspicion, a round's with what earlier ones left, from which on a vehicle counts nothing. */
 export const DISTRUSTED_MILLI = 2_500;
 /** What a direction may add or take away in one round at the most: no single round decides. */
@@ -13,9 +17,11 @@ export const ROUND_LIMIT_MILLI = 5_000;
  * The error model, calibrated on attack-free and attacked rounds (docs/robustness.md). An honest vehicle's cosine to the
  * reference direction is normal around the cohort's median, a hostile one's around −.05, both with this deviation, which
  * covers vehicles whose data are of one brand. Where the cohort's median is below `telling` a round says less in
- * proportion: honest vehicles with odd data then lean away round after round, and rounds are not independent.
+ * proportion: honest vehicles with odd data then lean away round after round, and rounds are not independent. A cosine of
+ * `innocent` or more never speaks against a vehicle, however much further the others go: those with a score of rows scatter
+ * widely.
  */
-const MODEL = { hostile: -0.05, deviation: 0.08, telling: 0.1 } as const;
+const MODEL = { hostile: -0.05, deviation: 0.08, telling: 0.1, innocent: 0.03 } as const;
 /**
  * Beyond so many times the cohort's median norm, or below such a part of it, a length is no accident: eight projections of an
  * honest update mislead so far with probability below 10^−6. It counts for just less than the threshold: some further
@@ -28,7 +34,7 @@ const LENGTHS = { longest: 3, shortest: 0.1, milli: 5_900 } as const;
  * log-likelihood ratio: positive speaks against it. With x its cosine to the reference, m the cohort's median, h and σ from the
  * error model:
  *
- *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − (h + m) / 2) / σ²,  times min(1, m / .1)
+ *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − min(.03, (h + m) / 2)) / σ²,  times min(1, m / .1)
  *
  * A vehicle out of the ring's range, or whose update is three times as long as the cohort's or a tenth as long, gets 5,900.
  *
@@ -54,9 +60,18 @@ export function addSuspicion(accumulatedMilli: number, roundMilli: number): numb
   return Math.max(0, accumulatedMilli + roundMilli);
 }
 
+/**
+ * The threshold of a fleet: as many more chances to accuse somebody wrongly as it has more vehicles than twenty ask for so much
+ * more evidence. It is written into a task once; nobody has to compute it again.
+ */
+export function quarantineMilliOf(vehicles: number): number {
+  return QUARANTINE_MILLI + Math.round(1_000 * Math.max(0, Math.log(vehicles / FLEET_OF_TWENTY)));
+}
+
 function ratioMilli(cosine: number, usual: number): number {
-  const { hostile, deviation, telling } = MODEL;
-  const likelihood = ((hostile - usual) * (cosine - (hostile + usual) / 2)) / (deviation * deviation);
+  const { hostile, deviation, telling, innocent } = MODEL;
+  const even = Math.min(innocent, (hostile + usual) / 2);
+  const likelihood = ((hostile - usual) * (cosine - even)) / (deviation * deviation);
   const ratio = likelihood * Math.min(1, usual / telling);
   return Math.max(-ROUND_LIMIT_MILLI, Math.min(ROUND_LIMIT_MILLI, Math.round(1_000 * ratio)));
 }

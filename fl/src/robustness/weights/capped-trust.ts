@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { estimateNorm, median, similarities } from '../evidence.js';
+import { comparePairs, estimateNorm, median } from '../evidence.js';
 import { DISTRUSTED_MILLI, suspicionOf } from '../suspicion.js';
 import { scaleToClip } from './norm-scaling.js';
 import { checkShapes, type Ruled, type WeightInput, type WeightRule, weightsOf } from './rule.js';
@@ -8,9 +8,10 @@ import type { TrustReason } from './trust.js';
 /**
  * Two vehicles say the same where the cosine of their accumulated projections over t rounds is at least .35 + .6 / √t:
  * chance makes 8 numbers alike more easily than 80. Honest vehicles' highest was .92 after one round, .54 after five, .35
- * after ten; two updates with independent noise of .7 times their length have .67.
+ * after ten; two updates with independent noise of .7 times their length have .67. Among a thousand vehicles chance finds such
+ * pairs: beyond 128 the .6 is .76, and .98 is always enough, so that about one honest vehicle in a thousand has a pair.
  */
-const SIMILAR = { always: 0.35, first: 0.6 } as const;
+const SIMILAR = { always: 0.35, first: 0.6, firstOfMany: 0.76, many: 128, enough: 0.98 } as const;
 /** An update up to so many times as long as the cohort's median is not scaled: honest ones differ, and estimates more. */
 const NORM_TOLERANCE = 1.5;
 /** Suspicion, this round's with what earlier ones left, up to which a vehicle counts in full. */
@@ -67,10 +68,13 @@ function trustOf(suspicionMilli: number): number {
 /** How many others each vehicle is similar to. */
 function similarTo({ projections, past = [] }: WeightInput): number[] {
   const count = projections.length;
-  const { cosines, common } = similarities([...past, projections], count);
-  const isSimilar = cosines.map((cosine, at) => {
-    const rounds = common[at] ?? 0;
-    return rounds > 0 && cosine >= SIMILAR.always + SIMILAR.first / Math.sqrt(rounds) ? 1 : 0;
+  const first = count > SIMILAR.many ? SIMILAR.firstOfMany : SIMILAR.first;
+  const others = new Array<number>(count).fill(0);
+  comparePairs([...past, projections], count, (i, j, cosine, rounds) => {
+    if (rounds > 0 && cosine >= Math.min(SIMILAR.enough, SIMILAR.always + first / Math.sqrt(rounds))) {
+      others[i] = (others[i] ?? 0) + 1;
+      others[j] = (others[j] ?? 0) + 1;
+    }
   });
-  return projections.map((_, i) => isSimilar.subarray(i * count, (i + 1) * count).reduce((sum, one) => sum + one, 0));
+  return others;
 }

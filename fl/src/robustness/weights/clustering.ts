@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { similarities } from '../evidence.js';
+import { comparePairs } from '../evidence.js';
 import { scaleToClip, type NormReason } from './norm-scaling.js';
 import { checkShapes, needProjections, weightsOf, type Ruled, type WeightRule } from './rule.js';
 
 /**
- * Two clusters by the cosine of accumulated projections, by average linkage; the larger one counts. (After Sattler, Müller
+ * Two clusters by the cosine of accumulated projections, by average linkage; the larger one counts, of two as large the one
+ * whose members are more alike. (After Sattler, Müller
  * and Samek, "On the Byzantine robustness of clustered federated learning", 2020, which splits by cosine and keeps the
  * majority.)
  */
@@ -16,8 +17,13 @@ export const clustering: WeightRule<NormReason | 'OUTVOTED'> = {
     needProjections('clustering', input);
     const { projections, classWeights, past = [] } = input;
     const count = projections.length;
-    const clusters = twoClusters(similarities([...past, projections], count).cosines, count);
-    const largest = clusters.reduce((best, one) => (one.length > best.length ? one : best), []);
+    const cosines = new Float64Array(count * count);
+    comparePairs([...past, projections], count, (i, j, cosine) => {
+      cosines[i * count + j] = cosine;
+      cosines[j * count + i] = cosine;
+    });
+    const clusters = twoClusters(cosines, count);
+    const largest = largestOf(clusters, cosines, count);
     return weightsOf(
       projections.map((values, i): Ruled<NormReason | 'OUTVOTED'> => {
         const scaled = scaleToClip(values, classWeights[i] ?? 0, input);
@@ -27,6 +33,17 @@ export const clustering: WeightRule<NormReason | 'OUTVOTED'> = {
     );
   },
 };
+
+function largestOf(clusters: readonly (readonly number[])[], cosines: Float64Array, count: number): readonly number[] {
+  const most = Math.max(...clusters.map(({ length }) => length));
+  const [first = [], second] = clusters.filter(({ length }) => length === most);
+  const likeness = (members: readonly number[]): number => {
+    const pairs = members.flatMap((i) => members.map((j) => cosines[i * count + j] ?? 0));
+    // In their own order, so that the sum does not depend on that of the vehicles.
+    return pairs.sort((a, b) => a - b).reduce((sum, one) => sum + one, 0);
+  };
+  return second !== undefined && likeness(second) > likeness(first) ? second : first;
+}
 
 /**
  * Joins the two clusters of the highest mean cosine until two are left; of several the first in the order of vehicles.
