@@ -148,9 +148,11 @@ describe('sev round run', function () {
     expect(vehicles.find(({ vehicleId }) => vehicleId === attacker)?.weight ?? 0).to.equal(0);
     expect(vehicles.filter(({ weight }) => weight > 0).length).to.be.at.least(4);
     for (const { judged } of rounds) {
-      expect(judged!.departed).to.deep.equal([]);
       expect(judged!.lossMicro).to.be.greaterThan(0);
     }
+    // An honest validator of few rows may depart once; twice sets it aside.
+    const departed = rounds.flatMap(({ judged }) => judged!.departed);
+    expect(new Set(departed)).to.have.property('size', departed.length);
     expect(rounds.flatMap(({ judged }) => judged!.quarantined).filter((id) => id !== attacker)).to.deep.equal([]);
     const text = await sev(...onHomes('round', 'show', taskId, '1'));
     expect(text.stdout).to.match(/loss of the base model by validators: CityMSP \d/);

@@ -81,7 +81,8 @@ export interface RunOutcome {
 
 /** Data of a run, read before anything is started: a wrong file or split costs nothing. */
 interface RunData {
-  readonly table: LearningTable;
+  /** Without its rows, which would stay in memory as long as the run takes. */
+  readonly table: Pick<LearningTable, 'source' | 'rows' | 'features' | 'target'>;
   readonly test: LearningSplit['test'];
   readonly trainingRows: number;
   /** What validators validate on, together. */
@@ -155,7 +156,9 @@ async function readData(asked: RunPlan, profile: ConnectionProfile): Promise<Run
   const plan = validationRows === undefined ? asked : { ...asked, validationRows };
   const { clients, test, validation } = splitOf(table, dataPlan(plan));
   checkModel(modelSpecOf(modelOf(choiceOf(learningKindOf(plan), table.features, plan))), DEFAULT_MODEL_BOUNDS);
-  return { plan, table, test, trainingRows: clients.reduce((sum, { rows }) => sum + rows, 0), validation };
+  const trainingRows = clients.reduce((sum, { rows: count }) => sum + count, 0);
+  const { source, rows, features, target } = table;
+  return { plan, table: { source, rows, features, target }, test, trainingRows, validation };
 }
 
 /** What the steps that all runs have in common need. */
