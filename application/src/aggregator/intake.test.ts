@@ -222,8 +222,10 @@ describe('Taking shares in', () => {
       session: {
         ...own,
         evaluate: async (contract, transaction, argument) => {
-          if (transaction === 'GetVehicle' && (argument as { vehicleId: string }).vehicleId.startsWith('v-A')) {
-            asked++;
+          const { vehicleIds = [] } = argument as { vehicleIds?: string[] };
+          const madeUp = vehicleIds.filter((vehicleId) => vehicleId.startsWith('v-A'));
+          if (transaction === 'FindVehicles' && madeUp.length > 0) {
+            asked += madeUp.length;
             await held;
           }
           return own.evaluate(contract, transaction, argument);

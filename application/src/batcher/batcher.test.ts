@@ -318,7 +318,7 @@ describe('Batcher', () => {
       session: {
         ...session,
         evaluate: async (contract, transaction, argument) => {
-          if (transaction === 'GetVehicle') {
+          if (transaction === 'FindVehicles') {
             isAsked = true;
             await released;
           }

@@ -15,7 +15,6 @@ import { vehicleRequest, type IssuedCertificate, type VehicleRequest } from './v
 
 /** registry:EnrollVehicles takes this many at the most. */
 const BATCH = 50;
-const LEDGER_QUERIES = 8;
 /** Other registrars may take the slots that were free a moment ago. */
 const SLOT_TRIES = 8;
 
@@ -73,11 +72,10 @@ export async function enrollVehicles(options: EnrollVehiclesOptions): Promise<En
   }
   const { policy, bootstrapHash } = await governance(session).consortium();
   let certified = 0;
-  const prepared = await mapConcurrently(requests, LEDGER_QUERIES, async (request) => {
-    const record = await recordOf(session, request.vehicleId);
-    return { request, record };
-  });
-  const candidates = await mapConcurrently(prepared, CA_REQUESTS, async ({ request, record }) => {
+  const found = await registry(session).findVehicles(requests.map(({ vehicleId }) => vehicleId));
+  const records = new Map(found.map((record) => [record.vehicleId, record]));
+  const candidates = await mapConcurrently(requests, CA_REQUESTS, async (request) => {
+    const record = records.get(request.vehicleId);
     const candidate = await prepare(options, { domain, consortium: bootstrapHash }, request, record);
     certified += 1;
     onProgress?.({ step: 'certificates', done: certified, total });
@@ -133,17 +131,6 @@ function assertDistinct(requests: readonly VehicleRequest[]): void {
     }
     first.set(vehicleId, index);
   });
-}
-
-async function recordOf(session: LedgerSession, vehicleId: string): Promise<VehicleRecord | undefined> {
-  try {
-    return await registry(session).vehicle(vehicleId);
-  } catch (error) {
-    if (hasCode(error, 'VEHICLE_UNKNOWN')) {
-      return undefined;
-    }
-    throw error;
-  }
 }
 
 /** Attestation and certificate of one vehicle, or its outcome where that is decided already. */

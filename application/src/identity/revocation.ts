@@ -6,6 +6,7 @@ import { inHome } from '../config/homes.js';
 import { organisationNamed, readRegistrar, type ConnectionProfile } from '../config/profile.js';
 import { EXIT, SevError, systemCode } from '../errors.js';
 import { registry } from '../ledger/contracts.js';
+import { LedgerError } from '../ledger/errors.js';
 import { openSession } from '../ledger/gateway-session.js';
 import type { LedgerSession } from '../ledger/session.js';
 import { mapConcurrently } from '../services/concurrency.js';
@@ -107,15 +108,24 @@ function checkArgument(vehicleId: string, reason: string): void {
 async function readVehicles(options: RevokeVehiclesOptions, vehicleIds: readonly string[]): Promise<VehicleRecord[]> {
   for (const { mspId, name } of options.profile.organisations) {
     if (await isThere(inHome.wallet(join(options.homes, name)))) {
-      return withRegistrar(options, mspId, (session) =>
-        mapConcurrently(vehicleIds, SUBMISSIONS, (vehicleId) => registry(session).vehicle(vehicleId)),
-      );
+      return withRegistrar(options, mspId, (session) => readAll(session, vehicleIds));
     }
   }
   throw new SevError('IDENTITY_MISSING', `${options.homes} holds no home of an organisation with a registrar`, {
     hint: "Name the folder of the organisations' homes with --homes.",
     exitCode: EXIT.usage,
   });
+}
+
+/** @throws LedgerError VEHICLE_UNKNOWN */
+async function readAll(session: LedgerSession, vehicleIds: readonly string[]): Promise<VehicleRecord[]> {
+  const vehicles = await registry(session).findVehicles(vehicleIds);
+  const found = new Set(vehicles.map(({ vehicleId }) => vehicleId));
+  const unknown = vehicleIds.find((vehicleId) => !found.has(vehicleId));
+  if (unknown !== undefined) {
+    throw new LedgerError('VEHICLE_UNKNOWN', unknown);
+  }
+  return vehicles;
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { learning, type LedgerSession } from '../ledger/index.js';
 import { judgedRound } from '../report/judged-round.js';
 import type { RoundReport } from '../report/report.js';
 import { engineOf, modelSpecOf } from '../services/model-spec.js';
+import { roundIfAny } from '../services/rounds.js';
 import { updateBytesOf } from '../services/update-bytes.js';
 import { readJson } from '../store/files.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -42,22 +43,13 @@ export async function followRounds(options: FollowOptions): Promise<RoundReport[
   const news = new News(session, task.taskId, signal);
   try {
     while (!isOver() && !signal.aborted) {
-      const finalised: RoundRecord[] = [];
-      for await (const record of contract.rounds(task.taskId)) {
-        if (record.state === 'finalised' && record.round > done.length) {
-          finalised.push(record);
-        }
-      }
-      finalised.sort((a, b) => a.round - b.round);
-      for (const record of finalised.slice(0, rounds - done.length)) {
+      // The next round only: a long task's list of rounds is far more than what is new in it.
+      const record = await roundIfAny(contract, { taskId: task.taskId, round: done.length + 1 });
+      if (record?.state === 'finalised') {
         const report = await reportRound(options, record);
         done.push(report);
         onRound?.(report);
-        if (isOver()) {
-          break;
-        }
-      }
-      if (!isOver()) {
+      } else {
         await news.wait();
       }
     }
@@ -114,8 +106,11 @@ class News {
   async wait(): Promise<void> {
     if (!this.#unread) {
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        setTimeout(resolve, LOOK_MS);
+        const timer = setTimeout(resolve, LOOK_MS);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
       });
     }
     this.#unread = false;

@@ -11,15 +11,18 @@ describe('EnvelopeGate', () => {
   const round = { taskId: 'price-test', round: 1, attempt: 1, baseModelHash: 'a'.repeat(64) } as RoundRecord;
 
   /** A session that counts the lookups of vehicles, and fails as often as it is told. */
-  function counted(federation: Federation, failures = 0): { session: ServiceSession; lookups: string[] } {
+  function counted(federation: Federation, failures = 0) {
     const own = federation.ledger.session('GridMSP');
     const lookups: string[] = [];
+    const queries: number[] = [];
     let left = failures;
     const session: ServiceSession = {
       ...own,
       evaluate: async (contract, transaction, argument) => {
-        if (transaction === 'GetVehicle') {
-          lookups.push((argument as { vehicleId: string }).vehicleId);
+        if (transaction === 'FindVehicles') {
+          const { vehicleIds } = argument as { vehicleIds: string[] };
+          queries.push(vehicleIds.length);
+          lookups.push(...vehicleIds);
           if (left-- > 0) {
             throw new LedgerError('LEDGER_UNREACHABLE', 'down');
           }
@@ -27,7 +30,7 @@ describe('EnvelopeGate', () => {
         return own.evaluate(contract, transaction, argument);
       },
     };
-    return { session, lookups };
+    return { session, lookups, queries };
   }
 
   const signed = (federation: Federation, index = 0): Envelope =>
@@ -43,6 +46,17 @@ describe('EnvelopeGate', () => {
       expect(answers.every((answer) => answer === undefined)).to.equal(true);
     }
     expect(lookups).to.have.members(federation.vehicleIds);
+  });
+
+  it('looks vehicles up together that come at a time, up to a hundred with one query', async () => {
+    const federation = new Federation({ vehicles: 150 });
+    const { session, lookups, queries } = counted(federation);
+    const gate = new EnvelopeGate(session);
+    const all = federation.vehicleIds.map((_, index) => signed(federation, index));
+    const answers = await Promise.all(all.map((envelope) => gate.refusalOf(round, envelope)));
+    expect(answers.every((answer) => answer === undefined)).to.equal(true);
+    expect(lookups).to.deep.equal(federation.vehicleIds);
+    expect(queries).to.deep.equal([100, 50]);
   });
 
   it('turns away what another key, or the same key for another content, signed', async () => {
@@ -139,10 +153,12 @@ describe('EnvelopeGate', () => {
     expect(lookups).to.deep.equal([first, second, third, second]);
   });
 
-  it('passes a failed lookup on and tries again with the next envelope', async () => {
-    const federation = new Federation({ vehicles: 1 });
+  it('passes a failed lookup on to all that it was for, and tries again with the next envelope', async () => {
+    const federation = new Federation({ vehicles: 2 });
     const gate = new EnvelopeGate(counted(federation, 1).session);
-    expect(await codeOf(gate.refusalOf(round, signed(federation)))).to.equal('LEDGER_UNREACHABLE');
+    const both = [0, 1].map((index) => codeOf(gate.refusalOf(round, signed(federation, index))));
+    expect(await Promise.all(both)).to.deep.equal(['LEDGER_UNREACHABLE', 'LEDGER_UNREACHABLE']);
     expect(await gate.refusalOf(round, signed(federation))).to.equal(undefined);
+    expect(await gate.refusalOf(round, signed(federation, 1))).to.equal(undefined);
   });
 });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeyObject } from 'node:crypto';
 import {
+  MAX_VEHICLES_FOUND,
   parsePublicKey,
   verifyStatement,
   type Envelope,
@@ -12,17 +13,16 @@ import {
 } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
 import { registry } from '../ledger/contracts.js';
-import { newLimiter } from './concurrency.js';
-import { errorCode } from './log.js';
+import { Collected } from './collected.js';
 import { networkName, type NetworkName } from './network-name.js';
 import type { ServiceSession } from './rounds.js';
 
 export interface EnvelopeGateOptions {
   /** Vehicles whose keys are kept, at the most; default 20,000. */
   readonly maxVehicles?: number;
-  /** Vehicles that are looked up at a time; default 16. */
+  /** Queries for vehicles, of up to 100 each, under way at a time; default 4. */
   readonly maxLookups?: number;
-  /** Look-ups under way or waiting, at the most; default: any number. */
+  /** Vehicles that are looked up or wait for it, at the most; default: any number. */
   readonly maxWaiting?: number;
   /** How long a key is trusted to be the present one where a signature does not hold with it; default 1 s. */
   readonly recheckMs?: number;
@@ -36,20 +36,27 @@ interface Refusal {
 
 interface KnownKey {
   readonly key: KeyObject;
-  /** When the look-up began, on the process's own clock. */
+  /** When the ledger was asked, on the process's own clock. */
+  readonly readAt: number;
+}
+
+interface SeenVehicle {
+  /** Undefined where there is none. */
+  readonly vehicle: VehicleRecord | undefined;
   readonly readAt: number;
 }
 
 /**
  * Turns envelopes away that the ledger would refuse, before they cost a transaction or hold a round: anybody can send
  * one. The ledger decides about what passes. A key is looked up when its vehicle is first seen, and again where an
- * envelope does not hold with it: the vehicle may have changed its key. A vehicle that was suspended since, or that still
+ * envelope does not hold with it: the vehicle may have changed its key. Vehicles that come at a time are looked up with
+ * one query: the query itself is what costs a peer, not the records. A vehicle that was suspended since, or that still
  * signs with the key before, passes once, is refused by the ledger, and then is looked up again.
  */
 export class EnvelopeGate {
   readonly #session: ServiceSession;
   readonly #maxVehicles: number;
-  readonly #limited: ReturnType<typeof newLimiter>;
+  readonly #seen: Collected<string, SeenVehicle>;
   readonly #maxWaiting: number;
   readonly #recheckMs: number;
   /** Keys of active vehicles; the one used longest ago comes first. */
@@ -63,7 +70,10 @@ export class EnvelopeGate {
     this.#maxVehicles = options.maxVehicles ?? 20_000;
     this.#maxWaiting = options.maxWaiting ?? Number.POSITIVE_INFINITY;
     this.#recheckMs = options.recheckMs ?? 1_000;
-    this.#limited = newLimiter(options.maxLookups ?? 16);
+    this.#seen = new Collected((vehicleIds) => this.#query(vehicleIds), {
+      maxItems: MAX_VEHICLES_FOUND,
+      maxCalls: options.maxLookups ?? 4,
+    });
   }
 
   /**
@@ -118,14 +128,13 @@ export class EnvelopeGate {
     if (this.#lookups.size >= this.#maxWaiting) {
       throw new SevError('SERVICE_BUSY', `${String(this.#lookups.size)} vehicles are looked up`);
     }
-    const lookup = this.#limited(() => this.#read(vehicleId)).finally(() => this.#lookups.delete(vehicleId));
+    const lookup = this.#read(vehicleId).finally(() => this.#lookups.delete(vehicleId));
     this.#lookups.set(vehicleId, lookup);
     return lookup;
   }
 
   async #read(vehicleId: string): Promise<KnownKey | Refusal> {
-    const readAt = performance.now();
-    const vehicle = await this.#vehicleIfAny(vehicleId);
+    const { vehicle, readAt } = await this.#seen.find(vehicleId);
     if (vehicle?.domain !== 'learning') {
       return { code: 'VEHICLE_UNKNOWN', detail: `${vehicleId} is not enrolled for learning` };
     }
@@ -141,15 +150,11 @@ export class EnvelopeGate {
     return known;
   }
 
-  async #vehicleIfAny(vehicleId: string): Promise<VehicleRecord | undefined> {
-    try {
-      return await registry(this.#session).vehicle(vehicleId);
-    } catch (error) {
-      if (errorCode(error) === 'VEHICLE_UNKNOWN') {
-        return undefined;
-      }
-      throw error;
-    }
+  async #query(vehicleIds: readonly string[]): Promise<SeenVehicle[]> {
+    const readAt = performance.now();
+    const found = await registry(this.#session).findVehicles(vehicleIds);
+    const byId = new Map(found.map((vehicle) => [vehicle.vehicleId, vehicle]));
+    return vehicleIds.map((vehicleId) => ({ vehicle: byId.get(vehicleId), readAt }));
   }
 
   #keep(vehicleId: string, known: KnownKey): void {

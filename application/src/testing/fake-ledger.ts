@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import {
   aloneAfterMs,
   cohortHash,
+  findVehicles,
   hashOf,
   heOpeningHash,
   openingHash,
@@ -72,7 +73,6 @@ interface Done {
 /** What queries name beside an attempt. */
 interface Asked {
   readonly modelHash: string;
-  readonly vehicleId: string;
   readonly incidentId: string;
   readonly afterRound: number;
 }
@@ -156,8 +156,8 @@ export class FakeLedger {
     switch (transaction) {
       case 'GetConsortium':
         return this.#consortium();
-      case 'GetVehicle':
-        return this.#vehicle(argument.vehicleId);
+      case 'FindVehicles':
+        return this.#vehicles(argument);
       case 'GetTask':
         return argument.taskId === task.taskId ? { task } : refuse('TASK_UNKNOWN', argument.taskId);
       case 'ListTasks':
@@ -198,10 +198,13 @@ export class FakeLedger {
     }
   }
 
-  #vehicle(vehicleId: string): Partial<VehicleRecord> {
-    const key = this.#options.vehicles.get(vehicleId) ?? refuse('VEHICLE_UNKNOWN', vehicleId);
-    const status = this.statuses.get(vehicleId) ?? 'active';
-    return { vehicleId, domain: 'learning', status, publicKey: publicKeyText(key) };
+  #vehicles(argument: unknown): Partial<VehicleRecord>[] {
+    const { success, data } = findVehicles.safeParse(argument);
+    return (success ? data.vehicleIds : refuse('ARGUMENT_INVALID', 'vehicleIds')).flatMap((vehicleId) => {
+      const key = this.#options.vehicles.get(vehicleId);
+      const status = this.statuses.get(vehicleId) ?? 'active';
+      return key === undefined ? [] : { vehicleId, domain: 'learning', status, publicKey: publicKeyText(key) };
+    });
   }
 
   #consortium(): Omit<ConsortiumRecord, 'makers' | 'policy'> {

@@ -173,6 +173,16 @@ export type RecoverKey = z.infer<typeof recoverKey>;
 
 /** registry:GetVehicle */
 export const getVehicle = z.strictObject({ vehicleId });
+/** Vehicles that one query asks for, at the most. */
+export const MAX_VEHICLES_FOUND = 100;
+/** registry:FindVehicles → VehicleRecord[]: of those that are enrolled, in the order in which they are named. */
+export const findVehicles = z.strictObject({
+  vehicleIds: z
+    .array(vehicleId)
+    .min(1)
+    .max(MAX_VEHICLES_FOUND)
+    .refine((ids) => new Set(ids).size === ids.length, 'names a vehicle twice'),
+});
 /** registry:FreeSlots → {@link FreeSlots} */
 export const freeSlots = z.strictObject({
   mspId,

@@ -284,6 +284,20 @@ describe('registry queries', () => {
     await expectRefusal(call, 'ARGUMENT_INVALID');
   });
 
+  it('find many vehicles at once, in the order in which they are named, leaving out those that there are not', async () => {
+    const consortium = await TestConsortium.bootstrapped();
+    const ids = (await enrolledFleet(consortium, 3)).map(({ vehicleId }) => vehicleId);
+    const find = (vehicleIds: unknown) => consortium.evaluate<VehicleRecord[]>('registry:FindVehicles', { vehicleIds });
+    const [first, second, third] = ids;
+    const found = await find([third, randomVehicleId(), first, second]);
+    const one = (vehicleId: unknown) => consortium.evaluate<VehicleRecord>('registry:GetVehicle', { vehicleId });
+    expect(found).to.deep.equal([await one(third), await one(first), await one(second)]);
+    expect(await find(Array.from({ length: 100 }, randomVehicleId))).to.deep.equal([]);
+    for (const refused of [[], [first, first], Array.from({ length: 101 }, randomVehicleId), ['v-short'], undefined]) {
+      await expectRefusal(find(refused), 'ARGUMENT_INVALID');
+    }
+  });
+
   it('know no vehicle that is not enrolled', async () => {
     const consortium = await TestConsortium.bootstrapped();
     const vehicleId = randomVehicleId();

@@ -3,6 +3,7 @@ import { Info, Transaction } from 'fabric-contract-api';
 import {
   ContractError,
   enrollVehicles,
+  findVehicles,
   freeSlots,
   getVehicle,
   listVehicles,
@@ -106,6 +107,12 @@ export class RegistryContract extends ConsortiumContract {
   async GetVehicle(ctx: LedgerContext, argument: string): Promise<string> {
     const { vehicleId } = parseArgument(getVehicle, argument);
     return encodeResult(await ctx.registry.vehicle(vehicleId));
+  }
+
+  @Transaction(false)
+  async FindVehicles(ctx: LedgerContext, argument: string): Promise<string> {
+    const { vehicleIds } = parseArgument(findVehicles, argument);
+    return encodeResult(await ctx.registry.findVehicles(vehicleIds));
   }
 
   @Transaction(false)

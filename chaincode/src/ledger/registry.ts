@@ -36,6 +36,12 @@ export class RegistryRepository {
     return this.#state.get(keys.vehicle(vehicleId));
   }
 
+  /** Those of the vehicles that there are, in the same order. */
+  async findVehicles(vehicleIds: readonly string[]): Promise<VehicleRecord[]> {
+    const found = await Promise.all(vehicleIds.map((vehicleId) => this.findVehicle(vehicleId)));
+    return found.filter((vehicle) => vehicle !== undefined);
+  }
+
   /** @throws ContractError VEHICLE_UNKNOWN */
   async vehicle(vehicleId: string): Promise<VehicleRecord> {
     const record = await this.findVehicle(vehicleId);
