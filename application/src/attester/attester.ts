@@ -22,7 +22,7 @@ import { followRounds, type RoundEvent } from '../services/round-events.js';
 import { computeOutcome, isAbsent, type RoundOutcome } from '../services/round-outcome.js';
 import {
   collect,
-  quarantinedIn,
+  barredFrom,
   latestRound,
   roundIfAny,
   updatesOf,
@@ -350,9 +350,10 @@ export class Attester {
   }
 
   async #openAttempt(ref: AttemptRef, task: Task, updates: readonly UpdateRecord[]): Promise<OpenAttempt> {
-    const recorded = updates.length;
-    const quarantined = recorded < task.cohort.target ? await quarantinedIn(this.#learning, task) : 0;
-    return { task, recorded, quarantined, openForMs: this.#seen.inStateMs(ref, 'open') };
+    const recorded = new Set(updates.map(({ vehicleId }) => vehicleId));
+    const barred = recorded.size < task.cohort.target ? await barredFrom(this.#learning, task) : [];
+    const missing = [...barred].filter((vehicleId) => !recorded.has(vehicleId)).length;
+    return { task, recorded: recorded.size, barred: missing, openForMs: this.#seen.inStateMs(ref, 'open') };
   }
 
   #compute(task: Task, round: ClosedRound, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {
