@@ -215,6 +215,16 @@ describe('A confirmed incident', () => {
     expect(results[0]).to.include({ accepted: false });
   });
 
+  it('tells those who listen whom it revoked', async () => {
+    await driver.decide(['projections']);
+    await driver.vote(GRID, 'confirm');
+    await driver.vote(CITY, 'confirm');
+    const vote = { incidentId: 'incident-1', step: 'confirm', approve: true, findingsHash: FINDINGS };
+    const last = await consortium.simulate('incidents:VoteIncident', vote, await identity(REGULATOR, 'operator'));
+    const about = { taskId: 'price-1', incidentId: 'incident-1', vehicleId: suspect.vehicleId };
+    expect(last.event).to.deep.equal({ type: 'IncidentStep', ...about, state: 'confirmed' });
+  });
+
   it('says whether the updates were opened', async () => {
     await driver.decide(['projections', 'confirm']);
     expect((await driver.culprits())[0]).to.include({ opened: false });
