@@ -46,7 +46,7 @@ describe('report schema', () => {
   });
 
   it('names who attacked on purpose in an exercise, and so does the summary', () => {
-    const hostile = { attack: 'label-flip', share: 0.5, vehicles: ['v-one', 'v-two'] };
+    const hostile = { attack: 'label-flip', share: 0.5, vehicles: ['v-one', 'v-two'], from: 1 };
     const report = { ...exampleReport(), hostile };
     expect(reportSchema.parse(report)).to.deep.equal(report);
     expect(summaryText(report)).to.contain(
@@ -54,9 +54,13 @@ describe('report schema', () => {
     );
     expect(plotOf(report).subtitle).to.contain('2 of 4 vehicles attack by label-flip');
     expect(summaryText(exampleReport())).not.to.contain('EXERCISE');
-    const noisy = { attack: 'noisy-validator', share: 0.25, vehicles: [], validators: ['city'] };
+    const noisy = { attack: 'noisy-validator', share: 0.25, vehicles: [], validators: ['city'], from: 1 };
     const text = summaryText({ ...exampleReport(), hostile: noisy });
     expect(text).to.contain('EXERCISE: 1 of 4 validators attack on purpose, by noisy-validator: city\n');
+    const later = { ...report, hostile: { ...hostile, from: 3 } };
+    expect(reportSchema.parse(later)).to.deep.equal(later);
+    expect(summaryText(later)).to.contain('attack on purpose, by label-flip from round 3 on: v-one, v-two\n');
+    expect(plotOf(later).subtitle).to.contain('2 of 4 vehicles attack by label-flip from round 3 on ·');
   });
 
   it('is the one published in docs/report.schema.json', async () => {
@@ -107,7 +111,9 @@ describe('plots', () => {
     const { baselines: _, ...report } = exampleReport();
     const plot = plotOf(report);
     for (const text of [accuracySvg(plot), terminalPlot(plot, plain)]) {
-      expect(text).to.contain('federated 0.787').and.not.to.match(/central|alone|NaN/);
+      expect(text)
+        .to.contain('federated 0.787')
+        .and.not.to.match(/central|alone|NaN/);
     }
     expect(summaryText(report)).to.contain('no baselines, as was asked for').and.not.to.contain('central');
   });
