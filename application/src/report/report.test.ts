@@ -7,6 +7,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'chai';
 import pico from 'picocolors';
 import { exampleReport } from '../testing/report.js';
+import { judgedLines } from './judged-round.js';
 import { niceScale } from './plot-scale.js';
 import { reportJsonSchema, reportSchema, type Report } from './report.js';
 import { plotOf, summaryText } from './summary.js';
@@ -136,6 +137,19 @@ describe('summary', () => {
 
   it('shows no colour by itself', () => {
     expect(summaryText(exampleReport())).not.to.contain('\u001b[');
+  });
+});
+
+describe('what was found in a round', () => {
+  it('names five vehicles in quarantine and counts the others', () => {
+    const lines = (count: number): readonly string[] =>
+      judgedLines({
+        ...{ lossMicro: 1, departed: [], lowered: {} },
+        quarantined: Array.from({ length: count }, (_, index) => `v-${String(index)}`),
+      });
+    expect(lines(0)).to.deep.equal([]);
+    expect(lines(5)).to.deep.equal(['in quarantine from here on: v-0, v-1, v-2, v-3, v-4']);
+    expect(lines(200)).to.deep.equal(['in quarantine from here on: v-0, v-1, v-2, v-3, v-4 and 195 more']);
   });
 });
 
