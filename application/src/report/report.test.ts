@@ -125,6 +125,23 @@ describe('plots', () => {
     expect(accuracySvg(plotOf(report))).not.to.contain('NaN');
     expect(terminalPlot(plotOf(report), plain)).to.contain('●');
   });
+
+  it('mark rounds that are too low for the scale, and say how many', () => {
+    const report = exampleReport();
+    const { rounds } = report;
+    rounds.forEach((round, index) => (round.r2 = [-3, -2, -0.5, -7, -8][index]!));
+    const [svg, text] = [accuracySvg(plotOf(report)), terminalPlot(plotOf(report), plain)];
+    expect(svg).to.contain('○ 4 rounds below −0.5<');
+    expect(svg.match(/<circle [^>]*fill="#ffffff"/g)).to.have.length(4);
+    expect(svg.match(/<circle [^>]*fill="#0072b2"/g)).to.have.length(1);
+    expect(text).to.contain('● federated -8.000   ▼ 4 rounds below −0.5   ─ central');
+    expect(text.split('\n').at(-2)).to.contain('▼   ▼   ●   ▼   ▼');
+    rounds.forEach((round, index) => (round.r2 = index === 0 ? -3 : 0.5));
+    expect(accuracySvg(plotOf(report))).to.contain('1 round below −0.5<');
+    for (const plot of [accuracySvg(plotOf(exampleReport())), terminalPlot(plotOf(exampleReport()), plain)]) {
+      expect(plot).not.to.contain('below');
+    }
+  });
 });
 
 describe('summary', () => {
