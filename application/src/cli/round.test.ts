@@ -36,7 +36,7 @@ describe('sev round run', function () {
   it('prints exactly one JSON document and writes the same report', async () => {
     const written = JSON.parse(await readFile(join(run.runs, 'latest', 'report.json'), 'utf8')) as unknown;
     expect(JSON.parse(run.answer.stdout)).to.deep.equal(written);
-    expect(run.answer.stderr).to.contain(PRIVACY_NOTE.secure).and.not.to.contain('\u001b[');
+    expect(run.answer.stderr).to.contain(`task price-example · ${PRIVACY_NOTE.secure}\n`).and.not.to.contain('\u001b[');
     expect(run.answer.stderr).to.contain('the network keeps running; `make network-down` stops it');
   });
 
@@ -65,9 +65,15 @@ describe('sev round run', function () {
     ];
     for (const { args, code } of cases) {
       const answer = await sev(...onHomes('round', 'run', ...args));
-      expect(answer.stderr, code).to.contain(`${code}: `).and.to.match(/\n→ /);
+      expect(answer.stderr, code)
+        .to.contain(`${code}: `)
+        .and.to.match(/\n→ /)
+        .and.not.to.match(/^task /m);
       expect(answer.code).to.equal(2);
     }
+    const unjudged = ['--vehicles', '4', '--rule', 'uniform', '--attack', 'noisy-validator'];
+    const attack = await sev(...onHomes('round', 'run', ...unjudged));
+    expect(attack.stderr).to.match(/^ATTACK_UNSUITED: noisy-validator is run by a validator/);
   });
 
   it('shows tasks, rounds and vehicles, always with the privacy mode of rounds', async () => {
