@@ -47,6 +47,16 @@ describe('sev round run', function () {
     expect(rounds.map((r) => r.modelHash)).to.deep.equal(run.report.rounds.map((r) => r.modelHash));
   });
 
+  it('leaves nothing to vehicles that come when its task is finished: they say so and end', async () => {
+    const where = ['--pool', '--home', join(run.network.homes, 'fleet'), '--client', '0/3', '--generate', '400'];
+    const peers = ['--store', 'http://127.0.0.1:9', '--batcher', 'maker=http://127.0.0.1:9'];
+    const late = await sev('vehicle', 'run', '--task', 'price-example', ...where, ...peers);
+    expect(late).to.deep.include({
+      code: 0,
+      stdout: 'vehicle: task price-example is finished with round 2: there is nothing left to take part in\n',
+    });
+  });
+
   it('refuses other options for a task that was started', async () => {
     const changed = ['--task-id', 'price-example', '--vehicles', '4', '--json'];
     const { code, stdout } = await sev(...onHomes('round', 'run', ...changed));
