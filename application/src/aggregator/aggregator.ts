@@ -4,6 +4,7 @@ import type { LedgerEvent, RoundOpening, SignedBy } from '@sev/chaincode/api';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import type { ServiceSession } from '../services/rounds.js';
+import { changedVehicle } from '../services/vehicle-changes.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type {
   AggregatorClient,
@@ -147,12 +148,11 @@ export class Aggregator implements AggregatorClient {
   }
 
   #hear(event: LedgerEvent): void {
+    const changed = changedVehicle(event);
+    if (changed !== undefined) {
+      this.#intake.forgetVehicle(changed);
+    }
     switch (event.type) {
-      case 'VehicleStatusChanged':
-      case 'VehicleKeyChanged':
-        // It is looked up again with its next share.
-        this.#intake.forgetVehicle(event.vehicleId);
-        break;
       case 'CohortFixed':
         this.#disclosure.see(attemptOf(event));
         break;

@@ -129,23 +129,34 @@ describe('Taking shares in', () => {
     );
   });
 
-  it('hears that a vehicle was suspended', async () => {
-    const scene = await open();
-    const city = scene.at(CITY);
-    const running = city.run();
-    const { vehicleIds, ledger } = scene.federation;
-    const id = vehicleIds[0]!;
-    await city.submitShare((await scene.share(id)).submissionFor(CITY));
-    ledger.statuses.set(id, 'suspended');
-    ledger.announce({ type: 'VehicleStatusChanged', vehicleId: id, status: 'suspended' });
-    const again = await scene.share(id);
-    for (let code: unknown; code !== 'VEHICLE_NOT_ACTIVE';) {
-      code = await codeOf(city.submitShare(again.submissionFor(CITY)));
-      expect(code).to.be.oneOf(['SHARE_CONFLICT', 'VEHICLE_NOT_ACTIVE']);
-    }
-    city.end();
-    await running;
-  });
+  const changes = {
+    'a vehicle was suspended': (vehicleId: string) =>
+      ({ status: 'suspended', event: { type: 'VehicleStatusChanged', vehicleId, status: 'suspended' } }) as const,
+    'an incident has a vehicle revoked': (vehicleId: string) => {
+      const incident = { taskId: 'price-1', incidentId: 'incident-1', state: 'confirmed' } as const;
+      return { status: 'revoked', event: { type: 'IncidentStep', ...incident, vehicleId } } as const;
+    },
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    it(`hears that ${what}`, async () => {
+      const scene = await open();
+      const city = scene.at(CITY);
+      const running = city.run();
+      const { vehicleIds, ledger } = scene.federation;
+      const id = vehicleIds[0]!;
+      await city.submitShare((await scene.share(id)).submissionFor(CITY));
+      const { status, event } = change(id);
+      ledger.statuses.set(id, status);
+      ledger.announce(event);
+      const again = await scene.share(id);
+      for (let code: unknown; code !== 'VEHICLE_NOT_ACTIVE';) {
+        code = await codeOf(city.submitShare(again.submissionFor(CITY)));
+        expect(code).to.be.oneOf(['SHARE_CONFLICT', 'VEHICLE_NOT_ACTIVE']);
+      }
+      city.end();
+      await running;
+    });
+  }
 
   it('refuses shares for another round, attempt or base, and in a state that takes none', async () => {
     const scene = await open();

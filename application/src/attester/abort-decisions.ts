@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
-  cohortDifferenceProblem,
   coveredUpdates,
   differenceProblem,
   ledgerPatienceMs,
@@ -13,13 +12,14 @@ import {
   type Holdings,
   type ReceiptRecord,
   type UpdateRecord,
+  withoutOpened,
   type WeightedCohort,
 } from '@sev/chaincode/api';
 import type { AbortEvidence } from '../services/abort-evidence.js';
 import { isBeyondAudit, openDisputeOf } from '../services/audits.js';
 import { attemptOf } from '../services/attempt.js';
 import { checkOpenedNoise, noncesFit } from '../services/opened-noise.js';
-import { secureTermsOf } from '../services/secure-scores.js';
+import { cohortProblem, secureTermsOf, type ShownSums } from '../services/secure-scores.js';
 import { subsetsBySize } from '../services/subsets.js';
 import { refuseUntil, type Refusal } from './decisions.js';
 import { signedHoldings, type SecureView } from './secure-decisions.js';
@@ -28,8 +28,8 @@ import { signedHoldings, type SecureView } from './secure-decisions.js';
 export interface CohortView extends SecureView {
   readonly updates: readonly UpdateRecord[];
   readonly receipts: readonly ReceiptRecord[];
-  /** What the sums count that may have been shown on this base. */
-  readonly shown: readonly WeightedCohort[];
+  /** The sums that may have been shown on this base. */
+  readonly shown: ShownSums;
 }
 
 /** The reasons that say that no cohort of a closed round will do. */
@@ -66,10 +66,10 @@ export function refuseCohortAbort(
 /** A scored round is given up at once where its weights leave too little between its sums and those that were shown. */
 export function refuseScoredAbort(
   { task }: SecureView,
-  shown: readonly WeightedCohort[],
+  { counted, opened }: ShownSums,
   own: WeightedCohort,
 ): Refusal | undefined {
-  return differenceProblem(shown, own, task.cohort.minimum) === undefined
+  return differenceProblem(counted, withoutOpened(own, opened), task.cohort.minimum) === undefined
     ? { code: 'REASON_NOT_CONFIRMED', detail: 'the sums may be shown beside those that were' }
     : undefined;
 }
@@ -133,10 +133,7 @@ function problemOf(
   signed: readonly Holdings[],
 ): CohortProblem | undefined {
   const { covered } = coveredUpdates(updates, signed, receipts);
-  return (
-    sizeProblem(task, secureTermsOf(task), covered.length) ??
-    cohortDifferenceProblem(shown, covered, task.cohort.minimum)
-  );
+  return sizeProblem(task, secureTermsOf(task), covered.length) ?? cohortProblem(shown, covered, task);
 }
 
 function reasonOf({ code }: CohortProblem): AbortReason {

@@ -22,14 +22,14 @@ import { followRounds, type RoundEvent } from '../services/round-events.js';
 import { computeOutcome, isAbsent, type RoundOutcome } from '../services/round-outcome.js';
 import {
   collect,
-  quarantinedIn,
+  barredFrom,
   latestRound,
   roundIfAny,
   updatesOf,
   type LearningContract,
   type ServiceSession,
 } from '../services/rounds.js';
-import { secureTermsOf, shownWeights, suspicionBefore, weightsOf } from '../services/secure-scores.js';
+import { secureTermsOf, shownSums, suspicionBefore, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { correctionsOf } from '../services/corrections.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
@@ -176,7 +176,7 @@ export class Attester {
     const seen = { inStateMs, length: task.model.parameters, fetch };
     const [{ members }, shown, reference, past, suspicion] = await Promise.all([
       this.#learning.cohort(ref),
-      shownWeights(this.#learning, task, secure),
+      shownSums(this.#learning, task, secure),
       namedReference(secureTermsOf(task), secure, request.scores.references, seen),
       namedRounds(this.#past, view, request, Date.now()),
       suspicionBefore(this.#learning, task),
@@ -267,7 +267,7 @@ export class Attester {
     } else if (isCohortReason(reason) && state === 'closed') {
       insist(refuseCohortAbort(await this.#cohortView(view), reason, evidence));
     } else if (reason === 'COHORT_TOO_CLOSE' && state === 'scored') {
-      const shown = await shownWeights(this.#learning, view.task, view.secure);
+      const shown = await shownSums(this.#learning, view.task, view.secure);
       insist(refuseScoredAbort(view, shown, await weightsOf(this.#learning, view.task, ref)));
     } else {
       insist(refuseSilence(view, reason));
@@ -279,7 +279,7 @@ export class Attester {
     const [updates, receipts, shown] = await Promise.all([
       updatesOf(this.#learning, ref),
       collect(this.#learning.receipts(ref)),
-      shownWeights(this.#learning, view.task, view.secure),
+      shownSums(this.#learning, view.task, view.secure),
     ]);
     const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
     return { ...view, updates: sorted, receipts, shown };
@@ -350,9 +350,10 @@ export class Attester {
   }
 
   async #openAttempt(ref: AttemptRef, task: Task, updates: readonly UpdateRecord[]): Promise<OpenAttempt> {
-    const recorded = updates.length;
-    const quarantined = recorded < task.cohort.target ? await quarantinedIn(this.#learning, task) : 0;
-    return { task, recorded, quarantined, openForMs: this.#seen.inStateMs(ref, 'open') };
+    const recorded = new Set(updates.map(({ vehicleId }) => vehicleId));
+    const barred = recorded.size < task.cohort.target ? await barredFrom(this.#learning, task) : [];
+    const missing = [...barred].filter((vehicleId) => !recorded.has(vehicleId)).length;
+    return { task, recorded: recorded.size, barred: missing, openForMs: this.#seen.inStateMs(ref, 'open') };
   }
 
   #compute(task: Task, round: ClosedRound, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {

@@ -32,8 +32,8 @@ export interface Refusal {
 export interface OpenAttempt {
   readonly task: Task;
   readonly recorded: number;
-  /** Vehicles in quarantine, which are not waited for. */
-  readonly quarantined: number;
+  /** Vehicles whose updates the ledger refuses, and has not recorded before: they are not waited for. */
+  readonly barred: number;
   readonly openForMs: number;
 }
 
@@ -51,9 +51,9 @@ export function refuseState(
 }
 
 /** A round may close with its complete cohort at once, with its minimum once the grace time is over. */
-export function refuseClose({ task, recorded, quarantined, openForMs }: OpenAttempt): Refusal | undefined {
+export function refuseClose({ task, recorded, barred, openForMs }: OpenAttempt): Refusal | undefined {
   const { minimum } = task.cohort;
-  if (recorded >= completeCohort(task, quarantined)) {
+  if (recorded >= completeCohort(task, barred)) {
     return undefined;
   }
   if (recorded < minimum) {

@@ -9,6 +9,7 @@ import {
   differenceProblem,
   fixCohort,
   openedAmong,
+  openedUpdatesOf,
   openedNumbers,
   scoredWeights,
   withoutOpened,
@@ -105,8 +106,13 @@ function weightedCohort(audit: SecureAudit, attempt: string): WeightedCohort {
     : withoutOpened(scoredWeights(cohort, scores, terms.shardSize), openedVehicles(audit));
 }
 
-function openedVehicles({ state, task }: SecureAudit): ReadonlySet<string> {
-  return openedAmong([...state.culprits.values()].filter(({ taskId }) => taskId === task.taskId));
+function openedVehicles({ state, task, record, secure }: SecureAudit): ReadonlySet<string> {
+  const shown = secure.shownAttempts.map((attempt) => attemptKey({ ...record, ...attempt }));
+  const updates = [...state.incidents.values()].flatMap(openedUpdatesOf);
+  return openedAmong(
+    [...state.culprits.values()].filter(({ taskId }) => taskId === task.taskId),
+    updates.filter((update) => shown.includes(attemptKey(update))),
+  );
 }
 
 function signedHoldings(

@@ -36,7 +36,7 @@ describe('sev round run', function () {
   it('prints exactly one JSON document and writes the same report', async () => {
     const written = JSON.parse(await readFile(join(run.runs, 'latest', 'report.json'), 'utf8')) as unknown;
     expect(JSON.parse(run.answer.stdout)).to.deep.equal(written);
-    expect(run.answer.stderr).to.contain(PRIVACY_NOTE.secure).and.not.to.contain('\u001b[');
+    expect(run.answer.stderr).to.contain(`task price-example · ${PRIVACY_NOTE.secure}\n`).and.not.to.contain('\u001b[');
     expect(run.answer.stderr).to.contain('the network keeps running; `make network-down` stops it');
   });
 
@@ -45,6 +45,16 @@ describe('sev round run', function () {
     expect(again.code).to.equal(0);
     const { rounds } = JSON.parse(again.stdout) as { rounds: { modelHash: string }[] };
     expect(rounds.map((r) => r.modelHash)).to.deep.equal(run.report.rounds.map((r) => r.modelHash));
+  });
+
+  it('leaves nothing to vehicles that come when its task is finished: they say so and end', async () => {
+    const where = ['--pool', '--home', join(run.network.homes, 'fleet'), '--client', '0/3', '--generate', '400'];
+    const peers = ['--store', 'http://127.0.0.1:9', '--batcher', 'maker=http://127.0.0.1:9'];
+    const late = await sev('vehicle', 'run', '--task', 'price-example', ...where, ...peers);
+    expect(late).to.deep.include({
+      code: 0,
+      stdout: 'vehicle: task price-example is finished with round 2: there is nothing left to take part in\n',
+    });
   });
 
   it('refuses other options for a task that was started', async () => {
@@ -65,9 +75,15 @@ describe('sev round run', function () {
     ];
     for (const { args, code } of cases) {
       const answer = await sev(...onHomes('round', 'run', ...args));
-      expect(answer.stderr, code).to.contain(`${code}: `).and.to.match(/\n→ /);
+      expect(answer.stderr, code)
+        .to.contain(`${code}: `)
+        .and.to.match(/\n→ /)
+        .and.not.to.match(/^task /m);
       expect(answer.code).to.equal(2);
     }
+    const unjudged = ['--vehicles', '4', '--rule', 'uniform', '--attack', 'noisy-validator'];
+    const attack = await sev(...onHomes('round', 'run', ...unjudged));
+    expect(attack.stderr).to.match(/^ATTACK_UNSUITED: noisy-validator is run by a validator/);
   });
 
   it('shows tasks, rounds and vehicles, always with the privacy mode of rounds', async () => {

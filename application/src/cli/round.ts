@@ -154,7 +154,6 @@ function addRun(group: Command, run: Runner): void {
       const homes = homesFolder(options.homes);
       const plan = await planOf(options, homes);
       const { runRounds } = await import('../run/run.js');
-      terminal.note(`task ${plan.taskId} · ${PRIVACY_NOTE[plan.privacy]}`);
       const runs = resolve(options.runs);
       const { report, folder } = await runRounds({
         plan,

@@ -21,7 +21,7 @@ export async function newLog(service: string, organisation?: string) {
   return pino({ level, base }, pino.destination({ dest: 2, sync: true }));
 }
 
-/** Says that the service is ready, then lives until it ends by itself, is told to, or fails. */
+/** Says that the service is ready, then lives until it ends by itself, is told to, or fails; or says why it has nothing to do. */
 export async function serve(
   context: CommandContext,
   name: string,
@@ -29,6 +29,11 @@ export async function serve(
   service: RunningService,
   log: ServiceLog,
 ): Promise<void> {
+  if (service.idle !== undefined) {
+    context.terminal.answer({ ready: false, service: name, reason: service.idle }, `${name}: ${service.idle}`);
+    await service.close();
+    return;
+  }
   const signal = context.signal();
   const stop = (): void => {
     // A failure while closing also rejects `done`, which is what is reported.

@@ -74,7 +74,6 @@ function addRun(group: Command, run: Runner): void {
       const homes = homesFolder(options.homes);
       const plan = await planOf(options, homes);
       const { runStatistics } = await import('../run/statistics.js');
-      terminal.note(`task ${plan.taskId} · ${statisticsNote(plan.privacy)}`);
       const enrolling = new Progress({ terminal, label: 'enrolled', unit: 'vehicles' });
       const auditing = auditProgress(terminal);
       const out = outOf(options.out, plan.taskId);

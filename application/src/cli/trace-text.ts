@@ -49,7 +49,7 @@ export function modelTraceText(trace: ModelTrace): string {
     renderTable(head, rows, new Set([4, 6, 7])),
     ...(hidden > 0 ? [`and ${String(hidden)} more (--json has all)`] : []),
     ...(first === undefined || first.suspicionMilli === 0
-      ? ['nobody is suspected in these rounds']
+      ? ['nobody in it is suspected']
       : [`→ sev audit trace ${first.vehicleId}; sev incident open --task ${taskId} --vehicle ${first.vehicleId}`]),
   ].join('\n');
 }

@@ -41,7 +41,9 @@ export function addVehicleRun(group: Command, run: Runner): void {
       'sev vehicle run --home car-7 --client 7/20 --data cars.csv --store http://127.0.0.1:8100 --batcher maker=http://127.0.0.1:8250',
       'sev vehicle run --pool --client 0/20 --generate 4000 --store … --batcher maker=… --batcher city=…',
     ],
-    notes: `${SERVICE_NOTES}\nWithout --pool one vehicle runs; with it all of the home, or those named by --vehicle, in worker threads.`,
+    notes:
+      `${SERVICE_NOTES}\nWithout --pool one vehicle runs; with it all of the home, or those named by --vehicle, in worker threads.\n` +
+      'Where the task that --task names is finished, it says so and ends.',
     options: (command) => {
       command.option('--home <folder>', 'home of the vehicle or pool (default .sev/fleet)');
       command.requiredOption('--store <url>', 'address of the store');

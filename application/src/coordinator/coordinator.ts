@@ -209,7 +209,7 @@ export class Coordinator {
       maxAttempts: this.#options.maxAttempts ?? 5,
       round: current?.record,
       recorded: current?.recorded ?? 0,
-      quarantined: current?.quarantined ?? 0,
+      barred: current?.barredNow ?? 0,
       openSeenAtMs: current?.seenAtMs ?? 0,
       ...(current === undefined ? {} : troublesOf(current)),
       nowMs: Date.now(),

@@ -36,8 +36,8 @@ export class CurrentAttempt {
   evidence: AbortEvidence | undefined;
   /** Components that the contract does not release to be audited. */
   readonly notAudited = new Set<number>();
-  /** Vehicles in quarantine; undefined until they are looked up. */
-  quarantined: number | undefined;
+  /** Vehicles whose updates the ledger refuses; undefined until they are looked up. */
+  barred: ReadonlySet<string> | undefined;
   /** It was logged that the round waits for more vehicles. */
   hasToldOfWaiting = false;
   readonly #options: CurrentAttemptOptions;
@@ -55,6 +55,11 @@ export class CurrentAttempt {
   /** Vehicles whose update is known to be on the ledger. */
   get recorded(): number {
     return this.#recorded.size;
+  }
+
+  /** Vehicles whose update the ledger refuses, and has not recorded before. */
+  get barredNow(): number {
+    return [...(this.barred ?? [])].filter((vehicleId) => !this.#recorded.has(vehicleId)).length;
   }
 
   /** Takes over what the ledger lists. New updates are fetched from the store, so that the aggregation finds them here. */

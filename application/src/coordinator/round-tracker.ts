@@ -2,7 +2,7 @@
 import type { RoundRecord, RoundState, Task } from '@sev/chaincode/api';
 import { attemptKey, isLater, type AttemptRef } from '../services/attempt.js';
 import type { EventPlace, RoundEvent } from '../services/round-events.js';
-import { latestRound, quarantinedIn, roundIfAny, updatesOf, type LearningContract } from '../services/rounds.js';
+import { latestRound, barredFrom, roundIfAny, updatesOf, type LearningContract } from '../services/rounds.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { CurrentAttempt } from './current-attempt.js';
 import { RoundClock } from './round-clock.js';
@@ -126,12 +126,12 @@ export class RoundTracker {
     const current = this.#current;
     if (current?.record.state === 'open') {
       const { learning } = this.#options;
-      const [updates, quarantined] = await Promise.all([
+      const [updates, barred] = await Promise.all([
         updatesOf(learning, current.ref),
-        current.quarantined ?? quarantinedIn(learning, task),
+        current.barred ?? barredFrom(learning, task),
       ]);
       current.seeRecorded(updates);
-      current.quarantined = quarantined;
+      current.barred = barred;
     }
   }
 

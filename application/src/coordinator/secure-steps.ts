@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
-  cohortDifferenceProblem,
   cohortHash,
   decodeBitmap,
   roundSeed,
@@ -27,7 +26,7 @@ import { failureFields, type ServiceLog } from '../services/log.js';
 import { checkOpenedNoise } from '../services/opened-noise.js';
 import { PastRounds } from '../services/past-rounds.js';
 import { collect, updatesOf, type LearningContract } from '../services/rounds.js';
-import { computeScores, secureTermsOf, shownWeights, suspicionBefore } from '../services/secure-scores.js';
+import { cohortProblem, computeScores, secureTermsOf, shownSums, suspicionBefore } from '../services/secure-scores.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ReferenceDirection } from '../validation/directions.js';
 import type { ValidatorClient } from '../validation/validator-client.js';
@@ -152,7 +151,7 @@ export class SecureSteps {
       this.#projections(attempt, nonces, { seed, ...referencesOf(reference) }),
       pastEvidence(sources, consortium, task, round.round),
       suspicionBefore(this.#options.learning, task),
-      shownWeights(this.#options.learning, task, secure),
+      shownSums(this.#options.learning, task, secure),
     ]);
     const projections = opened.map(({ signed }) => signed);
     insistOnAgreement('projections', { nonces: [...nonces], ...referencesOf(reference), projections, sums: [] });
@@ -262,10 +261,10 @@ export class SecureSteps {
 
   /** As the contract decides about a cohort, beside those on the same base whose sums may have been shown. */
   async #mayBeSummed({ task, round }: SecureAttempt): Promise<(covered: readonly UpdateRecord[]) => boolean> {
-    const shown = await shownWeights(this.#options.learning, task, secureOf(round));
+    const shown = await shownSums(this.#options.learning, task, secureOf(round));
     return (covered) =>
       sizeProblem(task, secureTermsOf(task), covered.length) === undefined &&
-      cohortDifferenceProblem(shown, covered, task.cohort.minimum) === undefined;
+      cohortProblem(shown, covered, task) === undefined;
   }
 
   /** The aggregators whose holdings made the cohort, without those that a verdict named. */

@@ -55,9 +55,9 @@ describe('nextAction', () => {
     }
   });
 
-  it('does not wait for vehicles in quarantine, but never closes below the minimum at once', () => {
-    expect(nextAction(view({ recorded: 3, quarantined: 1 }))).to.deep.equal({ kind: 'close', alone: false });
-    expect(nextAction(view({ recorded: 1, quarantined: 3 })).kind).to.equal('wait');
+  it('does not wait for vehicles that the ledger refuses, but never closes below the minimum at once', () => {
+    expect(nextAction(view({ recorded: 3, barred: 1 }))).to.deep.equal({ kind: 'close', alone: false });
+    expect(nextAction(view({ recorded: 1, barred: 3 })).kind).to.equal('wait');
   });
 
   it('waits for updates until the grace time is over', () => {

@@ -26,8 +26,8 @@ export interface RoundView {
   readonly correction?: Pick<CorrectionRecord, 'modelHash'>;
   /** Updates of the present attempt on the ledger. */
   readonly recorded: number;
-  /** Vehicles in quarantine, which are not waited for. */
-  readonly quarantined?: number;
+  /** Vehicles whose updates the ledger refuses, and has not recorded before: they are not waited for. */
+  readonly barred?: number;
   /** When this coordinator first saw the attempt open, on its own clock. */
   readonly openSeenAtMs: number;
   /** Updates that can be averaged, once a closed attempt has been aggregated and found too small. */
@@ -128,7 +128,7 @@ function actionWhileOpen(view: RoundView, round: RoundRecord): CoordinatorAction
   const { cohort, deadlines } = view.task;
   const aloneAfter = aloneAfterMs(round, view.task);
   const alone = view.nowMs >= aloneAfter;
-  if (view.recorded >= completeCohort(view.task, view.quarantined ?? 0)) {
+  if (view.recorded >= completeCohort(view.task, view.barred ?? 0)) {
     return { kind: 'close', alone };
   }
   const graceEndsMs = view.openSeenAtMs + deadlines.graceMs;

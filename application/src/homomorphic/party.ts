@@ -23,6 +23,7 @@ import { attemptKey, attemptOf, type AttemptRef } from '../services/attempt.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { insistOnNext } from '../services/next-attempt.js';
 import type { ServiceSession } from '../services/rounds.js';
+import { changedVehicle } from '../services/vehicle-changes.js';
 import type { ObjectStore } from '../store/object-store.js';
 import { HeView } from './he-view.js';
 import { HeIntake } from './intake.js';
@@ -224,8 +225,9 @@ export class HeParty implements HePartyClient {
   }
 
   #hear(event: LedgerEvent): void {
-    if (event.type === 'VehicleStatusChanged' || event.type === 'VehicleKeyChanged') {
-      this.#intake.forgetVehicle(event.vehicleId);
+    const changed = changedVehicle(event);
+    if (changed !== undefined) {
+      this.#intake.forgetVehicle(changed);
     } else if (event.type === 'RoundFinalised' || event.type === 'RoundAborted') {
       this.#keyHolder.forget(event);
     }

@@ -60,6 +60,14 @@ function judgedOf(
   };
 }
 
+/** Ids that a line names before it only counts the others. */
+const MOST_NAMED = 5;
+
+function firstOf(ids: readonly string[]): string {
+  const more = ids.length - MOST_NAMED;
+  return `${ids.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}`;
+}
+
 /** What there is to say of it, one thing a line; none where all was as it should be. */
 export function judgedLines({ departed, lowered, quarantined }: JudgedRound): string[] {
   const reasons = Object.entries(lowered).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -68,6 +76,6 @@ export function judgedLines({ departed, lowered, quarantined }: JudgedRound): st
     ...(reasons.length === 0
       ? []
       : [`vehicles that count less: ${reasons.map(([reason, count]) => `${String(count)} ${reason}`).join(', ')}`]),
-    ...(quarantined.length === 0 ? [] : [`in quarantine from here on: ${quarantined.join(', ')}`]),
+    ...(quarantined.length === 0 ? [] : [`in quarantine from here on: ${firstOf(quarantined)}`]),
   ];
 }

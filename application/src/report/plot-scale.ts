@@ -46,7 +46,7 @@ export function niceScale(values: readonly number[], count: number): Scale {
   return { low: ticks[0] ?? 0, high: ticks.at(-1) ?? 1, ticks };
 }
 
-/** Where R² starts to tell models apart: worse values are drawn at the bottom edge. */
+/** Where R² starts to tell models apart: worse values are drawn at the bottom edge, and marked. */
 const LOWEST_R2 = -0.5;
 
 /** The vertical scale of an accuracy plot. */
@@ -54,6 +54,18 @@ export function accuracyScale({ federated, baselines }: AccuracyPlot, count: num
   const shown = [...federated, ...(baselines === undefined ? [] : [baselines.central, baselines.alone])];
   const values = shown.map((value) => Math.max(value, LOWEST_R2));
   return niceScale(values, count);
+}
+
+/** Whether a value is too low for the scale: it is drawn at the bottom edge, and is not there. */
+export function isBelow({ low }: Scale, value: number): boolean {
+  return !(value >= low);
+}
+
+/** What a legend says of rounds at the bottom edge: `2 rounds below −0.5`; undefined where there are none. */
+export function belowText({ federated }: AccuracyPlot, scale: Scale): string | undefined {
+  const count = federated.filter((value) => isBelow(scale, value)).length;
+  const low = String(scale.low).replace('-', '−');
+  return count === 0 ? undefined : `${String(count)} round${count === 1 ? '' : 's'} below ${low}`;
 }
 
 /** Position of a value between low (0) and high (1), cut off at both. */

@@ -7,6 +7,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'chai';
 import pico from 'picocolors';
 import { exampleReport } from '../testing/report.js';
+import { judgedLines } from './judged-round.js';
 import { niceScale } from './plot-scale.js';
 import { reportJsonSchema, reportSchema, type Report } from './report.js';
 import { plotOf, summaryText } from './summary.js';
@@ -46,7 +47,7 @@ describe('report schema', () => {
   });
 
   it('names who attacked on purpose in an exercise, and so does the summary', () => {
-    const hostile = { attack: 'label-flip', share: 0.5, vehicles: ['v-one', 'v-two'] };
+    const hostile = { attack: 'label-flip', share: 0.5, vehicles: ['v-one', 'v-two'], from: 1 };
     const report = { ...exampleReport(), hostile };
     expect(reportSchema.parse(report)).to.deep.equal(report);
     expect(summaryText(report)).to.contain(
@@ -54,9 +55,13 @@ describe('report schema', () => {
     );
     expect(plotOf(report).subtitle).to.contain('2 of 4 vehicles attack by label-flip');
     expect(summaryText(exampleReport())).not.to.contain('EXERCISE');
-    const noisy = { attack: 'noisy-validator', share: 0.25, vehicles: [], validators: ['city'] };
+    const noisy = { attack: 'noisy-validator', share: 0.25, vehicles: [], validators: ['city'], from: 1 };
     const text = summaryText({ ...exampleReport(), hostile: noisy });
     expect(text).to.contain('EXERCISE: 1 of 4 validators attack on purpose, by noisy-validator: city\n');
+    const later = { ...report, hostile: { ...hostile, from: 3 } };
+    expect(reportSchema.parse(later)).to.deep.equal(later);
+    expect(summaryText(later)).to.contain('attack on purpose, by label-flip from round 3 on: v-one, v-two\n');
+    expect(plotOf(later).subtitle).to.contain('2 of 4 vehicles attack by label-flip from round 3 on ·');
   });
 
   it('is the one published in docs/report.schema.json', async () => {
@@ -107,7 +112,9 @@ describe('plots', () => {
     const { baselines: _, ...report } = exampleReport();
     const plot = plotOf(report);
     for (const text of [accuracySvg(plot), terminalPlot(plot, plain)]) {
-      expect(text).to.contain('federated 0.787').and.not.to.match(/central|alone|NaN/);
+      expect(text)
+        .to.contain('federated 0.787')
+        .and.not.to.match(/central|alone|NaN/);
     }
     expect(summaryText(report)).to.contain('no baselines, as was asked for').and.not.to.contain('central');
   });
@@ -117,6 +124,23 @@ describe('plots', () => {
     report.rounds[2]!.r2 = -36_913;
     expect(accuracySvg(plotOf(report))).not.to.contain('NaN');
     expect(terminalPlot(plotOf(report), plain)).to.contain('●');
+  });
+
+  it('mark rounds that are too low for the scale, and say how many', () => {
+    const report = exampleReport();
+    const { rounds } = report;
+    rounds.forEach((round, index) => (round.r2 = [-3, -2, -0.5, -7, -8][index]!));
+    const [svg, text] = [accuracySvg(plotOf(report)), terminalPlot(plotOf(report), plain)];
+    expect(svg).to.contain('○ 4 rounds below −0.5<');
+    expect(svg.match(/<circle [^>]*fill="#ffffff"/g)).to.have.length(4);
+    expect(svg.match(/<circle [^>]*fill="#0072b2"/g)).to.have.length(1);
+    expect(text).to.contain('● federated -8.000   ▼ 4 rounds below −0.5   ─ central');
+    expect(text.split('\n').at(-2)).to.contain('▼   ▼   ●   ▼   ▼');
+    rounds.forEach((round, index) => (round.r2 = index === 0 ? -3 : 0.5));
+    expect(accuracySvg(plotOf(report))).to.contain('1 round below −0.5<');
+    for (const plot of [accuracySvg(plotOf(exampleReport())), terminalPlot(plotOf(exampleReport()), plain)]) {
+      expect(plot).not.to.contain('below');
+    }
   });
 });
 
@@ -130,6 +154,19 @@ describe('summary', () => {
 
   it('shows no colour by itself', () => {
     expect(summaryText(exampleReport())).not.to.contain('\u001b[');
+  });
+});
+
+describe('what was found in a round', () => {
+  it('names five vehicles in quarantine and counts the others', () => {
+    const lines = (count: number): readonly string[] =>
+      judgedLines({
+        ...{ lossMicro: 1, departed: [], lowered: {} },
+        quarantined: Array.from({ length: count }, (_, index) => `v-${String(index)}`),
+      });
+    expect(lines(0)).to.deep.equal([]);
+    expect(lines(5)).to.deep.equal(['in quarantine from here on: v-0, v-1, v-2, v-3, v-4']);
+    expect(lines(200)).to.deep.equal(['in quarantine from here on: v-0, v-1, v-2, v-3, v-4 and 195 more']);
   });
 });
 

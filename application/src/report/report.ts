@@ -94,6 +94,7 @@ export const reportSchema = z
         share: z.number().min(0).max(1).describe('Of the vehicles, or of the validators.'),
         vehicles: z.array(z.string()).describe('Ids of those that attacked, drawn by the seed.'),
         validators: z.array(z.string()).optional().describe('The same of organisations, where validators attacked.'),
+        from: z.int().min(1).describe('First round in which they attacked.'),
       })
       .optional()
       .describe('An exercise: these attacked on purpose.'),

@@ -36,7 +36,8 @@ function modesIn(record: unknown): unknown[] {
 
 export function plotOf(report: Report): AccuracyPlot {
   const { rounds, baselines, data, vehicles, split, hostile } = report;
-  const exercise = hostile === undefined ? '' : `, ${hostileCount(hostile)} attack by ${hostile.attack}`;
+  const exercise =
+    hostile === undefined ? '' : `, ${hostileCount(hostile)} attack by ${hostile.attack}${fromText(hostile)}`;
   return {
     title: `Federated learning of ${report.task}: accuracy by round`,
     subtitle: `${data.source} · ${String(vehicles)} vehicles, split ${split}${exercise} · ${report.aggregation} · network ${report.network.kind}, trust: ${report.network.trust}`,
@@ -137,7 +138,12 @@ function baselineLines({ baselines }: Report, error: (value: number) => string):
 
 /** Who attacks in an exercise. */
 export function hostileText(hostile: NonNullable<Report['hostile']>): string {
-  return `EXERCISE: ${hostileCount(hostile)} attack on purpose, by ${hostile.attack}: ${hostileNames(hostile).join(', ')}`;
+  const what = `${hostileCount(hostile)} attack on purpose, by ${hostile.attack}${fromText(hostile)}`;
+  return `EXERCISE: ${what}: ${hostileNames(hostile).join(', ')}`;
+}
+
+function fromText({ from }: NonNullable<Report['hostile']>): string {
+  return from === 1 ? '' : ` from round ${String(from)} on`;
 }
 
 /** `4 of 20 vehicles` */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { accuracyScale, fraction, type AccuracyPlot, type Scale } from './plot-scale.js';
+import { accuracyScale, belowText, fraction, isBelow, type AccuracyPlot, type Scale } from './plot-scale.js';
 
 const WIDTH = 760;
 const HEIGHT = 440;
@@ -14,6 +14,8 @@ const PLOT_HEIGHT = HEIGHT - TOP - BOTTOM;
 const FEDERATED = '#0072b2';
 const CENTRAL = '#009e73';
 const ALONE = '#d55e00';
+/** A round that is not where its dot is: too low for the scale. */
+const HOLLOW = `fill="#ffffff" stroke="${FEDERATED}" stroke-width="1.5"`;
 const INK = '#1f2933';
 const FAINT = '#e3e8ee';
 const MUTED = '#616e7c';
@@ -33,6 +35,7 @@ export function accuracySvg(plot: AccuracyPlot): string {
     ...references(plot, scale),
     federatedLine(plot, scale),
     ...labels(plot, scale),
+    ...belowNote(plot, scale),
     '</svg>',
   ];
   return `${parts.join('\n')}\n`;
@@ -93,9 +96,17 @@ function federatedLine(plot: AccuracyPlot, scale: Scale): string {
   const path = points.map(([x, y], index) => `${index === 0 ? 'M' : 'L'}${num(x)} ${num(y)}`).join(' ');
   const dots = points.map(([x, y], index) => {
     const what = `round ${String(plot.rounds[index])}: R² ${(plot.federated[index] ?? 0).toFixed(3)}`;
-    return `<circle cx="${num(x)}" cy="${num(y)}" r="3.5" fill="${FEDERATED}"><title>${what}</title></circle>`;
+    const paint = isBelow(scale, plot.federated[index] ?? 0) ? HOLLOW : `fill="${FEDERATED}"`;
+    return `<circle cx="${num(x)}" cy="${num(y)}" r="3.5" ${paint}><title>${what}</title></circle>`;
   });
   return `<path d="${path}" fill="none" stroke="${FEDERATED}" stroke-width="2.5" stroke-linejoin="round"/>\n${dots.join('\n')}`;
+}
+
+/** Below the legend: what hollow dots stand for. */
+function belowNote(plot: AccuracyPlot, scale: Scale): string[] {
+  const note = belowText(plot, scale);
+  const [x, y] = [LEFT + PLOT_WIDTH + 12, TOP + PLOT_HEIGHT + 24];
+  return note === undefined ? [] : [text(x, y, `○ ${note}`, { size: 11, fill: FEDERATED })];
 }
 
 /** The legend stands at the ends of the lines, moved apart where they would touch. */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Colors } from 'picocolors/types.js';
-import { accuracyScale, fraction, type AccuracyPlot } from './plot-scale.js';
+import { accuracyScale, belowText, fraction, isBelow, type AccuracyPlot } from './plot-scale.js';
 
 const HEIGHT = 12;
 const MAX_WIDTH = 60;
 
 type Paint = Pick<Colors, 'blue' | 'green' | 'yellow' | 'dim'>;
-type Cell = 'federated' | 'central' | 'alone' | undefined;
+type Cell = 'federated' | 'below' | 'central' | 'alone' | undefined;
 
-const SIGN = { federated: '●', central: '─', alone: '·' } as const;
+const SIGN = { federated: '●', below: '▼', central: '─', alone: '·' } as const;
 
-/** R² by round for a terminal: dots for the federation, lines for central training and training alone. */
+/** R² by round for a terminal: dots for the federation, a triangle for a round too low for the scale, lines for central training and training alone. */
 export function terminalPlot(plot: AccuracyPlot, paint: Paint): string {
   const scale = accuracyScale(plot, 5);
   const columns = Math.max(plot.rounds.length, 2);
@@ -27,10 +27,10 @@ export function terminalPlot(plot: AccuracyPlot, paint: Paint): string {
     const row = grid[rowOf(value)];
     const column = Math.round((index / Math.max(plot.rounds.length - 1, 1)) * (width - 1));
     if (row !== undefined) {
-      row[column] = 'federated';
+      row[column] = isBelow(scale, value) ? 'below' : 'federated';
     }
   });
-  const colour = { federated: paint.blue, central: paint.green, alone: paint.yellow };
+  const colour = { federated: paint.blue, below: paint.blue, central: paint.green, alone: paint.yellow };
   const tickRows = new Map(scale.ticks.map((tick) => [rowOf(tick), tick.toFixed(2)]));
   const lines = grid.map((row, index) => {
     const label = (tickRows.get(index) ?? '').padStart(6);
@@ -40,8 +40,10 @@ export function terminalPlot(plot: AccuracyPlot, paint: Paint): string {
   const first = String(plot.rounds[0] ?? 1);
   const last = `${String(plot.rounds.at(-1) ?? 1)} round`;
   const axis = `${' '.repeat(8)}${first}${last.padStart(Math.max(width - first.length + 6, last.length + 1))}`;
+  const below = belowText(plot, scale);
   const legend = [
     `${colour.federated(SIGN.federated)} federated ${(plot.federated.at(-1) ?? 0).toFixed(3)}`,
+    ...(below === undefined ? [] : [`${colour.below(SIGN.below)} ${below}`]),
     ...(baselines === undefined
       ? []
       : [

@@ -36,7 +36,7 @@ describe('An exercise', () => {
   it('draws the hostile vehicles by the seed, and says the same to the report and to their program', () => {
     const plan: RunPlan = { ...honest, attack: { name: 'label-flip', hostile: 4 } };
     const hostile = hostileOf(plan, organisations)!;
-    expect(hostile).to.include({ attack: 'label-flip', share: 0.2 });
+    expect(hostile).to.include({ attack: 'label-flip', share: 0.2, from: 1 });
     expect(new Set(hostile.vehicles).size).to.equal(4);
     expect(vehicleIds).to.include.members([...hostile.vehicles]);
     expect(hostileOf(plan, organisations)).to.deep.equal(hostile);
@@ -46,6 +46,7 @@ describe('An exercise', () => {
     expect(args.slice(0, 4)).to.deep.equal(['--attack', 'label-flip', '--attack-seed', '3']);
     expect(args.slice(4)).to.deep.equal(hostile.vehicles.flatMap((id) => ['--hostile', id]));
     const later = { ...plan, attack: plannedAttack('label-flip', 20, 4, 3) };
+    expect(hostileOf(later, organisations)).to.deep.equal({ ...hostile, from: 3 });
     expect(vehicleAttackArguments(hostile, later).slice(2, 6)).to.deep.equal([
       '--attack-seed',
       '3',
@@ -61,7 +62,7 @@ describe('An exercise', () => {
       .with.property('code', 'HOSTILE_TOO_MANY');
     const plan: RunPlan = { ...honest, attack: { name: 'noisy-validator', hostile: 1 } };
     const hostile = hostileOf(plan, organisations)!;
-    expect(hostile).to.deep.include({ share: 0.25, vehicles: [] });
+    expect(hostile).to.deep.include({ share: 0.25, vehicles: [], from: 1 });
     expect(hostile.validators).to.have.length(1).and.not.to.include('grid');
     const told = organisations.filter((name) => attesterAttackArguments(hostile, plan, name).length > 0);
     expect(told).to.deep.equal(hostile.validators);

@@ -50,14 +50,15 @@ export function hostileOf(plan: RunPlan, organisations: readonly string[]): Repo
   if (attack === undefined) {
     return undefined;
   }
+  const { from = 1 } = attack;
   if (attackNamed(attack.name).role === 'vehicle') {
     const ids = hostileVehicles(seed, attack.hostile, vehicles).flatMap((client) => vehicleIds[client] ?? []);
-    return { attack: attack.name, share: ids.length / vehicles, vehicles: ids };
+    return { attack: attack.name, share: ids.length / vehicles, vehicles: ids, from };
   }
   const others = organisations.filter((name) => name !== COORDINATOR_ORG);
   const drawn = others[newRandom(deriveSeed(seed, 'hostile')).below(others.length)];
   const validators = drawn === undefined ? [] : [drawn];
-  return { attack: attack.name, share: validators.length / organisations.length, vehicles: [], validators };
+  return { attack: attack.name, share: validators.length / organisations.length, vehicles: [], validators, from };
 }
 
 /** @throws SevError ATTACK_UNSUITED where a validator is to attack, and the task has none. */

@@ -59,7 +59,7 @@ export class Programs {
     this.#failure.catch(() => undefined);
   }
 
-  /** Starts `sev <args> --json` and waits until it says that it is ready. @throws SevError PROGRAM_FAILED. */
+  /** Starts `sev <args> --json` and waits until it says that it is ready, or has nothing to do. @throws SevError PROGRAM_FAILED. */
   async start(name: string, args: readonly string[]): Promise<Program> {
     const running = await this.#launch(name, args);
     const { url } = running;
@@ -113,7 +113,7 @@ export class Programs {
     });
     const starting = { child, url: '', ended };
     this.#running.set(name, starting);
-    const url = await Promise.race([readyUrl(child), failsEarly(ended), tooLate(name)]);
+    const url = await Promise.race([readyUrl(child), endsEarly(ended), tooLate(name)]);
     const running = { ...starting, url };
     this.#running.set(name, running);
     return running;
@@ -158,8 +158,13 @@ function parseJson(line: string): unknown {
   }
 }
 
-async function failsEarly(ended: Promise<Ending>): Promise<never> {
-  throw programFailed(await ended);
+/** A program that has nothing to do ends in order without having been ready. */
+async function endsEarly(ended: Promise<Ending>): Promise<string> {
+  const ending = await ended;
+  if (ending.code === 0) {
+    return '';
+  }
+  throw programFailed(ending);
 }
 
 function tooLate(name: string): Promise<never> {

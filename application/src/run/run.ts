@@ -15,7 +15,7 @@ import { EXIT, SevError } from '../errors.js';
 import { openWallet } from '../identity/index.js';
 import { learning, openSession, type LedgerSession } from '../ledger/index.js';
 import { counted } from '../report/plural.js';
-import { median } from '../report/summary.js';
+import { median, PRIVACY_NOTE } from '../report/summary.js';
 import { readCost, type RoundCost } from '../vehicle/round-cost.js';
 import type { Report, RoundReport } from '../report/report.js';
 import { writeReport } from '../report/write-report.js';
@@ -103,14 +103,18 @@ export async function runRounds(options: RunOptions): Promise<RunOutcome> {
   const sessions = new Sessions(profile, options.homes);
   const interrupted = interruption(options.signal, `sev round run --resume ${options.plan.taskId}`);
   try {
-    const plan = await Promise.race([preparePlan({ ...options, plan: asked }), interrupted]);
     const organisations = profile.organisations.map((o) => o.name);
+    const operator = await sessions.open(COORDINATOR_ORG, 'operator');
+    const prepared = await preparedTask(asked, data, profile, operator);
+    insistOnValidators(hostileOf(asked, organisations), prepared.task);
+    // All that was asked for has been checked as far as it can be without the vehicles.
+    options.events.onStep(`task ${asked.taskId} · ${PRIVACY_NOTE[asked.privacy]}`);
+    const plan = await Promise.race([preparePlan({ ...options, plan: asked }), interrupted]);
     const hostile = hostileOf(plan, organisations);
     if (hostile !== undefined) {
       options.events.onHostile(hostile);
     }
-    const operator = await sessions.open(COORDINATOR_ORG, 'operator');
-    const training = { options, plan, data, profile, programs, operator, hostile };
+    const training = { options, plan, data, profile, programs, operator, hostile, prepared };
     const trained = await Promise.race([train(training), interrupted]);
     await programs.stop();
     const auditor = await sessions.open(AUDITOR_ORG, 'auditor');
@@ -196,6 +200,7 @@ interface Training {
   readonly programs: Programs;
   readonly operator: LedgerSession;
   readonly hostile: Report['hostile'];
+  readonly prepared: PreparedTask;
 }
 
 interface Trained {
@@ -208,14 +213,17 @@ interface Trained {
   readonly endedAt: number;
 }
 
-/** Starts the programs, creates the task where it is not there yet, and sees the rounds through. */
-async function train(training: Training): Promise<Trained> {
-  const { options, plan, data, profile, programs, operator, hostile } = training;
-  const { homes, events, signal } = options;
+/** The task of a run. It has nothing of the vehicles but their number. */
+async function preparedTask(
+  plan: RunPlan,
+  data: RunData,
+  profile: ConnectionProfile,
+  operator: LedgerSession,
+): Promise<PreparedTask> {
   const { privacy: mode, data: source } = plan;
   const statistics = source.kind === 'table' ? source.statistics : undefined;
   const spentMicroRho = await chargedForStatistics(operator, mode, statistics);
-  const prepared = learningTask(choiceOf(learningKindOf(plan), data.table.features, plan), {
+  return learningTask(choiceOf(learningKindOf(plan), data.table.features, plan), {
     taskId: plan.taskId,
     vehicles: plan.vehicles,
     rounds: plan.rounds,
@@ -228,8 +236,13 @@ async function train(training: Training): Promise<Trained> {
     judged: judgedBy(plan.rule, defaultValidators(profile), plan.vehicles),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
+}
+
+/** Starts the programs, creates the task where it is not there yet, and sees the rounds through. */
+async function train(training: Training): Promise<Trained> {
+  const { options, plan, data, profile, programs, operator, hostile, prepared } = training;
+  const { homes, events, signal } = options;
   const { task } = prepared;
-  insistOnValidators(hostile, task);
   if (task.engine === 'tfjs') {
     const { engine, reason } = await chooseEngine(task.engine);
     events.onStep(`engine ${engine}: ${reason}`);

@@ -6,6 +6,7 @@ import { readSchema, type FeatureSet, type Statistics } from '@sev/fl';
 import { EXIT, SevError } from '../errors.js';
 import { learning, type LedgerSession } from '../ledger/index.js';
 import type { Report } from '../report/report.js';
+import { statisticsNote } from '../report/summary.js';
 import { statisticsFileOf, statisticsRound, type StatisticsRound } from '../services/statistics.js';
 import { pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/index.js';
@@ -61,18 +62,16 @@ export async function runStatistics(options: StatisticsOptions): Promise<Statist
   const again = `the same command with --task-id ${options.plan.taskId}`;
   const interrupted = interruption(signal, again);
   try {
-    const plan = await Promise.race([preparePlan(options), interrupted]);
-    const operator = await sessions.open(COORDINATOR_ORG, 'operator');
+    const { taskId, vehicles, seed, minimumCohort, privacy: mode, epsilon = DEFAULT_EPSILON } = options.plan;
     const prepared = statisticsTask(features, {
-      taskId: plan.taskId,
-      vehicles: plan.vehicles,
-      seed: plan.seed,
-      minimumCohort: plan.minimumCohort,
-      privacy: plan.privacy,
+      ...{ taskId, vehicles, seed, minimumCohort, privacy: mode },
       aggregators: defaultAggregators(profile),
-      differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT },
+      differentialPrivacy: { epsilon, deltaExponent: DELTA_EXPONENT },
     });
     const { task } = prepared;
+    events.onStep(`task ${taskId} · ${statisticsNote(mode)}`);
+    const plan = await Promise.race([preparePlan(options), interrupted]);
+    const operator = await sessions.open(COORDINATOR_ORG, 'operator');
     const round = async (): Promise<StatisticsFile> => {
       const { objects } = await startPrograms({ ...options, plan, profile, programs, operator }, prepared);
       return statisticsFileOf(task, await finalRound(operator, task, signal), objects);

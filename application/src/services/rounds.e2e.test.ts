@@ -116,6 +116,9 @@ describe('Store, attesters, batchers, vehicles and coordinators on the embedded 
     await coordinator.done;
     await vehicles.close();
     await expectWholeRun(taskId);
+    const late = await startVehicles(taskId);
+    expect(late.idle).to.equal('task price-whole is finished with round 3: there is nothing left to take part in');
+    await late.done;
     const timing = JSON.parse(await readFile(timingPath(homeOf('grid'), taskId, 2), 'utf8')) as object;
     expect(timing).to.include({ round: 2, cohort: VEHICLES, transactions: 4, commits: 4, resumed: false });
   });

@@ -34,15 +34,29 @@ export async function taskIfAny(contract: LearningContract, taskId: string): Pro
   }
 }
 
-/** Vehicles that the task waits for in vain: their updates are refused until an incident about them is decided. */
-export async function quarantinedIn(contract: LearningContract, { taskId, secure }: Task): Promise<number> {
-  const standings = secure?.validation === undefined ? [] : await collect(contract.standings(taskId));
-  return standings.filter(({ quarantined }) => quarantined !== undefined).length;
+/**
+ * Vehicles that a task waits for in vain: in quarantine, their updates are refused until an incident about them is decided,
+ * and about whom one was confirmed is revoked for good. Who was suspended or revoked otherwise is not among them: nothing on
+ * the ledger says whether the task's target counts it.
+ */
+export async function barredFrom(
+  contract: Pick<LearningContract, 'standings' | 'culprits'>,
+  { taskId, secure }: Pick<Task, 'taskId' | 'secure'>,
+): Promise<ReadonlySet<string>> {
+  if (secure === undefined) {
+    return new Set();
+  }
+  const [standings, culprits] = await Promise.all([
+    secure.validation === undefined ? [] : collect(contract.standings(taskId)),
+    contract.culprits(taskId),
+  ]);
+  const quarantined = standings.filter((standing) => standing.quarantined !== undefined);
+  return new Set([...quarantined, ...culprits].map(({ vehicleId }) => vehicleId));
 }
 
 /** Updates with which a round closes at once: of all vehicles that the ledger lets take part, never below the minimum. */
-export function completeCohort({ cohort }: Pick<Task, 'cohort'>, quarantined: number): number {
-  return Math.max(cohort.minimum, cohort.target - quarantined);
+export function completeCohort({ cohort }: Pick<Task, 'cohort'>, barred: number): number {
+  return Math.max(cohort.minimum, cohort.target - barred);
 }
 
 /** The round, or undefined where it has never been opened. */

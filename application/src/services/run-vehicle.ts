@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { vehicleId as vehicleIdSchema } from '@sev/chaincode/api';
+import { vehicleId as vehicleIdSchema, type Task } from '@sev/chaincode/api';
 import { attackOrder, unsuited, type AttackOrder, type AttackRequest } from '../attack/attack-order.js';
 import { inHome } from '../config/homes.js';
 import { organisationNamed, type ConnectionProfile } from '../config/profile.js';
@@ -16,7 +16,7 @@ import { startPool } from '../vehicle/pool.js';
 import { writeCost } from '../vehicle/round-cost.js';
 import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { reasonToAbstain, taskChoice } from '../vehicle/task-choice.js';
-import { taskIfAny } from './rounds.js';
+import { roundIfAny, taskIfAny, type LearningContract } from './rounds.js';
 import { sharePoster } from './share-poster.js';
 import { failureFields, silentLog, type ServiceLog } from './log.js';
 import { newService, type RunningService } from './service.js';
@@ -64,7 +64,8 @@ export interface RunVehicleOptions {
 }
 
 /**
- * Runs the vehicles of a home: they take part in every open round until the service is closed.
+ * Runs the vehicles of a home: they take part in every open round until the service is closed. Where the one task that is named
+ * is finished, the service is idle.
  *
  * @throws SevError IDENTITY_MISSING, CLIENT_OUT_OF_RANGE, ORGANISATION_UNKNOWN, TASK_NOT_NAMED, STATISTICS_NOT_ON_LEDGER,
  *   ATTACK_UNKNOWN, ATTACK_UNSUITED, VEHICLE_NOT_HERE, with the code of what is wrong with the data, or of what
@@ -92,7 +93,14 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
   try {
     // The pool reads the ledger as its first vehicle.
     const session = await openSession({ profile, identity: await wallet.get(vehicles[0].vehicleId) });
-    const statistics = await checkedTask(session, options);
+    const { statistics, idle } = await checkedTask(session, options);
+    const release = async (): Promise<void> => {
+      session.close();
+      await pool.close();
+    };
+    if (idle !== undefined) {
+      return newService({ running: Promise.resolve(), end: () => undefined, release, idle });
+    }
     const fleet = new Fleet({
       session,
       store: new HttpStore(options.storeUrl),
@@ -124,10 +132,7 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
       end: () => {
         fleet.end();
       },
-      release: async () => {
-        session.close();
-        await pool.close();
-      },
+      release,
     });
   } catch (error) {
     await pool.close();
@@ -166,9 +171,12 @@ function attackOf(
  * Looks on the ledger at the statistics that the data are scaled by and at the task that is named, where it is there already.
  * Closes the session where one of them is not for these vehicles.
  *
- * @returns what the statistics have spent.
+ * @returns what the statistics have spent, and why there is nothing to do, where that is so.
  */
-async function checkedTask(session: LedgerSession, options: RunVehicleOptions): Promise<StatisticsSpent | undefined> {
+async function checkedTask(
+  session: LedgerSession,
+  options: RunVehicleOptions,
+): Promise<{ readonly statistics: StatisticsSpent | undefined; readonly idle: string | undefined }> {
   const { data, taskId } = options;
   const contract = learning(session);
   try {
@@ -181,11 +189,19 @@ async function checkedTask(session: LedgerSession, options: RunVehicleOptions): 
     if (reason !== undefined) {
       throw reason;
     }
-    return statistics;
+    return { statistics, idle: task && (await finishedText(contract, task)) };
   } catch (error) {
     session.close();
     throw error;
   }
+}
+
+/** Undefined where a round may still come. */
+async function finishedText(contract: LearningContract, { taskId, plannedRounds }: Task): Promise<string | undefined> {
+  const last = await roundIfAny(contract, { taskId, round: plannedRounds });
+  return last?.state === 'finalised'
+    ? `task ${taskId} is finished with round ${String(plannedRounds)}: there is nothing left to take part in`
+    : undefined;
 }
 
 function pooledVehicles(options: RunVehicleOptions, labels: readonly string[]): [PooledVehicle, ...PooledVehicle[]] {

@@ -7,6 +7,8 @@ export interface RunningService {
   readonly url?: string;
   /** Settles when the service has ended: by itself, by `close`, or (rejected) by a failure it cannot get over. */
   readonly done: Promise<void>;
+  /** Why there is nothing for it to do: it has ended before it began. */
+  readonly idle?: string;
   /** Stops taking work, ends what is under way, and resolves once everything is released. May be called twice. */
   close(): Promise<void>;
 }
@@ -19,10 +21,11 @@ export interface ServiceParts {
   readonly end: () => void;
   /** Releases what the service holds, after its loop and its server have ended. */
   readonly release: () => Promise<void> | void;
+  readonly idle?: string;
 }
 
 /** Ties the parts of a service together, so that however it ends, everything is released once. */
-export function newService({ server, running, end, release }: ServiceParts): RunningService {
+export function newService({ server, running, end, release, idle }: ServiceParts): RunningService {
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= (async () => {
@@ -35,5 +38,5 @@ export function newService({ server, running, end, release }: ServiceParts): Run
   const done = running.finally(close);
   // Whoever waits for `done` sees the failure; nobody has to.
   done.catch(() => undefined);
-  return { ...(server === undefined ? {} : { url: server.url }), done, close };
+  return { ...(idle === undefined ? {} : { idle }), ...(server === undefined ? {} : { url: server.url }), done, close };
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { IncidentState } from './incidents';
 
 /** One event a transaction: type, ids, hash; at most 1 kB and nothing personal. The event's name is its `type`. */
 export type LedgerEvent =
@@ -25,11 +26,19 @@ export type LedgerEvent =
       readonly hash: string;
     }
   | {
-      readonly type: 'IncidentOpened' | 'IncidentStep' | 'ModelCorrected';
+      readonly type: 'IncidentOpened' | 'ModelCorrected';
       readonly taskId: string;
       readonly incidentId: string;
       /** Its state, or which model was kept. */
       readonly state: string;
+    }
+  | {
+      readonly type: 'IncidentStep';
+      readonly taskId: string;
+      readonly incidentId: string;
+      /** Whom the incident is about: `confirmed` revokes it in the same transaction. */
+      readonly vehicleId: string;
+      readonly state: IncidentState;
     }
   | { readonly type: 'RoundPaid'; readonly taskId: string; readonly round: number; readonly hash: string }
   | {

@@ -215,6 +215,16 @@ describe('A confirmed incident', () => {
     expect(results[0]).to.include({ accepted: false });
   });
 
+  it('tells those who listen whom it revoked', async () => {
+    await driver.decide(['projections']);
+    await driver.vote(GRID, 'confirm');
+    await driver.vote(CITY, 'confirm');
+    const vote = { incidentId: 'incident-1', step: 'confirm', approve: true, findingsHash: FINDINGS };
+    const last = await consortium.simulate('incidents:VoteIncident', vote, await identity(REGULATOR, 'operator'));
+    const about = { taskId: 'price-1', incidentId: 'incident-1', vehicleId: suspect.vehicleId };
+    expect(last.event).to.deep.equal({ type: 'IncidentStep', ...about, state: 'confirmed' });
+  });
+
   it('says whether the updates were opened', async () => {
     await driver.decide(['projections', 'confirm']);
     expect((await driver.culprits())[0]).to.include({ opened: false });
@@ -271,6 +281,30 @@ describe('Sums on one base', () => {
     await expectRefusal(driver.fix(again), 'COHORT_TOO_CLOSE');
     await driver.decide(['confirm']);
     await driver.aggregated(again);
+  });
+
+  it('are compared without a cleared vehicle whose update in one of them was opened', async () => {
+    consortium = await TestConsortium.bootstrapped();
+    driver = new IncidentDriver(consortium);
+    fleet = await enrolledFleet(consortium, 8);
+    const [culprit, cleared, ...rest] = fleet as [Vehicle, Vehicle, ...Vehicle[]];
+    base = await driver.runRound(fleet, roundRef(1), INITIAL_MODEL);
+    await driver.runRound(fleet, roundRef(2), base);
+    const other = { incidentId: 'incident-2' };
+    await driver.openIncident(cleared, [2], other);
+    await driver.decide(['projections', 'vectors', 'clear'], other);
+    await driver.openIncident(culprit, [2]);
+    await driver.decide(['projections', 'vectors', 'confirm']);
+    const measured = { [GRID]: [20, 30], [CITY]: [20, 30], [MAKER]: [20, 30], [REGULATOR]: [20, 30] } as const;
+    expect(await driver.correct(driver.correction(2, base, measured))).to.include({ kept: 'rollback' });
+    // On the base of round 2 again: two who are left out would have the cleared vehicle for company.
+    await driver.closed(rest.slice(0, 4), roundRef(3), base);
+    await driver.fix(roundRef(3));
+    await driver.score(roundRef(3));
+    await expectRefusal(driver.commit(roundRef(3)), 'COHORT_TOO_CLOSE');
+    await driver.abort(roundRef(3));
+    await driver.closed(rest, roundRef(3, 2), base);
+    await driver.aggregated(roundRef(3, 2));
   });
 
   it('are compared with one that was confirmed without being opened', async () => {

@@ -81,8 +81,8 @@ export class IncidentsContract extends ConsortiumContract {
       await openUpdates(ctx, next, input.step);
       await incidents.put(next);
       await this.#applyDecision(ctx, next);
-      const { taskId, incidentId } = next;
-      state.emit({ type: 'IncidentStep', taskId, incidentId, state: next.state });
+      const { taskId, incidentId, vehicleId } = next;
+      state.emit({ type: 'IncidentStep', taskId, incidentId, vehicleId, state: next.state });
     }
     return encodeResult(next);
   }

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { CohortRecord, CorrectionRecord, IncidentRecord, RoundRecord, Scores, Task } from '@sev/chaincode/api';
-import { addSuspicion } from '@sev/fl';
+import {
+  departuresIn,
+  type CohortRecord,
+  type CorrectionRecord,
+  type IncidentRecord,
+  type RoundRecord,
+  type Scores,
+  type Task,
+} from '@sev/chaincode/api';
 import { EXIT, SevError } from '../../errors.js';
 import { incidents, learning, registry } from '../../ledger/index.js';
 import { correctionsOf } from '../../services/corrections.js';
 import { errorCode } from '../../services/log.js';
 import { collect, updatesOf, type LearningContract, type ServiceSession } from '../../services/rounds.js';
+import { suspicionBefore } from '../../services/secure-scores.js';
 import { identitiesOf, type TracedIdentity } from './identity.js';
 
 /** A round that the model comes from. */
@@ -31,7 +39,7 @@ export interface TracedContributor extends TracedIdentity {
   readonly rounds: readonly number[];
   /** Of the weights of all rounds that the model comes from, in thousandths. */
   readonly shareMilli: number;
-  /** Suspicion that these rounds added, and accumulated as the ledger does. */
+  /** Of its standing in the task: what all finalised rounds made of it since it was cleared, if it was. */
   readonly suspicionMilli: number;
   readonly contributionMicro: number;
   /** Why it counted less than its class, with how often. */
@@ -72,15 +80,17 @@ export async function traceModel(session: Session, modelHash: string, taskId?: s
     weighed.push({ round: record.round, weighed: await weighedIn(contract, task, record) });
   }
   const ids = new Set(weighed.flatMap((one) => one.weighed.members.map(({ vehicleId }) => vehicleId)));
-  const [identities, all] = await Promise.all([
+  const [identities, all, suspicion] = await Promise.all([
     identitiesOf(registry(session), ids),
     collect(incidents(session).incidents()),
+    suspicionBefore(contract, task),
   ]);
   const contributors = [...identities.values()].map((identity) =>
     contributorOf(
       identity,
       weighed,
       all.filter(({ vehicleId }) => vehicleId === identity.vehicleId),
+      suspicion.get(identity.vehicleId) ?? 0,
     ),
   );
   return {
@@ -169,6 +179,7 @@ function contributorOf(
   identity: TracedIdentity,
   all: readonly { readonly round: number; readonly weighed: Weighed }[],
   own: readonly IncidentRecord[],
+  suspicionMilli: number,
 ): TracedContributor {
   const ownRounds = [...all]
     .sort((a, b) => a.round - b.round)
@@ -188,7 +199,7 @@ function contributorOf(
   return {
     ...identity,
     rounds: ownRounds.filter(({ weight }) => weight > 0).map(({ round }) => round),
-    suspicionMilli: ownRounds.reduce((before, one) => addSuspicion(before, one.suspicionMilli), 0),
+    suspicionMilli,
     contributionMicro: sum(({ contributionMicro }) => contributionMicro),
     shareMilli: total === 0 ? 0 : Math.round((1_000 * sum(({ weight }) => weight)) / total),
     reasons: Object.fromEntries(reasons),
@@ -202,7 +213,6 @@ function partOf(vehicleId: string, { members, scores }: Weighed) {
   return {
     weight: members[index]?.weight ?? 0,
     ofWeights: members.reduce((sum, member) => sum + member.weight, 0),
-    suspicionMilli: scores?.evidence?.suspicionMilli[index] ?? 0,
     contributionMicro: scores?.evidence?.contributionMicro[index] ?? 0,
     reason: scores?.reasons.find((one) => one.vehicleId === vehicleId)?.reason,
   };
@@ -216,15 +226,10 @@ function tracedRound(record: RoundRecord, scores: Scores | undefined): TracedRou
     openedBy,
     aggregators: names(aggregators),
     validators: names(validations),
-    departed: departedIn(secure, scores),
+    departed: secure === undefined || scores === undefined ? [] : [...departuresIn(secure, scores)],
     attestedBy: names(attestations),
     finalisedAtMs,
   };
-}
-
-/** Validators whose loss or direction departed. */
-function departedIn(secure: RoundRecord['secure'], scores: Scores | undefined): string[] {
-  return [...new Set([...(secure?.validated?.departed ?? []), ...(scores?.astray ?? [])])].sort();
 }
 
 function names(signers: readonly { readonly mspId: string }[]): string[] {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import { expect } from 'chai';
+import type { CulpritRecord, StandingRecord, Task } from '@sev/chaincode/api';
+import { barredFrom } from './rounds.js';
+
+const standings = [{ vehicleId: 'v-one' }, { vehicleId: 'v-two', quarantined: { round: 2 } }] as StandingRecord[];
+const culprits = [{ vehicleId: 'v-two' }, { vehicleId: 'v-three' }] as CulpritRecord[];
+
+describe('barredFrom', () => {
+  const barred = (secure: unknown): Promise<ReadonlySet<string>> =>
+    barredFrom(
+      {
+        // eslint-disable-next-line @typescript-eslint/require-await
+        standings: async function* () {
+          yield* standings;
+        },
+        culprits: () => Promise.resolve(culprits),
+      },
+      { taskId: 'price-1', secure: secure as Task['secure'] },
+    );
+
+  it('names each vehicle that is in quarantine, or about which an incident was confirmed', async () => {
+    expect([...(await barred({ validation: {} }))]).to.deep.equal(['v-two', 'v-three']);
+  });
+
+  it('names culprits of tasks that have no validators, and nobody where nothing is shared', async () => {
+    expect([...(await barred({}))]).to.deep.equal(['v-two', 'v-three']);
+    expect([...(await barred(undefined))]).to.deep.equal([]);
+  });
+});
