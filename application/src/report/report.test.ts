@@ -107,7 +107,9 @@ describe('plots', () => {
     const { baselines: _, ...report } = exampleReport();
     const plot = plotOf(report);
     for (const text of [accuracySvg(plot), terminalPlot(plot, plain)]) {
-      expect(text).to.contain('federated 0.787').and.not.to.match(/central|alone|NaN/);
+      expect(text)
+        .to.contain('federated 0.787')
+        .and.not.to.match(/central|alone|NaN/);
     }
     expect(summaryText(report)).to.contain('no baselines, as was asked for').and.not.to.contain('central');
   });
