@@ -174,7 +174,7 @@ export interface UpdateStatement extends NetworkBound {
   readonly validation?: VehicleValidation;
 }
 
-/** One vehicle's envelope: at most 400 bytes of argument, 520 with a word about the base model. */
+/** One vehicle's envelope: at most 400 bytes of argument. */
 export const envelope = z.strictObject({
   vehicleId,
   updateHash: hash,

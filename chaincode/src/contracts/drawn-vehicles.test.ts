@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { drawnAmong, sha256Hex, type RoundRecord, type VehicleValidation } from '../api';
+import { canonicalJson, drawnAmong, sha256Hex, type RoundRecord, type VehicleValidation } from '../api';
 import { CITY, GRID, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, envelopeOf, type Vehicle } from '../testing/fleet';
 import { vehicleIdentity } from '../testing/key-changes';
@@ -143,6 +143,13 @@ describe('Vehicles that are all drawn', () => {
       const { results } = await driver.record([envelope], FIRST, base);
       expect(results.map((result) => result.code)).to.deep.equal([code]);
     }
+  });
+
+  it('say it in an envelope of no more than 400 bytes', () => {
+    const [vehicle] = fleet;
+    const validation = word(vehicle!, Number.MAX_SAFE_INTEGER);
+    const envelope = envelopeOf(vehicle!, driver.content(FIRST, { baseModelHash: base, validation }));
+    expect(canonicalJson(envelope).length).to.be.at.most(400);
   });
 
   it('are named where their loss departs from that of the others, and nothing follows', async () => {
