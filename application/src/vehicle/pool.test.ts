@@ -216,6 +216,9 @@ describe('A pool of vehicles', () => {
       expect(updates).to.have.length(3);
       expect(saidBy(updates)).to.deep.equal([]);
       expect(saidBy(await trainAll(await start(), ALL, asking([])))).to.deep.equal([]);
+      const noisy = asking(DRAWN);
+      const inDp = { ...noisy, task: { ...noisy.task, privacy: 'dp' as const } };
+      expect(saidBy(await trainAll(await start(), ALL, inDp)), 'whatever asks in mode dp').to.deep.equal([]);
     });
   });
 

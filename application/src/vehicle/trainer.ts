@@ -128,9 +128,9 @@ export class Trainer {
     return { vehicleId, bytes: report.ciphertext, shares, envelope: sign(report.root) };
   }
 
-  /** What the vehicle says of the base, if it is asked. */
+  /** What the vehicle says of the base, if it is asked; never in mode `dp`, whatever contract asks: nobody would charge it. */
   async #word({ task, round }: TrainingOrder, { predictions }: TrainedModel): Promise<VehicleValidation | undefined> {
-    const isDrawn = round.drawn?.includes(this.vehicleId) === true;
+    const isDrawn = task.privacy === 'secure' && round.drawn?.includes(this.vehicleId) === true;
     return isDrawn ? this.#extras.validation?.say(task, predictions) : undefined;
   }
 
