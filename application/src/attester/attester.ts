@@ -62,6 +62,7 @@ import {
 } from './decisions.js';
 import { FirstSeen } from '../services/first-seen.js';
 import { namedRounds } from './score-evidence.js';
+import { drawnFacts, refuseDrawn } from './drawn-decisions.js';
 import { refuseCohort, refuseScores, type SecureView } from './secure-decisions.js';
 
 export interface AttesterOptions {
@@ -174,13 +175,15 @@ export class Attester {
     const { task, secure, inStateMs } = view;
     const fetch = (hash: string): Promise<Uint8Array> => this.#objects.get(hash);
     const seen = { inStateMs, length: task.model.parameters, fetch };
-    const [{ members }, shown, reference, past, suspicion] = await Promise.all([
+    const [{ members }, shown, reference, past, suspicion, drawn] = await Promise.all([
       this.#learning.cohort(ref),
       shownSums(this.#learning, task, secure),
       namedReference(secureTermsOf(task), secure, request.scores.references, seen),
       namedRounds(this.#past, view, request, Date.now()),
       suspicionBefore(this.#learning, task),
+      drawnFacts(this.#learning, view),
     ]);
+    insist(refuseDrawn(view, members, drawn));
     const vehicles = { members, shown, suspicion, ...past, ...(reference === undefined ? {} : { reference }) };
     insist(refuseScores(view, request, vehicles));
     this.#past.note(ref, request.numbers);

@@ -78,6 +78,7 @@ export interface DomainState {
   /** Task → its validators' records by MSP id */
   readonly validators: Map<string, Map<string, Audited<'validator'>>>;
   /** `task/vehicle` → record */
+  readonly vehicleData: Map<string, Audited<'vehicleData'>>;
   readonly standings: Map<string, Audited<'standing'>>;
   readonly incidents: Map<string, Audited<'incident'>>;
   /** By incident. */
@@ -138,6 +139,7 @@ export function newDomainState(counts: AuditCounts): DomainState {
     cohorts: new Map(),
     scores: new Map(),
     validators: new Map(),
+    vehicleData: new Map(),
     standings: new Map(),
     incidents: new Map(),
     incidentVotes: new Map(),

@@ -9,6 +9,7 @@ import {
   type DomainTransaction,
   type RecordWrite,
 } from './domain-context.js';
+import { checkVehicleDataWrites } from './drawn-rules.js';
 import type { AuditCounts } from './failure.js';
 import { GovernanceRules } from './governance-rules.js';
 import { checkIncidentWrites, clearedStandings, type IncidentWrites } from './incident-rules.js';
@@ -73,6 +74,7 @@ export class DomainReplay {
     const tasks = ofType(writes, 'task');
     checkTaskWrites(this.state, transaction, tasks);
     checkUpdateWrites(this.state, transaction, updates);
+    checkVehicleDataWrites(this.state, transaction, ofType(writes, 'vehicleData'), updates);
     checkReceiptWrites(this.state, transaction, ofType(writes, 'receipt'));
     checkCohortWrites(this.state, transaction, ofType(writes, 'cohort'));
     checkScoresWrites(this.state, transaction, ofType(writes, 'scores'));

@@ -44,7 +44,7 @@ export const AUDIT_CODES = {
   RECEIPT_INVALID: "A receipt was taken that is not an aggregator's for a recorded update.",
   NONCE_MISMATCH: 'Nonces or noise were shown that the opening did not commit to.',
   ACCUSATION_INVALID: 'An abort accuses organisations of false noise that it cannot accuse.',
-  VALIDATION_INVALID: 'Validators were heard, named or set aside against the rules.',
+  VALIDATION_INVALID: 'Validators, or drawn vehicles, were heard, named, bound to data or set aside against the rules.',
   STANDING_INVALID: 'The standing of a vehicle does not follow from the evidence of its rounds.',
   INCIDENT_INVALID: 'An incident was opened, voted on or decided against the rules.',
   CORRECTION_INVALID: 'A model was corrected against the rules, or with another than the one that is kept.',

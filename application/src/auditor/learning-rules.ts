@@ -13,12 +13,13 @@ import {
   proposalHash,
   secureTermsProblem,
   task as taskSchema,
+  updateStatement,
+  vehicleWordProblem,
   namesHeParty,
   type AbortStatement,
   type AttestationStatement,
   type CloseStatement,
   type Proposal,
-  type UpdateStatement,
 } from '@sev/chaincode/api';
 import { requireOwnBase } from './base-rules.js';
 import {
@@ -108,17 +109,7 @@ export function checkUpdateWrites(
     if (problem !== undefined) {
       throw recordError(transaction, 'UPDATE_INVALID', `${where}: ${problem}`);
     }
-    const statement: UpdateStatement = {
-      type: 'sev/update/v1',
-      consortium: consortiumOf(state, transaction).bootstrapHash,
-      taskId: record.taskId,
-      round: record.round,
-      attempt: record.attempt,
-      baseModelHash: record.baseModelHash,
-      vehicleId: record.vehicleId,
-      updateHash: record.updateHash,
-      weightClass: record.weightClass,
-    };
+    const statement = updateStatement(consortiumOf(state, transaction).bootstrapHash, record);
     const vehicle = state.vehicles.get(record.vehicleId);
     if (vehicle === undefined || !statementHolds(state, statement, record.signature, vehicle.publicKey)) {
       throw recordError(transaction, 'UPDATE_SIGNATURE', where);
@@ -151,7 +142,16 @@ function updateProblem(state: DomainState, transaction: DomainTransaction, updat
   if (state.standings.get(standingKey(update))?.quarantined !== undefined) {
     return 'the vehicle is in quarantine in this task';
   }
-  return recordedUpdates(state, update).has(update.vehicleId) ? 'it has one already' : undefined;
+  if (recordedUpdates(state, update).has(update.vehicleId)) {
+    return 'it has one already';
+  }
+  return wordProblem(state, round, update);
+}
+
+/** What is wrong with what a vehicle says of the base in its update. */
+function wordProblem({ vehicleData }: DomainState, { secure }: Round, update: Update): string | undefined {
+  const problem = vehicleWordProblem(secure?.drawn, update, vehicleData.get(standingKey(update)));
+  return problem && `${problem.code}: ${problem.detail}`;
 }
 
 /** A vehicle takes part while it is active, its certificate in date, and its organisation a member that may hold vehicles. */

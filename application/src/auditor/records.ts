@@ -22,6 +22,7 @@ import {
   timestampMs,
   vehicleId,
   vehicleStatus,
+  vehicleValidation,
 } from '@sev/chaincode/api';
 import { z } from 'zod';
 
@@ -38,6 +39,8 @@ const secureRound = z.object({
   opening: roundOpening,
   openingHash: hash,
   validated: z.object({ heard: integer, medianLossMicro: integer, departed: z.array(mspId) }).exactOptional(),
+  drawn: z.array(vehicleId).exactOptional(),
+  drawnLosses: z.object({ heard: integer, medianLossMicro: integer, departed: z.array(vehicleId) }).exactOptional(),
   openedProjections: integer,
   chargedMicroRho: integer,
   shownAttempts,
@@ -142,6 +145,7 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     vehicleId,
     updateHash: hash,
     weightClass: z.int().min(0).max(3),
+    validation: vehicleValidation.exactOptional(),
     signature,
     recordedAtMs: timestampMs,
   }),
@@ -176,6 +180,13 @@ export const auditedRecord = z.discriminatedUnion('docType', [
     dataHash: hash,
     departures: z.array(integer),
     setAsideFrom: integer.exactOptional(),
+  }),
+  z.object({
+    docType: z.literal('vehicleData'),
+    schemaVersion: z.literal(1),
+    taskId: identifier,
+    vehicleId,
+    dataHash: hash,
   }),
   z.object({
     docType: z.literal('standing'),
@@ -303,6 +314,7 @@ const AUDITED: ReadonlySet<string> = new Set([
   'cohort',
   'scores',
   'validator',
+  'vehicleData',
   'standing',
   'incident',
   'incidentVote',

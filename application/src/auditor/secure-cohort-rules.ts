@@ -7,6 +7,7 @@ import {
   coveredUpdates,
   decodeBitmap,
   differenceProblem,
+  drawnLosses,
   fixCohort,
   openedAmong,
   openedUpdatesOf,
@@ -73,6 +74,7 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
     contradicted: [...new Set([...contradicted, ...equivocating])].sort(),
     cohortHash: hash,
     cohortSize: members.length,
+    ...drawnLosses(covered),
     openedProjections,
     ...(secure.fixedCohorts === undefined ? {} : { fixedCohorts: secure.fixedCohorts + 1 }),
   };

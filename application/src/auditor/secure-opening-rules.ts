@@ -6,6 +6,7 @@ import {
   barredAggregators,
   canonicalJson,
   componentsOf,
+  drawnVehicles,
   MAX_FIXED_COHORTS,
   MAX_SHOWN_ATTEMPTS,
   openedNumbers,
@@ -74,7 +75,8 @@ export function checkSecureOpening(step: OpeningStep): void {
     throw recordError(transaction, 'OPENING_INVALID', `${where}: ${problem}`);
   }
   checkValidations(step, terms, opening, organisations);
-  const expected = openedWith(step, opening, validatedBy(step, terms, opening, organisations), rules);
+  const judged = { ...validatedBy(step, terms, opening, organisations), ...drawnBy(step, terms) };
+  const expected = openedWith(step, opening, judged, rules);
   if (canonicalJson(record.secure) !== canonicalJson(expected) || record.stateSinceMs !== undefined) {
     throw recordError(transaction, 'RECORD_MALFORMED', `${where} is not what was opened, or forgets what was spent`);
   }
@@ -102,14 +104,14 @@ function rulesOf({ record, before, previous }: OpeningStep): SecureRound['rules'
 function openedWith(
   { state, record, before, previous }: OpeningStep,
   opening: RoundOpening,
-  validated: Pick<SecureRound, 'validated'>,
+  judged: Pick<SecureRound, 'validated' | 'drawn'>,
   rules: SecureRound['rules'],
 ): SecureRound {
   const carried = (before ?? previous)?.secure;
   return {
     opening,
     openingHash: openingHash(opening),
-    ...validated,
+    ...judged,
     openedProjections: carried?.openedProjections ?? 0,
     chargedMicroRho: carried?.chargedMicroRho ?? 0,
     shownAttempts: state.shownSums.get(baseKey(record))?.attempts ?? [],
@@ -172,6 +174,12 @@ function validatedBy(
   }
   const facts = { validators: validatorsOf(state, record.taskId), organisations };
   return { validated: validatedBase(validations, heardValidators(validation, facts).length) };
+}
+
+/** Vehicles of the round before that this one asks; nothing where the task asks none. */
+function drawnBy({ state, record, previous }: OpeningStep, { validation }: SecureTerms): Pick<SecureRound, 'drawn'> {
+  const cohort = previous === undefined ? undefined : state.cohorts.get(attemptKey(previous));
+  return drawnVehicles(validation, record, { modelHash: previous?.proposal?.modelHash, cohort });
 }
 
 /** @throws AuditError BUDGET_EXCEEDED */

@@ -3,7 +3,7 @@ import type { SecureTerms } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import type { NamedChoice } from '../run/learning-task.js';
 import { SERVER_NAMES } from '../run/task-defaults.js';
-import { positive } from './values.js';
+import { positive, wholeNumber } from './values.js';
 
 /** How a task is learned, beside its defaults. */
 export type LearningOptions = NamedChoice & { readonly engine: 'dense' | 'tfjs' };
@@ -24,6 +24,17 @@ export function ruleOption(command: Command): void {
       '--rule <name>',
       'in mode secure: how weights follow from what is opened; trust and capped-trust (the default) have organisations validate',
     ).choices(RULES),
+  );
+}
+
+/** Most vehicles that a task may draw. */
+const MOST_DRAWN = 16;
+
+export function validatingOption(command: Command): void {
+  command.option(
+    '--validating-vehicles <n>',
+    "beside validators: vehicles drawn in each round to say the base model's loss on their own rows (default: a quarter, at most 5; 0: none)",
+    wholeNumber(0, MOST_DRAWN),
   );
 }
 

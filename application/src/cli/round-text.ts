@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { componentsOf, type RoundRecord, type SecureRound, type Task, type UpdateRecord } from '@sev/chaincode/api';
 import { heRoundLines } from '../homomorphic/lines.js';
-import { judgedLines, type JudgedRound, type VehicleInRound } from '../report/judged-round.js';
+import { judgedLines, lossText, type JudgedRound, type VehicleInRound } from '../report/judged-round.js';
+import { counted } from '../report/plural.js';
 import { PRIVACY_NOTE, renderTable } from '../report/summary.js';
 
 /** What a scored round made of validators and vehicles. */
@@ -108,7 +109,16 @@ function visibilityRows(task: Task, record: RoundRecord): [who: string, what: st
       ledger,
     ];
   }
-  return [vehicle, ...holderRows(task.secure, secure), ...organisationRows(task, record, secure), ledger];
+  const { drawn = [] } = secure;
+  const [who, what] = ledger;
+  const asked =
+    drawn.length === 0 ? '' : `, and the base's loss on the rows of ${counted(drawn.length, 'drawn vehicle')}`;
+  return [
+    vehicle,
+    ...holderRows(task.secure, secure),
+    ...organisationRows(task, record, secure),
+    [who, `${what}${asked}`],
+  ];
 }
 
 function holderRows(terms: NonNullable<Task['secure']>, { opening, disputes }: SecureRound): [string, string][] {
@@ -149,14 +159,17 @@ function organisationRows({ secure: terms }: Task, record: RoundRecord, secure: 
 
 /** What validators said of the base model, and what was found of them and of the vehicles. */
 function validationLines({ secure }: RoundRecord, judged: JudgedRound | undefined): string[] {
-  const { opening, validated, references } = secure ?? {};
+  const { opening, validated, drawn = [], drawnLosses, references } = secure ?? {};
   if (opening?.validations === undefined || validated === undefined) {
     return [];
   }
-  const loss = (micro: number): string => (micro / 1e6).toFixed(6);
-  const said = opening.validations.map(({ mspId, lossMicro }) => `${mspId} ${loss(lossMicro)}`);
+  const said = opening.validations.map(({ mspId, lossMicro }) => `${mspId} ${lossText(lossMicro)}`);
+  const median = drawnLosses === undefined ? '' : `; median ${lossText(drawnLosses.medianLossMicro)}`;
   return [
-    `loss of the base model by validators: ${said.join(', ')}; median ${loss(validated.medianLossMicro)}`,
+    `loss of the base model by validators: ${said.join(', ')}; median ${lossText(validated.medianLossMicro)}`,
+    ...(drawn.length === 0
+      ? []
+      : [`the same by ${counted(drawn.length, 'drawn vehicle')}: ${String(drawnLosses?.heard ?? 0)} gave it${median}`]),
     ...(references === undefined ? [] : [`directions that made the reference: ${references.join(', ')}`]),
     ...(judged === undefined ? [] : judgedLines(judged)),
   ];

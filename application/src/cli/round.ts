@@ -23,7 +23,7 @@ import { addCommand, addGroup, type Runner } from './command.js';
 import { TASK_KINDS, dataOf, dataOptions, type DataOptions } from './data-option.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { homesFolder, withSession } from './homes.js';
-import { learningOptions, ruleOption, type LearningOptions } from './learning-options.js';
+import { learningOptions, ruleOption, validatingOption, type LearningOptions } from './learning-options.js';
 import { Progress, progressText } from './progress.js';
 import { roundText } from './round-text.js';
 import type { Terminal } from './terminal.js';
@@ -40,6 +40,7 @@ interface RunOptions extends DataOptions, LearningOptions {
   readonly vehicles?: number;
   readonly patience?: number;
   readonly rule?: SecureTerms['rule'];
+  readonly validatingVehicles?: number;
   readonly baselines: boolean;
   readonly attack?: string;
   readonly hostile?: number;
@@ -127,6 +128,7 @@ function addRun(group: Command, run: Runner): void {
           .default('32'),
       );
       ruleOption(command);
+      validatingOption(command);
       learningOptions(command);
       command.option('--patience <n>', 'end early after so many rounds without a better R²', wholeNumber(1, 100_000));
       command.option(
@@ -187,7 +189,7 @@ function pausedText({ taskId, rounds }: RunPlan, until = rounds): string {
 async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const { assertSamePlan, findPlan, loadPlan, newTaskId } = await import('../run/plan.js');
   const { DEFAULT_EPSILON, minimumCohort } = await import('../run/secure-terms.js');
-  const { defaultRule } = await import('../run/validation-plan.js');
+  const { defaultRule, insistOnValidating, plannedValidating } = await import('../run/validation-plan.js');
   const { plannedAttack } = await import('../run/exercise.js');
   if (options.resume !== undefined) {
     return loadPlan(homes, options.resume);
@@ -202,6 +204,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
   const earlier = await findPlan(homes, taskId);
   const variant = variantOf(options, DEFAULT_EPSILON);
   const rule = options.rule ?? defaultRule({ privacy, vehicles, ...variant });
+  insistOnValidating(rule, options.validatingVehicles);
   const plan: RunPlan = {
     schemaVersion: 1,
     taskId,
@@ -215,6 +218,7 @@ async function planOf(options: RunOptions, homes: string): Promise<RunPlan> {
     privacy,
     ...variant,
     ...(rule === undefined ? {} : { rule }),
+    ...plannedValidating(rule, vehicles, options.validatingVehicles, earlier),
     ...(options.attack === undefined
       ? {}
       : { attack: plannedAttack(options.attack, vehicles, options.hostile, options.attackFrom) }),

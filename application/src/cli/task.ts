@@ -13,7 +13,7 @@ import { PRIVACY_MODES, PRIVACY_NOTE, privacyNotes, renderTable, statisticsNote 
 import { addCommand, addGroup, type Runner } from './command.js';
 import { withSession } from './homes.js';
 import { insistOnSchema, kindOptions } from './data-option.js';
-import { learningOptions, ruleOption, type LearningOptions } from './learning-options.js';
+import { learningOptions, ruleOption, validatingOption, type LearningOptions } from './learning-options.js';
 import { SEED, positive, wholeNumber } from './values.js';
 
 interface LedgerOptions {
@@ -36,6 +36,7 @@ interface CreateOptions extends LedgerOptions, LearningOptions {
   readonly rule?: SecureTerms['rule'];
   readonly aggregators?: readonly string[];
   readonly validators?: readonly string[];
+  readonly validatingVehicles?: number;
   readonly grace?: number;
   readonly deadline?: number;
   readonly store: string;
@@ -81,6 +82,7 @@ export function taskCommands(program: Command, run: Runner): void {
         '--validators <org...>',
         'organisations whose attesters validate, started with --validation-data (default: all, where the rule needs them)',
       );
+      validatingOption(command);
       command.option('--rounds <n>', 'planned rounds (default 10; of statistics always 1)', wholeNumber(1, 1_000_000));
       command.option(
         '--rows <n>',
@@ -178,7 +180,7 @@ async function prepareTask(
     defaults,
     { featuresOf, summedFeatures },
     { chargedForStatistics },
-    { defaultRule, defaultValidators, judgedBy },
+    { defaultRule, defaultValidators, defaultValidatingVehicles, insistOnValidating, judgedBy },
   ] = await Promise.all([
     import('../run/learning-task.js'),
     import('../run/statistics-task.js'),
@@ -208,15 +210,18 @@ async function prepareTask(
     return statisticsTask(await summedFeatures(schema ?? ''), common);
   }
   const choice = choiceOf(kind, await featuresOf(kind, options), options);
+  const rule = options.rule ?? defaultRule({ privacy, vehicles });
+  insistOnValidating(rule, options.validatingVehicles);
   const validators = options.validators?.map((name) => organisationNamed(profile, name).mspId).sort();
   return learningTask(choice, {
     ...common,
     rounds: options.rounds ?? DEFAULT_ROUNDS,
     trainingRows: options.rows,
     judged: judgedBy(
-      options.rule ?? defaultRule({ privacy, vehicles }),
+      rule,
       validators ?? defaultValidators(profile),
       vehicles,
+      options.validatingVehicles ?? defaultValidatingVehicles(vehicles),
     ),
   });
 }
@@ -264,6 +269,12 @@ function rewardLines({ rewards }: Task): string[] {
       ];
 }
 
+function drawnText(vehicles = 0): string {
+  return vehicles === 0
+    ? ''
+    : `${counted(vehicles, 'vehicle')} of each round's cohort drawn to say the next base's loss on their own rows; `;
+}
+
 function secureLines({ secure }: Task): string[] {
   if (secure === undefined) {
     return [];
@@ -292,6 +303,7 @@ function secureLines({ secure }: Task): string[] {
       ? []
       : [
           `validated  by ${validation.validators.join(', ')}: they give a direction, one more number is opened of each update; ` +
+            drawnText(validation.vehicles) +
             `vehicles compared over ${String(validation.pastRounds)} earlier rounds, in quarantine from a suspicion of ${String(validation.quarantineMilli / 1_000)}; ` +
             'rounds wait until most of their attesters run with --validation-data',
         ]),

@@ -27,6 +27,7 @@ interface VehicleOptions extends DataOptions, AttackOptions {
   readonly maxEpsilon?: number;
   readonly vehicle?: readonly string[];
   readonly lowMemory?: boolean;
+  readonly validation: boolean;
   readonly workers?: number;
   readonly hostile?: readonly string[];
   readonly attackFrom?: number;
@@ -86,6 +87,10 @@ export function addVehicleRun(group: Command, run: Runner): void {
         "training rows that are no client's, but kept for validation",
         wholeNumber(1, 1_000_000),
       );
+      command.option(
+        '--no-validation',
+        "never say a base model's loss on the vehicle's own rows, though it is drawn to",
+      );
       command.option('--pool', 'run all vehicles of the home');
       command.option('--vehicle <id...>', 'only these vehicles, in the order of their clients');
       attackOptions(command);
@@ -131,6 +136,7 @@ export function addVehicleRun(group: Command, run: Runner): void {
         maxEpsilon: options.maxEpsilon,
         workers: options.workers,
         lowMemory: options.lowMemory,
+        validates: options.validation,
         attack: attack && { ...attack, vehicleIds: options.hostile, from: options.attackFrom },
         log,
       });

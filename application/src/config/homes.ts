@@ -22,6 +22,8 @@ export const inHome = {
   issued: (home: string) => join(home, 'issued'),
   /** Vehicles of a vehicle home: what their maker put into them, and their keys until a certificate is installed. */
   vehicles: (home: string) => join(home, 'vehicles'),
+  /** Keys under which vehicles name the rows that they said a base model's loss on, and those names. */
+  vehicleData: (home: string) => join(home, 'vehicle-data'),
   /** Keys that vehicles are about to take up, with their certificates, until the wallet holds them. */
   nextKeys: (home: string) => join(home, 'next-keys'),
   /** Keys that components in dispute are released to. */

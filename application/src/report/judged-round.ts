@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { departuresIn, type RoundRecord, type Scores, type StandingRecord } from '@sev/chaincode/api';
+import {
+  departuresIn,
+  isBaseDoubted,
+  type RoundRecord,
+  type Scores,
+  type SecureRound,
+  type StandingRecord,
+} from '@sev/chaincode/api';
 import { attemptOf } from '../services/attempt.js';
 import { judgedVehicle, type JudgedVehicle } from '../services/judged-vehicle.js';
 import { collect, type LearningContract } from '../services/rounds.js';
@@ -10,10 +17,25 @@ export interface JudgedRound {
   readonly lossMicro: number;
   /** MSP ids of validators whose loss, or direction, departs from the others'. */
   readonly departed: string[];
+  /** Where vehicles were drawn to say the same of their own rows. */
+  readonly drawn?: DrawnVehicles | undefined;
   /** Vehicles that counted less than their class, by reason. */
   readonly lowered: Record<string, number>;
   /** Ids of vehicles in quarantine from this round on. */
   readonly quarantined: string[];
+}
+
+/** What vehicles said of a round's base model that were drawn. */
+export interface DrawnVehicles {
+  readonly asked: number;
+  /** Those of the cohort that gave their loss. */
+  readonly heard: number;
+  /** Median of their losses, in millionths; absent where none gave one. */
+  readonly lossMicro?: number | undefined;
+  /** Ids of those whose loss departs from the others'; nothing else follows. */
+  readonly departed: string[];
+  /** Whether the organisations' median is far from theirs. */
+  readonly isDoubted: boolean;
 }
 
 /** What a scored round made of one vehicle of its cohort. */
@@ -55,6 +77,7 @@ function judgedOf(
   return {
     lossMicro: secure?.validated?.medianLossMicro ?? 0,
     departed: secure === undefined ? [] : [...departuresIn(secure, scores)],
+    ...(secure === undefined ? {} : drawnIn(secure)),
     lowered,
     quarantined: standings.filter(({ quarantined }) => quarantined?.round === round).map(({ vehicleId }) => vehicleId),
   };
@@ -68,11 +91,46 @@ function firstOf(ids: readonly string[]): string {
   return `${ids.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}`;
 }
 
+/** @returns nothing where nobody was drawn. */
+function drawnIn(secure: SecureRound): Pick<JudgedRound, 'drawn'> {
+  const { drawn = [], drawnLosses } = secure;
+  if (drawn.length === 0) {
+    return {};
+  }
+  const { heard = 0, medianLossMicro, departed = [] } = drawnLosses ?? {};
+  return {
+    drawn: {
+      ...{ asked: drawn.length, heard, departed: [...departed], isDoubted: isBaseDoubted(secure) },
+      ...(medianLossMicro === undefined ? {} : { lossMicro: medianLossMicro }),
+    },
+  };
+}
+
+/** A loss in the unit of the model's target, squared. */
+export function lossText(lossMicro: number): string {
+  return (lossMicro / 1e6).toFixed(6);
+}
+
+function drawnLines(lossMicro: number, drawn: DrawnVehicles | undefined): string[] {
+  const { departed = [], isDoubted = false, lossMicro: ofVehicles = 0 } = drawn ?? {};
+  return [
+    ...(departed.length === 0
+      ? []
+      : [`drawn vehicles whose loss departs from the others', of which nothing follows: ${departed.join(', ')}`]),
+    ...(isDoubted
+      ? [
+          `in doubt: to validators the base model's loss is ${lossText(lossMicro)}, to drawn vehicles ${lossText(ofVehicles)}`,
+        ]
+      : []),
+  ];
+}
+
 /** What there is to say of it, one thing a line; none where all was as it should be. */
-export function judgedLines({ departed, lowered, quarantined }: JudgedRound): string[] {
+export function judgedLines({ lossMicro, departed, drawn, lowered, quarantined }: JudgedRound): string[] {
   const reasons = Object.entries(lowered).sort(([a], [b]) => (a < b ? -1 : 1));
   return [
     ...(departed.length === 0 ? [] : [`validators that depart from the others: ${departed.join(', ')}`]),
+    ...drawnLines(lossMicro, drawn),
     ...(reasons.length === 0
       ? []
       : [`vehicles that count less: ${reasons.map(([reason, count]) => `${String(count)} ${reason}`).join(', ')}`]),

@@ -22,6 +22,18 @@ const judged = z
   .strictObject({
     lossMicro: count.describe("Median of the validators' losses of the round's base model, in millionths."),
     departed: z.array(z.string()).describe("Validators whose loss, or direction, departs from the others'."),
+    drawn: z
+      .strictObject({
+        asked: count.describe('Vehicles that were drawn.'),
+        heard: count.describe('Those of the cohort that gave their loss.'),
+        lossMicro: count.optional().describe('Median of their losses of the base model; missing where none gave one.'),
+        departed: z.array(z.string()).describe("Those whose loss departs from the others'; nothing else follows."),
+        isDoubted: z
+          .boolean()
+          .describe("Whether the validators' median is more than nine times theirs, or less than a ninth."),
+      })
+      .optional()
+      .describe("Where vehicles were drawn to say the base model's loss on their own rows."),
     lowered: z.record(z.string(), count).describe('Vehicles that counted less than their class, by reason.'),
     quarantined: z.array(z.string()).describe('Vehicles in quarantine from this round on.'),
   })

@@ -49,6 +49,8 @@ const runPlan = z.strictObject({
   endedAfter: z.int().min(1).optional(),
   /** How weights follow from what is opened, in mode secure; absent in runs from before there was a choice: norm-scaling. */
   rule: z.enum(RULES).optional(),
+  /** Vehicles that are drawn in each round to validate; absent, as in runs from before there was a choice: none. */
+  validatingVehicles: z.int().min(0).max(16).optional(),
   /** Rows that are the validators' and no vehicle's. */
   validationRows: z.int().min(1).optional(),
   /** An exercise: some of the vehicles attack on purpose. */

@@ -233,7 +233,7 @@ async function preparedTask(
     privacy: plan.privacy,
     aggregators: defaultAggregators(profile),
     ...(plan.ringBits === undefined ? {} : { ringBits: plan.ringBits }),
-    judged: judgedBy(plan.rule, defaultValidators(profile), plan.vehicles),
+    judged: judgedBy(plan.rule, defaultValidators(profile), plan.vehicles, plan.validatingVehicles ?? 0),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
 }

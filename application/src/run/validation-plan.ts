@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { SecureTerms, Task } from '@sev/chaincode/api';
 import { DEFAULT_WEIGHT_RULE, pickRows, quarantineMilliOf, WEIGHT_RULES, type Dataset } from '@sev/fl';
 import type { ConnectionProfile } from '../config/index.js';
-import { SevError } from '../errors.js';
+import { EXIT, SevError } from '../errors.js';
 import { writeValidationData } from '../validation/validation-data.js';
 import type { RunPlan } from './plan.js';
 
@@ -15,6 +15,9 @@ export const RULES = Object.keys(WEIGHT_RULES) as SecureTerms['rule'][];
 const MOST_VALIDATORS = 7;
 /** Fewer vehicles are not judged by directions unless told so. */
 const LEAST_JUDGED = 5;
+/** Vehicles that are drawn in a round unless told otherwise, and of how many of the fleet one is. */
+const MOST_DRAWN = 5;
+const VEHICLES_PER_DRAWN = 4;
 /** Rows of each validator: more make the direction no better (docs/robustness.md). */
 const ROWS_PER_VALIDATOR = 40;
 const LEAST_ROWS_PER_VALIDATOR = 2;
@@ -54,11 +57,53 @@ export function defaultValidators({ organisations }: Pick<ConnectionProfile, 'or
     .slice(0, MOST_VALIDATORS);
 }
 
-/** What a task with validators has beside one without. @param validators MSP ids; none where the rule needs none. @param vehicles of the fleet. */
+/** Vehicles that are drawn in each round to validate where nobody says how many. @param vehicles of the fleet. */
+export function defaultValidatingVehicles(vehicles: number): number {
+  return Math.min(MOST_DRAWN, Math.floor(vehicles / VEHICLES_PER_DRAWN));
+}
+
+/**
+ * What a plan says of vehicles that are drawn.
+ *
+ * @param asked what the options say.
+ * @param earlier the plan that the task was begun with: it keeps to it.
+ */
+export function plannedValidating(
+  rule: SecureTerms['rule'] | undefined,
+  vehicles: number,
+  asked: number | undefined,
+  earlier: Pick<RunPlan, 'validatingVehicles'> | undefined,
+): Pick<RunPlan, 'validatingVehicles'> {
+  const before = earlier === undefined ? defaultValidatingVehicles(vehicles) : earlier.validatingVehicles;
+  const validatingVehicles = asked ?? before;
+  return needsValidators(rule) && validatingVehicles !== undefined ? { validatingVehicles } : {};
+}
+
+/** Vehicles are drawn beside validators only. @throws SevError USAGE. */
+export function insistOnValidating(
+  rule: SecureTerms['rule'] | undefined,
+  validatingVehicles: number | undefined,
+): void {
+  if (validatingVehicles !== undefined && validatingVehicles > 0 && !needsValidators(rule)) {
+    throw new SevError('USAGE', '--validating-vehicles draws vehicles beside the validators of a task; here are none', {
+      hint: 'It goes with --privacy secure and a rule that has organisations validate, from five vehicles on.',
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
+/**
+ * What a task with validators has beside one without.
+ *
+ * @param validators MSP ids; none where the rule needs none.
+ * @param vehicles of the fleet.
+ * @param validatingVehicles of them that are drawn in each round.
+ */
 export function judgedBy(
   rule: SecureTerms['rule'] | undefined,
   validators: readonly string[],
   vehicles: number,
+  validatingVehicles: number,
 ): {
   readonly terms: Pick<Partial<SecureTerms>, 'rule' | 'validation'>;
   readonly rewards?: NonNullable<Task['rewards']>;
@@ -73,6 +118,7 @@ export function judgedBy(
     validators: [...validators],
     pastRounds: PAST_ROUNDS,
     quarantineMilli: quarantineMilliOf(vehicles),
+    ...(validatingVehicles === 0 ? {} : { vehicles: validatingVehicles }),
   };
   return { terms: { rule, validation }, rewards: REWARDS };
 }

@@ -3,12 +3,12 @@ import type { KeyObject } from 'node:crypto';
 import {
   MAX_VEHICLES_FOUND,
   parsePublicKey,
+  updateStatement,
   verifyStatement,
   type Envelope,
   type ErrorCode,
   type ItemResult,
   type RoundRecord,
-  type UpdateStatement,
   type VehicleRecord,
 } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
@@ -84,15 +84,15 @@ export class EnvelopeGate {
     round: Pick<RoundRecord, 'taskId' | 'round' | 'attempt' | 'baseModelHash'>,
     envelope: Envelope,
   ): Promise<ItemResult | undefined> {
-    const { vehicleId, updateHash, weightClass, signature } = envelope;
+    const { signature, ...said } = envelope;
+    const { vehicleId } = said;
     const { taskId, attempt, baseModelHash } = round;
     const known = this.#known(vehicleId) ?? (await this.#lookUp(vehicleId));
     if ('code' in known) {
       return { id: vehicleId, accepted: false, ...known };
     }
-    const content = { taskId, round: round.round, attempt, baseModelHash, vehicleId, updateHash, weightClass };
-    const consortium = await this.#network();
-    const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
+    const content = { taskId, round: round.round, attempt, baseModelHash, ...said };
+    const statement = updateStatement(await this.#network(), content);
     if (verifyStatement(statement, signature, known.key)) {
       return undefined;
     }

@@ -57,6 +57,8 @@ export interface RunVehicleOptions {
   readonly lowMemory?: boolean | undefined;
   /** How long batchers are tried before a vehicle records its update itself; default 5 s. */
   readonly directAfterMs?: number | undefined;
+  /** Whether vehicles that are drawn say how well a base model fits their rows; default true. */
+  readonly validates?: boolean | undefined;
   /** For exercises: has vehicles attack on purpose. */
   readonly attack?: AttackRequest | undefined;
   readonly onTakenPart?: FleetOptions['onTakenPart'] | undefined;
@@ -72,7 +74,8 @@ export interface RunVehicleOptions {
  *   {@link reasonToAbstain} has against the one task that is named.
  */
 export async function runVehicle(options: RunVehicleOptions): Promise<RunningService> {
-  const { profile, home, data, split, clients, minRows, validationRows, workers, lowMemory, log = silentLog } = options;
+  const { profile, home, data, split, clients, minRows, validationRows, workers, lowMemory, validates } = options;
+  const { log = silentLog } = options;
   insistOnNamedTask(options);
   const wallet = await openWallet(inHome.wallet(home));
   const vehicles = pooledVehicles(options, await wallet.list());
@@ -88,6 +91,7 @@ export async function runVehicle(options: RunVehicleOptions): Promise<RunningSer
     },
     ...(workers === undefined ? {} : { workers }),
     lowMemory,
+    validates,
     attack,
   });
   try {

@@ -11,6 +11,7 @@ import {
   parsePublicKey,
   proposalHash,
   publicKeyText,
+  updateStatement,
   verifyStatement,
   type AbortRound,
   type AbortStatement,
@@ -39,7 +40,6 @@ import {
   type SignedBy,
   type Task,
   type UpdateRecord,
-  type UpdateStatement,
   type VehicleRecord,
   type VehicleStatus,
 } from '@sev/chaincode/api';
@@ -323,8 +323,9 @@ export class FakeLedger {
     if (this.statuses.has(envelope.vehicleId)) {
       refuse('VEHICLE_NOT_ACTIVE', envelope.vehicleId);
     }
-    const content = { taskId, round: round.round, attempt, baseModelHash, ...own };
-    const statement: UpdateStatement = { type: 'sev/update/v1', consortium: this.#options.consortium, ...content };
+    const place = { taskId, round: round.round, attempt, baseModelHash };
+    const statement = updateStatement(this.#options.consortium, { ...place, ...own });
+    const { type: _type, consortium: _network, ...content } = statement;
     if (!verifyStatement(statement, signature, key)) {
       refuse('SIGNATURE_INVALID', envelope.vehicleId);
     }

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from 'node:crypto';
-import { signStatement, weightClassOf, type RoundRecord, type Task, type UpdateStatement } from '@sev/chaincode/api';
+import {
+  sha256Hex,
+  signStatement,
+  updateStatement,
+  weightClassOf,
+  type RoundRecord,
+  type Task,
+  type VehicleValidation,
+} from '@sev/chaincode/api';
 import { identity, MAKER, type Identity, type Vehicle } from '@sev/chaincode/testing';
 import { parametersFromBytes, predict, type Dataset } from '@sev/fl';
 import { learning } from '../ledger/contracts.js';
@@ -49,6 +57,8 @@ export class BedFleet {
   drops: DropPlan = () => undefined;
   /** What a vehicle learns from a base model in place of {@link updateOf}'s numbers, length d in units of 2^−f. */
   learns: ((index: number, base: Float32Array) => Int32Array) | undefined;
+  /** The loss that a vehicle says of a base model where it is asked, in millionths; undefined: it says nothing. */
+  says: (index: number, round: number) => number | undefined = () => undefined;
   /** So many times its update a vehicle shares, whatever the task's bound. */
   stretch: (index: number) => number = () => 1;
   readonly #options: FleetOptions;
@@ -173,21 +183,27 @@ export class BedFleet {
     const data = dataOf(index);
     const model = { base, trained, predictions: predict(base, task.model.layers, data) };
     const report = await secureReport(consortium, believed, placed(round), vehicleId, model, data);
-    const content = {
-      ...attemptOf(round),
-      ...{ baseModelHash: round.baseModelHash, vehicleId, updateHash: report.root },
-      weightClass: weightClassOf(task, rowsOf(index)) ?? 0,
-    };
-    const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
-    const { updateHash, weightClass } = content;
+    const { baseModelHash } = round;
+    const weightClass = weightClassOf(task, rowsOf(index)) ?? 0;
+    const said = { vehicleId, updateHash: report.root, weightClass, ...this.#wordOf(index, round) };
+    const statement = updateStatement(consortium, { ...attemptOf(round), baseModelHash, ...said });
     const update: TrainedUpdate = {
       vehicleId,
       bytes: report.ciphertext,
       shares: { path: '/shares', needed: secureTermsOf(task).threshold + 1, sealed: report.shares },
-      envelope: { vehicleId, updateHash, weightClass, signature: signStatement(statement, key.privateKey) },
+      envelope: { ...said, signature: signStatement(statement, key.privateKey) },
     };
     this.sent.push({ vehicleId, ref: attemptOf(round), update });
     return update;
+  }
+
+  #wordOf(index: number, { round, secure }: RoundRecord): { readonly validation?: VehicleValidation } {
+    const { vehicleId } = this.vehicles[index]!;
+    const lossMicro = this.says(index, round);
+    const isAsked = secure?.drawn?.includes(vehicleId) === true;
+    return lossMicro === undefined || !isAsked
+      ? {}
+      : { validation: { lossMicro, dataHash: sha256Hex(`rows of ${vehicleId}`) } };
   }
 }
 

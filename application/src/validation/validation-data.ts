@@ -29,13 +29,19 @@ const validationFile = z.strictObject({
 });
 
 /**
- * SHA-256 of the data in one canonical form: a line of text that names the form, the feature set, width and rows, then all
- * inputs and all targets as little-endian float32.
+ * Data in one canonical form: a line of text that names the form, the feature set, width and rows, then all inputs and all
+ * targets as little-endian float32.
  */
-export function validationDataHash({ features, data }: ValidationData): string {
+export function canonicalValidationData({ features, data }: ValidationData): readonly (string | Uint8Array)[] {
   const head = `sev/validation-data/v1 ${features} ${String(data.features)} ${String(data.rows)}\n`;
-  const digest = createHash('sha256').update(head);
-  return digest.update(parametersToBytes(data.x)).update(parametersToBytes(data.y)).digest('hex');
+  return [head, parametersToBytes(data.x), parametersToBytes(data.y)];
+}
+
+/** SHA-256 of {@link canonicalValidationData}. */
+export function validationDataHash(data: ValidationData): string {
+  const digest = createHash('sha256');
+  canonicalValidationData(data).forEach((part) => digest.update(part));
+  return digest.digest('hex');
 }
 
 /** Writes encoded rows where {@link readValidationData} finds them. */

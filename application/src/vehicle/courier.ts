@@ -323,7 +323,7 @@ export class Courier {
 }
 
 /** What messages name an attempt by. */
-function placeOf(round: OpenRoundRef): Omit<OpenRoundRef, 'opening' | 'he'> {
+function placeOf(round: OpenRoundRef): Omit<OpenRoundRef, 'opening' | 'drawn' | 'he'> {
   return { ...attemptOf(round), baseModelHash: round.baseModelHash };
 }
 

@@ -277,11 +277,11 @@ export class Fleet {
   }
 
   /**
-   * What the ledger shows of the attempt beside its base: its aggregators, or its keys.
+   * What the ledger shows of the attempt beside its base: its aggregators and whom it draws, or its keys.
    *
    * @throws SevError ROUND_STALE, OPENING_REFUSED.
    */
-  async #openingOf(task: Task, round: OpenRoundRef): Promise<Pick<OpenRoundRef, 'opening' | 'he'>> {
+  async #openingOf(task: Task, round: OpenRoundRef): Promise<Pick<OpenRoundRef, 'opening' | 'drawn' | 'he'>> {
     if (task.privacy === 'plain') {
       return {};
     }
@@ -291,7 +291,8 @@ export class Fleet {
       if (reason !== undefined) {
         throw new SevError('OPENING_REFUSED', reason);
       }
-      return { opening: record.secure.opening };
+      const { opening, drawn = [] } = record.secure;
+      return { opening, drawn };
     }
     if (record?.attempt === round.attempt && record.he !== undefined) {
       const { opening } = record.he;

@@ -19,6 +19,8 @@ export interface WorkerStart {
   readonly profile: ConnectionProfile;
   readonly vehicles: readonly PooledVehicle[];
   readonly plan: DataPlan;
+  /** Whether vehicles say how well a base model fits their rows when they are drawn; default true. */
+  readonly validates?: boolean | undefined;
   /** Where some of the vehicles attack on purpose. */
   readonly attack?: AttackOrder | undefined;
 }
@@ -28,6 +30,8 @@ export interface OpenRoundRef extends AttemptRef {
   readonly baseModelHash: string;
   /** In a secure mode: whom shares are sealed to. */
   readonly opening?: RoundOpening;
+  /** Where the task draws vehicles to validate: who is. */
+  readonly drawn?: readonly string[];
   /** In mode `he`: the keys of the attempt. */
   readonly he?: HeKeys;
 }

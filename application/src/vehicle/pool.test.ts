@@ -4,13 +4,20 @@ import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypt
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parameterCount, sha256Hex, verifyStatement, type UpdateStatement } from '@sev/chaincode/api';
-import { CAR_FEATURES, initialParameters, parametersFromBytes } from '@sev/fl';
+import {
+  parameterCount,
+  publicKeyText,
+  sha256Hex,
+  updateStatement,
+  verifyStatement,
+  type UpdateStatement,
+} from '@sev/chaincode/api';
+import { CAR_FEATURES, initialParameters, lossMicro, parametersFromBytes } from '@sev/fl';
 import { inHome } from '../config/homes.js';
 import type { ConnectionProfile } from '../config/profile.js';
 import { openWallet } from '../identity/wallet.js';
 import { Federation, vehicleIdOf } from '../testing/federation.js';
-import type { DataSource } from './data.js';
+import { loadClients, type DataSource } from './data.js';
 import type { OpenRoundRef, TrainedUpdate, TrainingOrder } from './messages.js';
 import { startPool, type PoolOptions, type VehiclePool } from './pool.js';
 
@@ -46,6 +53,7 @@ describe('A pool of vehicles', () => {
   async function trainAll(
     pool: VehiclePool,
     ids = vehicles.map(({ vehicleId }) => vehicleId),
+    given = order,
   ): Promise<TrainedUpdate[]> {
     const updates: TrainedUpdate[] = [];
     const listener = {
@@ -54,7 +62,7 @@ describe('A pool of vehicles', () => {
         throw new Error(`${vehicleId}: ${message}`);
       },
     };
-    await pool.train(order, ids, listener, new AbortController().signal);
+    await pool.train(given, ids, listener, new AbortController().signal);
     return updates.sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
   }
 
@@ -166,6 +174,52 @@ describe('A pool of vehicles', () => {
         expect(update.bytes).to.deep.equal(was.bytes);
       }
     }
+  });
+
+  describe('in a round that draws vehicles', () => {
+    const { task: secret } = new Federation({ secure: {} });
+    const aggregators = secret.secure!.aggregators.map((mspId) => {
+      const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      return { mspId, sealingKey: publicKeyText(publicKey), nonceLeaves: [] };
+    });
+    const asking = (drawn: readonly string[]): TrainingOrder => ({
+      ...order,
+      task: { ...secret, model: task.model },
+      round: { ...round, opening: { aggregators }, drawn },
+    });
+    const ALL = vehicles.map(({ vehicleId }) => vehicleId);
+    const DRAWN = [vehicleIdOf(0), vehicleIdOf(2)];
+    const saidBy = (updates: readonly TrainedUpdate[]): string[] =>
+      updates.filter(({ envelope }) => envelope.validation !== undefined).map(({ vehicleId }) => vehicleId);
+
+    it('has those say the loss of the base on their own rows, signed with their updates', async () => {
+      const updates = await trainAll(await start(), ALL, asking(DRAWN));
+      expect(saidBy(updates)).to.have.members(DRAWN);
+      for (const { vehicleId, envelope } of updates) {
+        const { signature, ...said } = envelope;
+        const statement = updateStatement(order.consortium, { ...round, ...said });
+        expect(verifyStatement(statement, signature, keys.get(vehicleId)!)).to.equal(true);
+      }
+      const { data } = await loadClients({ data: generated, split: 'iid', clients: 4 }, [0]);
+      const own = updates.find(({ vehicleId }) => vehicleId === vehicleIdOf(0))!;
+      expect(own.envelope.validation?.lossMicro).to.equal(lossMicro(parameters, layers, data[0]!));
+    });
+
+    it('has them name the same rows in every round', async () => {
+      const hashes = async (): Promise<(string | undefined)[]> =>
+        (await trainAll(await start(), ALL, asking(DRAWN))).map(({ envelope }) => envelope.validation?.dataHash);
+      expect(await hashes()).to.deep.equal(await hashes());
+    });
+
+    it('has nobody say anything who is not to, and all take part', async () => {
+      const updates = await trainAll(await start({ validates: false }), ALL, asking(DRAWN));
+      expect(updates).to.have.length(3);
+      expect(saidBy(updates)).to.deep.equal([]);
+      expect(saidBy(await trainAll(await start(), ALL, asking([])))).to.deep.equal([]);
+      const noisy = asking(DRAWN);
+      const inDp = { ...noisy, task: { ...noisy.task, privacy: 'dp' as const } };
+      expect(saidBy(await trainAll(await start(), ALL, inDp)), 'whatever asks in mode dp').to.deep.equal([]);
+    });
   });
 
   it('says what is wrong with the data', async () => {

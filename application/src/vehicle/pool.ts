@@ -37,8 +37,8 @@ export async function startPool(options: PoolOptions): Promise<VehiclePool> {
   const count = lowMemory ? 1 : Math.max(1, Math.min(options.workers ?? availableParallelism(), vehicles.length));
   const lanes = Array.from({ length: count }, (_, lane) => {
     const share = vehicles.filter((_vehicle, index) => index % count === lane);
-    const { home, profile, plan, attack } = options;
-    return new Lane({ home, profile, plan, attack, vehicles: share }, lowMemory);
+    const { home, profile, plan, validates, attack } = options;
+    return new Lane({ home, profile, plan, validates, attack, vehicles: share }, lowMemory);
   });
   const close = async (): Promise<void> => {
     await Promise.all(lanes.map((lane) => lane.close()));

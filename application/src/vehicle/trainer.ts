@@ -3,11 +3,12 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import {
   sha256Hex,
   signStatement,
+  updateStatement,
   weightClassOf,
   type Envelope,
   type RecordUpdate,
   type Task,
-  type UpdateStatement,
+  type VehicleValidation,
 } from '@sev/chaincode/api';
 import { parametersToBytes, reportedStatistics, type Dataset } from '@sev/fl';
 import { Colluders } from '../attack/colluders.js';
@@ -21,9 +22,18 @@ import { engineOf, modelSpecOf, trainingOf } from '../services/model-spec.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import { loadClients, trainingSeed } from './data.js';
 import type { TrainedUpdate, TrainingOrder, WorkerStart } from './messages.js';
+import { OwnValidation } from './own-validation.js';
 import { secureReport, type TrainedModel } from './secure-report.js';
 
 const NONE = new Float32Array(0);
+
+/** What not every vehicle does. */
+export interface TrainerExtras {
+  /** Where the vehicle is hostile: those that it acts in concert with, itself among them. */
+  readonly colluders?: Colluders | undefined;
+  /** Where it says how well a base model fits its rows when it is drawn. */
+  readonly validation?: OwnValidation | undefined;
+}
 
 /** One vehicle with its key and its data; lives in a worker and nothing of either leaves it but trained parameters. */
 export class Trainer {
@@ -35,18 +45,17 @@ export class Trainer {
   readonly #client: number;
   readonly #wallet: Pick<IdentityWallet, 'get'>;
   readonly #data: Dataset;
-  readonly #colluders: Colluders | undefined;
+  readonly #extras: TrainerExtras;
   #identity: StoredIdentity;
   #key: KeyObject;
 
-  /** @param colluders where this vehicle is hostile: those that it acts in concert with, itself among them. */
   constructor(
     identity: StoredIdentity,
     wallet: Pick<IdentityWallet, 'get'>,
     client: number,
     features: string,
     data: Dataset,
-    colluders?: Colluders,
+    extras: TrainerExtras = {},
   ) {
     this.features = features;
     this.vehicleId = identity.label;
@@ -56,7 +65,7 @@ export class Trainer {
     this.#identity = identity;
     this.#key = createPrivateKey(identity.privateKey);
     this.#data = data;
-    this.#colluders = colluders;
+    this.#extras = extras;
   }
 
   /** Number of training rows. */
@@ -75,7 +84,8 @@ export class Trainer {
 
   /**
    * Trains on the vehicle's rows from the base parameters, or adds its statistics to them, and signs for the result. In plain mode the update is the full
-   * parameters, in a secure mode shares of their difference from the base, in mode `he` its masked ciphertexts.
+   * parameters, in a secure mode shares of their difference from the base, in mode `he` its masked ciphertexts. Where the
+   * vehicle is drawn, it also says the base's loss on its rows.
    *
    * @throws SevError SAMPLES_TOO_FEW where the task has no weight class for so few rows; ModelError TRAINING_DIVERGED.
    */
@@ -88,10 +98,13 @@ export class Trainer {
     const model = await this.#modelOf(order);
     const { taskId, attempt, baseModelHash, opening, he } = round;
     const { vehicleId } = this;
+    const validation = await this.#word(order, model);
+    const word = validation === undefined ? {} : { validation };
     const sign = (updateHash: string): Envelope => {
-      const content = { taskId, round: round.round, attempt, baseModelHash, vehicleId, updateHash, weightClass };
-      const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
-      return { vehicleId, updateHash, weightClass, signature: signStatement(statement, this.#key) };
+      const said = { vehicleId, updateHash, weightClass, ...word };
+      const place = { taskId, round: round.round, attempt, baseModelHash };
+      const statement = updateStatement(consortium, { ...place, ...said });
+      return { ...said, signature: signStatement(statement, this.#key) };
     };
     if (he !== undefined) {
       const keyed = { ...round, he };
@@ -115,11 +128,18 @@ export class Trainer {
     return { vehicleId, bytes: report.ciphertext, shares, envelope: sign(report.root) };
   }
 
+  /** What the vehicle says of the base, if it is asked; never in mode `dp`, whatever contract asks: nobody would charge it. */
+  async #word({ task, round }: TrainingOrder, { predictions }: TrainedModel): Promise<VehicleValidation | undefined> {
+    const isDrawn = task.privacy === 'secure' && round.drawn?.includes(this.vehicleId) === true;
+    return isDrawn ? this.#extras.validation?.say(task, predictions) : undefined;
+  }
+
   /** What the vehicle makes of the base parameters: a trained model, or its statistics added to them. */
   async #modelOf(order: TrainingOrder): Promise<TrainedModel> {
     const { task, parameters: base } = order;
-    if (this.#colluders?.attackIn(order.round.round) === true) {
-      const update = this.#colluders.update(this.#client, order);
+    const { colluders } = this.#extras;
+    if (colluders?.attackIn(order.round.round) === true) {
+      const update = colluders.update(this.#client, order);
       const trained = base.map((value, index) => value + (update[index] ?? 0));
       return { base, trained, predictions: await this.#predictions(task, base), isUnclipped: true };
     }
@@ -165,8 +185,13 @@ export async function loadTrainers(start: WorkerStart): Promise<Map<string, Trai
     const own = data[index];
     const client = clients[index];
     if (own !== undefined && client !== undefined) {
-      const company = colluders?.includes(client) === true ? colluders : undefined;
-      trainers.set(identity.label, new Trainer(identity, wallet, client, features, own, company));
+      const { label } = identity;
+      const extras = {
+        colluders: colluders?.includes(client) === true ? colluders : undefined,
+        validation:
+          start.validates === false ? undefined : new OwnValidation(start.home, label, { features, data: own }),
+      };
+      trainers.set(label, new Trainer(identity, wallet, client, features, own, extras));
     }
   });
   return trainers;

@@ -87,11 +87,12 @@ export const ERROR_CODES = {
   STATEMENTS_INSUFFICIENT: 'The signed statements do not come from a majority of organisations.',
   BATCH_TOO_LARGE: 'The batch holds more items than allowed.',
   VALIDATION_INVALID: "The validations of an opening are missing, or not those of this task's validators.",
-  VALIDATION_DATA_CHANGED: 'The validator gave other data in an earlier round of this task.',
+  VALIDATION_DATA_CHANGED: 'The validator, or the drawn vehicle, gave other data before in this task.',
   VALIDATOR_SET_ASIDE: 'The validator departed from the others before and is no longer heard in this task.',
   REFERENCES_INVALID: 'The reference direction is not made of the directions that the opening commits to.',
   EVIDENCE_INVALID:
     'The evidence does not name one value for each member of the cohort, or rests on what the task does not allow.',
+  VEHICLE_NOT_DRAWN: 'The vehicle was not drawn to say how well the base model fits its rows; it takes part without.',
   VEHICLE_QUARANTINED: 'The vehicle is suspected in this task: its updates wait for the decision of an incident.',
   STANDING_UNKNOWN: 'No finalised round of this task holds evidence about the vehicle.',
   INCIDENT_UNKNOWN: 'No such incident.',

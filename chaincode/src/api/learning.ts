@@ -16,6 +16,7 @@ import { heOpening, heTerms, type HeRound } from './he';
 import { rewardTerms } from './rewards';
 import { roundOpening, secureTerms, type SecureRound } from './secure';
 import { signedBy, type NetworkBound, type SignedBy } from './signed';
+import { vehicleValidation, type VehicleValidation } from './validation';
 
 /** Envelopes in one transaction, at the most. */
 export const MAX_ENVELOPES = 100;
@@ -169,6 +170,8 @@ export interface UpdateStatement extends NetworkBound {
   readonly vehicleId: string;
   readonly updateHash: string;
   readonly weightClass: number;
+  /** Only of a vehicle that was drawn, and that says it. */
+  readonly validation?: VehicleValidation;
 }
 
 /** One vehicle's envelope: at most 400 bytes of argument. */
@@ -176,6 +179,8 @@ export const envelope = z.strictObject({
   vehicleId,
   updateHash: hash,
   weightClass: z.int().min(0).max(3),
+  /** Of a vehicle that was drawn; it takes part without, too. */
+  validation: vehicleValidation.optional(),
   signature,
 });
 export type Envelope = z.infer<typeof envelope>;
@@ -206,6 +211,7 @@ export interface UpdateRecord {
   readonly vehicleId: string;
   readonly updateHash: string;
   readonly weightClass: number;
+  readonly validation?: VehicleValidation;
   readonly signature: string;
   readonly recordedAtMs: number;
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { hashOf } from './canonical';
 import { attemptNumber, hash, identifier, mspId, publicKey, roundNumber, signature, vehicleId } from './primitives';
 import { signedBy, type NetworkBound, type SignedBy } from './signed';
-import { evidence, validation, validationTerms, type ValidatedBase } from './validation';
+import { evidence, validation, validationTerms, type DrawnLosses, type ValidatedBase } from './validation';
 
 /**
  * Secure aggregation on the ledger. Updates are shared among n aggregators so that no t of them learn one; what they
@@ -368,6 +368,10 @@ export interface SecureRound {
   readonly openingHash: string;
   /** Where the task has validators: what their words about the base come to. */
   readonly validated?: ValidatedBase;
+  /** Where the task draws vehicles: those that are asked for the base's loss on their own rows, in the order of the draw. */
+  readonly drawn?: readonly string[];
+  /** From the cohort on, where any of them is in it and gave its loss. */
+  readonly drawnLosses?: DrawnLosses;
   /** Numbers opened of one vehicle's updates in this task so far ({@link openedNumbers}), all attempts counted, from fixing a cohort on. */
   readonly openedProjections: number;
   /** ρ charged in this task so far, aborted rounds too, in millionths. */

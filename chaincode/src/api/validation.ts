@@ -21,16 +21,29 @@ export const validationTerms = z.strictObject({
   pastRounds: z.int().min(0).max(32),
   /** Accumulated suspicion from which a vehicle is quarantined, in thousandths of a nat. */
   quarantineMilli: z.int().min(1).max(1_000_000_000),
+  /** Vehicles that are drawn in each round to say how well its base fits their own rows; absent: none. */
+  vehicles: z.int().min(1).max(16).optional(),
 });
 export type ValidationTerms = z.infer<typeof validationTerms>;
+
+/** Mean loss of a base model on somebody's data, in millionths. */
+const lossMicro = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** A drawn vehicle's word about a base model, part of its envelope. */
+export const vehicleValidation = z.strictObject({
+  lossMicro,
+  /** HMAC-SHA-256 of its rows in canonical form, by a key that it keeps to itself; the same in all rounds of a task. */
+  dataHash: hash,
+});
+export type VehicleValidation = z.infer<typeof vehicleValidation>;
 
 /** A validator's word about a base model, part of an opening. */
 export const validation = z.strictObject({
   mspId,
   /** SHA-256 of its validation data in canonical form; the same in all rounds of a task. */
   dataHash: hash,
-  /** Mean loss of the base model on them, in millionths. */
-  lossMicro: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+  /** Of the base model on them. */
+  lossMicro,
   /** SHA-256 of its quantised direction: little-endian int32, 4·d bytes. */
   directionHash: hash,
   signature,
@@ -78,13 +91,43 @@ export function validatedBase(
   validations: readonly Pick<Validation, 'mspId' | 'lossMicro'>[],
   heard: number,
 ): ValidatedBase {
-  const medianLossMicro = lowerMedian(validations.map(({ lossMicro }) => lossMicro));
-  const departs = ({ lossMicro }: Pick<Validation, 'lossMicro'>): boolean =>
-    lossMicro > DEPARTURE_FACTOR * medianLossMicro || medianLossMicro > DEPARTURE_FACTOR * lossMicro;
-  const apart = validations.filter(departs);
-  const isTold = validations.length >= LEAST_JUDGED && 2 * apart.length < validations.length;
-  const departed = isTold ? apart : [];
-  return { heard, medianLossMicro, departed: departed.map(({ mspId }) => mspId).sort() };
+  const { medianLossMicro, departing } = departingFromMedian(validations);
+  return { heard, medianLossMicro, departed: departing.map(({ mspId }) => mspId).sort() };
+}
+
+/** The median of losses, and those who depart from it; nobody where none can be told to. */
+export function departingFromMedian<T extends { readonly lossMicro: number }>(
+  words: readonly T[],
+): { readonly medianLossMicro: number; readonly departing: readonly T[] } {
+  const medianLossMicro = lowerMedian(words.map((word) => word.lossMicro));
+  const apart = words.filter((word) => departsFrom(medianLossMicro, word.lossMicro));
+  const isTold = words.length >= LEAST_JUDGED && 2 * apart.length < words.length;
+  return { medianLossMicro, departing: isTold ? apart : [] };
+}
+
+/** @param times - by how much more than validators the two have to part. */
+export function departsFrom(medianMicro: number, micro: number, times = 1): boolean {
+  const factor = times * DEPARTURE_FACTOR;
+  return micro > factor * medianMicro || medianMicro > factor * micro;
+}
+
+/** What the vehicles of a cohort that were drawn said of its base. */
+export interface DrawnLosses {
+  /** Drawn members of the cohort that gave their loss. */
+  readonly heard: number;
+  /** Median of the losses; of an even number the lower of the middle two. */
+  readonly medianLossMicro: number;
+  /** Vehicles whose loss departs from the median, sorted; they hold different data, and nothing follows. */
+  readonly departed: readonly string[];
+}
+
+/** The data that a drawn vehicle said its losses on, in a task. */
+export interface VehicleDataRecord {
+  readonly docType: 'vehicleData';
+  readonly schemaVersion: 1;
+  readonly taskId: string;
+  readonly vehicleId: string;
+  readonly dataHash: string;
 }
 
 /** What the ledger keeps of a validator in a task. */

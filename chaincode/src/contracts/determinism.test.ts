@@ -2,13 +2,13 @@
 import { expect } from 'chai';
 import { hashOf } from '../api';
 import { CITY, GRID, MAKER, MSPS, REGULATOR, TestConsortium } from '../testing/consortium';
-import { enrolledFleet, enrollmentOf, newVehicle, WINDOW, type Vehicle } from '../testing/fleet';
+import { enrolledFleet, enrollmentOf, envelopeOf, newVehicle, WINDOW, type Vehicle } from '../testing/fleet';
 import { identity, signingKey, type Identity } from '../testing/identities';
 import { recoveryOf, rotationOf, vehicleIdentity } from '../testing/key-changes';
 import { FINDINGS, IncidentDriver } from '../testing/incidents';
 import { INITIAL_MODEL, ROUND_1, RoundDriver, taskOf } from '../testing/learning';
 import { AGGREGATORS, SecureDriver, secureTask } from '../testing/secure-learning';
-import { QUARANTINE_MILLI, roundRef, ValidatedDriver } from '../testing/validated-learning';
+import { QUARANTINE_MILLI, roundRef, ValidatedDriver, validatedTask, VALIDATION } from '../testing/validated-learning';
 
 const MAJORITY = [GRID, CITY, REGULATOR];
 const TX_ID = 'f'.repeat(64);
@@ -120,7 +120,7 @@ describe('Every peer comes to the same write set', () => {
 
   it('for a round with validators whose end judges vehicles and validators', async () => {
     const consortium = await TestConsortium.bootstrapped();
-    const driver = new ValidatedDriver(consortium);
+    const driver = new ValidatedDriver(consortium, validatedTask({ validation: { ...VALIDATION, vehicles: 3 } }));
     const coordinate = async (transaction: string, argument: unknown): Promise<void> =>
       endorseTwice(consortium, `learning:${transaction}`, argument, await identity(GRID, 'coordinator'));
     const fleet = await enrolledFleet(consortium, 4);
@@ -131,7 +131,12 @@ describe('Every peer comes to the same write set', () => {
       const ref = roundRef(round);
       const validations = driver.validations(ref, base, { [MAKER]: { lossMicro: 9_000_000 } });
       await coordinate('OpenRound', driver.signedOpening({ ...driver.opening(ref), validations }, ref, base));
-      const envelopes = driver.envelopes(fleet, ref, base);
+      const { drawn = [] } = await driver.secure(ref);
+      const envelopes = fleet.map((vehicle) => {
+        const validation = { lossMicro: 1_000_000, dataHash: hashOf(vehicle.vehicleId) };
+        const word = drawn.includes(vehicle.vehicleId) ? { validation } : {};
+        return envelopeOf(vehicle, driver.content(ref, { baseModelHash: base, ...word }));
+      });
       await coordinate('RecordUpdates', { ...ref, baseModelHash: base, envelopes });
       await coordinate('CloseRound', { ...ref, statements: driver.closeStatements(MAJORITY, ref) });
       await coordinate('FixCohort', await driver.fixing(ref));

@@ -11,7 +11,7 @@ import {
 } from '../api';
 import { describeIssue } from '../codec';
 import { itemResult } from '../domain/batch';
-import { decideUpdate, type UpdateFacts, type UpdateTerms } from '../domain/update';
+import { decideUpdate, type DecidedUpdate, type UpdateFacts, type UpdateTerms } from '../domain/update';
 import type { LedgerContext } from './context';
 
 interface Item {
@@ -20,7 +20,13 @@ interface Item {
   readonly facts: UpdateFacts | undefined;
 }
 
-const UNKNOWN: UpdateFacts = { vehicle: undefined, member: false, recorded: undefined, standing: undefined };
+const UNKNOWN: UpdateFacts = {
+  vehicle: undefined,
+  member: false,
+  recorded: undefined,
+  standing: undefined,
+  data: undefined,
+};
 
 /** Decides a batch of envelopes in order and writes the updates that are new. */
 export async function recordEnvelopes(
@@ -34,7 +40,7 @@ export async function recordEnvelopes(
     Promise.all(values.map((value, index) => readItem(ctx, round, task, value, index))),
   ]);
   const accepted = new Set<string>();
-  const updates: UpdateRecord[] = [];
+  const decided: DecidedUpdate[] = [];
   const results = items.map(({ id, read, facts }) =>
     itemResult(id, () => {
       const envelope = read();
@@ -42,14 +48,14 @@ export async function recordEnvelopes(
         throw new ContractError('UPDATE_DUPLICATE', 'an update of this vehicle occurs before in this batch');
       }
       const known = facts ?? UNKNOWN;
-      const update = decideUpdate(terms, envelope, known);
+      const decision = decideUpdate(terms, envelope, known);
       accepted.add(envelope.vehicleId);
-      if (update !== known.recorded) {
-        updates.push(update);
+      if (decision.update !== known.recorded) {
+        decided.push(decision);
       }
     }),
   );
-  await Promise.all(updates.map((update) => ctx.learning.putUpdate(update)));
+  await Promise.all(decided.map((one) => write(ctx, one)));
   return results;
 }
 
@@ -64,12 +70,17 @@ export async function recordEnvelope(
     termsOf(ctx, round, task),
     readFacts(ctx, round, task, envelope.vehicleId),
   ]);
-  const update = decideUpdate(terms, envelope, facts);
+  const decided = decideUpdate(terms, envelope, facts);
+  const { update } = decided;
   const isNew = update !== facts.recorded;
   if (isNew) {
-    await ctx.learning.putUpdate(update);
+    await write(ctx, decided);
   }
   return { update, isNew };
+}
+
+async function write({ learning }: LedgerContext, { update, data }: DecidedUpdate): Promise<void> {
+  await Promise.all([learning.putUpdate(update), data === undefined ? undefined : learning.putVehicleData(data)]);
 }
 
 async function termsOf(ctx: LedgerContext, round: RoundRecord, task: Task): Promise<UpdateTerms> {
@@ -95,14 +106,16 @@ async function readItem(
 }
 
 async function readFacts(ctx: LedgerContext, round: RoundRecord, task: Task, id: string): Promise<UpdateFacts> {
-  const [vehicle, recorded, standing] = await Promise.all([
+  const isDrawn = round.secure?.drawn?.includes(id) === true;
+  const [vehicle, recorded, standing, data] = await Promise.all([
     ctx.registry.findVehicle(id),
     ctx.learning.findUpdate(round.taskId, round.round, round.attempt, id),
     task.secure?.validation === undefined ? undefined : ctx.learning.findStanding(round.taskId, id),
+    isDrawn ? ctx.learning.findVehicleData(round.taskId, id) : undefined,
   ]);
   const organisation = vehicle && (await ctx.governance.member(vehicle.mspId));
   const member = organisation?.roles.includes('vehicle') === true;
-  return { vehicle, member, recorded, standing };
+  return { vehicle, member, recorded, standing, data };
 }
 
 /** A malformed envelope goes by its vehicle's id where that much can be read, else by its place in the batch. */

@@ -410,8 +410,13 @@ async function openingFacts(ctx: LedgerContext, { taskId, round, baseModelHash, 
     isSecret ? learning.findBase(baseModelHash) : undefined,
     transitionFacts(ctx),
   ]);
-  const validators = await validatorsOf(ctx, task);
-  return { task, current, previous, base, facts: { ...common, shown: shown?.attempts, validators, correction } };
+  const drawsFrom = task.secure?.validation?.vehicles === undefined ? undefined : previous;
+  const [validators, cohort] = await Promise.all([
+    validatorsOf(ctx, task),
+    drawsFrom === undefined ? undefined : learning.findCohort(drawsFrom),
+  ]);
+  const facts = { ...common, shown: shown?.attempts, validators, correction, cohort };
+  return { task, current, previous, base, facts };
 }
 
 /** Writes where a round's model came from, and whose base it is. */

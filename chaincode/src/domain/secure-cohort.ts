@@ -5,6 +5,7 @@ import {
   ContractError,
   coveredUpdates,
   decodeBitmap,
+  drawnLosses,
   sizeProblem,
   withoutOpened,
   type CohortRecord,
@@ -96,6 +97,7 @@ export function fixCohort(
     contradicted: [...new Set([...contradicted, ...equivocating])].sort(),
     cohortHash: cohortHash(covered),
     cohortSize: covered.length,
+    ...drawnLosses(covered),
   };
   const cohort = cohortRecord(round, covered);
   if (done) {

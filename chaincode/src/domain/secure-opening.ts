@@ -6,6 +6,7 @@ import {
   barredAggregators,
   componentsOf,
   ContractError,
+  drawnVehicles,
   isAscending,
   MAX_FIXED_COHORTS,
   MAX_SHOWN_ATTEMPTS,
@@ -16,6 +17,7 @@ import {
   SECURE_RULES,
   sumsMicroRho,
   type AggregatorOpening,
+  type CohortRecord,
   type OpeningStatement,
   type OpenRound,
   type Organisation,
@@ -32,6 +34,8 @@ import { validatedOpening, type ValidatorFacts } from './validation';
 export interface OpeningFacts extends ValidatorFacts {
   /** Attempts on this base whose sums may have been shown; undefined where the ledger keeps none. */
   readonly shown: readonly ShownAttempt[] | undefined;
+  /** Of the round before, where the task draws vehicles from it. */
+  readonly cohort: CohortRecord | undefined;
 }
 
 /**
@@ -64,7 +68,9 @@ export function openedSecurely(
   // Attempts before a record was kept for each base are only known to the round, and say nothing of another base.
   const before = current?.baseModelHash === input.baseModelHash ? current.secure?.shownAttempts : undefined;
   const shown = facts.shown ?? before ?? [];
-  const secure = { ...begun(opening, current?.secure, previous?.secure, shown), ...validated };
+  const { cohort } = facts;
+  const drawn = drawnVehicles(terms.validation, input, { modelHash: previous?.proposal?.modelHash, cohort });
+  const secure = { ...begun(opening, current?.secure, previous?.secure, shown), ...validated, ...drawn };
   checkNobodyBarred(terms, secure);
   checkSignatures(input, opening, facts);
   checkAffordable(task, terms, secure);

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   ContractError,
+  canonicalJson,
+  newVehicleData,
   TIME_MARGIN_MS,
+  updateStatement,
+  vehicleWordProblem,
   verifyStatement,
   type Envelope,
   type RoundRecord,
   type StandingRecord,
   type Task,
   type UpdateRecord,
-  type UpdateStatement,
+  type VehicleDataRecord,
   type VehicleRecord,
 } from '../api';
 import { publicKeyOf } from './public-keys';
@@ -31,6 +35,14 @@ export interface UpdateFacts {
   readonly recorded: UpdateRecord | undefined;
   /** Where the task has validators and rounds of it have evidence about the vehicle. */
   readonly standing: StandingRecord | undefined;
+  /** Where the vehicle was drawn and has said something of its data in this task before. */
+  readonly data: VehicleDataRecord | undefined;
+}
+
+/** What an envelope comes to: its update, and where it is the first to say something of its vehicle's data, their record. */
+export interface DecidedUpdate {
+  readonly update: UpdateRecord;
+  readonly data: VehicleDataRecord | undefined;
 }
 
 /** Checks a whole batch of envelopes against the round they claim. */
@@ -59,7 +71,7 @@ export function checkAccepting(
  * @returns the update to write, or the record on the ledger where the same update is recorded already.
  * @throws ContractError with the code of the first rule that the envelope breaks.
  */
-export function decideUpdate(terms: UpdateTerms, envelope: Envelope, facts: UpdateFacts): UpdateRecord {
+export function decideUpdate(terms: UpdateTerms, envelope: Envelope, facts: UpdateFacts): DecidedUpdate {
   const { consortium, round, task, nowMs } = terms;
   const vehicle = requireEligible(envelope.vehicleId, facts, nowMs);
   const classes = task.aggregation.weightClasses.length;
@@ -67,20 +79,31 @@ export function decideUpdate(terms: UpdateTerms, envelope: Envelope, facts: Upda
     throw new ContractError('ENVELOPE_MALFORMED', `weightClass: the task has ${classes}, counted from 0`);
   }
   const { taskId, round: number, attempt, baseModelHash } = round;
-  const { vehicleId, updateHash, weightClass, signature } = envelope;
-  const content = { taskId, round: number, attempt, baseModelHash, vehicleId, updateHash, weightClass };
-  const statement: UpdateStatement = { type: 'sev/update/v1', consortium, ...content };
+  const { signature, ...said } = envelope;
+  const statement = updateStatement(consortium, { taskId, round: number, attempt, baseModelHash, ...said });
+  const { type: _type, consortium: _network, ...content } = statement;
   const key = publicKeyOf(vehicle.publicKey);
   if (key === undefined || !verifyStatement(statement, signature, key)) {
     throw new ContractError('SIGNATURE_INVALID', 'not signed for this round with the key that the vehicle enrolled');
   }
   if (facts.recorded !== undefined) {
-    if (facts.recorded.updateHash !== updateHash || facts.recorded.weightClass !== weightClass) {
+    if (!isSame(facts.recorded, envelope)) {
       throw new ContractError('UPDATE_DUPLICATE', 'another update of this vehicle is recorded in this attempt');
     }
-    return facts.recorded;
+    return { update: facts.recorded, data: undefined };
   }
-  return { docType: 'update', schemaVersion: 1, ...content, signature, recordedAtMs: nowMs };
+  const problem = vehicleWordProblem(round.secure?.drawn, envelope, facts.data);
+  if (problem !== undefined) {
+    throw new ContractError(problem.code, problem.detail);
+  }
+  const update: UpdateRecord = { docType: 'update', schemaVersion: 1, ...content, signature, recordedAtMs: nowMs };
+  return { update, data: newVehicleData(update, facts.data) };
+}
+
+function isSame(recorded: UpdateRecord, envelope: Envelope): boolean {
+  const { updateHash, weightClass, validation } = recorded;
+  const isSameWord = canonicalJson(validation ?? null) === canonicalJson(envelope.validation ?? null);
+  return isSameWord && envelope.updateHash === updateHash && envelope.weightClass === weightClass;
 }
 
 function requireEligible(vehicleId: string, { vehicle, member, standing }: UpdateFacts, nowMs: number): VehicleRecord {

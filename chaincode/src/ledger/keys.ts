@@ -24,6 +24,7 @@ import {
   type TaskRecord,
   type UpdateRecord,
   type ValidatorRecord,
+  type VehicleDataRecord,
   type VehicleRecord,
   type VoteRecord,
 } from '../api';
@@ -111,6 +112,7 @@ export const keys = {
     key<ScoresRecord>('scores', taskId, padded(round), padded(attempt)),
   validator: (taskId: string, mspId: string) => key<ValidatorRecord>('validator', taskId, mspId),
   validators: (taskId: string) => prefix<ValidatorRecord>('validator', taskId),
+  vehicleData: (taskId: string, vehicleId: string) => key<VehicleDataRecord>('vehicleData', taskId, vehicleId),
   standing: (taskId: string, vehicleId: string) => key<StandingRecord>('standing', taskId, vehicleId),
   standings: (taskId: string) => prefix<StandingRecord>('standing', taskId),
   shownSums: (taskId: string, baseModelHash: string) => key<ShownSumsRecord>('shownSums', taskId, baseModelHash),

@@ -15,6 +15,7 @@ import {
   type TaskRecord,
   type UpdateRecord,
   type ValidatorRecord,
+  type VehicleDataRecord,
 } from '../api';
 import { keys } from './keys';
 import type { LedgerState } from './state';
@@ -206,6 +207,14 @@ export class LearningRepository {
   /** All validators that were heard in a task, sorted by MSP id; a range read. */
   allValidators(taskId: string): Promise<ValidatorRecord[]> {
     return this.#state.scan(keys.validators(taskId));
+  }
+
+  findVehicleData(taskId: string, vehicleId: string): Promise<VehicleDataRecord | undefined> {
+    return this.#state.get(keys.vehicleData(taskId, vehicleId));
+  }
+
+  putVehicleData(record: VehicleDataRecord): Promise<void> {
+    return this.#state.put(keys.vehicleData(record.taskId, record.vehicleId), record);
   }
 
   findStanding(taskId: string, vehicleId: string): Promise<StandingRecord | undefined> {

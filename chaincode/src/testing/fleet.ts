@@ -94,11 +94,12 @@ export async function enrolledFleet(
   return fleet;
 }
 
-export type UpdateContent = Omit<UpdateStatement, 'type' | 'vehicleId'>;
+export type SignedUpdate = Omit<UpdateStatement, 'type' | 'vehicleId'>;
 
-export function envelopeOf(vehicle: Vehicle, content: UpdateContent): Envelope {
+export function envelopeOf(vehicle: Vehicle, content: SignedUpdate): Envelope {
   const { vehicleId, key } = vehicle;
-  const { updateHash, weightClass } = content;
+  const { updateHash, weightClass, validation } = content;
   const statement: UpdateStatement = { type: 'sev/update/v1', vehicleId, ...content };
-  return { vehicleId, updateHash, weightClass, signature: signStatement(statement, key.privateKey) };
+  const word = validation === undefined ? {} : { validation };
+  return { vehicleId, updateHash, weightClass, ...word, signature: signStatement(statement, key.privateKey) };
 }

@@ -22,7 +22,7 @@ import {
   type UpdateRecord,
 } from '../api';
 import { GRID, type TestConsortium } from './consortium';
-import { envelopeOf, type UpdateContent, type Vehicle } from './fleet';
+import { envelopeOf, type SignedUpdate, type Vehicle } from './fleet';
 import { randomHash } from './identities';
 
 export const INITIAL_MODEL = 'a'.repeat(64);
@@ -83,7 +83,7 @@ export class RoundDriver {
     return this.coordinate('OpenRound', { ...ROUND_1, taskId: task.taskId, baseModelHash: INITIAL_MODEL });
   }
 
-  content(ref: RoundRef = ROUND_1, change: Partial<UpdateContent> = {}): UpdateContent {
+  content(ref: RoundRef = ROUND_1, change: Partial<SignedUpdate> = {}): SignedUpdate {
     const consortium = this.consortium.bootstrapHash;
     return { consortium, ...ref, baseModelHash: INITIAL_MODEL, updateHash: randomHash(), weightClass: 0, ...change };
   }

@@ -3,12 +3,13 @@ import { randomBytes, type KeyObject } from 'node:crypto';
 import {
   proposalHash,
   signStatement,
+  updateStatement,
   type AttestationStatement,
   type Proposal,
   type ReceiptStatement,
   type Signable,
   type Task,
-  type UpdateStatement,
+  type VehicleValidation,
 } from '@sev/chaincode/api';
 import { BASE, HASH, newKey, NOW, publicText, Scenario, type Record_ } from './scenario.js';
 
@@ -50,14 +51,28 @@ export abstract class ReportingScenario extends Scenario {
   recordUpdates(reporters: readonly Reporter[] = this.reporters): this {
     const ref = { ...this.attemptRef(), baseModelHash: this.base };
     for (const { vehicleId, key, updateHash } of reporters) {
-      const content = { vehicleId, updateHash, weightClass: 0 };
-      const statement: UpdateStatement = { type: 'sev/update/v1', consortium: this.consortium, ...ref, ...content };
-      const signature = signStatement(statement, key);
+      const validation = this.wordOf(vehicleId);
+      const word = validation === undefined ? {} : { validation };
+      const content = { vehicleId, updateHash, weightClass: 0, ...word };
+      const signature = signStatement(updateStatement(this.consortium, { ...ref, ...content }), key);
       const record = { docType: 'update', schemaVersion: 1, ...ref, ...content, signature, recordedAtMs: NOW };
-      const name = `update/${this.place()}/${vehicleId}`;
-      this.submit('learning:RecordUpdate', { ...ref, envelope: { ...content, signature } }, { [name]: record });
+      const writes = this.updateWrites(vehicleId, { [`update/${this.place()}/${vehicleId}`]: record });
+      this.submit('learning:RecordUpdate', { ...ref, envelope: { ...content, signature } }, writes);
     }
     return this;
+  }
+
+  /** What a vehicle says of the base in its envelope. */
+  protected wordOf(_vehicleId: string): VehicleValidation | undefined {
+    return undefined;
+  }
+
+  /** What is written with a vehicle's update, given the update itself. */
+  protected updateWrites(
+    _vehicleId: string,
+    update: Readonly<Record<string, Record_>>,
+  ): Readonly<Record<string, Record_>> {
+    return update;
   }
 
   receipt(mspId: string, { vehicleId, updateHash }: Reporter, signer: string = mspId): this {

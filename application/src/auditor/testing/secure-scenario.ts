@@ -152,6 +152,16 @@ export class SecureScenario extends ReportingScenario {
     return MSPS.length;
   }
 
+  /** Which vehicles an attempt asks. */
+  protected drawn(): Pick<SecureRound, 'drawn'> {
+    return {};
+  }
+
+  /** What those of a cohort said that were asked. */
+  protected losses(_cohort: readonly Reporter[]): Pick<SecureRound, 'drawnLosses'> {
+    return {};
+  }
+
   /** The opening of the next attempt with these aggregators, for {@link openSecurely}. */
   nextOpening(aggregators: readonly string[]): RoundOpening {
     this.attempt += 1;
@@ -176,7 +186,7 @@ export class SecureScenario extends ReportingScenario {
     const kept = { openedProjections, chargedMicroRho, shownAttempts, fixedCohorts, accused, ...rules };
     const { validations } = opening;
     const validated = validations === undefined ? {} : { validated: validatedBase(validations, this.heard()) };
-    this.secure = { ...emptyRound(), opening, openingHash: hash, ...validated, ...kept };
+    this.secure = { ...emptyRound(), opening, openingHash: hash, ...validated, ...this.drawn(), ...kept };
     this.closedAtMs = undefined;
     const argument = { ...this.attemptRef(), baseModelHash: this.base, opening, statements };
     const isFirst = this.attempt === 1 && forgery.writes === undefined && !this.claimsBases;
@@ -222,7 +232,15 @@ export class SecureScenario extends ReportingScenario {
       forgery.signers ?? (this.#rules === undefined ? [] : MAJORITY),
     );
     const openedProjections = this.secure.openedProjections + openedNumbers(this.terms);
-    const fixed = { holders, contradicted, cohortHash: hash, cohortSize: members.length, openedProjections };
+    const size = members.length;
+    const fixed = {
+      holders,
+      contradicted,
+      cohortHash: hash,
+      cohortSize: size,
+      openedProjections,
+      ...this.losses(cohort),
+    };
     this.secure = { ...this.secure, ...fixed, fixedCohorts: (this.secure.fixedCohorts ?? 0) + 1 };
     const record = { docType: 'cohort', schemaVersion: 1, ...this.attemptRef(), members };
     const writes = { [`cohort/${this.place()}`]: record };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   departuresIn,
+  drawnLosses,
+  drawnVehicles,
   newValidators,
   sha256Hex,
   standingsAfter,
@@ -8,11 +10,13 @@ import {
   validatorsAfter,
   type RoundOpening,
   type Scores,
+  type SecureRound,
   type StandingRecord,
   type Task,
   type Validation,
   type ValidationTerms,
   type ValidatorRecord,
+  type VehicleValidation,
 } from '@sev/chaincode/api';
 import { memberOf, type Reporter } from './reporting-scenario.js';
 import { MSPS, type Record_ } from './scenario.js';
@@ -46,6 +50,10 @@ export class ValidatedScenario extends SecureScenario {
   /** What is on the ledger, by MSP id and by vehicle. */
   validators: readonly ValidatorRecord[] = [];
   standings = new Map<string, StandingRecord>();
+  /** Vehicles that say something of the base in the next envelopes, and what; by id. */
+  vehicleWords = new Map<string, VehicleValidation>();
+  /** Vehicles that are bound to their data. */
+  readonly #bound = new Set<string>();
 
   constructor(roundTask: Task = validatedTask()) {
     super(roundTask);
@@ -86,6 +94,38 @@ export class ValidatedScenario extends SecureScenario {
 
   protected override heard(): number {
     return MSPS.length - this.validators.filter(({ setAsideFrom }) => setAsideFrom !== undefined).length;
+  }
+
+  protected override drawn(): Pick<SecureRound, 'drawn'> {
+    const { taskId, round } = this.attemptRef();
+    const place = { taskId, round, baseModelHash: this.base };
+    const members = this.reporters.map(memberOf);
+    const before = round === 1 ? undefined : { members };
+    return drawnVehicles(this.terms.validation, place, { modelHash: before && this.base, cohort: before });
+  }
+
+  protected override losses(cohort: readonly Reporter[]): Pick<SecureRound, 'drawnLosses'> {
+    return drawnLosses(
+      cohort.map(({ vehicleId }) => {
+        const validation = this.vehicleWords.get(vehicleId);
+        return { vehicleId, ...(validation === undefined ? {} : { validation }) };
+      }),
+    );
+  }
+
+  protected override wordOf(vehicleId: string): VehicleValidation | undefined {
+    return this.vehicleWords.get(vehicleId);
+  }
+
+  protected override updateWrites(vehicleId: string, update: Writes): Writes {
+    const word = this.vehicleWords.get(vehicleId);
+    if (word === undefined || this.#bound.has(vehicleId)) {
+      return this.forged(update);
+    }
+    this.#bound.add(vehicleId);
+    const { taskId } = this.roundTask;
+    const record = { docType: 'vehicleData', schemaVersion: 1, taskId, vehicleId, dataHash: word.dataHash };
+    return this.forged({ ...update, [`vehicleData/${vehicleId}`]: record });
   }
 
   protected override judgement(): Partial<Scores> {
