@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  cohortDifferenceProblem,
   coveredUpdates,
   differenceProblem,
   ledgerPatienceMs,
@@ -12,14 +13,13 @@ import {
   type Holdings,
   type ReceiptRecord,
   type UpdateRecord,
-  withoutOpened,
   type WeightedCohort,
 } from '@sev/chaincode/api';
 import type { AbortEvidence } from '../services/abort-evidence.js';
 import { isBeyondAudit, openDisputeOf } from '../services/audits.js';
 import { attemptOf } from '../services/attempt.js';
 import { checkOpenedNoise, noncesFit } from '../services/opened-noise.js';
-import { cohortProblem, secureTermsOf, type ShownSums } from '../services/secure-scores.js';
+import { secureTermsOf } from '../services/secure-scores.js';
 import { subsetsBySize } from '../services/subsets.js';
 import { refuseUntil, type Refusal } from './decisions.js';
 import { signedHoldings, type SecureView } from './secure-decisions.js';
@@ -28,8 +28,8 @@ import { signedHoldings, type SecureView } from './secure-decisions.js';
 export interface CohortView extends SecureView {
   readonly updates: readonly UpdateRecord[];
   readonly receipts: readonly ReceiptRecord[];
-  /** The sums that may have been shown on this base. */
-  readonly shown: ShownSums;
+  /** What the sums count that may have been shown on this base. */
+  readonly shown: readonly WeightedCohort[];
 }
 
 /** The reasons that say that no cohort of a closed round will do. */
@@ -66,10 +66,10 @@ export function refuseCohortAbort(
 /** A scored round is given up at once where its weights leave too little between its sums and those that were shown. */
 export function refuseScoredAbort(
   { task }: SecureView,
-  { counted, opened }: ShownSums,
+  shown: readonly WeightedCohort[],
   own: WeightedCohort,
 ): Refusal | undefined {
-  return differenceProblem(counted, withoutOpened(own, opened), task.cohort.minimum) === undefined
+  return differenceProblem(shown, own, task.cohort.minimum) === undefined
     ? { code: 'REASON_NOT_CONFIRMED', detail: 'the sums may be shown beside those that were' }
     : undefined;
 }
@@ -133,7 +133,10 @@ function problemOf(
   signed: readonly Holdings[],
 ): CohortProblem | undefined {
   const { covered } = coveredUpdates(updates, signed, receipts);
-  return sizeProblem(task, secureTermsOf(task), covered.length) ?? cohortProblem(shown, covered, task);
+  return (
+    sizeProblem(task, secureTermsOf(task), covered.length) ??
+    cohortDifferenceProblem(shown, covered, task.cohort.minimum)
+  );
 }
 
 function reasonOf({ code }: CohortProblem): AbortReason {

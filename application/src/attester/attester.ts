@@ -29,7 +29,7 @@ import {
   type LearningContract,
   type ServiceSession,
 } from '../services/rounds.js';
-import { secureTermsOf, shownSums, suspicionBefore, weightsOf } from '../services/secure-scores.js';
+import { secureTermsOf, shownWeights, suspicionBefore, weightsOf } from '../services/secure-scores.js';
 import { computeSecureOutcome } from '../services/secure-outcome.js';
 import { correctionsOf } from '../services/corrections.js';
 import { outcomeMovedByServer, stateBefore } from '../services/server-step.js';
@@ -177,7 +177,7 @@ export class Attester {
     const seen = { inStateMs, length: task.model.parameters, fetch };
     const [{ members }, shown, reference, past, suspicion, drawn] = await Promise.all([
       this.#learning.cohort(ref),
-      shownSums(this.#learning, task, secure),
+      shownWeights(this.#learning, task, secure),
       namedReference(secureTermsOf(task), secure, request.scores.references, seen),
       namedRounds(this.#past, view, request, Date.now()),
       suspicionBefore(this.#learning, task),
@@ -270,7 +270,7 @@ export class Attester {
     } else if (isCohortReason(reason) && state === 'closed') {
       insist(refuseCohortAbort(await this.#cohortView(view), reason, evidence));
     } else if (reason === 'COHORT_TOO_CLOSE' && state === 'scored') {
-      const shown = await shownSums(this.#learning, view.task, view.secure);
+      const shown = await shownWeights(this.#learning, view.task, view.secure);
       insist(refuseScoredAbort(view, shown, await weightsOf(this.#learning, view.task, ref)));
     } else {
       insist(refuseSilence(view, reason));
@@ -282,7 +282,7 @@ export class Attester {
     const [updates, receipts, shown] = await Promise.all([
       updatesOf(this.#learning, ref),
       collect(this.#learning.receipts(ref)),
-      shownSums(this.#learning, view.task, view.secure),
+      shownWeights(this.#learning, view.task, view.secure),
     ]);
     const sorted = [...updates].sort((a, b) => (a.vehicleId < b.vehicleId ? -1 : 1));
     return { ...view, updates: sorted, receipts, shown };

@@ -27,7 +27,7 @@ import type { ScoresRequest } from '../coordinator/statements.js';
 import { attemptKey } from '../services/attempt.js';
 import { silentLog } from '../services/log.js';
 import { numbersHash } from '../services/opened-numbers.js';
-import { computeScores, NONE_SHOWN } from '../services/secure-scores.js';
+import { computeScores } from '../services/secure-scores.js';
 import { codeOf, rejection, temporaryDirectory } from '../testing/temporary.js';
 import { Attester } from './attester.js';
 
@@ -145,15 +145,7 @@ describe('Attester of secure rounds', () => {
       const { members } = federation.ledger.cohorts.get(attemptKey(ref))!;
       const hash = scene.round.secure!.cohortHash!;
       const seed = roundSeed({ ...ref, consortium: federation.consortium }, hash, nonces);
-      const scores = computeScores({
-        task: federation.task,
-        ref,
-        cohortHash: hash,
-        members,
-        seed,
-        numbers,
-        shown: NONE_SHOWN,
-      });
+      const scores = computeScores({ task: federation.task, ref, cohortHash: hash, members, seed, numbers, shown: [] });
       return { nonces, projections: opened.map(({ signed }) => signed), scores, numbers };
     }
 

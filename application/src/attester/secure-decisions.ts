@@ -18,6 +18,7 @@ import {
   type SecureRound,
   type Task,
   type UpdateRecord,
+  type WeightedCohort,
 } from '@sev/chaincode/api';
 import type { CohortRequest, ScoresRequest } from '../coordinator/statements.js';
 import { attemptOf } from '../services/attempt.js';
@@ -25,7 +26,7 @@ import { checkOpenedNoise, noncesFit } from '../services/opened-noise.js';
 import type { PastRound } from '../services/past-rounds.js';
 import { isSigned } from '../services/signed-statements.js';
 import { numbersHash } from '../services/opened-numbers.js';
-import { computeScores, secureTermsOf, type ShownSums } from '../services/secure-scores.js';
+import { computeScores, secureTermsOf } from '../services/secure-scores.js';
 import type { ReferenceDirection } from '../validation/directions.js';
 import { refuseUntil, type Refusal } from './decisions.js';
 
@@ -96,8 +97,8 @@ export function signedHoldings(
 /** What weights are computed for, and beside. */
 export interface ScoredVehicles {
   readonly members: CohortRecord['members'];
-  /** The sums that may have been shown on this base. */
-  readonly shown: ShownSums;
+  /** What the sums that may have been shown on this base count. */
+  readonly shown: readonly WeightedCohort[];
   /** Of the references that the scores name, where the task has validators. */
   readonly reference?: ReferenceDirection;
   /** What earlier rounds have made of vehicles; see `suspicionBefore`. */

@@ -10,7 +10,6 @@ import {
   drawnLosses,
   fixCohort,
   openedAmong,
-  openedUpdatesOf,
   openedNumbers,
   scoredWeights,
   withoutOpened,
@@ -108,13 +107,8 @@ function weightedCohort(audit: SecureAudit, attempt: string): WeightedCohort {
     : withoutOpened(scoredWeights(cohort, scores, terms.shardSize), openedVehicles(audit));
 }
 
-function openedVehicles({ state, task, record, secure }: SecureAudit): ReadonlySet<string> {
-  const shown = secure.shownAttempts.map((attempt) => attemptKey({ ...record, ...attempt }));
-  const updates = [...state.incidents.values()].flatMap(openedUpdatesOf);
-  return openedAmong(
-    [...state.culprits.values()].filter(({ taskId }) => taskId === task.taskId),
-    updates.filter((update) => shown.includes(attemptKey(update))),
-  );
+function openedVehicles({ state, task }: SecureAudit): ReadonlySet<string> {
+  return openedAmong([...state.culprits.values()].filter(({ taskId }) => taskId === task.taskId));
 }
 
 function signedHoldings(

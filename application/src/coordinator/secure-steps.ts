@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  cohortDifferenceProblem,
   cohortHash,
   decodeBitmap,
   roundSeed,
@@ -26,7 +27,7 @@ import { failureFields, type ServiceLog } from '../services/log.js';
 import { checkOpenedNoise } from '../services/opened-noise.js';
 import { PastRounds } from '../services/past-rounds.js';
 import { collect, updatesOf, type LearningContract } from '../services/rounds.js';
-import { cohortProblem, computeScores, secureTermsOf, shownSums, suspicionBefore } from '../services/secure-scores.js';
+import { computeScores, secureTermsOf, shownWeights, suspicionBefore } from '../services/secure-scores.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { ReferenceDirection } from '../validation/directions.js';
 import type { ValidatorClient } from '../validation/validator-client.js';
@@ -151,7 +152,7 @@ export class SecureSteps {
       this.#projections(attempt, nonces, { seed, ...referencesOf(reference) }),
       pastEvidence(sources, consortium, task, round.round),
       suspicionBefore(this.#options.learning, task),
-      shownSums(this.#options.learning, task, secure),
+      shownWeights(this.#options.learning, task, secure),
     ]);
     const projections = opened.map(({ signed }) => signed);
     insistOnAgreement('projections', { nonces: [...nonces], ...referencesOf(reference), projections, sums: [] });
@@ -261,10 +262,10 @@ export class SecureSteps {
 
   /** As the contract decides about a cohort, beside those on the same base whose sums may have been shown. */
   async #mayBeSummed({ task, round }: SecureAttempt): Promise<(covered: readonly UpdateRecord[]) => boolean> {
-    const shown = await shownSums(this.#options.learning, task, secureOf(round));
+    const shown = await shownWeights(this.#options.learning, task, secureOf(round));
     return (covered) =>
       sizeProblem(task, secureTermsOf(task), covered.length) === undefined &&
-      cohortProblem(shown, covered, task) === undefined;
+      cohortDifferenceProblem(shown, covered, task.cohort.minimum) === undefined;
   }
 
   /** The aggregators whose holdings made the cohort, without those that a verdict named. */

@@ -10,7 +10,6 @@ import {
   type CohortRecord,
   type ConsortiumRecord,
   type CulpritRecord,
-  type IncidentRecord,
   type EnrollVehicles,
   type FinaliseRound,
   type FixCohort,
@@ -60,12 +59,6 @@ export function bind(session: ContractSession, contract: ContractName) {
     submit: async <T>(transaction: string, argument: unknown, options?: SubmitOptions) =>
       (await session.submit(contract, transaction, argument, options)) as Submitted<T>,
   };
-}
-
-/** All incidents on the channel, of whatever task. */
-export function allIncidents(session: ContractSession): AsyncGenerator<IncidentRecord, void, undefined> {
-  const { evaluate } = bind(session, 'incidents');
-  return pages((bookmark) => evaluate<Page<IncidentRecord>>('ListIncidents', { pageSize: PAGE_SIZE, bookmark }));
 }
 
 /** All items of a paged query, fetched as they are asked for. */
@@ -163,8 +156,6 @@ export function learning(session: ContractSession) {
     scores: ({ taskId, round, attempt }: AttemptRef) => evaluate<ScoresRecord>('GetScores', { taskId, round, attempt }),
     /** Vehicles that incidents of the task were confirmed about, which rounds take into account. */
     culprits: (taskId: string) => bind(session, 'incidents').evaluate<CulpritRecord[]>('ListCulprits', { taskId }),
-    /** All incidents on the channel: what they opened matters to rounds, too. */
-    incidents: () => allIncidents(session),
     model: (taskId: string, modelHash: string) => evaluate<ModelRecord>('GetModel', { taskId, modelHash }),
     tasks: () => pages((bookmark) => evaluate<Page<TaskRecord>>('ListTasks', { pageSize: PAGE_SIZE, bookmark })),
     /** What the ledger keeps of a task's validators that were heard. */

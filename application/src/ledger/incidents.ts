@@ -5,9 +5,10 @@ import type {
   IncidentRecord,
   IncidentView,
   OpenIncident,
+  Page,
   VoteIncident,
 } from '@sev/chaincode/api';
-import { allIncidents, bind, type ContractSession } from './contracts.js';
+import { bind, PAGE_SIZE, pages, type ContractSession } from './contracts.js';
 
 /** The incidents contract: what suspected vehicles have on the ledger, what was decided about them, and what was corrected. */
 export function incidents(session: ContractSession) {
@@ -17,7 +18,8 @@ export function incidents(session: ContractSession) {
     vote: (argument: VoteIncident) => submit<IncidentRecord>('VoteIncident', argument),
     correct: (argument: CorrectModel) => submit<CorrectionRecord>('CorrectModel', argument),
     incident: (incidentId: string) => evaluate<IncidentView>('GetIncident', { incidentId }),
-    incidents: () => allIncidents(session),
+    incidents: () =>
+      pages((bookmark) => evaluate<Page<IncidentRecord>>('ListIncidents', { pageSize: PAGE_SIZE, bookmark })),
     /** The correction after this round. @throws LedgerError CORRECTION_UNKNOWN where there was none. */
     correction: (taskId: string, afterRound: number) =>
       evaluate<CorrectionRecord>('GetCorrection', { taskId, afterRound }),

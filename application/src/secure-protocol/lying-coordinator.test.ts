@@ -16,7 +16,7 @@ import type { OpenedProjections } from '../aggregator/aggregator-client.js';
 import type { ScoresRequest, StatementSource } from '../coordinator/statements.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptOf } from '../services/attempt.js';
-import { computeScores, NONE_SHOWN } from '../services/secure-scores.js';
+import { computeScores } from '../services/secure-scores.js';
 import { pause } from '../services/wake-up.js';
 import { updatesOf, type LearningContract } from '../services/rounds.js';
 import { intercepted } from '../testing/secure-bed-around.js';
@@ -211,7 +211,7 @@ describe('a lying coordinator', () => {
     const { signed } = liar.signProjections(honest.scores, cohort, { seed, numbers: own });
     const projections = [signed, spoken];
     const { members } = await bed.learning.cohort(attemptOf(honest.scores));
-    const from = { task: bed.task, ref: honest.scores, cohortHash: cohort, members, seed, numbers, shown: NONE_SHOWN };
+    const from = { task: bed.task, ref: honest.scores, cohortHash: cohort, members, seed, numbers, shown: [] };
     const scores = computeScores(from);
     return { ...honest, projections, numbers, scores };
   }

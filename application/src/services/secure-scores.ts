@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
-  cohortDifferenceProblem,
   openedAmong,
-  openedUpdatesOf,
   scoredWeights,
   shardsOf,
   withoutOpened,
-  type CohortProblem,
   type CohortRecord,
   type Scores,
   type SecureRound,
@@ -29,7 +26,7 @@ import {
 } from '@sev/fl';
 import { SevError } from '../errors.js';
 import type { ReferenceDirection } from '../validation/directions.js';
-import { attemptKey, attemptOf, type AttemptRef } from './attempt.js';
+import { attemptOf, type AttemptRef } from './attempt.js';
 import { alikeInShown, besideShown } from './beside-shown.js';
 import { readNumbers } from './opened-numbers.js';
 import type { PastRound } from './past-rounds.js';
@@ -65,50 +62,29 @@ export interface ScoringInput {
   readonly past?: readonly PastRound[];
   /** What earlier finalised rounds have made of vehicles, by id; see {@link suspicionBefore}. */
   readonly suspicion?: ReadonlyMap<string, number>;
-  readonly shown: ShownSums;
+  /** What the sums that may have been shown on this base count; see {@link shownWeights}. */
+  readonly shown: readonly WeightedCohort[];
 }
 
-/** The sums that may have been shown on a round's base; see {@link shownSums}. */
-export interface ShownSums {
-  /** What they count, as others are compared with them: without vehicles that were opened. */
-  readonly counted: readonly WeightedCohort[];
-  /** Vehicles that were opened by vote: they cover nobody. */
-  readonly opened: ReadonlySet<string>;
-}
-
-/** Where a base is new. */
-export const NONE_SHOWN: ShownSums = { counted: [], opened: new Set() };
-
-/** The sums of the attempts on a round's base that may have been shown. */
-export async function shownSums(
+/**
+ * What the sums of the attempts on a round's base count that may have been shown, as others are compared with them: without
+ * vehicles that were opened by vote.
+ */
+export async function shownWeights(
   learning: LearningContract,
   task: Task,
   { shownAttempts }: Pick<SecureRound, 'shownAttempts'>,
-): Promise<ShownSums> {
+): Promise<readonly WeightedCohort[]> {
   if (shownAttempts.length === 0) {
-    return NONE_SHOWN;
+    return [];
   }
   const { taskId } = task;
-  const attempts = shownAttempts.map((shown) => ({ taskId, ...shown }));
-  const [culprits, incidents, sums] = await Promise.all([
+  const [culprits, sums] = await Promise.all([
     learning.culprits(taskId),
-    collect(learning.incidents()),
-    Promise.all(attempts.map((ref) => weightsOf(learning, task, ref))),
+    Promise.all(shownAttempts.map((shown) => weightsOf(learning, task, { taskId, ...shown }))),
   ]);
-  const keys = attempts.map(attemptKey);
-  const updates = incidents.flatMap(openedUpdatesOf).filter((update) => keys.includes(attemptKey(update)));
-  const opened = openedAmong(culprits, updates);
-  return { counted: sums.map((sum) => withoutOpened(sum, opened)), opened };
-}
-
-/** Whether a cohort can be weighted so that its sums may be shown beside those on the same base that were. */
-export function cohortProblem(
-  { counted, opened }: ShownSums,
-  members: readonly { readonly vehicleId: string }[],
-  { cohort }: Pick<Task, 'cohort'>,
-): CohortProblem | undefined {
-  const compared = members.filter(({ vehicleId }) => !opened.has(vehicleId));
-  return cohortDifferenceProblem(counted, compared, cohort.minimum);
+  const opened = openedAmong(culprits);
+  return sums.map((sum) => withoutOpened(sum, opened));
 }
 
 /** Suspicion by vehicle, in thousandths of a nat, as the last finalised round of the task left it; of those that have any. */
@@ -155,10 +131,7 @@ export function computeScores(input: ScoringInput): Scores {
   };
 }
 
-/**
- * Weights by the task's rule, evened out among those that sums may tell apart. Who was opened on this base counts nothing in
- * further sums on it.
- */
+/** Weights by the task's rule, evened out among those that sums may tell apart. */
 function weighed(opened: WeightInput, { task, members, seed, shown }: ScoringInput): Decided {
   const { minimum } = task.cohort;
   const { classWeights } = opened;
@@ -167,16 +140,13 @@ function weighed(opened: WeightInput, { task, members, seed, shown }: ScoringInp
   const shards = shardsOf(ids, seed, shardSize);
   const even = (ruled: readonly number[]): number[] => {
     const evened = ids.map(() => 0);
-    for (const alike of shards.flatMap((shard) => alikeInShown(shown.counted, ids, shard))) {
-      const inGroup = alike.map((index) => ({
-        classWeight: classWeights[index] ?? 0,
-        weight: shown.opened.has(ids[index] ?? '') ? 0 : (ruled[index] ?? 0),
-      }));
+    for (const alike of shards.flatMap((shard) => alikeInShown(shown, ids, shard))) {
+      const inGroup = alike.map((index) => ({ classWeight: classWeights[index] ?? 0, weight: ruled[index] ?? 0 }));
       evenOut(inGroup, minimum).forEach((weight, place) => {
         evened[alike[place] ?? 0] = weight;
       });
     }
-    return besideShown(shown.counted, { ids, shards, weights: evened }, minimum);
+    return besideShown(shown, { ids, shards, weights: evened }, minimum);
   };
   return decideWeights(ruleNamed(rule), opened, { shards, minimum, even });
 }

@@ -117,6 +117,11 @@ export interface CulpritRecord {
   readonly opened: boolean;
 }
 
+/** Of the vehicles that incidents of a task were confirmed about, those whose updates were opened. */
+export function openedAmong(culprits: readonly CulpritRecord[]): ReadonlySet<string> {
+  return new Set(culprits.filter(({ opened }) => opened).map(({ vehicleId }) => vehicleId));
+}
+
 /**
  * Whether an incident that clears a vehicle speaks of its quarantine: it disputes the round that began it, or was opened since.
  * One about other rounds, opened before, leaves it as it is.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { groupsCountedAlike, type WeightedCohort } from './differencing';
-import type { CulpritRecord, IncidentRecord } from './incidents';
+import type { IncidentRecord } from './incidents';
 
 /** What votes have opened of one update; written with the step that opened it. */
 export interface OpenedUpdateRecord {
@@ -36,22 +36,6 @@ export function openedUpdatesOf({
     return { ...type, taskId, round, attempt, vehicleId, incidentId, vectors };
   });
   return decidedBy.projections === undefined ? [] : records;
-}
-
-/**
- * Vehicles that sums on one base are compared without: culprits whose updates were opened, and whoever's update in one of these
- * sums was, whatever was found of it. Who trains again from the same base reports the same again, and what is public covers
- * nobody.
- *
- * @param culprits - of the task.
- * @param updates - what was opened of the attempts whose sums are compared.
- */
-export function openedAmong(
-  culprits: readonly Pick<CulpritRecord, 'vehicleId' | 'opened'>[],
-  updates: readonly Pick<OpenedUpdateRecord, 'vehicleId' | 'vectors'>[],
-): ReadonlySet<string> {
-  const opened = [...culprits.filter((culprit) => culprit.opened), ...updates.filter(({ vectors }) => vectors)];
-  return new Set(opened.map(({ vehicleId }) => vehicleId));
 }
 
 /**

@@ -283,30 +283,6 @@ describe('Sums on one base', () => {
     await driver.aggregated(again);
   });
 
-  it('are compared without a cleared vehicle whose update in one of them was opened', async () => {
-    consortium = await TestConsortium.bootstrapped();
-    driver = new IncidentDriver(consortium);
-    fleet = await enrolledFleet(consortium, 8);
-    const [culprit, cleared, ...rest] = fleet as [Vehicle, Vehicle, ...Vehicle[]];
-    base = await driver.runRound(fleet, roundRef(1), INITIAL_MODEL);
-    await driver.runRound(fleet, roundRef(2), base);
-    const other = { incidentId: 'incident-2' };
-    await driver.openIncident(cleared, [2], other);
-    await driver.decide(['projections', 'vectors', 'clear'], other);
-    await driver.openIncident(culprit, [2]);
-    await driver.decide(['projections', 'vectors', 'confirm']);
-    const measured = { [GRID]: [20, 30], [CITY]: [20, 30], [MAKER]: [20, 30], [REGULATOR]: [20, 30] } as const;
-    expect(await driver.correct(driver.correction(2, base, measured))).to.include({ kept: 'rollback' });
-    // On the base of round 2 again: two who are left out would have the cleared vehicle for company.
-    await driver.closed(rest.slice(0, 4), roundRef(3), base);
-    await driver.fix(roundRef(3));
-    await driver.score(roundRef(3));
-    await expectRefusal(driver.commit(roundRef(3)), 'COHORT_TOO_CLOSE');
-    await driver.abort(roundRef(3));
-    await driver.closed(rest, roundRef(3, 2), base);
-    await driver.aggregated(roundRef(3, 2));
-  });
-
   it('are compared with one that was confirmed without being opened', async () => {
     await fresh();
     await driver.closed(fleet, roundRef(3), base);

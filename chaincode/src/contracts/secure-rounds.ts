@@ -138,15 +138,8 @@ async function scoredCohort(ctx: LedgerContext, ref: AttemptRef): Promise<summin
 
 /** Vehicles that were opened by vote; they matter only where sums are compared with others. */
 async function openedVehicles({ incidents }: LedgerContext, attempt: SecureAttempt): Promise<ReadonlySet<string>> {
-  const shown = shownAttempts(attempt);
-  if (shown.length === 0) {
-    return new Set();
-  }
-  const [culprits, updates] = await Promise.all([
-    incidents.culprits(attempt.task.taskId),
-    Promise.all(shown.map((ref) => incidents.openedIn(ref))),
-  ]);
-  return openedAmong(culprits, updates.flat());
+  const isCompared = attempt.secure.shownAttempts.length > 0;
+  return openedAmong(isCompared ? await incidents.culprits(attempt.task.taskId) : []);
 }
 
 function shownAttempts({ round: { taskId }, secure }: SecureAttempt): readonly AttemptRef[] {
