@@ -73,13 +73,14 @@ describe('Suspicion', () => {
   it('never speaks against a vehicle that still goes with the reference, however much further the others do', () => {
     const input = inputWith(new Float32Array(512));
     const { norm } = input.reference!;
-    const pulls = [0.04, 0.02, ...input.projections.slice(2).map(() => 0.4)];
+    const pulls = [0.04, 0.02, 0.2, ...input.projections.slice(3).map(() => 0.4)];
     const projections = input.projections.map(() => input.projections[1]!);
     const length = estimateNorm(projections[0]!);
     const products = Int32Array.from(pulls, (pull) => Math.round(pull * length * norm));
-    const [with4, with2] = suspicionOf({ ...input, projections, reference: { products, norm } });
-    expect(with4).to.be.below(0);
+    const [with4, with2, with20, usual] = suspicionOf({ ...input, projections, reference: { products, norm } });
     expect(with2).to.be.greaterThan(0);
+    expect(with4, 'nor for one that hardly goes with it').to.equal(0);
+    expect(with20).to.be.below(0).and.to.be.above(usual!);
   });
 
   it('asks for more of larger fleets, which have more chances of a wrong accusation', () => {

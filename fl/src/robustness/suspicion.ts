@@ -19,7 +19,7 @@ export const ROUND_LIMIT_MILLI = 5_000;
  * covers vehicles whose data are of one brand. Where the cohort's median is below `telling` a round says less in
  * proportion: honest vehicles with odd data then lean away round after round, and rounds are not independent. A cosine of
  * `innocent` or more never speaks against a vehicle, however much further the others go: those with a score of rows scatter
- * widely.
+ * widely. Nor does it speak for one before it is nearer to the cohort's than to a hostile one's.
  */
 const MODEL = { hostile: -0.05, deviation: 0.08, telling: 0.1, innocent: 0.03 } as const;
 /**
@@ -34,7 +34,9 @@ const LENGTHS = { longest: 3, shortest: 0.1, milli: 5_900 } as const;
  * log-likelihood ratio: positive speaks against it. With x its cosine to the reference, m the cohort's median, h and σ from the
  * error model:
  *
- *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − min(.03, (h + m) / 2)) / σ²,  times min(1, m / .1)
+ *   ln(p(x | hostile) / p(x | honest)) = (h − m) · (x − (h + m) / 2) / σ²,  times min(1, m / .1)
+ *
+ * where x is below min(.03, (h + m) / 2) with that in place of (h + m) / 2, and 0 from there up to (h + m) / 2.
  *
  * A vehicle out of the ring's range, or whose update is three times as long as the cohort's or a tenth as long, gets 5,900.
  *
@@ -70,7 +72,8 @@ export function quarantineMilliOf(vehicles: number): number {
 
 function ratioMilli(cosine: number, usual: number): number {
   const { hostile, deviation, telling, innocent } = MODEL;
-  const even = Math.min(innocent, (hostile + usual) / 2);
+  const middle = (hostile + usual) / 2;
+  const even = cosine < middle ? Math.max(cosine, Math.min(innocent, middle)) : middle;
   const likelihood = ((hostile - usual) * (cosine - even)) / (deviation * deviation);
   const ratio = likelihood * Math.min(1, usual / telling);
   return Math.max(-ROUND_LIMIT_MILLI, Math.min(ROUND_LIMIT_MILLI, Math.round(1_000 * ratio)));
