@@ -25,6 +25,7 @@ import { noiseProblem, spentOnStatistics } from '../services/statistics.js';
 import { openTable, splitOf, type DataSource, type LearningKind } from '../vehicle/data.js';
 import { readStatisticsFile } from '../vehicle/statistics-file.js';
 import { auditLedger, auditReport, openStoresToAudit, storeFolder } from './audit-ledger.js';
+import { taskIfAny } from '../services/rounds.js';
 import { reconcile } from './audited-rounds.js';
 import { computeBaselines, type Comparison } from './baselines.js';
 import { attesterAttackArguments, hostileOf, insistOnValidators, vehicleAttackArguments } from './exercise.js';
@@ -223,7 +224,8 @@ async function preparedTask(
   const { privacy: mode, data: source } = plan;
   const statistics = source.kind === 'table' ? source.statistics : undefined;
   const spentMicroRho = await chargedForStatistics(operator, mode, statistics);
-  return learningTask(choiceOf(learningKindOf(plan), data.table.features, plan), {
+  const before = await taskIfAny(learning(operator), plan.taskId);
+  const prepared = learningTask(choiceOf(learningKindOf(plan), data.table.features, plan), {
     taskId: plan.taskId,
     vehicles: plan.vehicles,
     rounds: plan.rounds,
@@ -236,6 +238,22 @@ async function preparedTask(
     judged: judgedBy(plan.rule, defaultValidators(profile), plan.vehicles, plan.validatingVehicles ?? 0),
     differentialPrivacy: { epsilon: plan.epsilon ?? DEFAULT_EPSILON, deltaExponent: DELTA_EXPONENT, spentMicroRho },
   });
+  return before === undefined ? prepared : { ...prepared, task: withTermsOf(before, prepared.task) };
+}
+
+/** A run that is resumed keeps the deadlines and the threshold of its task, be they of an earlier version's defaults. */
+function withTermsOf({ deadlines, secure: before }: Task, task: Task): Task {
+  const { secure } = task;
+  const terms = { ...task, deadlines };
+  return secure?.validation === undefined || before?.validation === undefined
+    ? terms
+    : {
+        ...terms,
+        secure: {
+          ...secure,
+          validation: { ...secure.validation, quarantineMilli: before.validation.quarantineMilli },
+        },
+      };
 }
 
 /** Starts the programs, creates the task where it is not there yet, and sees the rounds through. */

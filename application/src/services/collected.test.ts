@@ -4,7 +4,7 @@ import { Collected } from './collected.js';
 
 describe('Collected calls', () => {
   /** Calls that are answered when the test says so. */
-  function held(maxItems: number, maxCalls: number) {
+  function held(maxItems: number, maxCalls: number, lingerMs?: number) {
     const calls: { readonly items: readonly number[]; readonly answer: (error?: Error) => void }[] = [];
     const collected = new Collected<number, string>(
       (items) =>
@@ -18,7 +18,7 @@ describe('Collected calls', () => {
           };
           calls.push({ items, answer });
         }),
-      { maxItems, maxCalls },
+      { maxItems, maxCalls, ...(lingerMs === undefined ? {} : { lingerMs }) },
     );
     return { collected, calls, itemsOf: () => calls.map(({ items }) => items) };
   }
@@ -41,6 +41,21 @@ describe('Collected calls', () => {
     ]);
     calls[1]!.answer();
     expect(await Promise.all(later)).to.deep.equal(['3', '4']);
+  });
+
+  it('wait for no call that hangs, as long as another may be begun', async () => {
+    const { collected, calls, itemsOf } = held(10, 2, 1);
+    const hanging = collected.find(1);
+    await turn();
+    const later = collected.find(2);
+    while (calls.length < 2) {
+      await turn();
+    }
+    expect(itemsOf()).to.deep.equal([[1], [2]]);
+    calls[1]!.answer();
+    expect(await later).to.equal('2');
+    calls[0]!.answer();
+    expect(await hanging).to.equal('1');
   });
 
   it('ask for no more items than a call may, with full calls side by side up to their limit', async () => {

@@ -5,6 +5,8 @@ export interface CollectedOptions {
   readonly maxItems: number;
   /** Calls under way, at the most. */
   readonly maxCalls: number;
+  /** After so long items wait for no call under way, if another may be begun; default 100. */
+  readonly lingerMs?: number;
 }
 
 interface Waiting<T, R> {
@@ -15,7 +17,7 @@ interface Waiting<T, R> {
 
 /**
  * Asks for many items with one call. What is asked for in one turn of the event loop goes out together, at once where no
- * call is under way; what comes meanwhile is collected for the next, which goes out early only where it is full.
+ * call is under way; what comes meanwhile is collected for the next, which goes out early where it is full or has waited.
  */
 export class Collected<T, R> {
   readonly #ask: (items: readonly T[]) => Promise<readonly R[]>;
@@ -24,6 +26,7 @@ export class Collected<T, R> {
   readonly #waiting: Waiting<T, R>[] = [];
   #underWay = 0;
   #scheduled = false;
+  #lingering: NodeJS.Timeout | undefined;
 
   /** @param ask answers with one result an item, in order. */
   constructor(ask: (items: readonly T[]) => Promise<readonly R[]>, options: CollectedOptions) {
@@ -46,11 +49,20 @@ export class Collected<T, R> {
   }
 
   #send(): void {
-    const { maxItems, maxCalls } = this.#options;
+    const { maxItems, maxCalls, lingerMs = 100 } = this.#options;
     const isDue = (): boolean =>
       this.#underWay === 0 ? this.#waiting.length > 0 : this.#waiting.length >= maxItems && this.#underWay < maxCalls;
     while (isDue()) {
       void this.#call(this.#waiting.splice(0, maxItems));
+    }
+    if (this.#waiting.length > 0 && this.#lingering === undefined) {
+      this.#lingering = setTimeout(() => {
+        this.#lingering = undefined;
+        if (this.#waiting.length > 0 && this.#underWay < maxCalls) {
+          void this.#call(this.#waiting.splice(0, maxItems));
+        }
+        this.#send();
+      }, lingerMs);
     }
   }
 

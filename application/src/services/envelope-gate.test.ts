@@ -105,6 +105,18 @@ describe('EnvelopeGate', () => {
     expect(await gate.refusalOf(round, other)).to.equal(undefined);
   });
 
+  it('keeps no key that was looked up before something was heard of its vehicle', async () => {
+    const federation = new Federation({ vehicles: 1 });
+    const { session, lookups } = counted(federation);
+    const gate = new EnvelopeGate(session);
+    const passing = gate.refusalOf(round, signed(federation));
+    gate.forget(federation.vehicleIds[0]!);
+    expect(await passing).to.equal(undefined);
+    federation.ledger.statuses.set(federation.vehicleIds[0]!, 'revoked');
+    expect(await gate.refusalOf(round, signed(federation))).to.include({ code: 'VEHICLE_NOT_ACTIVE' });
+    expect(lookups).to.have.length(2);
+  });
+
   it('turns unknown and inactive vehicles away, and sees when they are let in', async () => {
     const federation = new Federation({ vehicles: 1 });
     const gate = new EnvelopeGate(counted(federation).session);

@@ -62,6 +62,8 @@ export class EnvelopeGate {
   /** Keys of active vehicles; the one used longest ago comes first. */
   readonly #keys = new Map<string, KnownKey>();
   readonly #lookups = new Map<string, Promise<KnownKey | Refusal>>();
+  /** Forgotten while they are looked up: what is found may be older than what was heard. */
+  readonly #stale = new Set<string>();
   readonly #network: NetworkName;
 
   constructor(session: ServiceSession, options: EnvelopeGateOptions = {}) {
@@ -108,6 +110,9 @@ export class EnvelopeGate {
   /** Has the vehicle looked up again when its next envelope comes. */
   forget(vehicleId: string): void {
     this.#keys.delete(vehicleId);
+    if (this.#lookups.has(vehicleId)) {
+      this.#stale.add(vehicleId);
+    }
   }
 
   #known(vehicleId: string): KnownKey | undefined {
@@ -128,7 +133,10 @@ export class EnvelopeGate {
     if (this.#lookups.size >= this.#maxWaiting) {
       throw new SevError('SERVICE_BUSY', `${String(this.#lookups.size)} vehicles are looked up`);
     }
-    const lookup = this.#read(vehicleId).finally(() => this.#lookups.delete(vehicleId));
+    const lookup = this.#read(vehicleId).finally(() => {
+      this.#lookups.delete(vehicleId);
+      this.#stale.delete(vehicleId);
+    });
     this.#lookups.set(vehicleId, lookup);
     return lookup;
   }
@@ -146,7 +154,9 @@ export class EnvelopeGate {
       return { code: 'SIGNATURE_INVALID', detail: 'the enrolled key is not one of P-256' };
     }
     const known = { key, readAt };
-    this.#keep(vehicleId, known);
+    if (!this.#stale.has(vehicleId)) {
+      this.#keep(vehicleId, known);
+    }
     return known;
   }
 
