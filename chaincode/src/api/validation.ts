@@ -38,7 +38,7 @@ const lossMicro = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 /** A drawn vehicle's word about a base model, part of its envelope. */
 export const vehicleValidation = z.strictObject({
   lossMicro,
-  /** HMAC-SHA-256 of its rows in canonical form, by a key that it keeps to itself; the same in all rounds of a task. */
+  /** HMAC-SHA-256 of the task and its rows in canonical form, by a key that it keeps to itself; the same in all its rounds. */
   dataHash: hash,
 });
 export type VehicleValidation = z.infer<typeof vehicleValidation>;
