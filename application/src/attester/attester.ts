@@ -183,7 +183,7 @@ export class Attester {
       suspicionBefore(this.#learning, task),
       drawnFacts(this.#learning, view),
     ]);
-    insist(refuseDrawn(view, members, drawn));
+    insist(refuseDrawn(view, drawn));
     const vehicles = { members, shown, suspicion, ...past, ...(reference === undefined ? {} : { reference }) };
     insist(refuseScores(view, request, vehicles));
     this.#past.note(ref, request.numbers);

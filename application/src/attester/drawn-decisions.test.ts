@@ -12,7 +12,6 @@ const { task } = new Federation({ secure: { validation } });
 const members = [0, 1, 2, 3, 4].map((index) => {
   return { vehicleId: vehicleIdOf(index), updateHash: HASH, weightClass: 0 };
 });
-const previous = { proposal: { modelHash: BASE } } as RoundRecord;
 const { drawn = [] } = drawnVehicles(
   validation,
   { taskId: task.taskId, round: 2, baseModelHash: BASE },
@@ -22,18 +21,14 @@ const updates = members.map(({ vehicleId }, index): Pick<UpdateRecord, 'vehicleI
   const word = { validation: { lossMicro: 100 + index, dataHash: HASH } };
   return { vehicleId, ...(drawn.includes(vehicleId) ? word : {}) };
 });
-const facts: DrawnFacts = { previous, cohort: { members }, updates };
+const facts: DrawnFacts = { before: { modelHash: BASE, cohort: { members } }, updates };
 
 /** @param change what the round carries instead of the truth. */
-function refusalOf(
-  change: Partial<SecureRound> = {},
-  given: DrawnFacts | undefined = facts,
-  cohort = members,
-): string | undefined {
+function refusalOf(change: Partial<SecureRound> = {}, given: DrawnFacts | undefined = facts): string | undefined {
   const secure = { drawn, ...drawnLosses(updates), ...change } as SecureRound;
   const round = { taskId: task.taskId, round: 2, attempt: 1, baseModelHash: BASE } as RoundRecord;
   const view: Pick<SecureView, 'task' | 'round' | 'secure'> = { task, round, secure };
-  return refuseDrawn(view, cohort, given)?.code;
+  return refuseDrawn(view, given)?.code;
 }
 
 describe('Scores of a round that draws vehicles', () => {
@@ -43,7 +38,7 @@ describe('Scores of a round that draws vehicles', () => {
 
   it('are agreed to in rounds that asked nobody', () => {
     const silent = updates.map(({ vehicleId }) => ({ vehicleId }));
-    const first: DrawnFacts = { previous: undefined, cohort: undefined, updates: silent };
+    const first: DrawnFacts = { before: { modelHash: undefined, cohort: undefined }, updates: silent };
     const nothing = { drawn: [], drawnLosses: undefined } as unknown as Partial<SecureRound>;
     expect(refusalOf(nothing, first)).to.equal(undefined);
   });
@@ -62,8 +57,9 @@ describe('Scores of a round that draws vehicles', () => {
     }
   });
 
-  it('are refused where it counts what vehicles said that are not in the cohort', () => {
-    const without = members.filter(({ vehicleId }) => vehicleId !== drawn[0]);
-    expect(refusalOf({}, facts, without)).to.equal('ATTESTATION_REFUSED');
+  it('are refused where it leaves out what a vehicle said', () => {
+    const [silenced] = drawn;
+    const heard = updates.filter(({ vehicleId }) => vehicleId !== silenced);
+    expect(refusalOf(drawnLosses(heard))).to.equal('ATTESTATION_REFUSED');
   });
 });

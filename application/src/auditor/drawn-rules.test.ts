@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { drawnAmong, sha256Hex, type SecureRound, type VehicleValidation } from '@sev/chaincode/api';
 import type { AuditCode } from './failure.js';
 import { codeOf, HASH, type Record_ } from './testing/scenario.js';
+import { AGGREGATORS } from './testing/secure-scenario.js';
 import { ValidatedScenario, validatedTask } from './testing/validated-scenario.js';
 
 const ALL = 3;
@@ -11,18 +12,18 @@ function wordOf(vehicleId: string, lossMicro = 1_000): VehicleValidation {
   return { lossMicro, dataHash: sha256Hex(`rows of ${vehicleId}`) };
 }
 
-/** At the second round of a task that draws so many of its three vehicles; those drawn are to say something. */
-function second(vehicles = ALL, losses: readonly number[] = [1_000, 1_000, 1_000]): ValidatedScenario {
-  const scenario = new ValidatedScenario(validatedTask({ vehicles })).begin().runRound().nextRound();
+/** At the second round of a task that draws all three of its vehicles; they are to say something. */
+function second(losses: readonly number[] = [1_000, 1_000, 1_000]): ValidatedScenario {
+  const scenario = new ValidatedScenario(validatedTask({ vehicles: ALL })).begin().runRound().nextRound();
   const ids = scenario.reporters.map(({ vehicleId }) => vehicleId);
   const place = { taskId: scenario.roundTask.taskId, round: 2, baseModelHash: scenario.base };
-  drawnAmong(place, ids, vehicles).forEach((vehicleId, index) => {
+  drawnAmong(place, ids, ALL).forEach((vehicleId, index) => {
     scenario.vehicleWords.set(vehicleId, wordOf(vehicleId, losses[index]));
   });
   return scenario;
 }
 
-const closed = (losses?: readonly number[]): ValidatedScenario => second(ALL, losses).closedRound();
+const closed = (losses?: readonly number[]): ValidatedScenario => second(losses).closedRound();
 
 /** The cohort of {@link closed} with another summary of what vehicles said. */
 function fixedWith(forge: (losses: SecureRound['drawnLosses']) => SecureRound['drawnLosses']): unknown {
@@ -32,9 +33,17 @@ function fixedWith(forge: (losses: SecureRound['drawnLosses']) => SecureRound['d
   return honest.fix({ secure: forged === undefined ? {} : { drawnLosses: forged } });
 }
 
+/** A cohort without one of the vehicles that said something: no aggregator holds its shares. */
+function fixedWithoutFirst(secure?: Partial<SecureRound>): ValidatedScenario {
+  const scenario = closed();
+  const [, ...cohort] = scenario.reporters;
+  const lacking = Object.fromEntries(AGGREGATORS.map((mspId) => [mspId, [0]]));
+  return scenario.fix({ lacking, cohort, ...(secure === undefined ? {} : { secure }) });
+}
+
 /** An opening that names others than are drawn. */
 function drawnInstead(change: (drawn: readonly string[]) => readonly string[]): unknown {
-  const scenario = second(2);
+  const scenario = second();
   return scenario.openSecurely({ secure: { drawn: change([...scenario.vehicleWords.keys()]) } });
 }
 
@@ -76,11 +85,17 @@ describe('audit rules of drawn vehicles', () => {
   });
 
   it('accept some that say nothing, and an attempt that draws the same again', () => {
-    const scenario = second(2);
+    const scenario = second();
     const [first] = scenario.vehicleWords.keys();
     scenario.vehicleWords.delete(first!);
     scenario.closedRound().abortSecurely().runRound();
-    expect(scenario.replay.state.rounds.get('price-1/2')?.secure?.drawnLosses?.heard).to.equal(1);
+    expect(scenario.replay.state.rounds.get('price-1/2')?.secure?.drawnLosses?.heard).to.equal(2);
+  });
+
+  it('accept that a vehicle is heard whose shares no aggregator holds', () => {
+    const { secure } = fixedWithoutFirst().replay.state.rounds.get('price-1/2')!;
+    expect(secure?.cohortSize).to.equal(2);
+    expect(secure?.drawnLosses?.heard).to.equal(3);
   });
 
   const forgeries: readonly (readonly [string, AuditCode, () => unknown])[] = [
@@ -99,10 +114,11 @@ describe('audit rules of drawn vehicles', () => {
       'a word of a vehicle that was not drawn',
       'UPDATE_INVALID',
       () => {
-        const scenario = second(1).openSecurely();
-        for (const { vehicleId } of scenario.reporters) {
-          scenario.vehicleWords.set(vehicleId, wordOf(vehicleId));
-        }
+        const scenario = new ValidatedScenario(validatedTask({ vehicles: ALL })).begin();
+        const [absent, ...present] = scenario.reporters;
+        scenario.present = present;
+        scenario.runRound().nextRound().openSecurely();
+        scenario.vehicleWords.set(absent!.vehicleId, wordOf(absent!.vehicleId));
         return scenario.recordUpdates();
       },
     ],
@@ -158,6 +174,14 @@ describe('audit rules of drawn vehicles', () => {
       () => fixedWith((losses) => ({ ...losses!, medianLossMicro: 9_000 })),
     ],
     ['another number of them', 'RECORD_MALFORMED', () => fixedWith((losses) => ({ ...losses!, heard: 2 }))],
+    [
+      'a median of those alone that are in the cohort',
+      'RECORD_MALFORMED',
+      () => {
+        const drawnLosses = { heard: 2, medianLossMicro: 1_000, departed: [] };
+        return fixedWithoutFirst({ drawnLosses });
+      },
+    ],
     ['others that depart', 'RECORD_MALFORMED', () => fixedWith((losses) => ({ ...losses!, departed: [] }))],
     [
       'another loss than was signed',

@@ -73,7 +73,7 @@ export function cohortFixed(audit: SecureAudit): SecureRound {
     contradicted: [...new Set([...contradicted, ...equivocating])].sort(),
     cohortHash: hash,
     cohortSize: members.length,
-    ...drawnLosses(covered),
+    ...drawnLosses(updates),
     openedProjections,
     ...(secure.fixedCohorts === undefined ? {} : { fixedCohorts: secure.fixedCohorts + 1 }),
   };

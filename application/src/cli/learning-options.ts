@@ -3,7 +3,7 @@ import type { SecureTerms } from '@sev/chaincode/api';
 import { Option, type Command } from 'commander';
 import type { NamedChoice } from '../run/learning-task.js';
 import { SERVER_NAMES } from '../run/task-defaults.js';
-import { positive, wholeNumber } from './values.js';
+import { noneOrFrom, positive } from './values.js';
 
 /** How a task is learned, beside its defaults. */
 export type LearningOptions = NamedChoice & { readonly engine: 'dense' | 'tfjs' };
@@ -27,14 +27,15 @@ export function ruleOption(command: Command): void {
   );
 }
 
-/** Most vehicles that a task may draw. */
+/** As the contract has them; named here so that help does without loading it. */
+const LEAST_DRAWN = 3;
 const MOST_DRAWN = 16;
 
 export function validatingOption(command: Command): void {
   command.option(
     '--validating-vehicles <n>',
-    "beside validators: vehicles drawn in each round to say the base model's loss on their own rows (default: a quarter, at most 5; 0: none)",
-    wholeNumber(0, MOST_DRAWN),
+    "beside validators: vehicles drawn in each round to say the base model's loss on their own rows (default: a quarter, at most 5, and none of fewer than 12; 0: none)",
+    noneOrFrom(LEAST_DRAWN, MOST_DRAWN),
   );
 }
 

@@ -12,6 +12,17 @@ export function wholeNumber(low: number, high: number): (text: string) => number
   };
 }
 
+/** Parses 0, or a whole number of at least {@link least}. */
+export function noneOrFrom(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value !== 0 && !(value >= least && value <= most)) {
+      throw new InvalidArgumentError(`It must be 0, or a whole number from ${String(least)} to ${String(most)}.`);
+    }
+    return value;
+  };
+}
+
 /** Parses a number above 0. */
 export function positive(text: string): number {
   const value = Number(text);

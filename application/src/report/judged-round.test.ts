@@ -42,7 +42,7 @@ function roundOf(change: Partial<SecureRound>): RoundRecord {
 
 const heard = (medianLossMicro: number, departed: readonly string[] = []): Partial<SecureRound> => ({
   drawn: IDS,
-  drawnLosses: { heard: 3, medianLossMicro, departed },
+  drawnLosses: { heard: 4, medianLossMicro, departed },
 });
 
 describe('What is told of vehicles that were drawn', () => {
@@ -50,7 +50,7 @@ describe('What is told of vehicles that were drawn', () => {
 
   it('is who was asked, who answered, and what it comes to', async () => {
     expect(await drawnOf(heard(120_000, [IDS[1]!]))).to.deep.equal({
-      ...{ asked: 4, heard: 3, lossMicro: 120_000, departed: [IDS[1]], isDoubted: false },
+      ...{ asked: 4, heard: 4, lossMicro: 120_000, departed: [IDS[1]], isDoubted: false },
     });
     expect(await drawnOf({ drawn: IDS })).to.deep.equal({ asked: 4, heard: 0, departed: [], isDoubted: false });
   });
@@ -75,6 +75,17 @@ describe('What is told of vehicles that were drawn', () => {
     expect(lines[0]).to.contain(IDS[0]).and.to.contain('nothing follows');
   });
 
+  it('is that some gave no loss, where they were fewer than were asked', async () => {
+    const silent = { drawn: IDS, drawnLosses: { heard: 3, medianLossMicro: 100_000, departed: [] } };
+    expect(judgedLines((await judgedRound(ledger, roundOf(silent)))!)).to.deep.equal([
+      'of 4 drawn vehicles 3 gave their loss',
+    ]);
+    expect(judgedLines((await judgedRound(ledger, roundOf({ drawn: IDS })))!)).to.deep.equal([
+      'of 4 drawn vehicles 0 gave their loss',
+    ]);
+    expect(judgedLines((await judgedRound(ledger, roundOf({})))!)).to.deep.equal([]);
+  });
+
   it('stands in the report of a run and in its summary', async () => {
     const judged = await judgedRound(ledger, roundOf(heard(900_001)));
     const [first, ...rounds] = exampleReport().rounds;
@@ -85,7 +96,7 @@ describe('What is told of vehicles that were drawn', () => {
 
   it('stands in what is shown of a round', () => {
     const text = roundText(task, roundOf(heard(120_000)), []);
-    expect(text).to.contain('the same by 4 drawn vehicles: 3 gave it; median 0.120000\n');
+    expect(text).to.contain('the same by 4 drawn vehicles: 4 gave it; median 0.120000\n');
     expect(text).to.contain("the base's loss on the rows of 4 drawn vehicles");
     expect(roundText(task, roundOf({ drawn: [] }), [])).not.to.contain('drawn vehicle');
   });

@@ -28,7 +28,7 @@ export interface JudgedRound {
 /** What vehicles said of a round's base model that were drawn. */
 export interface DrawnVehicles {
   readonly asked: number;
-  /** Those of the cohort that gave their loss. */
+  /** Those that gave their loss. */
   readonly heard: number;
   /** Median of their losses, in millionths; absent where none gave one. */
   readonly lossMicro?: number | undefined;
@@ -112,8 +112,9 @@ export function lossText(lossMicro: number): string {
 }
 
 function drawnLines(lossMicro: number, drawn: DrawnVehicles | undefined): string[] {
-  const { departed = [], isDoubted = false, lossMicro: ofVehicles = 0 } = drawn ?? {};
+  const { asked = 0, heard = 0, departed = [], isDoubted = false, lossMicro: ofVehicles = 0 } = drawn ?? {};
   return [
+    ...(heard === asked ? [] : [`of ${String(asked)} drawn vehicles ${String(heard)} gave their loss`]),
     ...(departed.length === 0
       ? []
       : [`drawn vehicles whose loss departs from the others', of which nothing follows: ${departed.join(', ')}`]),

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { canonicalJson, privacyMode } from '@sev/chaincode/api';
+import { canonicalJson, LEAST_DRAWN, MOST_DRAWN, privacyMode } from '@sev/chaincode/api';
 import { z } from 'zod';
 import { parseFile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
@@ -50,7 +50,7 @@ const runPlan = z.strictObject({
   /** How weights follow from what is opened, in mode secure; absent in runs from before there was a choice: norm-scaling. */
   rule: z.enum(RULES).optional(),
   /** Vehicles that are drawn in each round to validate; absent, as in runs from before there was a choice: none. */
-  validatingVehicles: z.int().min(0).max(16).optional(),
+  validatingVehicles: z.union([z.literal(0), z.int().min(LEAST_DRAWN).max(MOST_DRAWN)]).optional(),
   /** Rows that are the validators' and no vehicle's. */
   validationRows: z.int().min(1).optional(),
   /** An exercise: some of the vehicles attack on purpose. */

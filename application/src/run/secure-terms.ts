@@ -100,8 +100,9 @@ export function secureTerms(
       exitCode: EXIT.usage,
     });
   }
-  const { metrics, ...defaults } = DEFAULTS;
-  const common = { ...defaults, metrics: [...metrics], threshold, aggregators: [...aggregators].sort() };
+  // Less the losses that drawn vehicles say, their sum would be one of fewer vehicles than a cohort may have.
+  const metrics = judged.validation?.vehicles === undefined ? [...DEFAULTS.metrics] : [];
+  const common = { ...DEFAULTS, metrics, threshold, aggregators: [...aggregators].sort() };
   const terms: SecureTerms = { ...common, ...judged };
   const inRing = ringBits === 16 ? inNarrowRing(task, terms) : terms;
   const opened = sumsOnly === undefined ? inRing : { ...withoutProjections(inRing), ...sumsOnly };

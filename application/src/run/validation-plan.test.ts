@@ -7,9 +7,9 @@ import { defaultValidatingVehicles, insistOnValidating, judgedBy, plannedValidat
 const VALIDATORS = ['AMSP', 'BMSP', 'CMSP', 'DMSP'];
 
 describe('Vehicles that a task draws to validate', () => {
-  it('are a quarter of the fleet, and at most five', () => {
-    const counts = [1, 3, 4, 5, 8, 19, 20, 1_000].map(defaultValidatingVehicles);
-    expect(counts).to.deep.equal([0, 0, 1, 1, 2, 4, 5, 5]);
+  it('are a quarter of the fleet, at most five, and nobody where that is fewer than three', () => {
+    const counts = [1, 4, 8, 11, 12, 16, 19, 20, 1_000].map(defaultValidatingVehicles);
+    expect(counts).to.deep.equal([0, 0, 0, 0, 3, 4, 4, 5, 5]);
   });
 
   it('are in its terms, unless they are none or it has no validators', () => {
@@ -21,7 +21,7 @@ describe('Vehicles that a task draws to validate', () => {
   });
 
   it('leave a task one that the contract takes', () => {
-    for (const vehicles of [5, 20, 200]) {
+    for (const vehicles of [5, 12, 20, 200]) {
       const judged = judgedBy('capped-trust', VALIDATORS, vehicles, defaultValidatingVehicles(vehicles));
       const { task } = priceTask({
         ...{ taskId: 'price-1', vehicles, rounds: 10, seed: 1, trainingRows: 100 * vehicles, minimumCohort: 3 },
@@ -29,6 +29,7 @@ describe('Vehicles that a task draws to validate', () => {
       });
       expect(validationTerms.safeParse(task.secure?.validation).success).to.equal(true);
       expect(secureTermsProblem(task) ?? floorProblem(task)).to.equal(undefined);
+      expect(task.secure?.metrics, 'no sum of losses beside single ones').to.deep.equal(vehicles < 12 ? ['loss'] : []);
     }
   });
 
@@ -37,7 +38,7 @@ describe('Vehicles that a task draws to validate', () => {
       plannedValidating('capped-trust', 20, asked, earlier).validatingVehicles;
     expect(planned()).to.equal(5);
     expect(planned(0)).to.equal(0);
-    expect(planned(undefined, { validatingVehicles: 2 })).to.equal(2);
+    expect(planned(undefined, { validatingVehicles: 3 })).to.equal(3);
     expect(planned(undefined, {}), 'begun before there was a choice').to.equal(undefined);
     expect(plannedValidating('norm-scaling', 20, undefined, undefined)).to.deep.equal({});
     expect(plannedValidating(undefined, 20, undefined, undefined)).to.deep.equal({});

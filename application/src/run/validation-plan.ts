@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { SecureTerms, Task } from '@sev/chaincode/api';
+import { LEAST_DRAWN, type SecureTerms, type Task } from '@sev/chaincode/api';
 import { DEFAULT_WEIGHT_RULE, pickRows, quarantineMilliOf, WEIGHT_RULES, type Dataset } from '@sev/fl';
 import type { ConnectionProfile } from '../config/index.js';
 import { EXIT, SevError } from '../errors.js';
@@ -15,8 +15,8 @@ export const RULES = Object.keys(WEIGHT_RULES) as SecureTerms['rule'][];
 const MOST_VALIDATORS = 7;
 /** Fewer vehicles are not judged by directions unless told so. */
 const LEAST_JUDGED = 5;
-/** Vehicles that are drawn in a round unless told otherwise, and of how many of the fleet one is. */
-const MOST_DRAWN = 5;
+/** Most vehicles that are drawn in a round unless told otherwise, and of how many of the fleet one is. */
+const USUALLY_DRAWN = 5;
 const VEHICLES_PER_DRAWN = 4;
 /** Rows of each validator: more make the direction no better (docs/robustness.md). */
 const ROWS_PER_VALIDATOR = 40;
@@ -57,9 +57,15 @@ export function defaultValidators({ organisations }: Pick<ConnectionProfile, 'or
     .slice(0, MOST_VALIDATORS);
 }
 
-/** Vehicles that are drawn in each round to validate where nobody says how many. @param vehicles of the fleet. */
+/**
+ * Vehicles that are drawn in each round to validate where nobody says how many; none where they would be too few to put
+ * anything in doubt.
+ *
+ * @param vehicles of the fleet.
+ */
 export function defaultValidatingVehicles(vehicles: number): number {
-  return Math.min(MOST_DRAWN, Math.floor(vehicles / VEHICLES_PER_DRAWN));
+  const drawn = Math.min(USUALLY_DRAWN, Math.floor(vehicles / VEHICLES_PER_DRAWN));
+  return drawn < LEAST_DRAWN ? 0 : drawn;
 }
 
 /**

@@ -43,7 +43,10 @@ let drawn: readonly (readonly string[])[];
  */
 async function trueHistory(): Promise<readonly Recorded[]> {
   const consortium = await RecordedConsortium.begun();
-  const driver = new IncidentDriver(consortium, validatedTask({ validation: { ...VALIDATION, vehicles: DRAWN } }));
+  const driver = new IncidentDriver(
+    consortium,
+    validatedTask({ validation: { ...VALIDATION, vehicles: DRAWN }, metrics: [] }),
+  );
   const fleet = await enrolledFleet(consortium, 6);
   const asked: string[][] = [];
   const record = async ({ secure }: RoundRecord, ref: ReturnType<typeof roundRef>, base: string): Promise<void> => {

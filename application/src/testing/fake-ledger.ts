@@ -12,6 +12,7 @@ import {
   proposalHash,
   publicKeyText,
   updateStatement,
+  vehicleWordProblem,
   verifyStatement,
   type AbortRound,
   type AbortStatement,
@@ -35,6 +36,7 @@ import {
   type ReceiptRecord,
   type RoundRecord,
   type ScoresRecord,
+  type VehicleDataRecord,
   type SecureRound,
   type Signable,
   type SignedBy,
@@ -89,6 +91,8 @@ export class FakeLedger {
   /** Cohorts and scores of secure rounds, by attempt; tests fix them. */
   readonly cohorts = new Map<string, CohortRecord>();
   readonly scores = new Map<string, ScoresRecord>();
+  /** Data that vehicles said something of before, by vehicle. */
+  readonly vehicleData = new Map<string, Pick<VehicleDataRecord, 'dataHash'>>();
   /** What vehicles are suspected of, by incident; tests take them on. */
   readonly incidents = new Map<string, IncidentRecord>();
   /** By the round that they follow. */
@@ -333,6 +337,10 @@ export class FakeLedger {
     const existing = records.get(envelope.vehicleId);
     if (existing !== undefined) {
       return existing.updateHash === envelope.updateHash ? existing : refuse('UPDATE_DUPLICATE', envelope.vehicleId);
+    }
+    const problem = vehicleWordProblem(round.secure?.drawn, envelope, this.vehicleData.get(envelope.vehicleId));
+    if (problem !== undefined) {
+      refuse(problem.code, problem.detail);
     }
     const record: UpdateRecord = {
       docType: 'update',

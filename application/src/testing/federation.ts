@@ -178,7 +178,12 @@ export class Federation {
     return this.sign(round, vehicleId, await this.store.put(bytes));
   }
 
-  sign(round: RoundRecord, vehicleId: string, updateHash: string): Envelope {
+  sign(
+    round: RoundRecord,
+    vehicleId: string,
+    updateHash: string,
+    word: Pick<UpdateStatement, 'validation'> = {},
+  ): Envelope {
     const statement: UpdateStatement = {
       type: 'sev/update/v1',
       consortium: this.consortium,
@@ -187,11 +192,13 @@ export class Federation {
       vehicleId,
       updateHash,
       weightClass: 0,
+      ...word,
     };
     return {
       vehicleId,
       updateHash,
       weightClass: 0,
+      ...word,
       signature: signStatement(statement, this.#vehicleKeys.get(vehicleId)!),
     };
   }

@@ -11,6 +11,7 @@ import type { ObjectStore } from '../store/object-store.js';
 import type { OpenRoundRef, SharePath, TrainedUpdate } from './messages.js';
 import type { VehiclePool } from './pool.js';
 import type { RecordedUpdates } from './recorded-updates.js';
+import { refusesWord } from './word-refusal.js';
 
 /** Posts one share to the aggregator of an organisation. @returns the signed receipt. */
 export type PostShare = (
@@ -290,10 +291,10 @@ export class Courier {
     return false;
   }
 
-  /** Records the update with the vehicle's own identity. */
+  /** Records the update with the vehicle's own identity, without a word about the base where the ledger takes none. */
   async #record(
     round: OpenRoundRef,
-    { envelope, vehicleId }: TrainedUpdate,
+    { envelope, silent, vehicleId }: Pick<TrainedUpdate, 'envelope' | 'silent' | 'vehicleId'>,
     recorded: RecordedUpdates,
     signal: AbortSignal,
   ): Promise<Delivery> {
@@ -305,6 +306,13 @@ export class Courier {
       this.#options.log.debug({ vehicleId, round: round.round }, 'recorded without a batcher');
       return 'recorded';
     } catch (error) {
+      if (silent !== undefined && refusesWord(error)) {
+        this.#options.log.warn(
+          { vehicleId, round: round.round, ...failureFields(error) },
+          'the ledger refused what the vehicle says of the base: it goes on without',
+        );
+        return this.#record(round, { envelope: silent, vehicleId }, recorded, signal);
+      }
       const kind = faultKind(error);
       if (kind === 'transient') {
         throw error;

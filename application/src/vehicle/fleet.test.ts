@@ -2,14 +2,17 @@
 import { expect } from 'chai';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { sha256Hex, type Envelope, type ItemResult, type RecordUpdate } from '@sev/chaincode/api';
+import { drawnVehicles, sha256Hex, type Envelope, type ItemResult, type RecordUpdate } from '@sev/chaincode/api';
 import { SevError } from '../errors.js';
-import { attemptOf } from '../services/attempt.js';
+import { attemptKey, attemptOf } from '../services/attempt.js';
 import { silentLog, type ServiceLog } from '../services/log.js';
-import { Federation, until } from '../testing/federation.js';
+import { Federation, until, vehicleIdOf } from '../testing/federation.js';
 import type { BatcherAddress } from './courier.js';
 import { Fleet, type FleetOptions } from './fleet.js';
+import type { TrainedUpdate, TrainingOrder } from './messages.js';
 import type { VehiclePool } from './pool.js';
+
+const HASH = 'a'.repeat(64);
 
 /** Where nobody answers. */
 const NOBODY: BatcherAddress = { mspId: 'CityMSP', url: 'http://127.0.0.1:9' };
@@ -341,6 +344,94 @@ describe('A fleet of vehicles', () => {
     await until(() => warned.length > 0, 'the warning');
     expect(warned[0]).to.include('secure.openedShareMilli');
     expect(calls.trained).to.equal(0);
+  });
+
+  /** At its second round, in which this list of vehicles is asked. */
+  async function drawing(shown: (drawn: readonly string[]) => readonly string[]): Promise<Federation> {
+    const validators = ['CityMSP', 'GridMSP', 'MakerMSP'];
+    const validation = { validators, pastRounds: 0, quarantineMilli: 1, vehicles: 3 };
+    const federation = new Federation({ vehicles: 5, minimum: 3, secure: { projections: 1, validation } });
+    const { ledger, task, vehicleIds } = federation;
+    await openRound(federation, { opening: { aggregators: [] } });
+    const first = ledger.rounds.get(1)!;
+    const modelHash = task.model.initialModelHash;
+    const members = vehicleIds.map((vehicleId) => ({ vehicleId, updateHash: HASH, weightClass: 0 }));
+    ledger.cohorts.set(attemptKey(first), { ...attemptOf(first), docType: 'cohort', schemaVersion: 1, members });
+    const secure = { ...first.secure!, cohortHash: HASH };
+    const proposal = { ...first.proposal!, modelHash };
+    ledger.rounds.set(1, { ...first, state: 'finalised', proposal, secure });
+    const place = { taskId: task.taskId, round: 2, baseModelHash: modelHash };
+    const { drawn = [] } = drawnVehicles(validation, place, { modelHash, cohort: { members } });
+    const word = { mspId: 'CityMSP', dataHash: HASH, lossMicro: 1, directionHash: HASH, signature: '' };
+    const opening = { ...first.secure!.opening, validations: [word] };
+    ledger.rounds.set(2, {
+      ...first,
+      ...place,
+      state: 'open',
+      secure: { ...first.secure!, opening, drawn: shown(drawn) },
+    });
+    expect(drawn).to.have.length(3);
+    return federation;
+  }
+
+  /** Whom the vehicles of a fleet take to be asked. */
+  async function askedIn(federation: Federation, options: Partial<FleetOptions> = {}): Promise<readonly string[]> {
+    const orders: TrainingOrder[] = [];
+    const train: VehiclePool['train'] = (order) => Promise.resolve(void orders.push(order));
+    start(federation, { pool: { ...fakePool(federation, { trained: 0, direct: 0 }), train }, ...options });
+    await until(() => orders.length > 0, 'the order');
+    return orders[0]!.round.drawn!;
+  }
+
+  it('has those asked of its base that the round before draws, and of another list nobody', async () => {
+    const federation = await drawing((drawn) => drawn);
+    expect(await askedIn(federation)).to.deep.equal(federation.ledger.rounds.get(2)!.secure!.drawn);
+    const others: ((drawn: readonly string[]) => readonly string[])[] = [
+      ([, ...rest]) => rest,
+      (drawn) => [...drawn].reverse(),
+      (drawn) => [...drawn, vehicleIdOf(9)],
+    ];
+    for (const shown of others) {
+      expect(await askedIn(await drawing(shown))).to.deep.equal([]);
+    }
+  });
+
+  it('has nobody asked, and all take part, where the round before cannot be read', async () => {
+    const federation = await drawing((drawn) => drawn);
+    const session = federation.ledger.session('CityMSP');
+    const evaluate: typeof session.evaluate = (contract, transaction, argument) =>
+      transaction === 'GetCohort'
+        ? Promise.reject(new SevError('LEDGER_UNREACHABLE', 'down'))
+        : session.evaluate(contract, transaction, argument);
+    expect(await askedIn(federation, { session: { ...session, evaluate } })).to.deep.equal([]);
+  });
+
+  it('sends an update again without the word about its base that the ledger refuses', async () => {
+    const federation = new Federation({ vehicles: 3 });
+    const warned: unknown[] = [];
+    const log: ServiceLog = { ...silentLog, warn: (fields) => warned.push((fields as { code?: string }).code) };
+    const pool = fakePool(federation, { trained: 0, direct: 0 });
+    const [talking] = federation.vehicleIds;
+    const train: VehiclePool['train'] = async (order, vehicleIds, listener, signal) => {
+      const onUpdate = (update: TrainedUpdate): void => {
+        const { vehicleId, envelope: silent } = update;
+        const validation = { lossMicro: 1, dataHash: HASH };
+        const round = federation.ledger.rounds.get(1)!;
+        const envelope = federation.sign(round, vehicleId, silent.updateHash, { validation });
+        listener.onUpdate(vehicleId === talking ? { ...update, envelope, silent } : update);
+      };
+      await pool.train(order, vehicleIds, { ...listener, onUpdate }, signal);
+    };
+    const parts: number[] = [];
+    start(federation, {
+      ...{ log, pool: { ...pool, train }, batchers: [await batcher(honest(federation))] },
+      onTakenPart: (_round, { recorded }) => parts.push(recorded),
+    });
+    await openRound(federation);
+    await until(() => parts.length === 1, 'the end');
+    expect(parts).to.deep.equal([3]);
+    expect(warned).to.deep.equal(['VEHICLE_NOT_DRAWN']);
+    expect(federation.ledger.writtenUpdates.every(({ validation }) => validation === undefined)).to.equal(true);
   });
 
   it('ends where the ledger does not accept its identity', async () => {

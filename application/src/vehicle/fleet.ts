@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { sha256Hex, weightClassOf, type Task } from '@sev/chaincode/api';
+import { canonicalJson, drawnVehicles, sha256Hex, weightClassOf, type Task } from '@sev/chaincode/api';
 import { parametersFromBytes } from '@sev/fl';
 import { earlierRounds } from '../attack/earlier-rounds.js';
 import { SevError, hasCode } from '../errors.js';
 import { learning } from '../ledger/contracts.js';
 import { attemptKey, attemptOf, isLater, type AttemptRef } from '../services/attempt.js';
+import { drawnBefore } from '../services/drawn-before.js';
 import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
 import { followRounds, type RoundEvent } from '../services/round-events.js';
@@ -213,10 +214,17 @@ export class Fleet {
     const listener: Parameters<VehiclePool['train']>[2] = {
       onUpdate: (update) => {
         meter.sent(update);
+        const { vehicleId, unsaid } = update;
+        if (unsaid !== undefined) {
+          log.warn(
+            { vehicleId, code: unsaid.code, error: unsaid.message },
+            'the vehicle was drawn and cannot say anything of the base: it takes part without',
+          );
+        }
         const delivery = this.#courier.deliver(round, update, recorded, signal, graceMs);
         outcomes.push(
           delivery.catch((error: unknown): Delivery => {
-            log.error({ vehicleId: update.vehicleId, ...failureFields(error) }, 'the update cannot be delivered');
+            log.error({ vehicleId, ...failureFields(error) }, 'the update cannot be delivered');
             return 'refused';
           }),
         );
@@ -292,13 +300,38 @@ export class Fleet {
         throw new SevError('OPENING_REFUSED', reason);
       }
       const { opening, drawn = [] } = record.secure;
-      return { opening, drawn };
+      return { opening, drawn: drawn.length === 0 ? [] : await this.#drawnIn(task, round, drawn) };
     }
     if (record?.attempt === round.attempt && record.he !== undefined) {
       const { opening } = record.he;
       return { he: { opening, publicKey: await this.#fetch(opening.publicKeyHash, 'public key') } };
     }
     throw new SevError('ROUND_STALE', `the ledger does not show the opening of ${attemptKey(round)}`);
+  }
+
+  /**
+   * Whom the attempt asks, where that is whom the round before draws. Of another list, and where that round cannot be read,
+   * nobody says anything: a vehicle's word is taken by whoever shows it the list, whatever the ledger makes of it.
+   */
+  async #drawnIn(task: Task, round: OpenRoundRef, shown: readonly string[]): Promise<readonly string[]> {
+    const { log } = this.#options;
+    try {
+      const before = await drawnBefore(this.#learning, round);
+      const { drawn = [] } = drawnVehicles(task.secure?.validation, round, before);
+      if (canonicalJson(drawn) === canonicalJson(shown)) {
+        return shown;
+      }
+      log.warn(
+        { ...attemptOf(round), shown, drawn },
+        'the attempt asks other vehicles than are drawn: they say nothing',
+      );
+    } catch (error) {
+      log.warn(
+        { ...attemptOf(round), ...failureFields(error) },
+        'who is drawn cannot be checked: nobody says anything',
+      );
+    }
+    return [];
   }
 
   async #task(taskId: string): Promise<Task> {

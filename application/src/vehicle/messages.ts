@@ -91,6 +91,10 @@ export interface TrainedUpdate {
   /** In a secure mode. */
   readonly shares?: SealedShares;
   readonly envelope: Envelope;
+  /** Where the envelope says something of the base: one for the same update that does not, should the ledger refuse the word. */
+  readonly silent?: Envelope;
+  /** Why the vehicle, though it was drawn, says nothing of the base. */
+  readonly unsaid?: WorkerFailure;
 }
 export interface LoadedVehicle {
   readonly vehicleId: string;

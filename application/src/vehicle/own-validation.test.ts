@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Task } from '@sev/chaincode/api';
 import { inHome } from '../config/homes.js';
 import { vehicleIdOf } from '../testing/federation.js';
 import { codeOf, temporaryDirectory } from '../testing/temporary.js';
@@ -48,21 +49,48 @@ describe('What a vehicle says of a base model', () => {
     expect(await own().say(TASK, PREDICTIONS)).not.to.equal(undefined);
   });
 
+  it('names the same rows otherwise in another task, so that nobody sees that they are the same', async () => {
+    const [first, second] = [await own().say(TASK, PREDICTIONS), await own().say({ taskId: 'price-2' }, PREDICTIONS)];
+    expect(second?.lossMicro).to.equal(first?.lossMicro);
+    expect(second?.dataHash).not.to.equal(first?.dataHash);
+  });
+
+  it('is the same of whatever says it at once, in one task and in several', async () => {
+    const tasks = Array.from({ length: 24 }, (_, index) => ({ taskId: `price-${String(index % 4)}` }));
+    const hashOf = async (task: Pick<Task, 'taskId'>): Promise<string> =>
+      `${task.taskId} ${String((await own().say(task, PREDICTIONS))?.dataHash)}`;
+    const atOnce = await Promise.all(tasks.map(hashOf));
+    expect(new Set(atOnce).size).to.equal(4);
+    expect(await Promise.all(tasks.map(hashOf)), 'and later').to.deep.equal(atOnce);
+  });
+
+  it('is nothing more in a task in which the ledger refused it', async () => {
+    await own().fallSilent(TASK);
+    await own().fallSilent(TASK);
+    expect(await own().say(TASK, PREDICTIONS)).to.equal(undefined);
+    expect(await own().say({ taskId: 'price-2' }, PREDICTIONS)).not.to.equal(undefined);
+  });
+
   it('keeps its key in a file that only its owner reads, and leaves nothing else behind', async () => {
     await own().say(TASK, PREDICTIONS);
-    const folder = inHome.vehicleData(home);
-    expect(await readdir(folder)).to.deep.equal([`${vehicleId}.json`]);
-    expect((await stat(join(folder, `${vehicleId}.json`))).mode & 0o777).to.equal(0o600);
-    expect((await stat(folder)).mode & 0o777).to.equal(0o700);
+    const folder = join(inHome.vehicleData(home), vehicleId);
+    expect(await readdir(folder)).to.have.members(['key.json', `${TASK.taskId}.given.json`]);
+    for (const name of await readdir(folder)) {
+      expect((await stat(join(folder, name))).mode & 0o777).to.equal(0o600);
+    }
+    for (const directory of [folder, inHome.vehicleData(home)]) {
+      expect((await stat(directory)).mode & 0o777).to.equal(0o700);
+    }
   });
 
   it('is not said where what the home holds is not what was kept', async () => {
     await own().say(TASK, PREDICTIONS);
-    const path = join(inHome.vehicleData(home), `${vehicleId}.json`);
+    const path = join(inHome.vehicleData(home), vehicleId, 'key.json');
     const text = await readFile(path, 'utf8');
     await writeFile(path, text.replace('"key"', '"code"'));
     expect(await codeOf(own().say(TASK, PREDICTIONS))).to.equal('FILE_MALFORMED');
     await rm(path);
-    expect(await own().say(TASK, PREDICTIONS), 'with a new key').not.to.equal(undefined);
+    expect(await own().say(TASK, PREDICTIONS), 'with a new key, in a task that knows another').to.equal(undefined);
+    expect(await own().say({ taskId: 'price-2' }, PREDICTIONS)).not.to.equal(undefined);
   });
 });

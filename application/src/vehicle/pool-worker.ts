@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { messageOf } from '../errors.js';
-import { errorCode } from '../services/log.js';
-import type {
-  RecordRequest,
-  TrainRequest,
-  WorkerFailure,
-  WorkerMessage,
-  WorkerRequest,
-  WorkerStart,
-} from './messages.js';
+import { failureOf } from './failure.js';
+import type { RecordRequest, TrainRequest, WorkerMessage, WorkerRequest, WorkerStart } from './messages.js';
 import { loadTrainers, type Trainer } from './trainer.js';
 
 type Send = (message: WorkerMessage) => void;
@@ -72,10 +64,6 @@ class PoolWorker {
     }
     return trainer;
   }
-}
-
-function failureOf(error: unknown): WorkerFailure {
-  return { code: errorCode(error) ?? 'VEHICLE_FAILED', message: messageOf(error) };
 }
 
 /**

@@ -19,7 +19,9 @@ import { openWallet } from '../identity/wallet.js';
 import { Federation, vehicleIdOf } from '../testing/federation.js';
 import { loadClients, type DataSource } from './data.js';
 import type { OpenRoundRef, TrainedUpdate, TrainingOrder } from './messages.js';
+import { SevError } from '../errors.js';
 import { startPool, type PoolOptions, type VehiclePool } from './pool.js';
+import { loadTrainers } from './trainer.js';
 
 const layers = [CAR_FEATURES.width, 8, 1];
 const base = new Federation().task;
@@ -177,7 +179,9 @@ describe('A pool of vehicles', () => {
   });
 
   describe('in a round that draws vehicles', () => {
-    const { task: secret } = new Federation({ secure: {} });
+    const validators = ['CityMSP', 'GridMSP', 'MakerMSP'];
+    const validation = { validators, pastRounds: 0, quarantineMilli: 1, vehicles: 3 };
+    const { task: secret } = new Federation({ secure: { validation } });
     const aggregators = secret.secure!.aggregators.map((mspId) => {
       const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       return { mspId, sealingKey: publicKeyText(publicKey), nonceLeaves: [] };
@@ -209,6 +213,56 @@ describe('A pool of vehicles', () => {
       const hashes = async (): Promise<(string | undefined)[]> =>
         (await trainAll(await start(), ALL, asking(DRAWN))).map(({ envelope }) => envelope.validation?.dataHash);
       expect(await hashes()).to.deep.equal(await hashes());
+    });
+
+    it('has them sign for the same update without their word, too, for a ledger that refuses it', async () => {
+      for (const { vehicleId, envelope, silent } of await trainAll(await start(), ALL, asking(DRAWN))) {
+        expect(silent !== undefined, vehicleId).to.equal(DRAWN.includes(vehicleId));
+        if (silent !== undefined) {
+          const { signature, ...said } = silent;
+          const statement = updateStatement(order.consortium, { ...round, ...said });
+          expect(verifyStatement(statement, signature, keys.get(vehicleId)!)).to.equal(true);
+          const { validation: _word, signature: _other, ...same } = envelope;
+          expect(said).to.deep.equal(same);
+        }
+      }
+    });
+
+    it('has one take part that cannot say anything for a home that is damaged', async () => {
+      const folder = join(inHome.vehicleData(home), DRAWN[0]!);
+      await rm(folder, { recursive: true, force: true });
+      await writeFile(folder, 'no folder');
+      try {
+        const updates = await trainAll(await start(), ALL, asking(DRAWN));
+        expect(updates).to.have.length(3);
+        expect(saidBy(updates)).to.deep.equal([DRAWN[1]]);
+        const unsaid = updates.filter((update) => update.unsaid !== undefined);
+        expect(unsaid.map(({ vehicleId }) => vehicleId)).to.deep.equal([DRAWN[0]]);
+        expect(unsaid[0]?.unsaid?.message).to.contain('vehicle-data');
+      } finally {
+        await rm(folder);
+      }
+    });
+
+    it('has nobody say anything once the ledger has refused it, and of a list that the task cannot have', async () => {
+      const [vehicleId = ''] = DRAWN;
+      const more = [...ALL, vehicleIdOf(7)];
+      expect(saidBy(await trainAll(await start(), ALL, asking(more))), 'more than the task draws').to.deep.equal([]);
+      const asked = asking(DRAWN);
+      const { validation: _none, ...unjudged } = asked.task.secure!;
+      const without = { ...asked, task: { ...asked.task, secure: unjudged } };
+      expect(saidBy(await trainAll(await start(), ALL, without)), 'a task that draws nobody').to.deep.equal([]);
+      const trainers = await loadTrainers({
+        ...{ home, profile, vehicles, plan: { data: generated, split: 'iid', clients: 4 } },
+      });
+      const trainer = trainers.get(vehicleId)!;
+      const { envelope } = await trainer.train(asked);
+      expect(envelope).to.have.property('validation');
+      await trainer.heed({ taskId: task.taskId, envelope }, new SevError('UPDATE_DUPLICATE', ''));
+      expect((await trainer.train(asked)).envelope).to.have.property('validation');
+      await trainer.heed({ taskId: task.taskId, envelope }, new SevError('VALIDATION_DATA_CHANGED', ''));
+      expect((await trainer.train(asked)).envelope).not.to.have.property('validation');
+      await rm(join(inHome.vehicleData(home), vehicleId), { recursive: true });
     });
 
     it('has nobody say anything who is not to, and all take part', async () => {

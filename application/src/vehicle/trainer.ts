@@ -21,9 +21,11 @@ import { learning } from '../ledger/contracts.js';
 import { engineOf, modelSpecOf, trainingOf } from '../services/model-spec.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import { loadClients, trainingSeed } from './data.js';
-import type { TrainedUpdate, TrainingOrder, WorkerStart } from './messages.js';
+import { failureOf } from './failure.js';
+import type { TrainedUpdate, TrainingOrder, WorkerFailure, WorkerStart } from './messages.js';
 import { OwnValidation } from './own-validation.js';
 import { secureReport, type TrainedModel } from './secure-report.js';
+import { refusesWord } from './word-refusal.js';
 
 const NONE = new Float32Array(0);
 
@@ -98,9 +100,7 @@ export class Trainer {
     const model = await this.#modelOf(order);
     const { taskId, attempt, baseModelHash, opening, he } = round;
     const { vehicleId } = this;
-    const validation = await this.#word(order, model);
-    const word = validation === undefined ? {} : { validation };
-    const sign = (updateHash: string): Envelope => {
+    const sign = (updateHash: string, word: Pick<Envelope, 'validation'> = {}): Envelope => {
       const said = { vehicleId, updateHash, weightClass, ...word };
       const place = { taskId, round: round.round, attempt, baseModelHash };
       const statement = updateStatement(consortium, { ...place, ...said });
@@ -125,13 +125,35 @@ export class Trainer {
     }
     const report = await secureReport(consortium, task, { ...round, opening }, vehicleId, model, this.#data);
     const shares = { path: '/shares', needed: secureTermsOf(task).threshold + 1, sealed: report.shares } as const;
-    return { vehicleId, bytes: report.ciphertext, shares, envelope: sign(report.root) };
+    const { validation, unsaid } = await this.#word(order, model);
+    return {
+      ...{ vehicleId, bytes: report.ciphertext, shares },
+      ...(validation === undefined
+        ? { envelope: sign(report.root) }
+        : { envelope: sign(report.root, { validation }), silent: sign(report.root) }),
+      ...(unsaid === undefined ? {} : { unsaid }),
+    };
   }
 
-  /** What the vehicle says of the base, if it is asked; never in mode `dp`, whatever contract asks: nobody would charge it. */
-  async #word({ task, round }: TrainingOrder, { predictions }: TrainedModel): Promise<VehicleValidation | undefined> {
-    const isDrawn = task.privacy === 'secure' && round.drawn?.includes(this.vehicleId) === true;
-    return isDrawn ? this.#extras.validation?.say(task, predictions) : undefined;
+  /** What the vehicle says of the base, if it is asked; a home that cannot be read or written costs it its word alone. */
+  async #word(
+    { task, round }: TrainingOrder,
+    { predictions }: TrainedModel,
+  ): Promise<{ readonly validation?: VehicleValidation | undefined; readonly unsaid?: WorkerFailure }> {
+    try {
+      return this.#isAsked(task, round) ? { validation: await this.#extras.validation?.say(task, predictions) } : {};
+    } catch (error) {
+      return { unsaid: failureOf(error) };
+    }
+  }
+
+  /**
+   * Whether the list of those drawn is one that the task can have, with this vehicle in it. Never in mode `dp`, whatever
+   * contract asks: nobody would charge what it says.
+   */
+  #isAsked({ privacy, secure }: Task, { drawn = [] }: TrainingOrder['round']): boolean {
+    const most = privacy === 'secure' ? (secure?.validation?.vehicles ?? 0) : 0;
+    return drawn.length <= most && drawn.includes(this.vehicleId);
   }
 
   /** What the vehicle makes of the base parameters: a trained model, or its statistics added to them. */
@@ -159,12 +181,23 @@ export class Trainer {
       : await (await engineOf(task)).predict(modelSpecOf(task.model), base, this.#data);
   }
 
+  /** Takes it from a ledger that refuses the vehicle's word, as after its home was lost, and says nothing more in the task. */
+  async heed({ taskId, envelope }: Pick<RecordUpdate, 'taskId' | 'envelope'>, refusal: unknown): Promise<void> {
+    if (envelope.validation !== undefined && refusesWord(refusal)) {
+      // Where the home cannot be written, the next refusal says it again; this one is what the caller has to see.
+      await this.#extras.validation?.fallSilent({ taskId }).catch(() => undefined);
+    }
+  }
+
   /** Records the update as the vehicle itself. The session is opened for this one call: it is the exception. */
   async record(profile: WorkerStart['profile'], argument: RecordUpdate): Promise<void> {
     const { openSession } = await import('../ledger/gateway-session.js');
     const session = await openSession({ profile, identity: this.#identity });
     try {
       await learning(session).recordUpdate(argument);
+    } catch (error) {
+      await this.heed(argument, error);
+      throw error;
     } finally {
       session.close();
     }

@@ -112,15 +112,16 @@ export function newVehicleData(
 }
 
 /**
- * What the drawn vehicles of a cohort said of its base.
+ * What the drawn vehicles said of a round's base. Whoever recorded a word is heard: which of the recorded vehicles are in the
+ * cohort is for aggregators to say, and these may be the validators that the words are held against.
  *
- * @param cohort - its updates.
+ * @param updates - all that are recorded in the attempt.
  * @returns nothing where none of them gave its loss.
  */
 export function drawnLosses(
-  cohort: readonly Pick<UpdateRecord, 'vehicleId' | 'validation'>[],
+  updates: readonly Pick<UpdateRecord, 'vehicleId' | 'validation'>[],
 ): Pick<SecureRound, 'drawnLosses'> {
-  const words = cohort.flatMap(({ vehicleId, validation }) =>
+  const words = updates.flatMap(({ vehicleId, validation }) =>
     validation === undefined ? [] : [{ vehicleId, lossMicro: validation.lossMicro }],
   );
   if (words.length === 0) {

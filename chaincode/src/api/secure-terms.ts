@@ -87,12 +87,18 @@ function aggregatorRules({ aggregators, threshold, metrics }: SecureTerms): Rule
   ];
 }
 
-function validationRules({ rewards }: Task, { validation, rule, projections }: SecureTerms): Rule[] {
+/** The sum of losses, less those that drawn vehicles say one by one, would be one of fewer vehicles than a cohort may have. */
+function validationRules({ rewards }: Task, { validation, rule, projections, metrics }: SecureTerms): Rule[] {
   const isJudged = validation !== undefined;
   return [
     [isJudged || !DIRECTED_RULES.includes(rule), 'secure.validation', `missing: ${rule} compares with its direction`],
     [!isJudged || projections > 0, 'secure.validation', 'only where projections are opened, so not in mode dp'],
     [isAscending(validation?.validators ?? []), 'secure.validation.validators', 'not sorted without repetition'],
+    [
+      validation?.vehicles === undefined || !metrics.includes('loss'),
+      'secure.metrics',
+      'loss is not summed where secure.validation.vehicles say theirs: the difference is of fewer than a cohort',
+    ],
     [isJudged || rewards === undefined, 'rewards', 'only with secure.validation: they pay for contributions'],
   ];
 }

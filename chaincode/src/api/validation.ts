@@ -13,6 +13,12 @@ import type { NetworkBound } from './signed';
 /** Bound on the Euclidean norm of a quantised direction, in its integer units. */
 export const DIRECTION_NORM = 65_536;
 
+/** Of fewer validators none can be told to be the one that is wrong. */
+export const LEAST_JUDGED = 3;
+/** Vehicles that a task may draw in a round: what fewer say puts nothing in doubt, and would be disclosed for nothing. */
+export const LEAST_DRAWN = LEAST_JUDGED;
+export const MOST_DRAWN = 16;
+
 /** Part of a task's secure terms; absent: no reference direction is opened and nobody is suspected. */
 export const validationTerms = z.strictObject({
   /** Organisations that validate, sorted, each once. */
@@ -22,7 +28,7 @@ export const validationTerms = z.strictObject({
   /** Accumulated suspicion from which a vehicle is quarantined, in thousandths of a nat. */
   quarantineMilli: z.int().min(1).max(1_000_000_000),
   /** Vehicles that are drawn in each round to say how well its base fits their own rows; absent: none. */
-  vehicles: z.int().min(1).max(16).optional(),
+  vehicles: z.int().min(LEAST_DRAWN).max(MOST_DRAWN).optional(),
 });
 export type ValidationTerms = z.infer<typeof validationTerms>;
 
@@ -32,7 +38,7 @@ const lossMicro = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 /** A drawn vehicle's word about a base model, part of its envelope. */
 export const vehicleValidation = z.strictObject({
   lossMicro,
-  /** HMAC-SHA-256 of its rows in canonical form, by a key that it keeps to itself; the same in all rounds of a task. */
+  /** HMAC-SHA-256 of the task and its rows in canonical form, by a key that it keeps to itself; the same in all its rounds. */
   dataHash: hash,
 });
 export type VehicleValidation = z.infer<typeof vehicleValidation>;
@@ -75,8 +81,6 @@ export interface ValidatedBase {
 
 /** A loss this many times the median, or the median this many times the loss, departs. */
 const DEPARTURE_FACTOR = 3;
-/** Of fewer validators none can be told to be the one that is wrong. */
-export const LEAST_JUDGED = 3;
 /** Finalised rounds with a departure after which a validator is set aside for the rest of the task. */
 export const DEPARTURES_SET_ASIDE = 2;
 
@@ -111,9 +115,9 @@ export function departsFrom(medianMicro: number, micro: number, times = 1): bool
   return micro > factor * medianMicro || medianMicro > factor * micro;
 }
 
-/** What the vehicles of a cohort that were drawn said of its base. */
+/** What the drawn vehicles said of a round's base in their recorded updates. */
 export interface DrawnLosses {
-  /** Drawn members of the cohort that gave their loss. */
+  /** Drawn vehicles that gave their loss, whether or not they are in the cohort. */
   readonly heard: number;
   /** Median of the losses; of an even number the lower of the middle two. */
   readonly medianLossMicro: number;

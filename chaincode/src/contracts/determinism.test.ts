@@ -120,7 +120,10 @@ describe('Every peer comes to the same write set', () => {
 
   it('for a round with validators whose end judges vehicles and validators', async () => {
     const consortium = await TestConsortium.bootstrapped();
-    const driver = new ValidatedDriver(consortium, validatedTask({ validation: { ...VALIDATION, vehicles: 3 } }));
+    const driver = new ValidatedDriver(
+      consortium,
+      validatedTask({ validation: { ...VALIDATION, vehicles: 3 }, metrics: [] }),
+    );
     const coordinate = async (transaction: string, argument: unknown): Promise<void> =>
       endorseTwice(consortium, `learning:${transaction}`, argument, await identity(GRID, 'coordinator'));
     const fleet = await enrolledFleet(consortium, 4);

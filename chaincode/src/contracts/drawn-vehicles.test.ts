@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import { canonicalJson, drawnAmong, sha256Hex, type RoundRecord, type VehicleValidation } from '../api';
+import {
+  canonicalJson,
+  drawnAmong,
+  sha256Hex,
+  type RoundRecord,
+  type SecureTerms,
+  type VehicleValidation,
+} from '../api';
 import { CITY, GRID, REGULATOR, TestConsortium } from '../testing/consortium';
 import { enrolledFleet, envelopeOf, type Vehicle } from '../testing/fleet';
 import { vehicleIdentity } from '../testing/key-changes';
 import { INITIAL_MODEL, ROUND_1, type RoundRef } from '../testing/learning';
 import { expectRefusal } from '../testing/refusal';
+import { AGGREGATORS } from '../testing/secure-learning';
 import { roundRef, ValidatedDriver, validatedTask, VALIDATION } from '../testing/validated-learning';
 
 const MAJORITY = [GRID, CITY, REGULATOR];
 const DRAWN = 3;
-const TASK = validatedTask({ validation: { ...VALIDATION, vehicles: DRAWN } });
+const TASK = validatedTask({ validation: { ...VALIDATION, vehicles: DRAWN }, metrics: [] });
 
 let consortium: TestConsortium;
 let driver: ValidatedDriver;
@@ -90,11 +98,17 @@ describe('Vehicles drawn to validate', () => {
     );
   });
 
-  it('come to a median with the cohort that was fixed', async () => {
+  it('come to a median once the cohort is fixed, whether or not aggregators hold their shares', async () => {
     const ref = roundRef(2, 2);
     expect((await driver.secure(ref)).drawnLosses).to.equal(undefined);
     await driver.close(MAJORITY, ref);
-    const { secure } = await driver.fix(ref);
+    const [unheld] = drawnIn(await driver.round(ref));
+    const lacking = Object.fromEntries(AGGREGATORS.map((mspId) => [mspId, [unheld!.vehicleId]]));
+    const holdings = await driver.holdings(AGGREGATORS, lacking, ref);
+    const members = (await driver.recorded(ref)).filter(({ vehicleId }) => vehicleId !== unheld!.vehicleId);
+    const statements = await driver.cohortStatements(MAJORITY, members, AGGREGATORS, ref);
+    const { secure } = await driver.coordinate('FixCohort', { ...ref, holdings, statements });
+    expect(secure?.cohortSize).to.equal(5);
     expect(secure?.drawnLosses).to.deep.equal({ heard: 3, medianLossMicro: 1_001, departed: [] });
   });
 });
@@ -109,7 +123,7 @@ describe('Vehicles that are all drawn', () => {
 
   before(async () => {
     const vehicles = 16;
-    base = await afterFirstRound(validatedTask({ validation: { ...VALIDATION, vehicles } }));
+    base = await afterFirstRound(validatedTask({ validation: { ...VALIDATION, vehicles }, metrics: [] }));
     fleet = fleet.slice(0, 5);
     await driver.open(FIRST, base);
   });
@@ -198,11 +212,22 @@ describe('Vehicles that are all drawn', () => {
 });
 
 describe('The term that draws vehicles', () => {
-  it('is from 1 to 16', async () => {
+  const refusalOf = async (vehicles: number, metrics: SecureTerms['metrics'] = []): Promise<void> => {
+    const task = validatedTask({ validation: { ...VALIDATION, vehicles }, metrics });
+    await expectRefusal(new ValidatedDriver(consortium, task).openWith(undefined), 'ARGUMENT_INVALID');
+  };
+  before(async () => {
     consortium = await TestConsortium.bootstrapped();
-    for (const vehicles of [0, 17, 1.5]) {
-      const task = validatedTask({ validation: { ...VALIDATION, vehicles } });
-      await expectRefusal(new ValidatedDriver(consortium, task).openWith(undefined), 'ARGUMENT_INVALID');
+  });
+
+  it('is from 3 to 16: what fewer say puts nothing in doubt', async () => {
+    for (const vehicles of [0, 1, 2, 17, 3.5]) {
+      await refusalOf(vehicles);
     }
+  });
+
+  it('is not beside a sum of losses, which less those that are said is one of a few vehicles', async () => {
+    await refusalOf(3, ['loss']);
+    await refusalOf(3, ['samples', 'loss']);
   });
 });

@@ -97,7 +97,7 @@ export function fixCohort(
     contradicted: [...new Set([...contradicted, ...equivocating])].sort(),
     cohortHash: cohortHash(covered),
     cohortSize: covered.length,
-    ...drawnLosses(covered),
+    ...drawnLosses(facts.updates),
   };
   const cohort = cohortRecord(round, covered);
   if (done) {

@@ -157,8 +157,8 @@ export class SecureScenario extends ReportingScenario {
     return {};
   }
 
-  /** What those of a cohort said that were asked. */
-  protected losses(_cohort: readonly Reporter[]): Pick<SecureRound, 'drawnLosses'> {
+  /** What those who recorded an update said that were asked. */
+  protected losses(_reporters: readonly Reporter[]): Pick<SecureRound, 'drawnLosses'> {
     return {};
   }
 
@@ -239,7 +239,7 @@ export class SecureScenario extends ReportingScenario {
       cohortHash: hash,
       cohortSize: size,
       openedProjections,
-      ...this.losses(cohort),
+      ...this.losses(reporters),
     };
     this.secure = { ...this.secure, ...fixed, fixedCohorts: (this.secure.fixedCohorts ?? 0) + 1 };
     const record = { docType: 'cohort', schemaVersion: 1, ...this.attemptRef(), members };

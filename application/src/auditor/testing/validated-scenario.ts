@@ -11,6 +11,7 @@ import {
   type RoundOpening,
   type Scores,
   type SecureRound,
+  type SecureTerms,
   type StandingRecord,
   type Task,
   type Validation,
@@ -30,7 +31,8 @@ export const QUARANTINE_MILLI = 10_000;
 const VALIDATION: ValidationTerms = { validators: [...MSPS], pastRounds: 0, quarantineMilli: QUARANTINE_MILLI };
 
 export function validatedTask(validation: Partial<ValidationTerms> = {}): Task {
-  return secureTask({ rule: 'capped-trust', validation: { ...VALIDATION, ...validation } });
+  const metrics: SecureTerms['metrics'] = validation.vehicles === undefined ? ['loss'] : [];
+  return secureTask({ rule: 'capped-trust', validation: { ...VALIDATION, ...validation }, metrics });
 }
 
 /** A ledger with a task that has all organisations as validators, and what its rounds make of them and of vehicles. */
@@ -52,6 +54,8 @@ export class ValidatedScenario extends SecureScenario {
   standings = new Map<string, StandingRecord>();
   /** Vehicles that say something of the base in the next envelopes, and what; by id. */
   vehicleWords = new Map<string, VehicleValidation>();
+  /** The cohort of the round before. */
+  #before: readonly Reporter[] = [];
   /** Vehicles that are bound to their data. */
   readonly #bound = new Set<string>();
 
@@ -96,17 +100,22 @@ export class ValidatedScenario extends SecureScenario {
     return MSPS.length - this.validators.filter(({ setAsideFrom }) => setAsideFrom !== undefined).length;
   }
 
+  override nextRound(): this {
+    this.#before = this.present;
+    return super.nextRound();
+  }
+
   protected override drawn(): Pick<SecureRound, 'drawn'> {
     const { taskId, round } = this.attemptRef();
     const place = { taskId, round, baseModelHash: this.base };
-    const members = this.reporters.map(memberOf);
+    const members = this.#before.map(memberOf);
     const before = round === 1 ? undefined : { members };
     return drawnVehicles(this.terms.validation, place, { modelHash: before && this.base, cohort: before });
   }
 
-  protected override losses(cohort: readonly Reporter[]): Pick<SecureRound, 'drawnLosses'> {
+  protected override losses(reporters: readonly Reporter[]): Pick<SecureRound, 'drawnLosses'> {
     return drawnLosses(
-      cohort.map(({ vehicleId }) => {
+      reporters.map(({ vehicleId }) => {
         const validation = this.vehicleWords.get(vehicleId);
         return { vehicleId, ...(validation === undefined ? {} : { validation }) };
       }),
