@@ -47,11 +47,12 @@ describe('From a bad model to the corrected one', function () {
   const as = (org: string): string[] => ['--org', org];
 
   it('is walked by sev incident, sev rewards and sev audit trace', async () => {
-    const exercise = ['--attack', 'root-aligned', '--hostile', '1'];
-    const made = ['--vehicles', '6', '--rounds', '3', '--until', '2', '--task-id', TASK];
+    // Honest for two rounds: what it reports then counts, in one of them at least, and is there to be taken out.
+    const exercise = ['--attack', 'root-aligned', '--attack-from', '3', '--hostile', '1'];
+    const made = ['--vehicles', '6', '--rounds', '4', '--until', '3', '--task-id', TASK];
     const [hostile] = (await rounds(...made, ...exercise)).hostile!.vehicles as [string];
 
-    const opening = ['--task', TASK, '--vehicle', hostile, '--rounds', '1-2'];
+    const opening = ['--task', TASK, '--vehicle', hostile, '--rounds', '1-3'];
     const { incidentId: id } = await answerOf<IncidentRecord>('incident', 'open', ...opening);
     expect((await sev('incident', 'evidence', id)).stderr).to.include('INCIDENT_STATE');
     for (const step of ['projections', 'vectors']) {
@@ -73,13 +74,13 @@ describe('From a bad model to the corrected one', function () {
 
     const resumed = await rounds('--resume', TASK);
     expect(resumed.audit.ok).to.equal(true);
-    expect(resumed.rounds.map(({ cohort }) => cohort)).to.deep.equal([6, 6, 5]);
-    const trace = await answerOf<ModelTrace>('audit', 'trace', resumed.rounds[2]!.modelHash);
+    expect(resumed.rounds.map(({ cohort }) => cohort)).to.deep.equal([6, 6, 6, 5]);
+    const trace = await answerOf<ModelTrace>('audit', 'trace', resumed.rounds[3]!.modelHash);
     expect(trace.rounds[0]!.baseModelHash).to.equal(record.modelHash);
     const culprit = trace.contributors.find(({ vehicleId }) => vehicleId === hostile);
     expect(culprit === undefined || culprit.status === 'revoked').to.equal(true);
     const book = await answerOf<RewardTotals>('rewards', 'show', '--task', TASK);
-    expect(book).to.deep.include({ roundsPaid: 3, problems: [] });
+    expect(book).to.deep.include({ roundsPaid: 4, problems: [] });
     expect((await sev('audit', 'trace', id)).stdout).to.include(`vehicle ${hostile}: enrolled by ManufacturerMSP`);
   });
 });
