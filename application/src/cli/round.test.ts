@@ -48,7 +48,7 @@ describe('sev round run', function () {
   });
 
   it('leaves nothing to vehicles that come when its task is finished: they say so and end', async () => {
-    const where = ['--pool', '--home', join(run.network.homes, 'fleet'), '--client', '0/3', '--generate', '400'];
+    const where = ['--pool', '--home', join(run.network.homes, 'fleet'), '--client', '0/20', '--generate', '400'];
     const peers = ['--store', 'http://127.0.0.1:9', '--batcher', 'maker=http://127.0.0.1:9'];
     const late = await sev('vehicle', 'run', '--task', 'price-example', ...where, ...peers);
     expect(late).to.deep.include({
