@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHash } from 'node:crypto';
 import { Option, type Command } from 'commander';
+import { seedFrom } from '../services/seed.js';
 import type { LearningKind } from '../vehicle/data.js';
 import type { ValidationSource } from '../validation/validation-data.js';
 import { TASK_KINDS, dataOf, kindDetails, type DataOptions } from './data-option.js';
@@ -40,7 +40,8 @@ export function validationDataOf({
   ...options
 }: ValidationOptions): ValidationSource | undefined {
   if (validationGenerate !== undefined) {
-    return dataOf(kind, options, { rows: validationGenerate, seed: ownSeed(org) });
+    // Other rows than those of vehicles and of other organisations.
+    return dataOf(kind, options, { rows: validationGenerate, seed: seedFrom(`sev/validation-rows/v1 ${org}`) });
   }
   if (validationData === undefined) {
     return undefined;
@@ -48,9 +49,4 @@ export function validationDataOf({
   return validationData.endsWith('.json')
     ? { source: 'file', path: validationData }
     : dataOf(kind, { ...options, data: validationData });
-}
-
-/** Other rows than those of vehicles and of other organisations. */
-function ownSeed(organisation: string): number {
-  return createHash('sha256').update(`sev/validation-rows/v1 ${organisation}`).digest().readUInt32BE(0);
 }

@@ -3,6 +3,7 @@ import { modelParameters, sha256Hex, type PrivacyMode, type Task } from '@sev/ch
 import { CAR_FEATURES, HIDDEN_LAYERS, modelInitialParameters, parametersToBytes, type FeatureSet } from '@sev/fl';
 import { newHeTerms } from '../homomorphic/he-terms.js';
 import { modelSpecOf } from '../services/model-spec.js';
+import { seedFrom } from '../services/seed.js';
 import type { LearningKind } from '../vehicle/data.js';
 import { secureTerms, type DifferentialPrivacy } from './secure-terms.js';
 import type { judgedBy } from './validation-plan.js';
@@ -164,7 +165,7 @@ function privacyTerms(
  * so that the tasks' sums could be subtracted; the contract refuses the second.
  */
 export function ownSeed(taskId: string, seed: number): number {
-  return Number.parseInt(sha256Hex(`${String(seed)}/${taskId}`).slice(0, 8), 16);
+  return seedFrom(`${String(seed)}/${taskId}`);
 }
 
 /**

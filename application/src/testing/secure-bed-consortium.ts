@@ -21,6 +21,7 @@ import {
   type Vehicle,
 } from '@sev/chaincode/testing';
 import { parametersToBytes, newRandom } from '@sev/fl';
+import { seedFrom } from '../services/seed.js';
 import type { ValidationData } from '../validation/validation-data.js';
 
 /** Names of aggregators beyond the consortium's three, sorted behind them. */
@@ -138,7 +139,7 @@ export function validationDataOf({ features, model, secure }: Task, mspId: strin
     return undefined;
   }
   const width = model.layers[0] ?? 0;
-  const random = newRandom(Number.parseInt(sha256Hex(mspId).slice(0, 8), 16));
+  const random = newRandom(seedFrom(mspId));
   const x = Float32Array.from({ length: VALIDATION_ROWS * width }, () => random.below(1_000) / 1_000);
   const y = Float32Array.from({ length: VALIDATION_ROWS }, (_, row) => {
     const own = x.subarray(row * width, (row + 1) * width);

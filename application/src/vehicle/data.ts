@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { dirname, join } from 'node:path';
-import { sha256Hex, type Task } from '@sev/chaincode/api';
+import type { Task } from '@sev/chaincode/api';
 import {
   CAR_FEATURES,
   DataError,
@@ -33,6 +33,7 @@ import {
   type SessionTable,
   type TableSchema,
 } from '@sev/fl';
+import { seedFrom } from '../services/seed.js';
 import { readStatisticsFile, scaledSchema } from './statistics-file.js';
 
 export type TaskKind = Task['kind'];
@@ -195,5 +196,5 @@ export async function loadClients(
 
 /** Seed of one client's training in one round: follows from the task's, so that a repeated training gives the same. */
 export function trainingSeed(taskSeed: number, round: number, client: number | string): number {
-  return Number.parseInt(sha256Hex(`${String(taskSeed)}/${String(round)}/${String(client)}`).slice(0, 8), 16);
+  return seedFrom(`${String(taskSeed)}/${String(round)}/${String(client)}`);
 }
