@@ -300,7 +300,7 @@ export class Fleet {
         throw new SevError('OPENING_REFUSED', reason);
       }
       const { opening, drawn = [] } = record.secure;
-      return { opening, drawn: drawn.length === 0 ? [] : await this.#drawnIn(task, round, drawn) };
+      return { opening, drawn: await this.#drawnIn(task, round, drawn) };
     }
     if (record?.attempt === round.attempt && record.he !== undefined) {
       const { opening } = record.he;
@@ -314,7 +314,10 @@ export class Fleet {
    * nobody says anything: a vehicle's word is taken by whoever shows it the list, whatever the ledger makes of it.
    */
   async #drawnIn(task: Task, round: OpenRoundRef, shown: readonly string[]): Promise<readonly string[]> {
-    const { log } = this.#options;
+    const { log, pool } = this.#options;
+    if (!pool.vehicles.some(({ vehicleId }) => shown.includes(vehicleId))) {
+      return [];
+    }
     try {
       const before = await drawnBefore(this.#learning, round);
       const { drawn = [] } = drawnVehicles(task.secure?.validation, round, before);
