@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalJson, drawnLosses, drawnVehicles, type UpdateRecord } from '@sev/chaincode/api';
-import { drawnBefore, type DrawnBefore } from '../services/drawn-before.js';
+import { canonicalJson, drawnLosses, drawnVehicles, type DrawnBefore, type UpdateRecord } from '@sev/chaincode/api';
+import { drawnBefore } from '../services/drawn-before.js';
 import { updatesOf, type LearningContract } from '../services/rounds.js';
 import { secureTermsOf } from '../services/secure-scores.js';
 import type { Refusal } from './decisions.js';

@@ -244,16 +244,11 @@ async function preparedTask(
 /** A run that is resumed keeps the deadlines and the threshold of its task, be they of an earlier version's defaults. */
 function withTermsOf({ deadlines, secure: before }: Task, task: Task): Task {
   const { secure } = task;
-  const terms = { ...task, deadlines };
-  return secure?.validation === undefined || before?.validation === undefined
-    ? terms
-    : {
-        ...terms,
-        secure: {
-          ...secure,
-          validation: { ...secure.validation, quarantineMilli: before.validation.quarantineMilli },
-        },
-      };
+  if (secure?.validation === undefined || before?.validation === undefined) {
+    return { ...task, deadlines };
+  }
+  const { quarantineMilli } = before.validation;
+  return { ...task, deadlines, secure: { ...secure, validation: { ...secure.validation, quarantineMilli } } };
 }
 
 /** Starts the programs, creates the task where it is not there yet, and sees the rounds through. */

@@ -48,20 +48,17 @@ export class Collected<T, R> {
     });
   }
 
-  #send(): void {
+  #send(least = this.#options.maxItems): void {
     const { maxItems, maxCalls, lingerMs = 100 } = this.#options;
     const isDue = (): boolean =>
-      this.#underWay === 0 ? this.#waiting.length > 0 : this.#waiting.length >= maxItems && this.#underWay < maxCalls;
+      this.#underWay === 0 ? this.#waiting.length > 0 : this.#waiting.length >= least && this.#underWay < maxCalls;
     while (isDue()) {
       void this.#call(this.#waiting.splice(0, maxItems));
     }
     if (this.#waiting.length > 0 && this.#lingering === undefined) {
       this.#lingering = setTimeout(() => {
         this.#lingering = undefined;
-        if (this.#waiting.length > 0 && this.#underWay < maxCalls) {
-          void this.#call(this.#waiting.splice(0, maxItems));
-        }
-        this.#send();
+        this.#send(1);
       }, lingerMs);
     }
   }

@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { CohortRecord, RoundRecord } from '@sev/chaincode/api';
+import type { DrawnBefore, RoundRecord } from '@sev/chaincode/api';
 import { attemptOf, type AttemptRef } from './attempt.js';
 import { roundIfAny, type LearningContract } from './rounds.js';
-
-/** What vehicles are drawn from: see `drawnVehicles`. */
-export interface DrawnBefore {
-  /** The model of the round before, where there is one. */
-  readonly modelHash: string | undefined;
-  /** Of the round before, where one was fixed. */
-  readonly cohort: Pick<CohortRecord, 'members'> | undefined;
-}
 
 /** What the ledger shows of the round before an attempt. @throws LedgerError */
 export async function drawnBefore(learning: LearningContract, ref: AttemptRef): Promise<DrawnBefore> {

@@ -28,6 +28,14 @@ export interface DrawPlace {
   readonly baseModelHash: string;
 }
 
+/** What vehicles are drawn from. */
+export interface DrawnBefore {
+  /** The model of the round before, where there is one. */
+  readonly modelHash: string | undefined;
+  /** Of the round before, where one was fixed. */
+  readonly cohort: Pick<CohortRecord, 'members'> | undefined;
+}
+
 /**
  * The vehicles with the smallest hashes of their id and the base model, in that order. The model is what a round came to, which
  * nobody chooses alone; so nobody chooses who is drawn, and every attempt on it draws the same.
@@ -53,16 +61,12 @@ export function drawnAmong(
  * Who is drawn in an attempt: of the cohort of the round that made its base. Nobody where no round did, as in the first round
  * and where an incident's correction took the model's place.
  *
- * @param previous - the model of the round before, where there is one, and its cohort.
  * @returns nothing where the task draws no vehicles.
  */
 export function drawnVehicles(
   terms: Pick<ValidationTerms, 'vehicles'> | undefined,
   place: DrawPlace,
-  previous: {
-    readonly modelHash: string | undefined;
-    readonly cohort: Pick<CohortRecord, 'members'> | undefined;
-  },
+  previous: DrawnBefore,
 ): Pick<SecureRound, 'drawn'> {
   if (terms?.vehicles === undefined) {
     return {};
