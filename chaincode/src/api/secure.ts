@@ -370,7 +370,7 @@ export interface SecureRound {
   readonly validated?: ValidatedBase;
   /** Where the task draws vehicles: those that are asked for the base's loss on their own rows, in the order of the draw. */
   readonly drawn?: readonly string[];
-  /** From the cohort on, where any of them is in it and gave its loss. */
+  /** From the cohort on, where any of them gave its loss. */
   readonly drawnLosses?: DrawnLosses;
   /** Numbers opened of one vehicle's updates in this task so far ({@link openedNumbers}), all attempts counted, from fixing a cohort on. */
   readonly openedProjections: number;

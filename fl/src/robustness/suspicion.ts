@@ -3,11 +3,11 @@ import { estimateNorm, median, referencePulls } from './evidence.js';
 import { checkShapes, exceedsRange, needProjections, needReference, type WeightInput } from './weights/rule.js';
 
 /**
- * Accumulated suspicion from which on the contract quarantines a vehicle of a fleet of twenty, in thousandths of a natural
- * logarithm.
+ * Accumulated suspicion from which on the contract quarantines a vehicle of a fleet of {@link USUAL_FLEET}, in thousandths of a
+ * natural logarithm.
  */
 export const QUARANTINE_MILLI = 6_000;
-const FLEET_OF_TWENTY = 20;
+const USUAL_FLEET = 20;
 /** Suspicion, a round's with what earlier ones left, from which on a vehicle counts nothing. */
 export const DISTRUSTED_MILLI = 2_500;
 /** What a direction may add or take away in one round at the most: no single round decides. */
@@ -67,7 +67,7 @@ export function addSuspicion(accumulatedMilli: number, roundMilli: number): numb
  * more evidence. It is written into a task once; nobody has to compute it again.
  */
 export function quarantineMilliOf(vehicles: number): number {
-  return QUARANTINE_MILLI + Math.round(1_000 * Math.max(0, Math.log(vehicles / FLEET_OF_TWENTY)));
+  return QUARANTINE_MILLI + Math.round(1_000 * Math.max(0, Math.log(vehicles / USUAL_FLEET)));
 }
 
 function ratioMilli(cosine: number, usual: number): number {
