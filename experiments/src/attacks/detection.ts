@@ -6,15 +6,21 @@ import type { WatchJob, WatchResult } from './jobs.js';
 import { measured } from './measured.js';
 import { SPLITS, type AttackSplit } from './setting.js';
 
-const VEHICLES = 20;
 const RUNS = 50;
 /** Seeds that no constant of the error model was chosen on; 1 to 12 and 101 to 150 were looked at. */
 const FIRST_SEED = 201;
-const IDENTIFIED_WITHIN = 5;
 const QUIET_ROUNDS = 20;
 const QUIET_FLEETS = [20, 100] as const;
-/** One to so many attackers. */
-const MOST_HOSTILE = 4;
+
+interface WatchedFleet {
+  readonly vehicles: number;
+  /** Attackers, by run, in turn. */
+  readonly hostile: readonly number[];
+  readonly rounds: number;
+  readonly runs: number;
+}
+const FEW: WatchedFleet = { vehicles: 20, hostile: [1, 2, 3, 4], rounds: 5, runs: RUNS };
+const MANY: WatchedFleet = { vehicles: 100, hostile: [5, 10, 15, 20], rounds: 20, runs: 10 };
 
 const PERSISTENT = [
   'label-flip',
@@ -30,9 +36,11 @@ const PERSISTENT = [
 
 export interface IdentificationRow {
   readonly split: AttackSplit;
+  readonly vehicles: number;
   readonly attack: string;
   readonly runs: number;
-  /** Runs in which exactly the attackers were quarantined within five rounds. */
+  readonly rounds: number;
+  /** Runs in which exactly the attackers were quarantined within the rounds. */
   readonly exact: number;
   /** Attackers in all, and those quarantined by then. */
   readonly hostile: number;
@@ -42,31 +50,36 @@ export interface IdentificationRow {
   readonly accused: number;
 }
 
-/** Fifty runs of each persistent attack, one to four attackers among twenty. */
+/** Each persistent attack: fifty runs of twenty vehicles over five rounds, ten of a hundred over twenty. */
 export async function measureIdentification(source: TableSource): Promise<readonly IdentificationRow[]> {
+  return [...(await identificationOf(FEW, source)), ...(await identificationOf(MANY, source))];
+}
+
+async function identificationOf(
+  { vehicles, hostile, rounds, runs }: WatchedFleet,
+  source: TableSource,
+): Promise<readonly IdentificationRow[]> {
   const jobs = SPLITS.flatMap((split) =>
     PERSISTENT.flatMap((attack) =>
-      seeds().map((seed, run): WatchJob => {
-        const hostile = (1 + (run % MOST_HOSTILE)) / VEHICLES;
-        const cell = { split, vehicles: VEHICLES, attack, hostile, rule: DEFAULT_WEIGHT_RULE, seed };
-        return { kind: 'watch', cell, rounds: IDENTIFIED_WITHIN };
+      seeds(runs).map((seed, run): WatchJob => {
+        const share = (hostile[run % hostile.length] ?? 0) / vehicles;
+        const cell = { split, vehicles, attack, hostile: share, rule: DEFAULT_WEIGHT_RULE, seed };
+        return { kind: 'watch', cell, rounds };
       }),
     ),
   );
-  const runs = await measured('identification', source, jobs);
+  const watched = await measured(`identification among ${vehicles}`, source, jobs);
   const rows = SPLITS.flatMap((split) =>
-    PERSISTENT.map((attack) => {
-      const ofAttack = runs.filter(({ cell }) => cell.split === split && cell.attack === attack);
-      return { split, attack, runs: ofAttack.length, ...countOf(ofAttack) };
+    PERSISTENT.map((attack): IdentificationRow => {
+      const ofAttack = watched.filter(({ cell }) => cell.split === split && cell.attack === attack);
+      return { split, vehicles, attack, runs: ofAttack.length, rounds, ...countOf(ofAttack) };
     }),
   );
-  print(
-    `\nIdentification: ${RUNS} runs each, one to ${MOST_HOSTILE} attackers among ${VEHICLES}, ${IDENTIFIED_WITHIN} rounds`,
-  );
+  print(`\nIdentification: ${runs} runs each, ${hostile.join(', ')} attackers among ${vehicles}, ${rounds} rounds`);
   printTable(
     ['split', 'attack', 'exactly the attackers', 'attackers found', 'honest accused'],
-    rows.map(({ split, attack, runs, exact, hostile, found, honest, accused }) => [
-      ...[split, attack, percent(exact, runs), percent(found, hostile), percent(accused, honest)],
+    rows.map(({ split, attack, exact, found, accused, ...of }) => [
+      ...[split, attack, percent(exact, of.runs), percent(found, of.hostile), percent(accused, of.honest)],
     ]),
   );
   return rows;
@@ -84,7 +97,7 @@ export interface QuietRow {
 export async function measureFalseQuarantine(source: TableSource): Promise<readonly QuietRow[]> {
   const jobs = SPLITS.flatMap((split) =>
     QUIET_FLEETS.flatMap((vehicles) =>
-      seeds().map((seed): WatchJob => {
+      seeds(RUNS).map((seed): WatchJob => {
         const cell = { split, vehicles, attack: 'none', hostile: 0, rule: DEFAULT_WEIGHT_RULE, seed };
         return { kind: 'watch', cell, rounds: QUIET_ROUNDS };
       }),
@@ -108,11 +121,13 @@ export async function measureFalseQuarantine(source: TableSource): Promise<reado
   return rows;
 }
 
-function seeds(): readonly number[] {
-  return Array.from({ length: RUNS }, (_, run) => FIRST_SEED + run);
+function seeds(runs: number): readonly number[] {
+  return Array.from({ length: runs }, (_, run) => FIRST_SEED + run);
 }
 
-function countOf(results: readonly WatchResult[]): Omit<IdentificationRow, 'split' | 'attack' | 'runs'> {
+function countOf(
+  results: readonly WatchResult[],
+): Pick<IdentificationRow, 'exact' | 'hostile' | 'found' | 'honest' | 'accused'> {
   const count = { exact: 0, hostile: 0, found: 0, honest: 0, accused: 0 };
   for (const { hostile, standing } of results) {
     const vehicles = standing[0]?.map((_, vehicle) => vehicle) ?? [];

@@ -63,11 +63,12 @@ export function addSuspicion(accumulatedMilli: number, roundMilli: number): numb
 }
 
 /**
- * The threshold of a fleet: as many more chances to accuse somebody wrongly as it has more vehicles than twenty ask for so much
- * more evidence. It is written into a task once; nobody has to compute it again.
+ * The threshold of a fleet, `QUARANTINE_MILLI (1 + ln(vehicles / 20))`. The more vehicles share a market, the more chances there
+ * are to accuse somebody wrongly, and the fewer rows and the odder data each has: what honest vehicles lean away by is then not
+ * chance but stays from round to round. It is written into a task once; nobody has to compute it again.
  */
 export function quarantineMilliOf(vehicles: number): number {
-  return QUARANTINE_MILLI + Math.round(1_000 * Math.max(0, Math.log(vehicles / USUAL_FLEET)));
+  return Math.round(QUARANTINE_MILLI * (1 + Math.max(0, Math.log(vehicles / USUAL_FLEET))));
 }
 
 function ratioMilli(cosine: number, usual: number): number {
