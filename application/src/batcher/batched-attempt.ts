@@ -10,7 +10,7 @@ import {
 import { attemptOf } from '../services/attempt.js';
 import { faultKind } from '../services/ledger-faults.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
-import type { LearningContract } from '../services/rounds.js';
+import { completeCohort, type LearningContract } from '../services/rounds.js';
 import { backoffMs, pause } from '../services/wake-up.js';
 import { EnvelopeBatcher } from './envelope-batcher.js';
 import type { BatcherMetrics } from './metrics.js';
@@ -31,6 +31,8 @@ export interface BatchedAttemptOptions {
   readonly learning: LearningContract;
   readonly outbox: Outbox;
   readonly batch: BatchOptions;
+  /** Vehicles whose updates the ledger refuses in this task. */
+  readonly barred: ReadonlySet<string>;
   /** Envelopes that came for the attempt before; 0 where that is not known. */
   readonly expected: number;
   readonly metrics: BatcherMetrics;
@@ -99,6 +101,11 @@ export class BatchedAttempt {
   /** Vehicles that have an envelope here. */
   get arrived(): number {
     return this.#entries.size;
+  }
+
+  /** Whether the ledger, when the attempt was looked up, let the vehicle take no part: it is not waited for either. */
+  bars(vehicleId: string): boolean {
+    return this.#options.barred.has(vehicleId);
   }
 
   /** This very envelope, where it was taken before: sent again it costs nothing. */
@@ -173,10 +180,11 @@ export class BatchedAttempt {
 
   /** Envelopes to come until the cohort is complete, or as many are here as came last time. */
   #missing(): number {
-    const { task, expected } = this.#options;
+    const { task, barred, expected } = this.#options;
     const answered = this.#entries.size - this.#pending;
     const likeLastTime = this.#entries.size > expected ? 0 : expected - answered;
-    const open = [task.cohort.target - this.#ofOthers - answered, likeLastTime].filter((count) => count > 0);
+    const complete = completeCohort(task, barred.size);
+    const open = [complete - this.#ofOthers - answered, likeLastTime].filter((count) => count > 0);
     return open.length === 0 ? 0 : Math.min(...open);
   }
 

@@ -108,6 +108,24 @@ describe('Batcher', () => {
     expect(federation.ledger.updates(round)).to.have.length(6);
   });
 
+  it('turns away whom the ledger lets take no part, and does not wait for it', async () => {
+    const federation = new Federation({ vehicles: 6, secure: {} });
+    const [barred = '', ...others] = federation.vehicleIds;
+    federation.ledger.culprits.push({
+      ...{ docType: 'culprit', schemaVersion: 1, taskId: federation.task.taskId, vehicleId: barred },
+      ...{ incidentId: 'incident-1', afterRound: 0, opened: true },
+    });
+    const batcher = await start(federation, { batch: { lingerMs: 60_000, maxHoldMs: 60_000 } });
+    const round = await federation.openRound({ opening: { aggregators: [] } });
+    const results = await submitAll(batcher, round, await envelopesOf(federation, round));
+    expect(results.map((result) => [result?.id, result?.code])).to.deep.equal([
+      [barred, 'VEHICLE_QUARANTINED'],
+      ...others.map((id) => [id, undefined]),
+    ]);
+    expect(recordings(federation)).to.equal(1);
+    expect(federation.ledger.updates(round)).to.have.length(5);
+  });
+
   it('waits for nobody once as many have come as in the round before', async () => {
     const federation = new Federation({ vehicles: 4, target: 100 });
     const batcher = await start(federation, { batch: { lingerMs: 300, maxHoldMs: 300 } });

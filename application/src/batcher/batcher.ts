@@ -7,7 +7,7 @@ import { EnvelopeGate } from '../services/envelope-gate.js';
 import { faultKind } from '../services/ledger-faults.js';
 import { failureFields, type ServiceLog } from '../services/log.js';
 import { followRounds, type RoundEvent } from '../services/round-events.js';
-import { roundIfAny, updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
+import { barredFrom, roundIfAny, updatesOf, type LearningContract, type ServiceSession } from '../services/rounds.js';
 import { backoffMs, pause } from '../services/wake-up.js';
 import { BatchedAttempt, type BatchOptions, type Taken } from './batched-attempt.js';
 import { BatcherMetrics } from './metrics.js';
@@ -139,6 +139,11 @@ export class Batcher {
     if (refusal !== undefined) {
       return refusal;
     }
+    const { vehicleId } = envelope;
+    if (attempt.bars(vehicleId)) {
+      const detail = 'the ledger let it take no part when the round was looked up';
+      return { id: vehicleId, accepted: false, code: 'VEHICLE_QUARANTINED', detail };
+    }
     const { maxWaiting = 10_000 } = this.#options;
     if (this.waiting >= maxWaiting) {
       throw new SevError('SERVICE_BUSY', `${String(this.waiting)} envelopes are waiting`, {
@@ -148,7 +153,7 @@ export class Batcher {
     const taken = attempt.add(envelope);
     const forget = (): void => {
       // What is known of the vehicle may have been overtaken.
-      this.#gate.forget(envelope.vehicleId);
+      this.#gate.forget(vehicleId);
     };
     taken.result.then(({ accepted }) => {
       if (!accepted) {
@@ -209,7 +214,7 @@ export class Batcher {
     const { taskId } = ref;
     const task = this.#tasks.get(taskId) ?? (await this.#learning.task(taskId)).task;
     this.#tasks.set(taskId, task);
-    const record = await this.#openRound(ref);
+    const [record, barred] = await Promise.all([this.#openRound(ref), barredFrom(this.#learning, task)]);
     const { outbox, batch = {}, log } = this.#options;
     const attempt = new BatchedAttempt({
       task,
@@ -217,6 +222,7 @@ export class Batcher {
       learning: this.#learning,
       outbox,
       batch,
+      barred,
       expected: this.#expected.get(taskId) ?? 0,
       metrics: this.metrics,
       log,

@@ -58,4 +58,22 @@ describe('sev round show of a round in a secure mode', () => {
     };
     expect(roundText(secureTask, record, [])).to.contain('given up waiting for the verdict of RegulatorMSP\n');
   });
+
+  it('says what the reasons mean that vehicles count less for, each once', () => {
+    const { task: secureTask } = new Federation({ secure: {} });
+    const record: RoundRecord = {
+      ...{ docType: 'round', schemaVersion: 2, taskId: task.taskId, round: 1, attempt: 1, state: 'finalised' },
+      ...{ privacy: 'secure', baseModelHash: task.model.initialModelHash, openedBy: 'GridMSP', openedAtMs: 0 },
+      deadlineMs: 1,
+    };
+    const reasons = ['NORM_SCALED', undefined, 'EVENED', 'NORM_SCALED'] as const;
+    const vehicles = reasons.map((reason, i) => ({
+      vehicleId: `v-${String(i)}`,
+      weight: 0,
+      ...(reason && { reason }),
+    }));
+    const lines = roundText(secureTask, record, [], { vehicles }).split('\n').slice(-2);
+    expect(lines[0]).to.match(/^EVENED: Too few have its weight/);
+    expect(lines[1]).to.match(/^NORM_SCALED: Its norm is estimated above/);
+  });
 });

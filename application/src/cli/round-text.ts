@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { componentsOf, type RoundRecord, type SecureRound, type Task, type UpdateRecord } from '@sev/chaincode/api';
+import { WEIGHT_REASONS } from '@sev/fl';
 import { heRoundLines } from '../homomorphic/lines.js';
 import { judgedLines, lossText, type JudgedRound, type VehicleInRound } from '../report/judged-round.js';
 import { counted } from '../report/plural.js';
@@ -47,6 +48,7 @@ export function roundText(
       rows,
       new Set([2, ...(isJudged ? [4, 6, 7] : [])]),
     ),
+    ...reasonLines(judgement.vehicles),
   ].join('\n');
 }
 
@@ -64,6 +66,17 @@ function weightCells(judged: VehicleInRound | undefined): string[] {
     contributionMicro === undefined ? '' : (contributionMicro / 1e6).toFixed(4),
   ];
 }
+
+/** What the reasons in the table mean. */
+function reasonLines(vehicles: readonly VehicleInRound[]): string[] {
+  const met = new Set(vehicles.flatMap(({ reason }) => (reason === undefined ? [] : [reason])));
+  return [...met].sort().map((reason) => `${reason}: ${REASON_TEXT[reason]}`);
+}
+
+const REASON_TEXT = {
+  ...WEIGHT_REASONS,
+  EVENED: 'Too few have its weight, so that it would stand apart; it has the next that enough have, or 0.',
+} as const satisfies Record<NonNullable<VehicleInRound['reason']>, string>;
 
 const WHO_WIDTH = 24;
 

@@ -305,7 +305,8 @@ function insistOnAttack({ attack, hostile, attackFrom, engine }: RunOptions): vo
 function runEvents(terminal: Terminal): RunEvents {
   const enrolling = new Progress({ terminal, label: 'enrolled', unit: 'vehicles' });
   const auditing = auditProgress(terminal);
-  let first: { readonly at: number; readonly round: number } | undefined;
+  /** The rate is that of the rounds themselves: a run that goes on tells those before it at once. */
+  const seen = { rounds: 0, ms: 0 };
   return {
     onStep: (text) => {
       terminal.note(text);
@@ -317,9 +318,9 @@ function runEvents(terminal: Terminal): RunEvents {
       terminal.warn(hostileText(hostile));
     },
     onRound: (round, rounds) => {
-      const now = performance.now();
-      first ??= { at: now - round.ms.total, round: round.round - 1 };
-      const perSecond = ((round.round - first.round) / (now - first.at)) * 1_000;
+      seen.rounds += 1;
+      seen.ms += round.ms.total;
+      const perSecond = (seen.rounds / seen.ms) * 1_000;
       const figures = `R² ${round.r2.toFixed(3)} · ${round.ms.total.toFixed(0)} ms`;
       terminal.status(progressText({ label: 'round', unit: 'rounds' }, round.round, rounds, perSecond, figures));
     },
@@ -410,12 +411,15 @@ function addShow(group: Command, run: Runner): void {
     work: async (_context, options, [taskId = '', number = '']) => {
       const round = operand('round', number, wholeNumber(1, 1_000_000));
       return withSession({ ...options, label: 'operator' }, async ({ session }) => {
-        const { learning } = await import('../ledger/index.js');
+        const { incidents, learning } = await import('../ledger/index.js');
         const contract = learning(session);
         const record = await contract.round({ taskId, round });
         const [{ task }, updates] = await Promise.all([contract.task(taskId), collect(contract.updates(record))]);
         const { judgedRound, judgedVehicles } = await import('../report/judged-round.js');
-        const [judged, vehicles] = await Promise.all([judgedRound(contract, record), judgedVehicles(contract, record)]);
+        const [judged, vehicles] = await Promise.all([
+          judgedRound({ learning: contract, incidents: incidents(session) }, record),
+          judgedVehicles(contract, record),
+        ]);
         return {
           data: { ...record, updates, vehicles, ...(judged && { judged }) },
           text: roundText(task, record, updates, { round: judged, vehicles }),

@@ -42,7 +42,8 @@ export function modelTraceText(trace: ModelTrace): string {
       `summed by ${namesOf(rounds, ({ aggregators }) => aggregators)}, recomputed and attested by ${attested.join(', ')}`,
     ...corrections.map(
       ({ afterRound, incidentId, kept }) =>
-        `corrected after round ${String(afterRound)} by incident ${incidentId}: the ${kept} was kept`,
+        `corrected after round ${String(afterRound)} by incident ${incidentId}: the ${kept} was kept` +
+        (kept === 'candidate' ? takenOutText(incidentId, contributors) : ''),
     ),
     ...(departed.length === 0 ? [] : [`validators that departed from the others: ${departed.join(', ')}`]),
     `${counted(contributors.length, 'vehicle')} in it, the most suspicious first`,
@@ -50,8 +51,24 @@ export function modelTraceText(trace: ModelTrace): string {
     ...(hidden > 0 ? [`and ${String(hidden)} more (--json has all)`] : []),
     ...(first === undefined || first.suspicionMilli === 0
       ? ['nobody in it is suspected']
-      : [`→ sev audit trace ${first.vehicleId}; sev incident open --task ${taskId} --vehicle ${first.vehicleId}`]),
+      : [`→ ${[`sev audit trace ${first.vehicleId}`, ...disputing(taskId, contributors)].join('; ')}`]),
   ].join('\n');
+}
+
+/** A ledger keeps a candidate's hash and not how many rounds it takes the culprit out of; those shown are as they were. */
+function takenOutText(incidentId: string, contributors: readonly TracedContributor[]): string {
+  const culprit = contributors.find(({ incidents }) => incidents.some((one) => one.incidentId === incidentId));
+  const whose = culprit === undefined ? 'the culprit' : culprit.vehicleId;
+  return `, without the last that ${whose} had reported; below are rounds and shares as they were`;
+}
+
+/** The command that opens an incident about the most suspicious vehicle that none is pending or confirmed about. */
+function disputing(taskId: string, contributors: readonly TracedContributor[]): string[] {
+  const open = contributors.find(
+    ({ suspicionMilli, status, incidents }) =>
+      suspicionMilli > 0 && status !== 'revoked' && incidents.every(({ state }) => state === 'cleared'),
+  );
+  return open === undefined ? [] : [`sev incident open --task ${taskId} --vehicle ${open.vehicleId}`];
 }
 
 function namesOf<T>(items: readonly T[], names: (item: T) => readonly string[]): string {

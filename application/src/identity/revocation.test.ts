@@ -86,8 +86,13 @@ describe('revocation of vehicles', function () {
     const { home, vehicleIds } = await fleetOf('maker', 3);
     const registrar = await network.session('maker', 'registrar');
     await registry(registrar).setVehicleStatus({ vehicleId: vehicleIds[0]!, status: 'revoked', reason: 'before' });
-    const result = await revoke(vehicleIds);
+    const steps: RevocationProgress[] = [];
+    const result = await revoke(vehicleIds, { onProgress: (progress) => steps.push(progress) });
     expect(result).to.include({ revokedOnLedger: 2, revokedCertificates: 3 });
+    expect(steps.filter(({ step }) => step === 'ledger').map(({ done, total }) => [done, total])).to.deep.equal([
+      [1, 2],
+      [2, 2],
+    ]);
     const height = await session.height();
     const again = await revoke([...vehicleIds, ...vehicleIds]);
     expect(again).to.include({ revokedOnLedger: 0, revokedCertificates: 0 });

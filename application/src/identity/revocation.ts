@@ -75,9 +75,10 @@ export async function revokeVehicles(options: RevokeVehiclesOptions): Promise<Re
   const byMsp = [...new Set(vehicles.map(({ mspId }) => mspId))].map(
     (mspId) => [mspId, vehicles.filter((vehicle) => vehicle.mspId === mspId)] as const,
   );
+  const revokedOnLedger = vehicles.filter(({ status }) => status !== 'revoked').length;
   let done = 0;
   const onLedger = (): void => {
-    options.onProgress?.({ step: 'ledger', done: (done += 1), total: vehicles.length });
+    options.onProgress?.({ step: 'ledger', done: (done += 1), total: revokedOnLedger });
   };
   for (const [mspId, own] of byMsp) {
     await withRegistrar(options, mspId, (session) => revokeOnLedger(session, own, options.reason, onLedger));
@@ -93,7 +94,6 @@ export async function revokeVehicles(options: RevokeVehiclesOptions): Promise<Re
     revokedCertificates += revoked;
     organisations.push(organisation);
   }
-  const revokedOnLedger = vehicles.filter(({ status }) => status !== 'revoked').length;
   return { organisations, revokedOnLedger, revokedCertificates };
 }
 
@@ -164,10 +164,9 @@ async function revokeOnLedger(
   reason: string,
   onDone: () => void,
 ): Promise<void> {
-  await mapConcurrently(vehicles, SUBMISSIONS, async ({ vehicleId, status }) => {
-    if (status !== 'revoked') {
-      await registry(session).setVehicleStatus({ vehicleId, status: 'revoked', reason });
-    }
+  const due = vehicles.filter(({ status }) => status !== 'revoked');
+  await mapConcurrently(due, SUBMISSIONS, async ({ vehicleId }) => {
+    await registry(session).setVehicleStatus({ vehicleId, status: 'revoked', reason });
     onDone();
   });
 }

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect } from 'chai';
-import type { RoundRecord, Scores, SecureRound } from '@sev/chaincode/api';
+import type {
+  IncidentRecord,
+  RoundRecord,
+  Scores,
+  ScoresRecord,
+  SecureRound,
+  StandingRecord,
+} from '@sev/chaincode/api';
 import { roundText } from '../cli/round-text.js';
-import type { LearningContract } from '../services/rounds.js';
 import { Federation, vehicleIdOf } from '../testing/federation.js';
 import { exampleReport } from '../testing/report.js';
-import { judgedLines, judgedRound } from './judged-round.js';
+import { judgedLines, judgedRound, type JudgingContracts } from './judged-round.js';
 import { reportSchema } from './report.js';
 import { summaryText } from './summary.js';
 
@@ -19,10 +25,27 @@ const scores: Scores = {
   ...{ taskId: task.taskId, round: 2, attempt: 1, cohortHash: HASH, weights: [], reasons: [] },
   references: [...VALIDATORS],
 };
-const ledger = {
-  scores: () => Promise.resolve({ scores }),
-  standings: async function* () {},
-} as unknown as LearningContract;
+const ledger = ledgerWith({});
+
+function ledgerWith({
+  standings = [],
+  incidents = [],
+}: {
+  readonly standings?: readonly Pick<StandingRecord, 'vehicleId' | 'quarantined'>[];
+  readonly incidents?: readonly Pick<IncidentRecord, 'taskId' | 'vehicleId' | 'quarantinedIn'>[];
+}): JudgingContracts {
+  const listed = <T>(items: readonly unknown[]) =>
+    async function* () {
+      yield* await Promise.resolve(items as readonly T[]);
+    };
+  return {
+    learning: {
+      scores: () => Promise.resolve({ scores } as ScoresRecord),
+      standings: listed<StandingRecord>(standings),
+    },
+    incidents: { incidents: listed<IncidentRecord>(incidents) },
+  };
+}
 
 function roundOf(change: Partial<SecureRound>): RoundRecord {
   const validations = VALIDATORS.map((mspId) => ({
@@ -99,5 +122,36 @@ describe('What is told of vehicles that were drawn', () => {
     expect(text).to.contain('the same by 4 drawn vehicles: 4 gave it; median 0.120000\n');
     expect(text).to.contain("the base's loss on the rows of 4 drawn vehicles");
     expect(roundText(task, roundOf({ drawn: [] }), [])).not.to.contain('drawn vehicle');
+  });
+});
+
+describe('What is told of quarantine', () => {
+  const { taskId } = task;
+  const quarantined = async (given: Parameters<typeof ledgerWith>[0]) =>
+    (await judgedRound(ledgerWith(given), roundOf({})))?.quarantined;
+
+  it('is whose quarantine the round began', async () => {
+    const standings = [
+      { vehicleId: IDS[1]!, quarantined: { round: 2, suspicionMilli: 6_000 } },
+      { vehicleId: IDS[0]!, quarantined: { round: 1, suspicionMilli: 6_000 } },
+      { vehicleId: IDS[2]! },
+    ];
+    expect(await quarantined({ standings })).to.deep.equal([IDS[1]]);
+  });
+
+  it('is the same once an incident has cleared the vehicle', async () => {
+    const incidents = [
+      { taskId, vehicleId: IDS[3]!, quarantinedIn: 2 },
+      { taskId, vehicleId: IDS[2]!, quarantinedIn: 1 },
+      { taskId: 'another', vehicleId: IDS[1]!, quarantinedIn: 2 },
+      { taskId, vehicleId: IDS[0]! },
+    ];
+    expect(await quarantined({ incidents })).to.deep.equal([IDS[3]]);
+  });
+
+  it('names a vehicle once that an incident is about and that is still in quarantine', async () => {
+    const standings = [{ vehicleId: IDS[1]!, quarantined: { round: 2, suspicionMilli: 6_000 } }];
+    const incidents = [{ taskId, vehicleId: IDS[1]!, quarantinedIn: 2 }];
+    expect(await quarantined({ standings, incidents })).to.deep.equal([IDS[1]]);
   });
 });

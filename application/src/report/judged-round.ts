@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  departuresIn,
-  isBaseDoubted,
-  type RoundRecord,
-  type Scores,
-  type SecureRound,
-  type StandingRecord,
-} from '@sev/chaincode/api';
+import { departuresIn, isBaseDoubted, type RoundRecord, type Scores, type SecureRound } from '@sev/chaincode/api';
 import { attemptOf } from '../services/attempt.js';
 import { judgedVehicle, type JudgedVehicle } from '../services/judged-vehicle.js';
+import { incidents } from '../ledger/incidents.js';
 import { collect, type LearningContract } from '../services/rounds.js';
 
 /** What validators and vehicles were found to be in a scored round. */
@@ -43,16 +37,33 @@ export interface VehicleInRound extends JudgedVehicle {
   readonly vehicleId: string;
 }
 
+/** The contracts that know of it. */
+export interface JudgingContracts {
+  readonly learning: Pick<LearningContract, 'scores' | 'standings'>;
+  readonly incidents: Pick<ReturnType<typeof incidents>, 'incidents'>;
+}
+
 /** @returns undefined where the round's task has no validators, or its cohort was not scored. */
-export async function judgedRound(learning: LearningContract, record: RoundRecord): Promise<JudgedRound | undefined> {
+export async function judgedRound(contracts: JudgingContracts, record: RoundRecord): Promise<JudgedRound | undefined> {
   if (record.secure?.validated === undefined || record.secure.scoresHash === undefined) {
     return undefined;
   }
-  const [{ scores }, standings] = await Promise.all([
-    learning.scores(attemptOf(record)),
-    collect(learning.standings(record.taskId)),
+  const [{ scores }, quarantined] = await Promise.all([
+    contracts.learning.scores(attemptOf(record)),
+    quarantinedBy(contracts, record),
   ]);
-  return judgedOf(record, scores, standings);
+  return judgedOf(record, scores, quarantined);
+}
+
+/** Ids of vehicles whose quarantine a round began, also where an incident has ended it since; sorted. */
+async function quarantinedBy(
+  { learning, incidents: { incidents: list } }: JudgingContracts,
+  { taskId, round }: Pick<RoundRecord, 'taskId' | 'round'>,
+): Promise<string[]> {
+  const [standings, ofAll] = await Promise.all([collect(learning.standings(taskId)), collect(list())]);
+  const since = standings.filter(({ quarantined }) => quarantined?.round === round);
+  const ended = ofAll.filter((incident) => incident.taskId === taskId && incident.quarantinedIn === round);
+  return [...new Set([...since, ...ended].map(({ vehicleId }) => vehicleId))].sort();
 }
 
 /** @returns in the order of their ids; none where the round has not been scored. */
@@ -65,11 +76,7 @@ export async function judgedVehicles(learning: LearningContract, record: RoundRe
   return members.map(({ vehicleId }, index) => ({ vehicleId, ...judgedVehicle(scores, vehicleId, index) }));
 }
 
-function judgedOf(
-  { round, secure }: Pick<RoundRecord, 'round' | 'secure'>,
-  scores: Scores,
-  standings: readonly StandingRecord[],
-): JudgedRound {
+function judgedOf({ secure }: Pick<RoundRecord, 'secure'>, scores: Scores, quarantined: string[]): JudgedRound {
   const lowered: Record<string, number> = {};
   for (const { reason } of scores.reasons) {
     lowered[reason] = (lowered[reason] ?? 0) + 1;
@@ -79,7 +86,7 @@ function judgedOf(
     departed: secure === undefined ? [] : [...departuresIn(secure, scores)],
     ...(secure === undefined ? {} : drawnIn(secure)),
     lowered,
-    quarantined: standings.filter(({ quarantined }) => quarantined?.round === round).map(({ vehicleId }) => vehicleId),
+    quarantined,
   };
 }
 

@@ -2,7 +2,7 @@
 import type { RoundRecord, Task } from '@sev/chaincode/api';
 import { evaluateBy, parametersFromBytes, type Dataset, type Target } from '@sev/fl';
 import { timingPath, type RoundTiming } from '../coordinator/round-clock.js';
-import { learning, type LedgerSession } from '../ledger/index.js';
+import { incidents, learning, type LedgerSession } from '../ledger/index.js';
 import { judgedRound } from '../report/judged-round.js';
 import type { RoundReport } from '../report/report.js';
 import { engineOf, modelSpecOf } from '../services/model-spec.js';
@@ -128,7 +128,10 @@ async function reportRound(options: FollowOptions, record: RoundRecord): Promise
   const learner = { engine: await engineOf(task), spec: modelSpecOf(task.model), target };
   const { r2, mae } = await evaluateBy(learner, parameters, test);
   const timing = await timingOf(options, record);
-  const judged = await judgedRound(learning(options.session), record);
+  const judged = await judgedRound(
+    { learning: learning(options.session), incidents: incidents(options.session) },
+    record,
+  );
   const { round, attempt } = record;
   return {
     ...(judged === undefined ? {} : { judged }),

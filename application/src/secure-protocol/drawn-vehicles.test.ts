@@ -84,7 +84,10 @@ describe('rounds that draw vehicles to validate', () => {
     await bed.run({ lastRound: 2 });
     const round = await bed.round(2);
     expect(isBaseDoubted(round.secure!)).to.equal(true);
-    const judged = await judgedRound(bed.learning, round);
+    const judged = await judgedRound(
+      { learning: bed.learning, incidents: { incidents: async function* () {} } },
+      round,
+    );
     expect(judged?.drawn).to.deep.include({ asked: DRAWN, heard: DRAWN, isDoubted: true });
     expect(judged?.lossMicro).to.equal(medianOf(round));
     await expectSound(bed);

@@ -321,11 +321,13 @@ export class Courier {
       if (code === 'UPDATE_DUPLICATE' && (await recorded.has(vehicleId))) {
         return 'recorded';
       }
-      this.#options.log.warn(
-        { vehicleId, round: round.round, ...failureFields(error) },
-        'the ledger refused the update',
-      );
-      return kind === 'overtaken' ? 'too-late' : 'refused';
+      const fields = { vehicleId, round: round.round, ...failureFields(error) };
+      if (kind === 'overtaken') {
+        this.#options.log.info(fields, 'the update comes too late');
+        return 'too-late';
+      }
+      this.#options.log.warn(fields, 'the ledger refused the update');
+      return 'refused';
     }
   }
 }
