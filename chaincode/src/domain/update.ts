@@ -121,7 +121,10 @@ function requireEligible(vehicleId: string, { vehicle, member, standing }: Updat
   }
   if (standing?.quarantined !== undefined) {
     const { round, suspicionMilli } = standing.quarantined;
-    throw new ContractError('VEHICLE_QUARANTINED', `since round ${round}, with a suspicion of ${suspicionMilli}`);
+    throw new ContractError(
+      'VEHICLE_QUARANTINED',
+      `since round ${round}, with a suspicion of ${suspicionMilli} milli-nats`,
+    );
   }
   return vehicle;
 }
