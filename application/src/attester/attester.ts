@@ -354,8 +354,8 @@ export class Attester {
 
   async #openAttempt(ref: AttemptRef, task: Task, updates: readonly UpdateRecord[]): Promise<OpenAttempt> {
     const recorded = new Set(updates.map(({ vehicleId }) => vehicleId));
-    const barred = recorded.size < task.cohort.target ? await barredFrom(this.#learning, task) : [];
-    const missing = [...barred].filter((vehicleId) => !recorded.has(vehicleId)).length;
+    const barred = recorded.size < task.cohort.target ? await barredFrom(this.#learning, task) : undefined;
+    const missing = [...(barred?.keys() ?? [])].filter((vehicleId) => !recorded.has(vehicleId)).length;
     return { task, recorded: recorded.size, barred: missing, openForMs: this.#seen.inStateMs(ref, 'open') };
   }
 

@@ -3,6 +3,7 @@ import {
   canonicalJson,
   MAX_ENVELOPES,
   type Envelope,
+  type ErrorCode,
   type ItemResult,
   type RoundRecord,
   type Task,
@@ -31,9 +32,9 @@ export interface BatchedAttemptOptions {
   readonly learning: LearningContract;
   readonly outbox: Outbox;
   readonly batch: BatchOptions;
-  /** Vehicles whose updates the ledger refuses in this task. */
-  readonly barred: ReadonlySet<string>;
-  /** Envelopes that came for the attempt before; 0 where that is not known. */
+  /** Vehicles whose updates the ledger refuses in this task, and with which code. */
+  readonly barred: ReadonlyMap<string, ErrorCode>;
+  /** Envelopes to expect, as many as came for the attempt before; 0 where that is not known. */
   readonly expected: number;
   readonly metrics: BatcherMetrics;
   readonly log: ServiceLog;
@@ -99,13 +100,17 @@ export class BatchedAttempt {
   }
 
   /** Vehicles that have an envelope here. */
-  get arrived(): number {
-    return this.#entries.size;
+  get arrived(): readonly string[] {
+    return [...this.#entries.keys()];
   }
 
-  /** Whether the ledger, when the attempt was looked up, let the vehicle take no part: it is not waited for either. */
-  bars(vehicleId: string): boolean {
-    return this.#options.barred.has(vehicleId);
+  /**
+   * What the ledger says of a vehicle that took no part in the task when the attempt was looked up. It is not waited for; let
+   * off meanwhile, it records its update by itself.
+   */
+  barTo(vehicleId: string): ItemResult | undefined {
+    const code = this.#options.barred.get(vehicleId);
+    return code && { id: vehicleId, accepted: false, code, detail: 'when the round was looked up' };
   }
 
   /** This very envelope, where it was taken before: sent again it costs nothing. */

@@ -70,6 +70,14 @@ describe('Batcher', () => {
   const recordings = (federation: Federation): number =>
     federation.ledger.transactions.filter((name) => name === 'RecordUpdates').length;
 
+  async function abort(federation: Federation, round: RoundRecord): Promise<void> {
+    const argument = { ...attemptOf(round), reason: 'OPERATOR' as const };
+    const statements = await Promise.all(
+      federation.mspIds.map((mspId) => federation.signer(mspId).abort(attemptOf(round), argument.reason)),
+    );
+    await federation.ledger.session('GridMSP').submit('learning', 'AbortRound', { ...argument, statements });
+  }
+
   /** Fails every recording while it is down. */
   function outage(): { hooks: Hooks; isDown: boolean } {
     const state = {
@@ -108,22 +116,62 @@ describe('Batcher', () => {
     expect(federation.ledger.updates(round)).to.have.length(6);
   });
 
-  it('turns away whom the ledger lets take no part, and does not wait for it', async () => {
-    const federation = new Federation({ vehicles: 6, secure: {} });
-    const [barred = '', ...others] = federation.vehicleIds;
-    federation.ledger.culprits.push({
-      ...{ docType: 'culprit', schemaVersion: 1, taskId: federation.task.taskId, vehicleId: barred },
-      ...{ incidentId: 'incident-1', afterRound: 0, opened: true },
+  describe('of a task that bars vehicles', () => {
+    const opening = { aggregators: [] };
+    const validation = { validators: [], pastRounds: 0, quarantineMilli: 1 };
+
+    function barring() {
+      const federation = new Federation({ vehicles: 6, secure: { validation } });
+      const [quarantined = '', culprit = '', ...others] = federation.vehicleIds;
+      const { standings, culprits } = federation.ledger;
+      standings.push({ vehicleId: quarantined, quarantined: { round: 1, suspicionMilli: 6_000 } });
+      culprits.push({
+        ...{ docType: 'culprit', schemaVersion: 1, taskId: federation.task.taskId, vehicleId: culprit },
+        ...{ incidentId: 'incident-1', afterRound: 0, opened: true },
+      });
+      return { federation, quarantined, culprit, others };
+    }
+
+    it('turns them away, waits for none of them and spends no transaction on them', async () => {
+      const { federation, quarantined, culprit, others } = barring();
+      const batcher = await start(federation, { batch: { lingerMs: 60_000, maxHoldMs: 60_000 } });
+      const round = await federation.openRound({ opening });
+      const results = await submitAll(batcher, round, await envelopesOf(federation, round));
+      expect(results.map((result) => [result?.id, result?.code])).to.deep.equal([
+        [quarantined, 'VEHICLE_QUARANTINED'],
+        [culprit, 'VEHICLE_NOT_ACTIVE'],
+        ...others.map((id) => [id, undefined]),
+      ]);
+      expect(recordings(federation)).to.equal(1);
+      expect(federation.ledger.updates(round).map(({ vehicleId }) => vehicleId)).to.deep.equal(others);
     });
-    const batcher = await start(federation, { batch: { lingerMs: 60_000, maxHoldMs: 60_000 } });
-    const round = await federation.openRound({ opening: { aggregators: [] } });
-    const results = await submitAll(batcher, round, await envelopesOf(federation, round));
-    expect(results.map((result) => [result?.id, result?.code])).to.deep.equal([
-      [barred, 'VEHICLE_QUARANTINED'],
-      ...others.map((id) => [id, undefined]),
-    ]);
-    expect(recordings(federation)).to.equal(1);
-    expect(federation.ledger.updates(round)).to.have.length(5);
+
+    it('takes a vehicle that was let off from the next attempt on', async () => {
+      const { federation, quarantined } = barring();
+      const batcher = await start(federation);
+      const first = await federation.openRound({ opening });
+      const codeIn = async (round: RoundRecord) =>
+        (await batcher.submit(round, await federation.envelope(round, quarantined)))?.code;
+      expect(await codeIn(first)).to.equal('VEHICLE_QUARANTINED');
+      federation.ledger.standings.splice(0);
+      expect(await codeIn(first), 'until then the vehicle asks the ledger').to.equal('VEHICLE_QUARANTINED');
+      await abort(federation, first);
+      await until(() => batcher.status().attempts.length === 0);
+      expect(await codeIn(await federation.openRound({ attempt: 2, opening }))).to.equal(undefined);
+    });
+
+    it('asks the ledger for them only about rounds that are open', async () => {
+      const { federation, others } = barring();
+      const asked: string[] = [];
+      const batcher = await start(federation, { hooks: { asked: (transaction) => asked.push(transaction) } });
+      const round = await federation.openRound({ opening });
+      const envelope = await federation.envelope(round, others[0]!);
+      await batcher.submit(round, envelope);
+      const listed = asked.filter((transaction) => transaction === 'ListStandings').length;
+      expect(await codeOf(batcher.submit({ ...round, round: 7 }, envelope))).to.equal('ROUND_STALE');
+      expect(asked.filter((transaction) => transaction === 'ListStandings')).to.have.length(listed);
+      expect(listed).to.equal(1);
+    });
   });
 
   it('waits for nobody once as many have come as in the round before', async () => {
@@ -131,12 +179,7 @@ describe('Batcher', () => {
     const batcher = await start(federation, { batch: { lingerMs: 300, maxHoldMs: 300 } });
     const first = await federation.openRound();
     await submitAll(batcher, first, await envelopesOf(federation, first));
-    const statements = await Promise.all(
-      federation.mspIds.map((mspId) => federation.signer(mspId).abort(attemptOf(first), 'OPERATOR')),
-    );
-    await federation.ledger
-      .session('GridMSP')
-      .submit('learning', 'AbortRound', { ...attemptOf(first), reason: 'OPERATOR', statements });
+    await abort(federation, first);
     await until(() => batcher.status().attempts.length === 0);
     const second = await federation.openRound({ attempt: 2 });
     const envelopes = await envelopesOf(federation, second);

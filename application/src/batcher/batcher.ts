@@ -55,7 +55,7 @@ export class Batcher {
   /** By task: the attempt that is looked for until the ledger shows it. */
   readonly #awaiting = new Map<string, { readonly key: string; readonly over: Promise<void> }>();
   /** Envelopes that came for a task's attempt before. */
-  readonly #expected = new Map<string, number>();
+  readonly #arrived = new Map<string, readonly string[]>();
   readonly #finishing = new Set<Promise<void>>();
 
   constructor(options: BatcherOptions) {
@@ -74,7 +74,7 @@ export class Batcher {
   status(): BatcherStatus {
     const attempts = [...this.#attempts.values()].map(({ place, arrived, waiting }) => ({
       ...attemptOf(place),
-      arrived,
+      arrived: arrived.length,
       waiting,
     }));
     return { mspId: this.mspId, waiting: this.waiting, attempts };
@@ -140,9 +140,9 @@ export class Batcher {
       return refusal;
     }
     const { vehicleId } = envelope;
-    if (attempt.bars(vehicleId)) {
-      const detail = 'the ledger let it take no part when the round was looked up';
-      return { id: vehicleId, accepted: false, code: 'VEHICLE_QUARANTINED', detail };
+    const bar = attempt.barTo(vehicleId);
+    if (bar !== undefined) {
+      return bar;
     }
     const { maxWaiting = 10_000 } = this.#options;
     if (this.waiting >= maxWaiting) {
@@ -214,7 +214,9 @@ export class Batcher {
     const { taskId } = ref;
     const task = this.#tasks.get(taskId) ?? (await this.#learning.task(taskId)).task;
     this.#tasks.set(taskId, task);
-    const [record, barred] = await Promise.all([this.#openRound(ref), barredFrom(this.#learning, task)]);
+    const record = await this.#openRound(ref);
+    const barred = await barredFrom(this.#learning, task);
+    const expected = this.#arrived.get(taskId)?.filter((vehicleId) => !barred.has(vehicleId)).length ?? 0;
     const { outbox, batch = {}, log } = this.#options;
     const attempt = new BatchedAttempt({
       task,
@@ -223,7 +225,7 @@ export class Batcher {
       outbox,
       batch,
       barred,
-      expected: this.#expected.get(taskId) ?? 0,
+      expected,
       metrics: this.metrics,
       log,
     });
@@ -326,7 +328,7 @@ export class Batcher {
       const { place } = attempt;
       if (place.taskId === ref.taskId && !isLater(place, ref)) {
         this.#attempts.delete(key);
-        this.#expected.set(place.taskId, attempt.arrived);
+        this.#arrived.set(place.taskId, attempt.arrived);
         const over = attempt.end(new SevError('ROUND_STATE', `${key} is over`)).then(() => this.#drop(place));
         this.#finishing.add(over);
         void over.finally(() => this.#finishing.delete(over));

@@ -320,7 +320,7 @@ function runEvents(terminal: Terminal): RunEvents {
     onRound: (round, rounds) => {
       seen.rounds += 1;
       seen.ms += round.ms.total;
-      const perSecond = (seen.rounds / seen.ms) * 1_000;
+      const perSecond = seen.ms > 0 ? (seen.rounds / seen.ms) * 1_000 : 0;
       const figures = `R² ${round.r2.toFixed(3)} · ${round.ms.total.toFixed(0)} ms`;
       terminal.status(progressText({ label: 'round', unit: 'rounds' }, round.round, rounds, perSecond, figures));
     },

@@ -35,7 +35,7 @@ function traceOf(
 
 const CULPRIT = contributor('v-culprit', {
   status: 'revoked',
-  incidents: [{ incidentId: 'incident-1', state: 'confirmed' }],
+  incidents: [{ incidentId: 'incident-1', taskId: 'price-1', state: 'confirmed' }],
 });
 
 describe('The story of a model', () => {
@@ -48,11 +48,19 @@ describe('The story of a model', () => {
   });
 
   it('proposes no incident about who is revoked or in one', () => {
-    const pending = contributor('v-2', { incidents: [{ incidentId: 'incident-2', state: 'projections' }] });
-    const cleared = contributor('v-3', { incidents: [{ incidentId: 'incident-3', state: 'cleared' }] });
+    const pending = contributor('v-2', {
+      incidents: [{ incidentId: 'incident-2', taskId: 'price-1', state: 'projections' }],
+    });
+    const cleared = contributor('v-3', {
+      incidents: [{ incidentId: 'incident-3', taskId: 'price-1', state: 'cleared' }],
+    });
     expect(hintOf(CULPRIT, pending, cleared)).to.equal(
       '→ sev audit trace v-culprit; sev incident open --task price-1 --vehicle v-3',
     );
+    const elsewhere = contributor('v-5', {
+      incidents: [{ incidentId: 'incident-4', taskId: 'price-2', state: 'open' }],
+    });
+    expect(hintOf(elsewhere)).to.contain('--vehicle v-5');
     expect(hintOf(CULPRIT, contributor('v-4', { suspicionMilli: 0 }))).to.equal('→ sev audit trace v-culprit');
   });
 

@@ -62,11 +62,13 @@ function takenOutText(incidentId: string, contributors: readonly TracedContribut
   return `, without the last that ${whose} had reported; below are rounds and shares as they were`;
 }
 
-/** The command that opens an incident about the most suspicious vehicle that none is pending or confirmed about. */
+/** The command that opens an incident about the most suspicious vehicle that none of the task is pending or confirmed about. */
 function disputing(taskId: string, contributors: readonly TracedContributor[]): string[] {
   const open = contributors.find(
     ({ suspicionMilli, status, incidents }) =>
-      suspicionMilli > 0 && status !== 'revoked' && incidents.every(({ state }) => state === 'cleared'),
+      suspicionMilli > 0 &&
+      status !== 'revoked' &&
+      incidents.every((one) => one.taskId !== taskId || one.state === 'cleared'),
   );
   return open === undefined ? [] : [`sev incident open --task ${taskId} --vehicle ${open.vehicleId}`];
 }

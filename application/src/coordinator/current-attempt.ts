@@ -37,7 +37,7 @@ export class CurrentAttempt {
   /** Components that the contract does not release to be audited. */
   readonly notAudited = new Set<number>();
   /** Vehicles whose updates the ledger refuses; undefined until they are looked up. */
-  barred: ReadonlySet<string> | undefined;
+  barred: ReadonlyMap<string, unknown> | undefined;
   /** It was logged that the round waits for more vehicles. */
   hasToldOfWaiting = false;
   readonly #options: CurrentAttemptOptions;
@@ -59,7 +59,7 @@ export class CurrentAttempt {
 
   /** Vehicles whose update the ledger refuses, and has not recorded before. */
   get barredNow(): number {
-    return [...(this.barred ?? [])].filter((vehicleId) => !this.#recorded.has(vehicleId)).length;
+    return [...(this.barred?.keys() ?? [])].filter((vehicleId) => !this.#recorded.has(vehicleId)).length;
   }
 
   /** Takes over what the ledger lists. New updates are fetched from the store, so that the aggregation finds them here. */

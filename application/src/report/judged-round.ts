@@ -2,7 +2,7 @@
 import { departuresIn, isBaseDoubted, type RoundRecord, type Scores, type SecureRound } from '@sev/chaincode/api';
 import { attemptOf } from '../services/attempt.js';
 import { judgedVehicle, type JudgedVehicle } from '../services/judged-vehicle.js';
-import { incidents } from '../ledger/incidents.js';
+import type { incidents } from '../ledger/incidents.js';
 import { collect, type LearningContract } from '../services/rounds.js';
 
 /** What validators and vehicles were found to be in a scored round. */
@@ -57,12 +57,15 @@ export async function judgedRound(contracts: JudgingContracts, record: RoundReco
 
 /** Ids of vehicles whose quarantine a round began, also where an incident has ended it since; sorted. */
 async function quarantinedBy(
-  { learning, incidents: { incidents: list } }: JudgingContracts,
+  contracts: JudgingContracts,
   { taskId, round }: Pick<RoundRecord, 'taskId' | 'round'>,
 ): Promise<string[]> {
-  const [standings, ofAll] = await Promise.all([collect(learning.standings(taskId)), collect(list())]);
+  const [standings, all] = await Promise.all([
+    collect(contracts.learning.standings(taskId)),
+    collect(contracts.incidents.incidents()),
+  ]);
   const since = standings.filter(({ quarantined }) => quarantined?.round === round);
-  const ended = ofAll.filter((incident) => incident.taskId === taskId && incident.quarantinedIn === round);
+  const ended = all.filter((incident) => incident.taskId === taskId && incident.quarantinedIn === round);
   return [...new Set([...since, ...ended].map(({ vehicleId }) => vehicleId))].sort();
 }
 

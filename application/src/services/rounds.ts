@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { RoundRecord, Task, UpdateRecord } from '@sev/chaincode/api';
+import type { ErrorCode, RoundRecord, Task, UpdateRecord } from '@sev/chaincode/api';
 import type { AttemptRef, RoundRef, learning } from '../ledger/contracts.js';
 import type { LedgerSession } from '../ledger/session.js';
 import { errorCode } from './log.js';
@@ -35,23 +35,26 @@ export async function taskIfAny(contract: LearningContract, taskId: string): Pro
 }
 
 /**
- * Vehicles that a task waits for in vain: in quarantine, their updates are refused until an incident about them is decided,
+ * Vehicles that a task waits for in vain, with the code that the ledger refuses their updates with: in quarantine, their updates are refused until an incident about them is decided,
  * and about whom one was confirmed is revoked for good. Who was suspended or revoked otherwise is not among them: nothing on
  * the ledger says whether the task's target counts it.
  */
 export async function barredFrom(
   contract: Pick<LearningContract, 'standings' | 'culprits'>,
   { taskId, secure }: Pick<Task, 'taskId' | 'secure'>,
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlyMap<string, ErrorCode>> {
   if (secure === undefined) {
-    return new Set();
+    return new Map();
   }
   const [standings, culprits] = await Promise.all([
     secure.validation === undefined ? [] : collect(contract.standings(taskId)),
     contract.culprits(taskId),
   ]);
   const quarantined = standings.filter((standing) => standing.quarantined !== undefined);
-  return new Set([...quarantined, ...culprits].map(({ vehicleId }) => vehicleId));
+  return new Map<string, ErrorCode>([
+    ...quarantined.map(({ vehicleId }) => [vehicleId, 'VEHICLE_QUARANTINED'] as const),
+    ...culprits.map(({ vehicleId }) => [vehicleId, 'VEHICLE_NOT_ACTIVE'] as const),
+  ]);
 }
 
 /** Updates with which a round closes at once: of all vehicles that the ledger lets take part, never below the minimum. */

@@ -36,6 +36,7 @@ import {
   type ReceiptRecord,
   type RoundRecord,
   type ScoresRecord,
+  type StandingRecord,
   type VehicleDataRecord,
   type SecureRound,
   type Signable,
@@ -61,9 +62,11 @@ export interface FakeLedgerOptions {
   readonly now?: () => number;
 }
 
-/** Runs around every submitted transaction; throwing in `before` loses it, in `after` hides that it was committed. */
+/** Run around every submitted transaction; throwing in `before` loses it, in `after` hides that it was committed. */
 export interface Hooks {
   before?: (transaction: string) => void;
+  /** Before a query. */
+  asked?: (transaction: string) => void;
   after?: (transaction: string) => void;
 }
 
@@ -99,6 +102,8 @@ export class FakeLedger {
   readonly corrections = new Map<number, CorrectionRecord>();
   /** Shown receipts. */
   readonly receipts: ReceiptRecord[] = [];
+  /** What vehicles are suspected of. */
+  readonly standings: Pick<StandingRecord, 'vehicleId' | 'quarantined'>[] = [];
   /** Vehicles that incidents were confirmed about. */
   readonly culprits: CulpritRecord[] = [];
   /** Of vehicles that are not active. */
@@ -119,6 +124,7 @@ export class FakeLedger {
       mspId,
       evaluate: async (_contract, transaction, argument) => {
         await Promise.resolve();
+        hooks.asked?.(transaction);
         return this.#evaluate(transaction, argument as never);
       },
       submit: async (_contract, transaction, argument) => {
@@ -187,6 +193,8 @@ export class FakeLedger {
         return this.cohorts.get(attemptKey(argument)) ?? refuse('COHORT_UNKNOWN', attemptKey(argument));
       case 'ListReceipts':
         return { items: this.receipts, bookmark: '' };
+      case 'ListStandings':
+        return { items: this.standings, bookmark: '' };
       case 'ListCulprits':
         return this.culprits;
       case 'GetScores':

@@ -85,7 +85,7 @@ describe('Suspicion', () => {
 
   it('asks for more of larger fleets, which have more chances of a wrong accusation', () => {
     expect([1, 5, 20].map(quarantineMilliOf)).to.deep.equal([QUARANTINE_MILLI, QUARANTINE_MILLI, QUARANTINE_MILLI]);
-    expect([100, 1_000].map(quarantineMilliOf)).to.deep.equal([15_657, 29_472]);
+    expect([100, 1_000].map(quarantineMilliOf)).to.deep.equal([15_657, 15_657]);
   });
 
   it('needs projections and a reference', () => {

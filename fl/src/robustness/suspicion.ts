@@ -8,6 +8,7 @@ import { checkShapes, exceedsRange, needProjections, needReference, type WeightI
  */
 export const QUARANTINE_MILLI = 6_000;
 const USUAL_FLEET = 20;
+const LARGE_FLEET = 100;
 /** Suspicion, a round's with what earlier ones left, from which on a vehicle counts nothing. */
 export const DISTRUSTED_MILLI = 2_500;
 /** What a direction may add or take away in one round at the most: no single round decides. */
@@ -24,8 +25,8 @@ export const ROUND_LIMIT_MILLI = 5_000;
 const MODEL = { hostile: -0.05, deviation: 0.08, telling: 0.1, innocent: 0.03 } as const;
 /**
  * Beyond so many times the cohort's median norm, or below such a part of it, a length is no accident: eight projections of an
- * honest update mislead so far with probability below 10^−6. It counts for just less than the threshold: some further
- * evidence is needed.
+ * honest update mislead so far with probability below 10^−6. It counts for just less than the threshold of a usual fleet: some
+ * further evidence is needed.
  */
 const LENGTHS = { longest: 3, shortest: 0.1, milli: 5_900 } as const;
 
@@ -63,12 +64,14 @@ export function addSuspicion(accumulatedMilli: number, roundMilli: number): numb
 }
 
 /**
- * The threshold of a fleet, `QUARANTINE_MILLI (1 + ln(vehicles / 20))`. The more vehicles share a market, the more chances there
- * are to accuse somebody wrongly, and the fewer rows and the odder data each has: what honest vehicles lean away by is then not
- * chance but stays from round to round. It is written into a task once; nobody has to compute it again.
+ * The threshold of a fleet, `QUARANTINE_MILLI (1 + ln(n / 20))` with n its vehicles, 20 for fewer and 100 for more. The more
+ * vehicles share a market, the more chances there are to accuse somebody wrongly, and the fewer rows and the odder data each has:
+ * what honest vehicles lean away by is then not chance but stays from round to round. Beyond a hundred nothing was measured that
+ * would ask for more. It is written into a task once; nobody has to compute it again.
  */
 export function quarantineMilliOf(vehicles: number): number {
-  return Math.round(QUARANTINE_MILLI * (1 + Math.max(0, Math.log(vehicles / USUAL_FLEET))));
+  const counted = Math.min(LARGE_FLEET, Math.max(USUAL_FLEET, vehicles));
+  return Math.round(QUARANTINE_MILLI * (1 + Math.log(counted / USUAL_FLEET)));
 }
 
 function ratioMilli(cosine: number, usual: number): number {

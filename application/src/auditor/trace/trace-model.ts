@@ -44,7 +44,8 @@ export interface TracedContributor extends TracedIdentity {
   readonly contributionMicro: number;
   /** Why it counted less than its class, with how often. */
   readonly reasons: Readonly<Record<string, number>>;
-  readonly incidents: readonly { readonly incidentId: string; readonly state: IncidentRecord['state'] }[];
+  /** About it, of all tasks. */
+  readonly incidents: readonly Pick<IncidentRecord, 'incidentId' | 'taskId' | 'state'>[];
 }
 
 /** From a model to those who made it. */
@@ -203,7 +204,7 @@ function contributorOf(
     contributionMicro: sum(({ contributionMicro }) => contributionMicro),
     shareMilli: total === 0 ? 0 : Math.round((1_000 * sum(({ weight }) => weight)) / total),
     reasons: Object.fromEntries(reasons),
-    incidents: own.map(({ incidentId, state }) => ({ incidentId, state })),
+    incidents: own.map(({ incidentId, taskId, state }) => ({ incidentId, taskId, state })),
   };
 }
 
