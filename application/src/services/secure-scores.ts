@@ -170,6 +170,7 @@ function weightInputOf(input: ScoringInput): WeightInput {
     ...(reference === undefined || products === undefined ? {} : { reference: { products, norm: reference.norm } }),
     past: past.map((round) => members.map(({ vehicleId }) => round.projections.get(vehicleId))),
     standing: members.map(({ vehicleId }) => ({ suspicionMilli: input.suspicion?.get(vehicleId) ?? 0 })),
+    ...(terms.validation === undefined ? {} : { quarantineMilli: terms.validation.quarantineMilli }),
   };
 }
 

@@ -14,6 +14,7 @@ import {
   medianDirection,
   project,
   projectionVectors,
+  quarantineMilliOf,
   projectOn,
   serverStep,
   suspicionOf,
@@ -137,6 +138,7 @@ function evidenceOf(
     projections: encoded.map((values) => toSigned(project(values, vectors))),
     format,
     vectorNorms: vectorNorms(vectors),
+    quarantineMilli: quarantineMilliOf(encoded.length),
     reference: {
       products: Int32Array.from(encoded, (values) => projectOn(values, direction)),
       norm: directionNorm(direction),

@@ -85,7 +85,24 @@ describe('Suspicion', () => {
 
   it('asks for more of larger fleets, which have more chances of a wrong accusation', () => {
     expect([1, 5, 20].map(quarantineMilliOf)).to.deep.equal([QUARANTINE_MILLI, QUARANTINE_MILLI, QUARANTINE_MILLI]);
-    expect([100, 1_000].map(quarantineMilliOf)).to.deep.equal([15_657, 15_657]);
+    expect([100, 1_000].map(quarantineMilliOf)).to.deep.equal([20_062, 20_062]);
+  });
+
+  it('says more in a round where a task asks for more evidence, but never enough by itself', () => {
+    const random = newRandom(1);
+    const common = commonDirection(random);
+    const saidOf = (update: Float32Array, quarantineMilli: number) =>
+      suspicionOf({ ...inputWith(update), quarantineMilli })[0]!;
+    const opposed = honestUpdate(random, common).map((value) => -value);
+    const long = honestUpdate(random, common).map((value) => 20 * value);
+    for (const vehicles of [1, 20, 50, 100, 1_000]) {
+      const threshold = quarantineMilliOf(vehicles);
+      expect(saidOf(opposed, threshold), `${vehicles}`).to.be.within(0.83 * threshold, threshold - 1);
+      expect(saidOf(long, threshold), `${vehicles}`).to.be.within(0.98 * threshold, threshold - 1);
+    }
+    expect([1, 1_000_000].map((threshold) => saidOf(long, threshold))).to.deep.equal([5_900, 19_728]);
+    const honest = honestUpdate(random, common);
+    expect(saidOf(honest, 20_062)).to.equal(saidOf(honest, 6_000));
   });
 
   it('needs projections and a reference', () => {

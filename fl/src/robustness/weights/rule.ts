@@ -43,6 +43,8 @@ export interface WeightInput {
   readonly past?: readonly RoundProjections[];
   /** What earlier rounds left on each vehicle; see `addSuspicion`. Not given is nothing. */
   readonly standing?: readonly { readonly suspicionMilli: number }[];
+  /** The task's threshold of quarantine; not given is that of a fleet of twenty. */
+  readonly quarantineMilli?: number;
 }
 
 /** For each vehicle, in the same order. */
