@@ -144,7 +144,7 @@ describe('an incident', () => {
     const culprit = byModel.contributors.find(({ vehicleId }) => vehicleId === suspect())!;
     expect(culprit).to.include({ enrolledBy: MAKER, maker: MAKER, status: 'revoked' });
     expect(culprit.rounds).to.deep.equal([1, 2, 3]);
-    expect(culprit.incidents).to.deep.equal([{ incidentId: ID, state: 'confirmed' }]);
+    expect(culprit.incidents).to.deep.equal([{ incidentId: ID, taskId: bed.task.taskId, state: 'confirmed' }]);
 
     const byVehicle = await traceVehicle(session, suspect());
     expect(byVehicle.statuses.map(({ status }) => status)).to.deep.equal(['active', 'revoked']);
