@@ -105,8 +105,8 @@ export class BatchedAttempt {
   }
 
   /**
-   * What the ledger says of a vehicle that took no part in the task when the attempt was looked up. It is not waited for; let
-   * off meanwhile, it records its update by itself.
+   * The ledger's refusal where the task barred the vehicle when the attempt was looked up. It is not waited for; let off
+   * meanwhile, it records its update by itself.
    */
   barTo(vehicleId: string): ItemResult | undefined {
     const code = this.#options.barred.get(vehicleId);

@@ -35,9 +35,9 @@ export async function taskIfAny(contract: LearningContract, taskId: string): Pro
 }
 
 /**
- * Vehicles that a task waits for in vain, with the code that the ledger refuses their updates with: in quarantine, their updates are refused until an incident about them is decided,
- * and about whom one was confirmed is revoked for good. Who was suspended or revoked otherwise is not among them: nothing on
- * the ledger says whether the task's target counts it.
+ * Vehicles that a task waits for in vain, each with the code that the ledger refuses its updates with: of those in quarantine they
+ * are refused until an incident about them is decided, and about whom one was confirmed is revoked for good. Who was suspended or
+ * revoked otherwise is not among them: nothing on the ledger says whether the task's target counts it.
  */
 export async function barredFrom(
   contract: Pick<LearningContract, 'standings' | 'culprits'>,
