@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { chmod, mkdir, readFile, readdir, stat } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readOrMakePrivateKey } from '../identity/keys.js';
 import { temporaryDirectory } from '../testing/temporary.js';
-import { makePrivateDirectory, writeFileOnce } from './files.js';
+import { makePrivateDirectory, removeLeftovers, writeFileOnce } from './files.js';
 
 describe('files', () => {
   const temporary = temporaryDirectory();
@@ -31,6 +31,22 @@ describe('files', () => {
     expect(await readFile(path, 'utf8')).to.equal(texts[wrote.indexOf(true)]);
     expect(await modeOf(path)).to.equal(0o600);
     expect(await readdir(directory)).to.deep.equal(['file']);
+  });
+
+  it('takes away what writers left that were killed before this process began, and nothing else', async () => {
+    const directory = join(temporary(), 'leftovers');
+    await mkdir(directory);
+    const [left, present, other] = ['.key.pem.0123456789ab.tmp', '.key.pem.ba9876543210.tmp', '.key.pem.tmp'] as const;
+    const before = new Date(performance.timeOrigin - 1);
+    for (const name of [left, present, other, 'key.pem']) {
+      await writeFile(join(directory, name), '');
+      if (name !== present) {
+        await utimes(join(directory, name), before, before);
+      }
+    }
+    await removeLeftovers(directory);
+    expect(await readdir(directory)).to.have.members([present, other, 'key.pem']);
+    await removeLeftovers(join(directory, 'nowhere'));
   });
 
   it('gives everybody who makes a private key at the same time the same one', async () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
-import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { EXIT, SevError, messageOf, systemCode } from '../errors.js';
 
@@ -76,6 +76,24 @@ async function withTemporary(
   await syncDirectory(directory);
 }
 
+/** Names that {@link withTemporary} gives. */
+const TEMPORARY = /^\..+\.[0-9a-f]{12}\.tmp$/;
+
+/**
+ * Removes what killed writers have left in a directory: temporary files from before this process began. What others write now
+ * stays. Where there is no directory there is nothing to do.
+ */
+export async function removeLeftovers(directory: string): Promise<void> {
+  const names = await orNothing(() => readdir(directory));
+  for (const name of names?.filter((one) => TEMPORARY.test(one)) ?? []) {
+    const path = join(directory, name);
+    const found = await orNothing(() => stat(path));
+    if (found !== undefined && found.mtimeMs < performance.timeOrigin) {
+      await rm(path, { force: true });
+    }
+  }
+}
+
 /** Makes the names in a directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
@@ -122,9 +140,13 @@ export async function readJson(path: string): Promise<unknown> {
 }
 
 /** The bytes of a file, or undefined where there is no such file. */
-export async function readIfThere(path: string): Promise<Buffer | undefined> {
+export function readIfThere(path: string): Promise<Buffer | undefined> {
+  return orNothing(() => readFile(path));
+}
+
+async function orNothing<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await readFile(path);
+    return await read();
   } catch (error) {
     if (systemCode(error) === 'ENOENT') {
       return undefined;
