@@ -23,6 +23,7 @@ import { computeOutcome, isAbsent, type RoundOutcome } from '../services/round-o
 import {
   collect,
   barredFrom,
+  barredWithout,
   latestRound,
   roundIfAny,
   updatesOf,
@@ -355,8 +356,12 @@ export class Attester {
   async #openAttempt(ref: AttemptRef, task: Task, updates: readonly UpdateRecord[]): Promise<OpenAttempt> {
     const recorded = new Set(updates.map(({ vehicleId }) => vehicleId));
     const barred = recorded.size < task.cohort.target ? await barredFrom(this.#learning, task) : undefined;
-    const missing = [...(barred?.keys() ?? [])].filter((vehicleId) => !recorded.has(vehicleId)).length;
-    return { task, recorded: recorded.size, barred: missing, openForMs: this.#seen.inStateMs(ref, 'open') };
+    return {
+      task,
+      recorded: recorded.size,
+      barred: barredWithout(barred, recorded),
+      openForMs: this.#seen.inStateMs(ref, 'open'),
+    };
   }
 
   #compute(task: Task, round: ClosedRound, updates: readonly UpdateRecord[]): Promise<RoundOutcome> {

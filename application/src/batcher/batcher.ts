@@ -54,7 +54,7 @@ export class Batcher {
   readonly #opening = new Map<string, Promise<BatchedAttempt>>();
   /** By task: the attempt that is looked for until the ledger shows it. */
   readonly #awaiting = new Map<string, { readonly key: string; readonly over: Promise<void> }>();
-  /** Envelopes that came for a task's attempt before. */
+  /** By task: the vehicles whose envelopes came for the attempt before. */
   readonly #arrived = new Map<string, readonly string[]>();
   readonly #finishing = new Set<Promise<void>>();
 

@@ -76,7 +76,7 @@ function reasonLines(vehicles: readonly VehicleInRound[]): string[] {
 const REASON_TEXT = {
   ...WEIGHT_REASONS,
   EVENED: 'Too few have its weight, so that it would stand apart; it has the next that enough have, or 0.',
-} as const satisfies Record<NonNullable<VehicleInRound['reason']>, string>;
+} satisfies Record<NonNullable<VehicleInRound['reason']>, string>;
 
 const WHO_WIDTH = 24;
 

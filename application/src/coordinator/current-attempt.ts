@@ -3,6 +3,7 @@ import type { AbortReason, RoundRecord, Task, UpdateRecord } from '@sev/chaincod
 import type { AbortEvidence } from '../services/abort-evidence.js';
 import { attemptOf, type AttemptRef } from '../services/attempt.js';
 import type { FetchObject, RoundOutcome } from '../services/round-outcome.js';
+import { barredWithout } from '../services/rounds.js';
 import type { RoundClock } from './round-clock.js';
 
 export interface CurrentAttemptOptions {
@@ -59,7 +60,7 @@ export class CurrentAttempt {
 
   /** Vehicles whose update the ledger refuses, and has not recorded before. */
   get barredNow(): number {
-    return [...(this.barred?.keys() ?? [])].filter((vehicleId) => !this.#recorded.has(vehicleId)).length;
+    return barredWithout(this.barred, this.#recorded);
   }
 
   /** Takes over what the ledger lists. New updates are fetched from the store, so that the aggregation finds them here. */

@@ -57,6 +57,11 @@ export async function barredFrom(
   ]);
 }
 
+/** How many of the barred have no update in an attempt: those that it does not wait for. */
+export function barredWithout(barred: ReadonlyMap<string, unknown> | undefined, recorded: ReadonlySet<string>): number {
+  return [...(barred?.keys() ?? [])].filter((vehicleId) => !recorded.has(vehicleId)).length;
+}
+
 /** Updates with which a round closes at once: of all vehicles that the ledger lets take part, never below the minimum. */
 export function completeCohort({ cohort }: Pick<Task, 'cohort'>, barred: number): number {
   return Math.max(cohort.minimum, cohort.target - barred);

@@ -5,13 +5,13 @@ import type { FixedPoint } from '../../secure/fixed-point.js';
 /** Why a vehicle counts less than its class. */
 export const WEIGHT_REASONS = {
   RANGE_EXCEEDED: 'A projection that no vector within twice the clip can have; weight 0.',
-  NORM_SCALED:
-    'Its norm is estimated above what is accepted; its weight is smaller, often 0 since few have the same.',
+  NORM_SCALED: 'Its norm is estimated above what is accepted; its weight is smaller, often 0 since few have the same.',
   NORM_EXCEEDED: 'Its norm is so far above that no whole weight is left; weight 0.',
   DIRECTION_OPPOSED: 'Its update does not point to the side of the reference direction; weight 0.',
   TRUST_LOW:
     'It is suspected, or agrees with the reference less than most; its weight is smaller, often 0 since few have the same.',
-  SIMILAR: 'Its updates are nearly those of other vehicles, round after round; they share one weight, often 0 since few have the same.',
+  SIMILAR:
+    'Its updates are nearly those of other vehicles, round after round; they share one weight, often 0 since few have the same.',
   OUTVOTED: 'Its update lies apart from those of most others; weight 0.',
   DISTRUSTED: 'Too few are left by the rule, and lengths alone are bounded; too suspected to count even so; weight 0.',
 } as const;
