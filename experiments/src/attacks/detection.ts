@@ -91,6 +91,8 @@ export interface QuietRow {
   readonly runs: number;
   readonly honest: number;
   readonly accused: number;
+  /** Share of all rounds of all vehicles in which one counts nothing, and so is not paid. */
+  readonly lostRounds: number;
 }
 
 /** Fifty runs of twenty rounds without attack. */
@@ -108,14 +110,16 @@ export async function measureFalseQuarantine(source: TableSource): Promise<reado
     QUIET_FLEETS.map((vehicles): QuietRow => {
       const ofFleet = runs.filter(({ cell }) => cell.split === split && cell.vehicles === vehicles);
       const { honest, accused } = countOf(ofFleet);
-      return { split, vehicles, runs: ofFleet.length, honest, accused };
+      const lost = ofFleet.flatMap(({ lostRounds }) => lostRounds).reduce((sum, rounds) => sum + rounds, 0);
+      const lostRounds = lost / (honest * QUIET_ROUNDS);
+      return { split, vehicles, runs: ofFleet.length, honest, accused, lostRounds };
     }),
   );
   print(`\nFalse quarantine: ${RUNS} runs each without attack, ${QUIET_ROUNDS} rounds`);
   printTable(
-    ['split', 'vehicles', 'honest vehicles', 'quarantined', 'share'],
-    rows.map(({ split, vehicles, honest, accused }) => [
-      ...[split, String(vehicles), String(honest), String(accused), percent(accused, honest)],
+    ['split', 'vehicles', 'honest vehicles', 'quarantined', 'share', 'rounds that count nothing'],
+    rows.map(({ split, vehicles, honest, accused, lostRounds }) => [
+      ...[split, String(vehicles), String(honest), String(accused), percent(accused, honest), percent(lostRounds, 1)],
     ]),
   );
   return rows;

@@ -39,6 +39,8 @@ export interface WatchResult {
   readonly hostile: readonly number[];
   /** By round: what is on each vehicle, milli-nats. */
   readonly standing: readonly (readonly number[])[];
+  /** Of each vehicle: rounds in which it counts nothing. */
+  readonly lostRounds: readonly number[];
 }
 
 /** Of each kind of job. */
@@ -101,6 +103,9 @@ function runWatchJob(table: CarTable, { cell, rounds }: WatchJob): WatchResult {
   return {
     hostile: hostileOf(options),
     standing: watched.map(({ standing }) => standing.map(({ suspicionMilli }) => suspicionMilli)),
+    lostRounds: options.classWeights.map(
+      (_, vehicle) => watched.filter(({ weights }) => weights[vehicle] === 0).length,
+    ),
   };
 }
 

@@ -6,7 +6,7 @@ import { fleetOf, optionsOf, type AttackSplit } from './setting.js';
 
 const VALIDATOR = 0;
 /** As long as the default rule accepts in full; see `capped-trust`. */
-const LENGTH = 1.5;
+const LENGTH = 2;
 /** Two that send the same count nothing by that rule: several hide how alike they are; see `root-aligned-noisy`. */
 const HIDING_NOISE = 0.7;
 const POOL_MICRO = 1_000_000_000;

@@ -7,11 +7,13 @@ import { noise, plus, scale, withNorm } from './vectors.js';
 const SHARE = 0.5;
 /** Of the update's norm. */
 const HIDING_NOISE = 0.7;
+/** Times the norm of an honest update: just what the default rule lets count in full. */
+const LENGTH = 1.9;
 
 /** All colluders send the same. */
 export const rootAligned: Attack = {
   name: 'root-aligned',
-  description: 'sends half of the last reference direction plus the reverse of the mean update; all colluders the same',
+  description: `sends half of the last reference direction plus the reverse of the mean update, ${String(LENGTH)} times as long; all colluders the same`,
   knows: 'the last reference direction; does not clip',
   role: 'vehicle',
   update: aligned,
@@ -25,17 +27,18 @@ export const rootAlignedNoisy: Attack = {
   role: 'vehicle',
   update(context) {
     const update = aligned(context);
-    return plus(update, noise(update.length, HIDING_NOISE * norm(update), context.random));
+    const hidden = plus(update, noise(update.length, HIDING_NOISE * norm(update), context.random));
+    return withNorm(hidden, norm(update));
   },
 };
 
 /**
- * ½ r̂ − m̂ at the norm of an honest update, and as much more of r̂ as keeps the product with r positive. The mean is that
- * of the model's last change, which is public.
+ * ½ r̂ − m̂ at {@link LENGTH} times the norm of an honest update, and as much more of r̂ as keeps the product with r positive.
+ * The mean is that of the model's last change, which is public.
  */
 function aligned({ base, earlierBases, lastDirection, colluders }: AttackContext): Float32Array {
   const updates = colluders();
-  const length = updates.reduce((sum, update) => sum + norm(update), 0) / updates.length;
+  const length = (LENGTH * updates.reduce((sum, update) => sum + norm(update), 0)) / updates.length;
   const last = earlierBases.at(-1);
   const reverse = withNorm(last === undefined ? (updates[0] ?? base) : plus(base, last, -1), -1);
   if (lastDirection === undefined) {

@@ -12,10 +12,13 @@ import type { TrustReason } from './trust.js';
  * pairs: beyond 128 the .6 is .76, and .98 is always enough, so that about one honest vehicle in a thousand has a pair.
  */
 const SIMILAR = { always: 0.35, first: 0.6, firstOfMany: 0.76, many: 128, enough: 0.98 } as const;
-/** An update up to so many times as long as the cohort's median is not scaled: honest ones differ, and estimates more. */
-const NORM_TOLERANCE = 1.5;
+/**
+ * An update up to so many times as long as the cohort's median is not scaled: honest ones differ, and estimates more. Few are
+ * scaled alike, so that evening out takes the round from most who are: at 1.5 it did so from one honest vehicle in fifteen.
+ */
+const NORM_TOLERANCE = 2;
 /** Suspicion, this round's with what earlier ones left, up to which a vehicle counts in full. */
-const TRUSTED_MILLI = 500;
+const TRUSTED_MILLI = 1_000;
 
 export type CappedTrustReason = TrustReason | 'SIMILAR';
 
@@ -25,8 +28,8 @@ export type CappedTrustReason = TrustReason | 'SIMILAR';
  * round after round:
  *
  *   S = suspicion of earlier rounds + of this one
- *   t = 1 up to S = 500, falling to 0 at 2,500
- *   s = min(1, 1.5 N_median / N)
+ *   t = 1 up to S = 1,000, falling to 0 at 2,500
+ *   s = min(1, 2 N_median / N)
  *   weight = ⌊a · t · s / (1 + similar vehicles)⌋, and no more than norm scaling gives
  */
 export const cappedTrust: WeightRule<CappedTrustReason> = {

@@ -102,6 +102,15 @@ describe('The default rule', () => {
     expect(weights.filter((weight) => weight === 64).length).to.be.at.least(VEHICLES - 1);
   });
 
+  it('leaves an honest vehicle its round, however long eight projections make its update look', () => {
+    const random = newRandom(10);
+    const draws = Array.from({ length: 20 }, () =>
+      rule.weigh(cohort(random, (common, own) => honestUpdate(own, common), 1)),
+    );
+    const less = draws.flatMap(({ weights }) => weights.filter((weight) => weight < 64));
+    expect(less.length).to.be.at.most(4);
+  });
+
   it('shares one weight among colluders who send the same, whatever they send', () => {
     const input = cohort(newRandom(5), (common) => common.map((value) => 0.6 * value));
     const { weights, reasons } = rule.weigh(input);
