@@ -13,6 +13,9 @@ import type { TrainedUpdate, TrainingOrder } from './messages.js';
 import type { VehiclePool } from './pool.js';
 
 const HASH = 'a'.repeat(64);
+const VALIDATORS = ['CityMSP', 'GridMSP', 'MakerMSP'];
+/** Of a validator. */
+const WORD = { mspId: 'CityMSP', dataHash: HASH, lossMicro: 1, directionHash: HASH, signature: '' };
 
 /** Where nobody answers. */
 const NOBODY: BatcherAddress = { mspId: 'CityMSP', url: 'http://127.0.0.1:9' };
@@ -348,8 +351,7 @@ describe('A fleet of vehicles', () => {
 
   /** At its second round, in which this list of vehicles is asked. */
   async function drawing(shown: (drawn: readonly string[]) => readonly string[]): Promise<Federation> {
-    const validators = ['CityMSP', 'GridMSP', 'MakerMSP'];
-    const validation = { validators, pastRounds: 0, quarantineMilli: 1, vehicles: 3 };
+    const validation = { validators: VALIDATORS, pastRounds: 0, quarantineMilli: 1, vehicles: 3 };
     const federation = new Federation({ vehicles: 5, minimum: 3, secure: { projections: 1, validation } });
     const { ledger, task, vehicleIds } = federation;
     await openRound(federation, { opening: { aggregators: [] } });
@@ -362,8 +364,7 @@ describe('A fleet of vehicles', () => {
     ledger.rounds.set(1, { ...first, state: 'finalised', proposal, secure });
     const place = { taskId: task.taskId, round: 2, baseModelHash: modelHash };
     const { drawn = [] } = drawnVehicles(validation, place, { modelHash, cohort: { members } });
-    const word = { mspId: 'CityMSP', dataHash: HASH, lossMicro: 1, directionHash: HASH, signature: '' };
-    const opening = { ...first.secure!.opening, validations: [word] };
+    const opening = { ...first.secure!.opening, validations: [WORD] };
     ledger.rounds.set(2, {
       ...first,
       ...place,
@@ -432,6 +433,44 @@ describe('A fleet of vehicles', () => {
     expect(parts).to.deep.equal([3]);
     expect(warned).to.deep.equal(['VEHICLE_NOT_DRAWN']);
     expect(federation.ledger.writtenUpdates.every(({ validation }) => validation === undefined)).to.equal(true);
+  });
+
+  it('trains no vehicle that the ledger bars from the task more than once, and goes on when it is cleared', async () => {
+    const validation = { validators: VALIDATORS, pastRounds: 0, quarantineMilli: 1 };
+    const federation = new Federation({ vehicles: 4, minimum: 3, secure: { projections: 1, validation } });
+    const { ledger } = federation;
+    const [barred = '', ...others] = federation.vehicleIds;
+    ledger.standings.push({ vehicleId: barred, quarantined: { round: 1, suspicionMilli: 6_000 } });
+    const trained: (readonly string[])[] = [];
+    const pool = fakePool(federation, { trained: 0, direct: 0 });
+    let parts = 0;
+    start(federation, {
+      pool: {
+        ...pool,
+        train: (order, vehicleIds, ...rest) => {
+          trained.push(vehicleIds);
+          return pool.train(order, vehicleIds, ...rest);
+        },
+        record: (argument, signal) =>
+          argument.envelope.vehicleId === barred && ledger.standings.length > 0
+            ? Promise.reject(new SevError('VEHICLE_QUARANTINED', 'waits for an incident'))
+            : pool.record(argument, signal),
+      },
+      onTakenPart: () => parts++,
+    });
+    await openRound(federation, { opening: { aggregators: [] } });
+    const first = ledger.rounds.get(1)!;
+    const opening = { ...first.secure!.opening, validations: [WORD] };
+    const attempt = async (number: number): Promise<void> => {
+      const before = parts;
+      ledger.rounds.set(1, { ...first, attempt: number, secure: { ...first.secure!, opening } });
+      await until(() => parts > before, `attempt ${String(number)}`);
+    };
+    await attempt(2);
+    await attempt(3);
+    ledger.standings.splice(0);
+    await attempt(4);
+    expect(trained).to.deep.equal([federation.vehicleIds, others, federation.vehicleIds]);
   });
 
   it('ends where the ledger does not accept its identity', async () => {

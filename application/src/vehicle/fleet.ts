@@ -10,6 +10,7 @@ import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
 import { followRounds, type RoundEvent } from '../services/round-events.js';
 import {
+  barredFrom,
   collect,
   latestRound,
   roundIfAny,
@@ -78,6 +79,8 @@ export class Fleet {
   readonly #ending = new AbortController();
   readonly #tasks = new Map<string, Task>();
   readonly #participations = new Map<string, Participation>();
+  /** By task: vehicles of the pool that the ledger refused an update of, and may bar. */
+  readonly #refused = new Map<string, Set<string>>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -210,6 +213,7 @@ export class Fleet {
     const { round } = order;
     const { graceMs } = order.task.deadlines;
     const recorded = new RecordedUpdates(this.#learning, round);
+    const refused = this.#refusedOf(round.taskId);
     const outcomes: Promise<Delivery>[] = [];
     const listener: Parameters<VehiclePool['train']>[2] = {
       onUpdate: (update) => {
@@ -222,10 +226,16 @@ export class Fleet {
           );
         }
         const delivery = this.#courier.deliver(round, update, recorded, signal, graceMs);
+        const outcome = delivery.catch((error: unknown): Delivery => {
+          log.error({ vehicleId, ...failureFields(error) }, 'the update cannot be delivered');
+          return 'refused';
+        });
         outcomes.push(
-          delivery.catch((error: unknown): Delivery => {
-            log.error({ vehicleId, ...failureFields(error) }, 'the update cannot be delivered');
-            return 'refused';
+          outcome.then((ended) => {
+            if (ended === 'refused') {
+              refused.add(vehicleId);
+            }
+            return ended;
           }),
         );
       },
@@ -253,9 +263,10 @@ export class Fleet {
    * @throws SevError MODEL_NOT_ON_LEDGER, CONTENT_HASH_MISMATCH, OBJECT_MISSING, FEATURES_UNSUPPORTED, OPENING_REFUSED.
    */
   async #prepare(round: OpenRoundRef, isNew: boolean): Promise<readonly [TrainingOrder, readonly string[]]> {
-    const [consortium, task, bytes, updates] = await Promise.all([
+    const task = await this.#task(round.taskId);
+    const [consortium, barred, bytes, updates] = await Promise.all([
       this.#network(),
-      this.#task(round.taskId),
+      this.#stillBarred(task),
       this.#fetch(round.baseModelHash, 'model'),
       isNew ? [] : updatesOf(this.#learning, round),
       this.#insistOnModel(round),
@@ -269,12 +280,38 @@ export class Fleet {
     }
     const done = new Set(updates.map((update) => update.vehicleId));
     const vehicles = this.#options.pool.vehicles.filter(
-      ({ vehicleId, samples }) => !done.has(vehicleId) && weightClassOf(task, samples) !== undefined,
+      ({ vehicleId, samples }) =>
+        !done.has(vehicleId) && !barred.has(vehicleId) && weightClassOf(task, samples) !== undefined,
     );
     const parameters = parametersFromBytes(bytes, task.model.parameters);
     const [opening, earlier] = await Promise.all([this.#openingOf(task, round), this.#earlier(task, round)]);
     const order = { consortium, task, round: { ...round, ...opening }, parameters, ...earlier };
     return [order, vehicles.map(({ vehicleId }) => vehicleId)];
+  }
+
+  /** Those refused before that the ledger still bars: they need not train, until an incident has cleared them. */
+  async #stillBarred(task: Task): Promise<ReadonlySet<string>> {
+    const { taskId } = task;
+    const refused = this.#refusedOf(taskId);
+    if (refused.size === 0) {
+      return refused;
+    }
+    const barred = await barredFrom(this.#learning, task);
+    refused.forEach((vehicleId) => {
+      if (!barred.has(vehicleId)) {
+        refused.delete(vehicleId);
+      }
+    });
+    if (refused.size > 0) {
+      this.#options.log.info({ taskId, vehicles: [...refused] }, 'vehicles are barred from the task and do not train');
+    }
+    return refused;
+  }
+
+  #refusedOf(taskId: string): Set<string> {
+    const known = this.#refused.get(taskId) ?? new Set();
+    this.#refused.set(taskId, known);
+    return known;
   }
 
   async #earlier(task: Task, { round }: OpenRoundRef): Promise<Pick<TrainingOrder, 'earlier'>> {
