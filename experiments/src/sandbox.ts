@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,11 @@ import { LEAN_NODE_FLAGS, leanEnvironment } from '@sev/network/lean-process';
 const PROGRAM = fileURLToPath(new URL('../../application/bin/sev.js', import.meta.url));
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
+interface RunningProgram {
+  readonly child: ChildProcess;
+  readonly ended: Promise<unknown>;
+}
+
 /** A service that was started in the sandbox. */
 export interface StartedProgram {
   /** Where it answers; empty for one that only calls others. */
@@ -21,9 +26,16 @@ export interface StartedProgram {
   stop(): Promise<void>;
 }
 
-/** A network, homes and run folder of the benchmark's own, so that it neither finds nor leaves anything. */
+/** By signal, as shells report it. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+type EndSignal = keyof typeof EXIT_CODES;
+
+/** A network, homes and run folder of the benchmark's own, so that it neither finds nor leaves anything, Ctrl-C or not. */
 export class Sandbox {
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #running = new Set<RunningProgram>();
+  readonly #onSignal = (signal: EndSignal): void => void this.#interrupt(signal);
+  #isInterrupted = false;
 
   readonly folder: string;
   readonly networkHome: string;
@@ -41,6 +53,7 @@ export class Sandbox {
       SEV_HOMES: this.homes,
       SEV_PORT_OFFSET: 'ephemeral',
     };
+    process.once('SIGINT', this.#onSignal).once('SIGTERM', this.#onSignal);
   }
 
   static async create(): Promise<Sandbox> {
@@ -57,7 +70,8 @@ export class Sandbox {
     const run = promisify(execFile);
     const own = { env: this.#environment, cwd: this.folder, maxBuffer: MAX_OUTPUT_BYTES };
     const options = killed === undefined ? own : { ...own, signal: killed, killSignal: 'SIGKILL' as const };
-    const { stdout } = await run(process.execPath, [PROGRAM, ...args, '--json'], options);
+    const answer = run(process.execPath, [PROGRAM, ...args, '--json'], options);
+    const { stdout } = await this.#while({ child: answer.child, ended: answer }, answer);
     return JSON.parse(stdout) as unknown;
   }
 
@@ -69,6 +83,7 @@ export class Sandbox {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const ended = once(child, 'close');
+    void this.#while({ child, ended }, ended);
     const ready = once(createInterface({ input: child.stdout }), 'line');
     const line: unknown = await Promise.race([ready.then(([text]) => text as unknown), ended.then(() => undefined)]);
     if (typeof line !== 'string') {
@@ -82,8 +97,42 @@ export class Sandbox {
     return { url, ended, stop };
   }
 
+  /** Takes network and folder away. After a signal that is done already, and the process is about to end. */
   async remove(): Promise<void> {
+    if (this.#isInterrupted) {
+      await new Promise<never>(() => undefined);
+    }
+    await this.#clean();
+  }
+
+  async #clean(): Promise<void> {
     await this.sev(['network', 'clean']);
     await rm(this.folder, { recursive: true, force: true });
+    process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal);
+  }
+
+  /** Ctrl-C reaches the programs as well, other signals do not. */
+  async #interrupt(signal: EndSignal): Promise<void> {
+    this.#isInterrupted = true;
+    process.stderr.write('interrupted: stopping the network that was started for this\n');
+    const running = [...this.#running];
+    if (signal !== 'SIGINT') {
+      running.forEach(({ child }) => child.kill());
+    }
+    await Promise.allSettled(running.map(({ ended }) => ended));
+    try {
+      await this.#clean();
+    } finally {
+      process.exit(EXIT_CODES[signal]);
+    }
+  }
+
+  async #while<T>(program: RunningProgram, outcome: Promise<T>): Promise<T> {
+    this.#running.add(program);
+    try {
+      return await outcome;
+    } finally {
+      this.#running.delete(program);
+    }
   }
 }
