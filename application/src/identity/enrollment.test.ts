@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { hashOf, signStatement, type Envelope, type Task, type UpdateStatement } from '@sev/chaincode/api';
@@ -116,6 +116,23 @@ describe('enrollment', function () {
     expect(await session.height()).to.equal(height + 1n);
     await enroll(requests);
     expect(await session.height()).to.equal(height + 1n);
+  });
+
+  it('takes away the keys that killed writers left half-written, before new ones are made and installed', async () => {
+    const home = await network.newHome();
+    const leaveIn = async (folder: string): Promise<void> => {
+      const left = join(folder, '.v-1.0123456789ab.tmp');
+      await mkdir(folder, { recursive: true });
+      await writeFile(left, '');
+      await utimes(left, 0, 0);
+    };
+    const folders = [inHome.vehicles(home), inHome.wallet(home)];
+    await leaveIn(folders[0]!);
+    const requests = await network.newVehicles(home, 1);
+    expect(await readdir(folders[0]!)).to.have.length(1);
+    await Promise.all(folders.map(leaveIn));
+    await installed(home, requests);
+    expect((await Promise.all(folders.map((folder) => readdir(folder)))).map(({ length }) => length)).to.eql([1, 1]);
   });
 
   it('refuses a second identity for the same car, and enrols the others of the batch', async () => {

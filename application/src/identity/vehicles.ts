@@ -16,7 +16,7 @@ import { z } from 'zod';
 import { inHome } from '../config/homes.js';
 import { parseFile } from '../config/profile.js';
 import { EXIT, SevError } from '../errors.js';
-import { PRIVATE_FILE, makePrivateDirectory, readJson, writeJson } from '../store/files.js';
+import { PRIVATE_FILE, makePrivateDirectory, readJson, removeLeftovers, writeJson } from '../store/files.js';
 import { certifiedKey, parseCertificate } from './certificates.js';
 import { certificateRequest } from './csr.js';
 import { newPrivateKey, privateKeyPem } from './keys.js';
@@ -87,6 +87,7 @@ export interface InitVehiclesOptions {
  */
 export async function initVehicles(options: InitVehiclesOptions): Promise<VehicleRequest[]> {
   const { home, cars, domain = 'learning', mspId } = options;
+  await removeLeftovers(inHome.vehicles(home));
   const present = new Map((await vehicleFiles(home)).map((file) => [carKey(file.provisioning, file.domain), file]));
   const files = cars.map((provisioning): VehicleFile & { readonly privateKey: string } => {
     const { vehicleId, privateKey } = present.get(carKey(provisioning, domain)) ?? newVehicle();
@@ -134,6 +135,7 @@ export async function vehiclesIn(home: string): Promise<{ vehicleId: string; ins
  */
 export async function installCertificates(home: string, issued: readonly IssuedCertificate[]): Promise<void> {
   const wallet = await openWallet(inHome.wallet(home));
+  await Promise.all([inHome.wallet(home), inHome.vehicles(home)].map(removeLeftovers));
   for (const { vehicleId, mspId, certificate } of issued) {
     const file = await readVehicleFile(home, vehicleId);
     if (file === undefined) {
