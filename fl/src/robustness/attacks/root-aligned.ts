@@ -22,7 +22,7 @@ export const rootAligned: Attack = {
 /** The same, each with noise that hides how alike they are. */
 export const rootAlignedNoisy: Attack = {
   name: 'root-aligned-noisy',
-  description: `as root-aligned, each with independent noise of ${String(HIDING_NOISE)} times its norm`,
+  description: `as root-aligned, each with independent noise of ${String(HIDING_NOISE)} times its norm, and no longer`,
   knows: 'the last reference direction; does not clip',
   role: 'vehicle',
   update(context) {
