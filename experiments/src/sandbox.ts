@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { LEAN_NODE_FLAGS, leanEnvironment } from '@sev/network/lean-process';
@@ -29,6 +31,8 @@ export interface StartedProgram {
 /** By signal, as shells report it. */
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 type EndSignal = keyof typeof EXIT_CODES;
+/** Programs that Ctrl-C reached have so long to end. */
+const PATIENCE_MS = 5_000;
 
 /** A network, homes and run folder of the benchmark's own, so that it neither finds nor leaves anything, Ctrl-C or not. */
 export class Sandbox {
@@ -53,7 +57,7 @@ export class Sandbox {
       SEV_HOMES: this.homes,
       SEV_PORT_OFFSET: 'ephemeral',
     };
-    process.once('SIGINT', this.#onSignal).once('SIGTERM', this.#onSignal);
+    process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal);
   }
 
   static async create(): Promise<Sandbox> {
@@ -97,34 +101,46 @@ export class Sandbox {
     return { url, ended, stop };
   }
 
-  /** Takes network and folder away. After a signal that is done already, and the process is about to end. */
+  /** Takes network and folder away. After a signal that is done already: then this never returns, and the process ends. */
   async remove(): Promise<void> {
+    try {
+      await this.#clean();
+    } catch (error) {
+      if (!this.#isInterrupted) {
+        throw error;
+      }
+    }
     if (this.#isInterrupted) {
       await new Promise<never>(() => undefined);
     }
-    await this.#clean();
-  }
-
-  async #clean(): Promise<void> {
-    await this.sev(['network', 'clean']);
-    await rm(this.folder, { recursive: true, force: true });
     process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal);
   }
 
-  /** Ctrl-C reaches the programs as well, other signals do not. */
+  async #clean(): Promise<void> {
+    if (existsSync(this.folder)) {
+      await this.sev(['network', 'clean']);
+      await rm(this.folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Ctrl-C reaches the programs as well; whatever was not told to end is told after a while. Further signals change nothing. */
   async #interrupt(signal: EndSignal): Promise<void> {
+    if (this.#isInterrupted) {
+      return;
+    }
     this.#isInterrupted = true;
     process.stderr.write('interrupted: stopping the network that was started for this\n');
     const running = [...this.#running];
-    if (signal !== 'SIGINT') {
-      running.forEach(({ child }) => child.kill());
-    }
-    await Promise.allSettled(running.map(({ ended }) => ended));
+    const ended = Promise.allSettled(running.map((program) => program.ended));
+    await Promise.race([ended, setTimeout(signal === 'SIGINT' ? PATIENCE_MS : 0)]);
+    running.forEach(({ child }) => child.kill());
+    await ended;
     try {
       await this.#clean();
-    } finally {
-      process.exit(EXIT_CODES[signal]);
+    } catch (error) {
+      process.stderr.write(`${this.folder} could not be taken away: ${String(error)}\n`);
     }
+    process.exit(EXIT_CODES[signal]);
   }
 
   async #while<T>(program: RunningProgram, outcome: Promise<T>): Promise<T> {

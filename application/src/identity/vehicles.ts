@@ -135,7 +135,7 @@ export async function vehiclesIn(home: string): Promise<{ vehicleId: string; ins
  */
 export async function installCertificates(home: string, issued: readonly IssuedCertificate[]): Promise<void> {
   const wallet = await openWallet(inHome.wallet(home));
-  await Promise.all([inHome.wallet(home), inHome.vehicles(home)].map(removeLeftovers));
+  await Promise.all([inHome.wallet(home), inHome.vehicles(home), inHome.nextKeys(home)].map(removeLeftovers));
   for (const { vehicleId, mspId, certificate } of issued) {
     const file = await readVehicleFile(home, vehicleId);
     if (file === undefined) {
@@ -168,6 +168,7 @@ export async function installCertificates(home: string, issued: readonly IssuedC
  * @throws SevError VEHICLE_NOT_IN_HOME, VEHICLE_NOT_ENROLLED where the first certificate is not installed yet.
  */
 export async function requestRecovery(home: string, vehicleIds: readonly string[]): Promise<VehicleRequest[]> {
+  await removeLeftovers(inHome.nextKeys(home));
   const files = await Promise.all(
     vehicleIds.map(async (vehicleId) => {
       const file = await readVehicleFile(home, vehicleId);

@@ -10,7 +10,6 @@ import { errorCode, failureFields, type ServiceLog } from '../services/log.js';
 import { networkName, type NetworkName } from '../services/network-name.js';
 import { followRounds, type RoundEvent } from '../services/round-events.js';
 import {
-  barredFrom,
   collect,
   latestRound,
   roundIfAny,
@@ -21,6 +20,7 @@ import {
 import type { StatisticsSpent } from '../services/statistics.js';
 import { backoffMs, pause } from '../services/wake-up.js';
 import type { ObjectStore } from '../store/object-store.js';
+import { BarredVehicles } from './barred-vehicles.js';
 import { Courier, type CourierOptions, type Delivery } from './courier.js';
 import type { OpenRoundRef, TrainingOrder } from './messages.js';
 import type { VehiclePool } from './pool.js';
@@ -79,14 +79,14 @@ export class Fleet {
   readonly #ending = new AbortController();
   readonly #tasks = new Map<string, Task>();
   readonly #participations = new Map<string, Participation>();
-  /** By task: vehicles of the pool that the ledger refused an update of, and may bar. */
-  readonly #refused = new Map<string, Set<string>>();
+  readonly #barred: BarredVehicles;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#learning = learning(options.session);
     this.#network = networkName(options.session);
     this.#receipts = new ReceiptBook(this.#learning, options.log);
+    this.#barred = new BarredVehicles(this.#learning);
     this.#courier = new Courier({
       ...options,
       onReceipt: (round, receipt) => {
@@ -213,7 +213,6 @@ export class Fleet {
     const { round } = order;
     const { graceMs } = order.task.deadlines;
     const recorded = new RecordedUpdates(this.#learning, round);
-    const refused = this.#refusedOf(round.taskId);
     const outcomes: Promise<Delivery>[] = [];
     const listener: Parameters<VehiclePool['train']>[2] = {
       onUpdate: (update) => {
@@ -232,9 +231,7 @@ export class Fleet {
         });
         outcomes.push(
           outcome.then((ended) => {
-            if (ended === 'refused') {
-              refused.add(vehicleId);
-            }
+            this.#barred.ended(round.taskId, vehicleId, ended);
             return ended;
           }),
         );
@@ -266,7 +263,7 @@ export class Fleet {
     const task = await this.#task(round.taskId);
     const [consortium, barred, bytes, updates] = await Promise.all([
       this.#network(),
-      this.#stillBarred(task),
+      this.#barred.from(task),
       this.#fetch(round.baseModelHash, 'model'),
       isNew ? [] : updatesOf(this.#learning, round),
       this.#insistOnModel(round),
@@ -278,40 +275,17 @@ export class Fleet {
         `task ${round.taskId} needs ${task.features}; these vehicles have ${features}`,
       );
     }
-    const done = new Set(updates.map((update) => update.vehicleId));
+    if (barred.length > 0) {
+      this.#options.log.info({ ...attemptOf(round), vehicles: barred }, 'the ledger bars vehicles: they do not train');
+    }
+    const out = new Set([...updates.map(({ vehicleId }) => vehicleId), ...barred]);
     const vehicles = this.#options.pool.vehicles.filter(
-      ({ vehicleId, samples }) =>
-        !done.has(vehicleId) && !barred.has(vehicleId) && weightClassOf(task, samples) !== undefined,
+      ({ vehicleId, samples }) => !out.has(vehicleId) && weightClassOf(task, samples) !== undefined,
     );
     const parameters = parametersFromBytes(bytes, task.model.parameters);
     const [opening, earlier] = await Promise.all([this.#openingOf(task, round), this.#earlier(task, round)]);
     const order = { consortium, task, round: { ...round, ...opening }, parameters, ...earlier };
     return [order, vehicles.map(({ vehicleId }) => vehicleId)];
-  }
-
-  /** Those refused before that the ledger still bars: they need not train, until an incident has cleared them. */
-  async #stillBarred(task: Task): Promise<ReadonlySet<string>> {
-    const { taskId } = task;
-    const refused = this.#refusedOf(taskId);
-    if (refused.size === 0) {
-      return refused;
-    }
-    const barred = await barredFrom(this.#learning, task);
-    refused.forEach((vehicleId) => {
-      if (!barred.has(vehicleId)) {
-        refused.delete(vehicleId);
-      }
-    });
-    if (refused.size > 0) {
-      this.#options.log.info({ taskId, vehicles: [...refused] }, 'vehicles are barred from the task and do not train');
-    }
-    return refused;
-  }
-
-  #refusedOf(taskId: string): Set<string> {
-    const known = this.#refused.get(taskId) ?? new Set();
-    this.#refused.set(taskId, known);
-    return known;
   }
 
   async #earlier(task: Task, { round }: OpenRoundRef): Promise<Pick<TrainingOrder, 'earlier'>> {

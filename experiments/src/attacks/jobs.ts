@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { evaluatePrice, PRICE_LAYERS, predict, pickRows, type CarTable, type Dataset } from '@sev/fl';
+import {
+  evaluatePrice,
+  PRICE_LAYERS,
+  predict,
+  pickRows,
+  quarantineMilliOf,
+  type CarTable,
+  type Dataset,
+} from '@sev/fl';
 import { runContributionJob, type ContributionJob, type ContributionResult } from './contribution.js';
 import { runCorrectionJob, type CorrectionJob, type CorrectionResult } from './correction.js';
 import { runPrivacyJob, type PrivacyJob, type PrivacyResult } from './privacy.js';
@@ -39,7 +47,7 @@ export interface WatchResult {
   readonly hostile: readonly number[];
   /** By round: what is on each vehicle, milli-nats. */
   readonly standing: readonly (readonly number[])[];
-  /** Of each vehicle: rounds in which it counts nothing. */
+  /** Of each vehicle: rounds in which it counts nothing, those after its quarantine among them. */
   readonly lostRounds: readonly number[];
 }
 
@@ -100,12 +108,16 @@ function runFederationJob(table: CarTable, { cell }: FederationJob): FederationR
 function runWatchJob(table: CarTable, { cell, rounds }: WatchJob): WatchResult {
   const options = optionsOf(cell, fleetOf(table, cell.split, cell.vehicles));
   const watched = take(attackedRounds(options), rounds);
+  const standing = watched.map((round) => round.standing.map(({ suspicionMilli }) => suspicionMilli));
+  const threshold = quarantineMilliOf(cell.vehicles);
   return {
     hostile: hostileOf(options),
-    standing: watched.map(({ standing }) => standing.map(({ suspicionMilli }) => suspicionMilli)),
-    lostRounds: options.classWeights.map(
-      (_, vehicle) => watched.filter(({ weights }) => weights[vehicle] === 0).length,
-    ),
+    standing,
+    lostRounds: options.classWeights.map((_, vehicle) => {
+      const quarantine = standing.findIndex((milli) => (milli[vehicle] ?? 0) >= threshold);
+      const last = quarantine < 0 ? rounds : quarantine;
+      return watched.filter(({ weights }, at) => at > last || weights[vehicle] === 0).length;
+    }),
   };
 }
 

@@ -5,8 +5,8 @@ import { attackedRounds, take } from './rounds.js';
 import { fleetOf, optionsOf, type AttackSplit } from './setting.js';
 
 const VALIDATOR = 0;
-/** As long as the default rule accepts in full; see `capped-trust`. */
-const LENGTH = 2;
+/** Times an honest update's: contributions are capped, so that of 1, 1.5 and 2 this pays best. */
+const LENGTH = 1;
 /** Two that send the same count nothing by that rule: several hide how alike they are; see `root-aligned-noisy`. */
 const HIDING_NOISE = 0.7;
 const POOL_MICRO = 1_000_000_000;

@@ -116,6 +116,9 @@ describe('Attacks', () => {
     expect(update('root-aligned', 2)).to.deep.equal(sent);
     const noisy = cosine(update('root-aligned-noisy'), update('root-aligned-noisy', 2));
     expect(noisy).to.be.closeTo(1 / 1.49, 0.1);
+    const usual = norm(context(0).colluders()[0]!);
+    expect(norm(sent)).to.be.closeTo(1.9 * usual, 0.2 * usual);
+    expect(norm(update('root-aligned-noisy', 2))).to.be.closeTo(norm(sent), 1e-3);
   });
 
   it('free riders send nothing, the last change, or noise of its length', () => {

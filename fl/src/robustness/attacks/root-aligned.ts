@@ -7,7 +7,7 @@ import { noise, plus, scale, withNorm } from './vectors.js';
 const SHARE = 0.5;
 /** Of the update's norm. */
 const HIDING_NOISE = 0.7;
-/** Times the norm of an honest update: just what the default rule lets count in full. */
+/** Times the norm of an honest update: of 1 to 1.9, where the default rule mostly lets it count in full, what harms most. */
 const LENGTH = 1.9;
 
 /** All colluders send the same. */

@@ -14,7 +14,7 @@ import type { TrustReason } from './trust.js';
 const SIMILAR = { always: 0.35, first: 0.6, firstOfMany: 0.76, many: 128, enough: 0.98 } as const;
 /**
  * An update up to so many times as long as the cohort's median is not scaled: honest ones differ, and estimates more. Few are
- * scaled alike, so that evening out takes the round from most who are: at 1.5 it did so from one honest vehicle in fifteen.
+ * scaled alike, so that evening out takes the round from most who are.
  */
 const NORM_TOLERANCE = 2;
 /** Suspicion, this round's with what earlier ones left, up to which a vehicle counts in full. */

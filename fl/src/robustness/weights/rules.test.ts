@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { newRandom, type Random } from '../../random.js';
 import { printedRandom } from '../../secure/testing/setup.js';
 import { secureError } from '../../testing/errors.js';
+import { estimateNorm, median } from '../evidence.js';
 import { commonDirection, honestUpdate, inputOf, permuted } from '../testing/cohort.js';
 import type { WeightInput } from './rule.js';
 import { WEIGHT_RULES } from './rules.js';
@@ -130,18 +131,28 @@ describe('The default rule', () => {
   });
 
   it('scales long updates down, and does not let them gain by pointing where the reference does', () => {
-    const { weights, reasons } = rule.weigh(
-      cohort(newRandom(7), (common, random) => honestUpdate(random, common, 2.4)),
-    );
-    weights.slice(0, HOSTILE).forEach((weight) => expect(weight).to.be.below(40));
-    reasons.slice(0, HOSTILE).forEach((reason) => expect(reason).to.be.a('string'));
+    const input = cohort(newRandom(7), (common, random) => honestUpdate(random, common));
+    const usual = median(input.projections.map(estimateNorm));
+    // As long as eight projections can tell; products as they are, and so less along the reference.
+    const lengths = [1, 1.9, 2.5];
+    const projections = input.projections.map((values, i) => {
+      const length = lengths[i];
+      return length === undefined ? values : values.map((value) => (value * length * usual) / estimateNorm(values));
+    });
+    const { weights, reasons } = rule.weigh({ ...input, projections });
+    expect(reasons.slice(0, lengths.length)).to.deep.equal([undefined, undefined, 'NORM_SCALED']);
+    expect(weights[2]).to.be.closeTo((64 * 2) / 2.5, 3);
   });
 
   it('remembers: what earlier rounds left on a vehicle takes its weight even where this round says nothing', () => {
     const input = cohort(newRandom(8), (common, random) => honestUpdate(random, common));
-    const standing = input.classWeights.map((_, i) => ({ suspicionMilli: i === 7 ? 9_000 : 0 }));
-    const { weights, reasons } = rule.weigh({ ...input, standing });
-    expect([weights[7], reasons[7]]).to.deep.equal([0, 'DIRECTION_OPPOSED']);
-    expect(weights[8]).to.equal(64);
+    const { products, norm } = input.reference!;
+    // A round without a word: nobody goes along the reference.
+    const reference = { norm, products: products.map(() => 0) };
+    const left = [0, 900, 1_750, 2_500, 9_000];
+    const standing = input.classWeights.map((_, i) => ({ suspicionMilli: left[i] ?? 0 }));
+    const { weights, reasons } = rule.weigh({ ...input, reference, standing });
+    expect(weights.slice(0, left.length)).to.deep.equal([64, 64, 32, 0, 0]);
+    expect(reasons.slice(2, left.length)).to.deep.equal(['TRUST_LOW', 'DIRECTION_OPPOSED', 'DIRECTION_OPPOSED']);
   });
 });
