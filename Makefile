@@ -81,12 +81,9 @@ test-full: build ## every test, exhaustive and randomised ones in full
 test-fabric: build ## the tests on real Fabric; they say so and skip where its programs are missing
 	@$(SEV) network programs >/dev/null && npm run test:fabric --silent
 
-test-nodes: build ## contracts, protocol and learning on Node 22 and 24, taken from npm
-	@for version in $(NODES); do \
-	  echo "Node $$version"; \
-	  npx --yes --package node@$$version -- node node_modules/mocha/bin/mocha.js --reporter dot \
-	    "{chaincode/dist,fl/dist,application/dist/secure-protocol}/**/*.test.js" || exit 1; \
-	done
+test-nodes: build ## contracts, protocol and learning on Node 22 and 24, taken from npm, side by side
+	@npx concurrently --group --raw $(foreach version,$(NODES),"echo Node $(version); npx --yes --package node@$(version) -- \
+	  node node_modules/mocha/bin/mocha.js --reporter dot '{chaincode/dist,fl/dist,application/dist/secure-protocol}/**/*.test.js'")
 
 lint: build ## typed lint and format check
 	@npx eslint . --max-warnings 0
