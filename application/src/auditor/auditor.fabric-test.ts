@@ -8,7 +8,7 @@ import { governance, type LedgerEventEnvelope, type LedgerSession } from '../led
 import { auditLedger } from '../run/audit-ledger.js';
 import { FileStore } from '../store/index.js';
 import type { ExampleRun } from '../testing/run.js';
-import { eventually } from '../testing/temporary.js';
+import { caughtUp, eventually } from '../testing/temporary.js';
 import { exportLedger, manifestOf, verifyExport } from './index.js';
 
 describe('on real Fabric, client and audit', function () {
@@ -122,7 +122,9 @@ describe('on real Fabric, client and audit', function () {
     })();
     for (const organisation of ['grid', 'city']) {
       const operator = await run.network.session(organisation, 'operator');
-      await governance(operator).vote({ proposalId: 'event-0', approve: true });
+      await caughtUp(operator, submitted[0]!.blockNumber);
+      const { blockNumber } = await governance(operator).vote({ proposalId: 'event-0', approve: true });
+      await caughtUp(session, blockNumber);
     }
     const { transactionId } = await governance(session).execute('event-0');
     await eventually(() => seen.some((event) => event.transactionId === transactionId));

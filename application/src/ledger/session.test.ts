@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { setTimeout as delay } from 'node:timers/promises';
 import { testNetwork, type TestNetwork } from '../testing/network.js';
 import { TcpRelay } from '../testing/tcp-relay.js';
-import { codeOf, eventually, rejection } from '../testing/temporary.js';
+import { caughtUp, codeOf, eventually, rejection } from '../testing/temporary.js';
 import { governance } from './contracts.js';
 import { LedgerError } from './errors.js';
 import type { LedgerEventEnvelope, LedgerSession } from './session.js';
@@ -24,9 +24,10 @@ describe('ledger session', function () {
     governance(by).propose({ proposalId, change: { kind: 'set-policy', policy } });
   /** Executes an accepted change, which emits one event. */
   const change = async () => {
-    const { result } = await propose(session);
+    const { result, blockNumber } = await propose(session);
     for (const organisation of ['maker', 'city']) {
       const operator = await network.session(organisation, 'operator');
+      await caughtUp(operator, blockNumber);
       await governance(operator).vote({ proposalId: result.proposalId, approve: true });
       operator.close();
     }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { LedgerSession } from '../ledger/session.js';
 
 /** A directory that goes away after the tests of the enclosing `describe`. */
 export function temporaryDirectory(): () => string {
@@ -25,6 +26,11 @@ export async function eventually(condition: () => boolean | Promise<boolean>, de
     }
     await delay(10);
   }
+}
+
+/** Waits until a session's own peer, which may lag behind the one that a transaction went through, holds its block. */
+export function caughtUp(session: Pick<LedgerSession, 'height'>, blockNumber: bigint): Promise<void> {
+  return eventually(async () => (await session.height()) > blockNumber);
 }
 
 /** What a promise rejects with. @throws Error where it does not. */
