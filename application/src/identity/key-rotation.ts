@@ -8,10 +8,10 @@ import { governance, registry } from '../ledger/contracts.js';
 import { openSession } from '../ledger/gateway-session.js';
 import type { LedgerSession } from '../ledger/session.js';
 import { mapConcurrently } from '../services/concurrency.js';
-import { removeLeftovers } from '../store/files.js';
 import { CA_REQUESTS, openCertificateAuthority, type CertificateAuthority } from './ca.js';
 import { certifiedKey, isIssuedBy, notAfterMs, parseCertificate } from './certificates.js';
 import { certificateRequest } from './csr.js';
+import { sweepVehicleKeys } from './leftovers.js';
 import { dropNextKey, nextKey, putNextCertificate, type NextKey } from './next-keys.js';
 import { orRefusal, type Refusal } from './refusal.js';
 import type { StoredIdentity } from './stored-identity.js';
@@ -41,7 +41,7 @@ export type RotationOutcome = { readonly vehicleId: string } & (
 export async function rotateVehicles(options: RotateVehiclesOptions): Promise<RotationOutcome[]> {
   const { profile, home, vehicleIds, onProgress } = options;
   const wallet = await openWallet(inHome.wallet(home));
-  await Promise.all([inHome.wallet(home), inHome.nextKeys(home)].map(removeLeftovers));
+  await sweepVehicleKeys(home);
   const authorities = new Map<string, Promise<CertificateAuthority>>();
   const authorityOf = (organisation: OrganisationProfile): Promise<CertificateAuthority> => {
     const opened = authorities.get(organisation.mspId) ?? openCertificateAuthority(organisation);

@@ -16,10 +16,11 @@ import { z } from 'zod';
 import { inHome } from '../config/homes.js';
 import { parseFile } from '../config/profile.js';
 import { EXIT, SevError } from '../errors.js';
-import { PRIVATE_FILE, makePrivateDirectory, readJson, removeLeftovers, writeJson } from '../store/files.js';
+import { PRIVATE_FILE, makePrivateDirectory, readJson, writeJson } from '../store/files.js';
 import { certifiedKey, parseCertificate } from './certificates.js';
 import { certificateRequest } from './csr.js';
 import { newPrivateKey, privateKeyPem } from './keys.js';
+import { sweepVehicleKeys } from './leftovers.js';
 import { dropNextKey, findNextKey, nextKey } from './next-keys.js';
 import {
   provisionedCar,
@@ -87,7 +88,7 @@ export interface InitVehiclesOptions {
  */
 export async function initVehicles(options: InitVehiclesOptions): Promise<VehicleRequest[]> {
   const { home, cars, domain = 'learning', mspId } = options;
-  await removeLeftovers(inHome.vehicles(home));
+  await sweepVehicleKeys(home);
   const present = new Map((await vehicleFiles(home)).map((file) => [carKey(file.provisioning, file.domain), file]));
   const files = cars.map((provisioning): VehicleFile & { readonly privateKey: string } => {
     const { vehicleId, privateKey } = present.get(carKey(provisioning, domain)) ?? newVehicle();
@@ -135,7 +136,7 @@ export async function vehiclesIn(home: string): Promise<{ vehicleId: string; ins
  */
 export async function installCertificates(home: string, issued: readonly IssuedCertificate[]): Promise<void> {
   const wallet = await openWallet(inHome.wallet(home));
-  await Promise.all([inHome.wallet(home), inHome.vehicles(home), inHome.nextKeys(home)].map(removeLeftovers));
+  await sweepVehicleKeys(home);
   for (const { vehicleId, mspId, certificate } of issued) {
     const file = await readVehicleFile(home, vehicleId);
     if (file === undefined) {
@@ -168,7 +169,7 @@ export async function installCertificates(home: string, issued: readonly IssuedC
  * @throws SevError VEHICLE_NOT_IN_HOME, VEHICLE_NOT_ENROLLED where the first certificate is not installed yet.
  */
 export async function requestRecovery(home: string, vehicleIds: readonly string[]): Promise<VehicleRequest[]> {
-  await removeLeftovers(inHome.nextKeys(home));
+  await sweepVehicleKeys(home);
   const files = await Promise.all(
     vehicleIds.map(async (vehicleId) => {
       const file = await readVehicleFile(home, vehicleId);

@@ -28,14 +28,10 @@ describe('ledger session', function () {
     for (const organisation of ['maker', 'city']) {
       const operator = await network.session(organisation, 'operator');
       await caughtUp(operator, blockNumber);
-      await governance(operator).vote({ proposalId: result.proposalId, approve: true });
+      const vote = await governance(operator).vote({ proposalId: result.proposalId, approve: true });
       operator.close();
+      await caughtUp(session, vote.blockNumber);
     }
-    // The session's own peer may lag behind the ones that the others voted through.
-    await eventually(async () => {
-      const { votes } = await governance(session).proposal(result.proposalId);
-      return votes.length === 3;
-    });
     return governance(session).execute(result.proposalId);
   };
 

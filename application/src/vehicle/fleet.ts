@@ -225,16 +225,7 @@ export class Fleet {
           );
         }
         const delivery = this.#courier.deliver(round, update, recorded, signal, graceMs);
-        const outcome = delivery.catch((error: unknown): Delivery => {
-          log.error({ vehicleId, ...failureFields(error) }, 'the update cannot be delivered');
-          return 'refused';
-        });
-        outcomes.push(
-          outcome.then((ended) => {
-            this.#barred.ended(round.taskId, vehicleId, ended);
-            return ended;
-          }),
-        );
+        outcomes.push(this.#outcomeOf(delivery, round, vehicleId));
       },
       onSkipped: (vehicleId, failure) => {
         log.warn({ vehicleId, code: failure.code, error: failure.message }, 'the vehicle could not train');
@@ -251,6 +242,15 @@ export class Fleet {
       onTakenPart?.(round, counts, cost);
       log.info({ ...attemptOf(round), ...counts, ...cost }, 'took part');
     }
+  }
+
+  async #outcomeOf(delivery: Promise<Delivery>, { taskId }: AttemptRef, vehicleId: string): Promise<Delivery> {
+    const outcome = await delivery.catch((error: unknown): Delivery => {
+      this.#options.log.error({ vehicleId, ...failureFields(error) }, 'the update cannot be delivered');
+      return 'refused';
+    });
+    this.#barred.ended(taskId, vehicleId, outcome);
+    return outcome;
   }
 
   /**

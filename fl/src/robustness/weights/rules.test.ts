@@ -131,6 +131,14 @@ describe('The default rule', () => {
   });
 
   it('scales long updates down, and does not let them gain by pointing where the reference does', () => {
+    const { weights, reasons } = rule.weigh(
+      cohort(newRandom(7), (common, random) => honestUpdate(random, common, 2.4)),
+    );
+    weights.slice(0, HOSTILE).forEach((weight) => expect(weight).to.be.below(40));
+    reasons.slice(0, HOSTILE).forEach((reason) => expect(reason).to.be.a('string'));
+  });
+
+  it('scales from twice the median on', () => {
     const input = cohort(newRandom(7), (common, random) => honestUpdate(random, common));
     const usual = median(input.projections.map(estimateNorm));
     // As long as eight projections can tell; products as they are, and so less along the reference.
